@@ -1,0 +1,52 @@
+"""The triggers service, wired: which message goes to which handler."""
+
+from functools import partial
+from pathlib import Path
+
+from services.triggers import jobs
+from services.triggers.handlers import catalogue, passes, questions
+from services.triggers.repository.templates import TemplateShelf
+from services.triggers.settings import Settings
+from shared.contracts.gateway import TemplateDeleted, TemplateSaved
+from shared.contracts.member import MembersChanged
+from shared.contracts.triggers import (
+    ChangePass,
+    CreatePass,
+    ListPasses,
+    ReadCounts,
+    ReadPass,
+    ReadTimeline,
+)
+from shared.database import Database
+from shared.messaging.subscription import answer, on
+from shared.messaging.transport import Transport
+from shared.service import Job, Service
+
+
+def build(settings: Settings, _transport: Transport) -> Service:
+    """Put the service together; nothing is opened yet."""
+    database = Database(
+        settings.database_url.get_secret_value(), schema="triggers", size=settings.pool_size
+    )
+    shelf = TemplateShelf()
+    return Service(
+        name="triggers",
+        database=database,
+        migrations=Path(__file__).parent / "migrations",
+        subscriptions=[
+            on(TemplateSaved, catalogue.keep_templates),
+            on(TemplateDeleted, catalogue.delete_templates),
+            on(MembersChanged, catalogue.follow_members),
+            answer(CreatePass, partial(passes.create_passes, shelf=shelf)),
+            answer(ChangePass, partial(passes.change_passes, shelf=shelf)),
+            answer(ReadPass, questions.read_passes),
+            answer(ListPasses, questions.list_passes),
+            answer(ReadTimeline, questions.read_timelines),
+            answer(ReadCounts, questions.read_counts),
+        ],
+        jobs=[
+            Job("fold counters", partial(jobs.fold_counters, database), every=5),
+            Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
+            Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),
+        ],
+    )

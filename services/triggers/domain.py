@@ -1,0 +1,278 @@
+"""What events do to a pass: rules and values, no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, get_args
+from uuid import UUID
+
+from shared.contracts.member import Member
+from shared.contracts.triggers import EventKind, LoggedEvent, Pass, PassChanged
+from shared.errors import GoneError, NotFoundError
+from shared.identifiers import new_id
+from shared.passes.state import PassState
+from shared.passes.template import CompiledTemplate
+
+TRIGGER_OF: Final[Mapping[str, str]] = {
+    "check": "onCheck",
+    "create": "onCreate",
+    "install": "onInstall",
+    "device_update": "onDeviceUpdate",
+    "register": "onRegister",
+    "remove": "onDelete",
+    "scan": "onScan",
+    "edit": "onEdit",
+}
+"""Which of a template's rules run at which event; the others run none."""
+
+SCAN_TEXTS: Final = frozenset({"psScanText", "psScanColor"})
+"""What a scanner shows; a change of these alone is no update of the pass."""
+
+MEMBER_FACTS: Final = ("name", "email", "points", "tier", "external_id")
+
+BIT_OF: Final = {kind: 1 << number for number, kind in enumerate(get_args(EventKind))}
+
+
+class PassNotFoundError(NotFoundError):
+    """There is no such pass in this account."""
+
+    code = "pass_not_found"
+
+
+class PassDeletedError(GoneError):
+    """This pass was deleted."""
+
+    code = "pass_deleted"
+
+
+@dataclass(slots=True)
+class PassRecord:
+    """A pass while something happens to it; `member` holds its member's facts."""
+
+    handle: str
+    account_id: UUID
+    template_id: UUID
+    serial_number: str
+    member_id: str | None
+    version: int
+    sequence: int
+    push_version: int
+    own_values: dict[str, Any]
+    happened: int
+    voided: bool
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+    member: dict[str, Any] | None = None
+    version_before: int = field(init=False)
+    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
+    """What happened in this unit of work."""
+    first: list[EventKind] = field(default_factory=list[EventKind])
+    """The kinds that happened for the first time in the life of this pass."""
+
+    def __post_init__(self) -> None:
+        """Remember the version that the rest of the system knows."""
+        self.version_before = self.version
+
+    def state(self) -> PassState:
+        return PassState(
+            self.handle,
+            self.serial_number,
+            self.own_values,
+            self.member,
+            self.voided,
+            self.updated_at,
+        )
+
+    def has(self, kind: EventKind) -> bool:
+        return bool(self.happened & BIT_OF[kind])
+
+    def to_contract(self) -> Pass:
+        return Pass.model_construct(
+            handle=self.handle,
+            account_id=self.account_id,
+            template_id=self.template_id,
+            serial_number=self.serial_number,
+            member_id=self.member_id,
+            version=self.version,
+            values=self.own_values,
+            member=self.member,
+            voided=self.voided,
+            registered=self.has("register"),
+            scanned=self.has("scan"),
+            installed=self.has("install"),
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            push_version=self.push_version,
+        )
+
+
+def facts_of(member: Member) -> dict[str, Any] | None:
+    """Return what a pass may show of a member; None once the member is deleted."""
+    if member.deleted:
+        return None
+    return {fact: getattr(member, fact) for fact in MEMBER_FACTS}
+
+
+def begin(record: PassRecord, compiled: CompiledTemplate) -> None:
+    """Let the creation happen: log it, run onCreate. The record comes with its first values."""
+    _happen(record, "create", compiled, dict(record.own_values), record.created_at)
+
+
+def change(
+    record: PassRecord,
+    kind: EventKind,
+    values: Mapping[str, Any],
+    compiled: CompiledTemplate,
+    at: datetime,
+) -> PassChanged:
+    """Let one event happen to a pass: its values, its rules, its log line, its version.
+
+    Events of people (check, scan, register, edit) are always logged; what is already so (values
+    that are equal, void when voided) changes and logs nothing. Raises InvalidError with nothing
+    changed when a value is not acceptable.
+    """
+    before = record.own_values
+    if kind == "delete":
+        delete(record, at)
+    elif kind in ("void", "unvoid"):
+        _set_void(record, kind, at)
+    else:
+        record.own_values = changed_values(record, values, compiled)
+        if kind != "update" or record.own_values != before:
+            _happen(record, kind, compiled, before, at)
+    after = record.own_values
+    return _report(record, compiled, updated=_differs(before, after, SCAN_TEXTS))
+
+
+def changed_values(
+    record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate
+) -> dict[str, Any]:
+    """Return the own values with the given ones laid over; null takes an own value away."""
+    if not values:
+        return record.own_values
+    given = compiled.check_values({p: v for p, v in values.items() if v is not None})
+    merged = compiled.merge_values(record.own_values, given)
+    gone = {path for path, value in values.items() if value is None}
+    return {path: value for path, value in merged.items() if path not in gone}
+
+
+def follow_member(record: PassRecord, facts: dict[str, Any] | None, at: datetime) -> None:
+    """Give the pass its member's new facts; nothing happens when they are the same."""
+    before = record.member or {}
+    after = facts or {}
+    changes = {
+        f"member_{fact}": [before.get(fact), after.get(fact)]
+        for fact in MEMBER_FACTS
+        if before.get(fact) != after.get(fact)
+    }
+    record.member = facts
+    if changes:
+        _advance(record, at)
+        _log(record, "update", at, {"cause": "member", "changes": changes})
+
+
+def _happen(
+    record: PassRecord,
+    kind: EventKind,
+    compiled: CompiledTemplate,
+    before: Mapping[str, Any],
+    at: datetime,
+) -> None:
+    trigger = TRIGGER_OF.get(kind)
+    data: dict[str, Any] = {}
+    if trigger is not None:
+        outcome = compiled.run(trigger, record.state())
+        record.own_values = outcome.values
+        if outcome.trace:
+            data["rules"] = outcome.trace
+    changes = changes_between(before, record.own_values)
+    if changes and kind != "create":
+        data["changes"] = changes
+    if kind == "create" or changes or not record.has(kind):
+        _advance(record, at)
+    _log(record, kind, at, data)
+
+
+def delete(record: PassRecord, at: datetime) -> None:
+    """End a pass: its values and its member's facts leave it, its log stays."""
+    record.deleted_at = at
+    record.own_values = {}
+    record.member = None
+    _advance(record, at)
+    _log(record, "delete", at, {})
+
+
+def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:
+    wanted = kind == "void"
+    if record.voided == wanted:
+        return
+    record.voided = wanted
+    _advance(record, at)
+    _log(record, kind, at, {})
+
+
+def _advance(record: PassRecord, at: datetime) -> None:
+    """Raise the version; whatever changes a pass by /v1 or a scan also asks for a push."""
+    record.version += 1
+    record.push_version = record.version
+    record.updated_at = max(at, record.updated_at)
+
+
+def _log(record: PassRecord, kind: EventKind, at: datetime, data: dict[str, Any]) -> None:
+    record.sequence += 1
+    if not record.has(kind):
+        record.happened |= BIT_OF[kind]
+        record.first.append(kind)
+    record.events.append(
+        LoggedEvent.model_construct(
+            event_id=new_id(),
+            account_id=record.account_id,
+            template_id=record.template_id,
+            handle=record.handle,
+            member_id=record.member_id,
+            kind=kind,
+            sequence=record.sequence,
+            version=record.version,
+            occurred_at=at,
+            data=data,
+        )
+    )
+
+
+def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Path → [before, after] of own values that differ."""
+    if before == after:
+        return {}
+    return {
+        path: [before.get(path), after.get(path)]
+        for path in (*before, *(path for path in after if path not in before))
+        if before.get(path) != after.get(path)
+    }
+
+
+def _differs(before: Mapping[str, Any], after: Mapping[str, Any], ignored: frozenset[str]) -> bool:
+    return any(path not in ignored for path in changes_between(before, after))
+
+
+def _report(record: PassRecord, compiled: CompiledTemplate, *, updated: bool) -> PassChanged:
+    state = record.state()
+
+    def text(path: str) -> str | None:
+        value = compiled.read(state, path)
+        if value is None or value == "":
+            return None
+        return compiled.expand(state, value) if isinstance(value, str) else str(value)
+
+    return PassChanged.model_construct(
+        handle=record.handle,
+        version=record.version,
+        sequence=record.sequence,
+        updated=updated,
+        scan_text=text("psScanText"),
+        scan_color=text("psScanColor"),
+        description=text("psPassDescription") or text("description"),
+        information_url=text("psInformationURL"),
+        information_label=text("psInformationLabel"),
+        display_url=text("psDisplayURL"),
+    )

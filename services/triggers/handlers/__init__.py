@@ -1,0 +1,1 @@
+"""What the triggers service does with the messages it gets."""

@@ -1,0 +1,137 @@
+"""Commands: passes come into being and change, a list at a time."""
+
+from collections.abc import Sequence
+
+from services.triggers.domain import (
+    PassDeletedError,
+    PassNotFoundError,
+    PassRecord,
+    begin,
+    change,
+    facts_of,
+)
+from services.triggers.repository.members import MemberRepository
+from services.triggers.repository.passes import PassRepository
+from services.triggers.repository.templates import TemplateShelf
+from shared import clock
+from shared.contracts.triggers import (
+    ChangePass,
+    CreatePass,
+    DeletedPass,
+    EventsLogged,
+    PassChanged,
+    PassCreated,
+    PassesChanged,
+    PassesDeleted,
+)
+from shared.database import UnitOfWork
+from shared.errors import ApplicationError, InvalidError
+
+
+class TemplateGoneError(InvalidError):
+    """The template was deleted."""
+
+    code = "template_deleted"
+
+
+async def create_passes(
+    commands: list[CreatePass], work: UnitOfWork, *, shelf: TemplateShelf
+) -> list[PassCreated | ApplicationError]:
+    """Issue passes: lock their members, run onCreate, insert, announce."""
+    needed = {c.template_id: 0 for c in commands}
+    for command in commands:
+        needed[command.template_id] = max(needed[command.template_id], command.template_revision)
+    templates = await shelf.at_least(work.connection, needed)
+    facts = await MemberRepository(work.connection).learn(c.member for c in commands if c.member)
+    now = clock.now()
+    outcomes: list[PassCreated | ApplicationError] = []
+    created: list[PassRecord] = []
+    for command in commands:
+        template = templates[command.template_id]
+        if template.is_deleted or template.account_id != command.account_id:
+            outcomes.append(TemplateGoneError(errors=[{"pointer": "/template_id"}]))
+            continue
+        member = command.member
+        record = PassRecord(
+            handle=command.handle,
+            account_id=command.account_id,
+            template_id=command.template_id,
+            serial_number=command.serial_number,
+            member_id=member.member_id if member else None,
+            version=0,
+            sequence=0,
+            push_version=0,
+            own_values={},
+            happened=0,
+            voided=False,
+            created_at=now,
+            updated_at=now,
+        )
+        if member:
+            key = (member.account_id, member.member_id)
+            record.member = facts.get(key, facts_of(member))
+        try:
+            if command.values:
+                record.own_values = template.compiled.check_values(
+                    {path: value for path, value in command.values.items() if value is not None}
+                )
+        except InvalidError as error:
+            outcomes.append(error)
+            continue
+        begin(record, template.compiled)
+        record.push_version = 0  # its first content is nobody's news
+        created.append(record)
+        outcomes.append(PassCreated.model_construct(handle=record.handle, version=record.version))
+    if created:
+        await PassRepository(work.connection).add(created)
+        announce(created, work)
+    return outcomes
+
+
+async def change_passes(
+    commands: list[ChangePass], work: UnitOfWork, *, shelf: TemplateShelf
+) -> list[PassChanged | ApplicationError]:
+    """Let events happen to passes, in the order asked; a row lock orders those of one pass."""
+    passes = PassRepository(work.connection)
+    records = await passes.lock(command.handle for command in commands)
+    templates = await shelf.newest(work.connection, (r.template_id for r in records.values()))
+    now = clock.now()
+    outcomes: list[PassChanged | ApplicationError] = []
+    for command in commands:
+        record = records.get(command.handle)
+        if record is None or record.account_id != command.account_id:
+            outcomes.append(PassNotFoundError())
+            continue
+        if record.deleted_at is not None:
+            outcomes.append(PassDeletedError())
+            continue
+        compiled = templates[record.template_id].compiled
+        try:
+            outcomes.append(change(record, command.kind, command.values, compiled, now))
+        except InvalidError as error:
+            outcomes.append(error)
+    await passes.save(list(records.values()))
+    announce(list(records.values()), work)
+    return outcomes
+
+
+def announce(records: Sequence[PassRecord], work: UnitOfWork) -> None:
+    """Tell what happened, and which passes are different now or gone."""
+    happened = [record for record in records if record.events]
+    changed = [r for r in happened if r.deleted_at is None and _has_new_version(r)]
+    deleted = [r for r in happened if r.deleted_at is not None]
+    if changed:
+        work.publish(PassesChanged.model_construct(passes=[r.to_contract() for r in changed]))
+    if deleted:
+        gone = [
+            DeletedPass(handle=r.handle, account_id=r.account_id, version=r.version)
+            for r in deleted
+        ]
+        work.publish(PassesDeleted(passes=gone))
+    if happened:
+        events = [event for record in happened for event in record.events]
+        work.publish(EventsLogged.model_construct(events=events))
+
+
+def _has_new_version(record: PassRecord) -> bool:
+    return record.version > record.version_before

@@ -1,0 +1,1 @@
+"""The triggers service's tables, one class for each thing."""

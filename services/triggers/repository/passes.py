@@ -1,0 +1,242 @@
+"""Passes and their event log: lists in, one statement per table."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.triggers.domain import PassRecord
+from services.triggers.repository.members import MemberKey, MemberRepository
+from shared.contracts.triggers import Counts, LoggedEvent
+from shared.database import Connection, json_array
+
+COLUMNS = (
+    "handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
+    " own_values, happened, voided, created_at, updated_at, deleted_at"
+)
+
+
+class PassRepository:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, records: Sequence[PassRecord]) -> None:
+        await self._connection.execute(
+            f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
+            " SELECT handle, account_id, template_id, serial_number, member_id, version, sequence,"
+            " push_version, own_values::jsonb, happened, voided, created_at, updated_at, NULL FROM"
+            " unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],"
+            " $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],"
+            " $12::timestamptz[], $13::timestamptz[])"
+            " AS new (handle, account_id, template_id, serial_number, member_id, version,"
+            " sequence, push_version, own_values, happened, voided, created_at, updated_at)",
+            [r.handle for r in records],
+            [r.account_id for r in records],
+            [r.template_id for r in records],
+            [r.serial_number for r in records],
+            [r.member_id for r in records],
+            [r.version for r in records],
+            [r.sequence for r in records],
+            [r.push_version for r in records],
+            json_array([r.own_values for r in records]),
+            [r.happened for r in records],
+            [r.voided for r in records],
+            [r.created_at for r in records],
+            [r.updated_at for r in records],
+        )
+        await self._log(records)
+
+    async def save(self, records: Sequence[PassRecord]) -> None:
+        """Write the new states of locked passes, and what happened to them."""
+        happened = [record for record in records if record.events]
+        if not happened:
+            return
+        await self._connection.execute(
+            "UPDATE passes SET version = new.version, sequence = new.sequence,"
+            " push_version = new.push_version, own_values = new.own_values::jsonb,"
+            " happened = new.happened, voided = new.voided, updated_at = new.updated_at,"
+            " deleted_at = new.deleted_at FROM"
+            " unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],"
+            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[])"
+            " AS new (handle, version, sequence, push_version, own_values, happened, voided,"
+            " updated_at, deleted_at) WHERE passes.handle = new.handle",
+            [r.handle for r in happened],
+            [r.version for r in happened],
+            [r.sequence for r in happened],
+            [r.push_version for r in happened],
+            json_array([r.own_values for r in happened]),
+            [r.happened for r in happened],
+            [r.voided for r in happened],
+            [r.updated_at for r in happened],
+            [r.deleted_at for r in happened],
+        )
+        await self._log(happened)
+
+    async def lock(self, handles: Iterable[str]) -> dict[str, PassRecord]:
+        """Lock passes in one order for all, so that batches never wait for each other in rings."""
+        return await self._records(
+            f"SELECT {COLUMNS} FROM passes WHERE handle = ANY($1::text[])"  # noqa: S608
+            " ORDER BY handle FOR NO KEY UPDATE",
+            list(set(handles)),
+        )
+
+    async def lock_of_members(self, keys: Sequence[MemberKey]) -> dict[str, PassRecord]:
+        """Lock the living passes of some members; their `member` is as the caller knows it."""
+        rows = await self._connection.fetch(
+            f"SELECT {COLUMNS} FROM passes WHERE (account_id, member_id) IN ("  # noqa: S608
+            "SELECT * FROM unnest($1::uuid[], $2::text[])) AND deleted_at IS NULL"
+            " ORDER BY handle FOR NO KEY UPDATE",
+            [account_id for account_id, _ in keys],
+            [member_id for _, member_id in keys],
+        )
+        return {row["handle"]: PassRecord(**row) for row in rows}
+
+    async def lock_of_template(self, template_id: UUID, most: int) -> dict[str, PassRecord]:
+        return await self._records(
+            f"SELECT {COLUMNS} FROM passes p WHERE handle = ANY(ARRAY("  # noqa: S608
+            "SELECT handle FROM passes JOIN templates USING (account_id, template_id)"
+            " WHERE template_id = $1 AND passes.deleted_at IS NULL LIMIT $2))"
+            " ORDER BY handle FOR NO KEY UPDATE",
+            template_id,
+            most,
+        )
+
+    async def find(self, handles: Iterable[str]) -> dict[str, PassRecord]:
+        return await self._records(
+            f"SELECT {COLUMNS} FROM passes WHERE handle = ANY($1::text[])",  # noqa: S608
+            list(set(handles)),
+        )
+
+    async def list_passes(
+        self,
+        account_id: UUID,
+        template_id: UUID | None,
+        member_id: str | None,
+        after: str | None,
+        limit: int,
+    ) -> list[PassRecord]:
+        """Return one keyset page of living passes, by handle, which is by creation."""
+        records = await self._records(
+            f"SELECT {COLUMNS} FROM passes WHERE account_id = $1"  # noqa: S608
+            " AND ($2::uuid IS NULL OR template_id = $2)"
+            " AND ($3::text IS NULL OR member_id = $3)"
+            " AND ($4::text IS NULL OR handle > $4)"
+            " AND deleted_at IS NULL ORDER BY handle LIMIT $5",
+            account_id,
+            template_id,
+            member_id,
+            after,
+            limit,
+        )
+        return list(records.values())
+
+    async def list_events(self, record: PassRecord, after: int, limit: int) -> list[LoggedEvent]:
+        rows = await self._connection.fetch(
+            "SELECT event_id, kind, sequence, version, occurred_at, data FROM events"
+            " WHERE handle = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            record.handle,
+            after,
+            limit,
+        )
+        return [
+            LoggedEvent(
+                account_id=record.account_id,
+                template_id=record.template_id,
+                handle=record.handle,
+                member_id=record.member_id,
+                **row,
+            )
+            for row in rows
+        ]
+
+    async def forget_deleted(self, days: int) -> None:
+        """Drop tombstones, and the logs of the passes, that are older than `days`."""
+        await self._connection.execute(
+            "WITH gone AS (DELETE FROM passes WHERE handle = ANY(ARRAY(SELECT handle FROM passes"
+            " WHERE deleted_at < now() - $1 * interval '1 day' LIMIT 1000)) RETURNING handle)"
+            " DELETE FROM events USING gone WHERE events.handle = gone.handle",
+            days,
+        )
+
+    async def _records(self, statement: str, *arguments: Any) -> dict[str, PassRecord]:  # noqa: ANN401
+        """Read passes, with their members' facts."""
+        rows: list[asyncpg.Record] = await self._connection.fetch(statement, *arguments)
+        records = {row["handle"]: PassRecord(**row) for row in rows}
+        with_member = [record for record in records.values() if record.member_id is not None]
+        facts = await MemberRepository(self._connection).facts(
+            (record.account_id, record.member_id or "") for record in with_member
+        )
+        for record in with_member:
+            record.member = facts.get((record.account_id, record.member_id or ""))
+        return records
+
+    async def _log(self, records: Sequence[PassRecord]) -> None:
+        events = [event for record in records for event in record.events]
+        await self._connection.execute(
+            "INSERT INTO events (handle, sequence, event_id, kind, version, occurred_at, data)"
+            " SELECT handle, sequence, event_id, kind, version, occurred_at, data::jsonb FROM"
+            " unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::bigint[],"
+            " $6::timestamptz[], $7::text[])"
+            " AS new (handle, sequence, event_id, kind, version, occurred_at, data)",
+            [e.handle for e in events],
+            [e.sequence for e in events],
+            [e.event_id for e in events],
+            [e.kind for e in events],
+            [e.version for e in events],
+            [e.occurred_at for e in events],
+            json_array([e.data for e in events]),
+        )
+        counted = Counter((e.template_id, e.occurred_at.date(), e.kind) for e in events)
+        counted += Counter(
+            (record.template_id, record.events[0].occurred_at.date(), f"passes_{kind}")
+            for record in records
+            for kind in record.first
+        )
+        await self._connection.execute(
+            "INSERT INTO counter_deltas (template_id, day, kind, amount)"
+            " SELECT * FROM unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[])",
+            [template_id for template_id, _, _ in counted],
+            [day for _, day, _ in counted],
+            [kind for _, _, kind in counted],
+            list(counted.values()),
+        )
+
+
+class CounterRepository:
+    """Events per template, day and kind; `passes_<kind>` counts passes it happened to at all."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def read(self, account_id: UUID, template_id: UUID) -> Counts:
+        """Sum up what is folded and what is not, in one snapshot: always fresh."""
+        rows = await self._connection.fetch(
+            "SELECT day, kind, sum(amount)::bigint AS amount FROM ("
+            "SELECT day, kind, amount FROM counters WHERE template_id = $2 UNION ALL"
+            " SELECT day, kind, amount FROM counter_deltas WHERE template_id = $2) AS both_kinds"
+            " WHERE EXISTS (SELECT FROM templates WHERE template_id = $2 AND account_id = $1)"
+            " GROUP BY day, kind ORDER BY day, kind",
+            account_id,
+            template_id,
+        )
+        totals: Counter[str] = Counter()
+        days: dict[str, dict[str, int]] = {}
+        for row in rows:
+            totals[row["kind"]] += row["amount"]
+            day: date = row["day"]
+            days.setdefault(day.isoformat(), {})[row["kind"]] = row["amount"]
+        return Counts(totals=dict(totals), days=days)
+
+    async def fold(self) -> None:
+        """Add the deltas of whole batches into one row per template, day and kind."""
+        await self._connection.execute(
+            "WITH gone AS (DELETE FROM counter_deltas RETURNING template_id, day, kind, amount)"
+            " INSERT INTO counters (template_id, day, kind, amount)"
+            " SELECT template_id, day, kind, sum(amount) FROM gone"
+            " GROUP BY template_id, day, kind ORDER BY template_id, day, kind"
+            " ON CONFLICT (template_id, day, kind)"
+            " DO UPDATE SET amount = counters.amount + excluded.amount"
+        )

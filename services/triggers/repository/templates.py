@@ -1,0 +1,120 @@
+"""Whole templates as the gateway announced them, compiled once per revision."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.contracts.gateway import TemplateDeleted, TemplateSaved
+from shared.database import Connection
+from shared.errors import NotReadyError
+from shared.passes.document import TemplateDocument
+from shared.passes.template import CompiledTemplate, compile_template
+
+MOST_COMPILED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTemplate:
+    """A template at its newest revision."""
+
+    account_id: UUID
+    revision: int
+    compiled: CompiledTemplate
+    is_deleted: bool
+
+
+class TemplateShelf:
+    """Keeps compiled revisions in memory; a revision never changes, so nothing goes stale."""
+
+    def __init__(self) -> None:
+        self._compiled: OrderedDict[tuple[UUID, int], CompiledTemplate] = OrderedDict()
+
+    async def newest(
+        self, connection: Connection, template_ids: Iterable[UUID]
+    ) -> dict[UUID, KnownTemplate]:
+        """Find templates at their newest known revision; unknown ones are missing."""
+        rows = await connection.fetch(
+            "SELECT template_id, account_id, revision, deleted_at IS NOT NULL AS is_deleted"
+            " FROM templates WHERE template_id = ANY($1::uuid[])",
+            list(set(template_ids)),
+        )
+        missing = [
+            row["template_id"]
+            for row in rows
+            if (row["template_id"], row["revision"]) not in self._compiled
+        ]
+        if missing:
+            await self._compile(connection, missing)
+        return {
+            row["template_id"]: KnownTemplate(
+                row["account_id"],
+                row["revision"],
+                self._compiled[row["template_id"], row["revision"]],
+                row["is_deleted"],
+            )
+            for row in rows
+        }
+
+    async def at_least(
+        self, connection: Connection, revisions: Mapping[UUID, int]
+    ) -> dict[UUID, KnownTemplate]:
+        """Find templates; NotReadyError if one has not arrived at the revision needed."""
+        known = await self.newest(connection, revisions)
+        for template_id, revision in revisions.items():
+            if template_id not in known or known[template_id].revision < revision:
+                raise NotReadyError
+        return known
+
+    async def _compile(self, connection: Connection, template_ids: list[UUID]) -> None:
+        rows = await connection.fetch(
+            "SELECT template_id, revision, name, organization, document FROM templates"
+            " WHERE template_id = ANY($1::uuid[]) FOR SHARE",
+            template_ids,
+        )
+        for row in rows:
+            self._compiled[row["template_id"], row["revision"]] = compile_template(
+                TemplateDocument.model_validate(row["document"]),
+                name=row["name"],
+                organization=row["organization"],
+            )
+        while len(self._compiled) > MOST_COMPILED:
+            self._compiled.popitem(last=False)
+
+
+class TemplateRepository:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def save(self, saved: TemplateSaved) -> None:
+        """Keep a revision unless a newer one is here."""
+        await self._connection.execute(
+            "INSERT INTO templates"
+            " (template_id, account_id, revision, name, organization, document)"
+            " VALUES ($1, $2, $3, $4, $5, $6)"
+            " ON CONFLICT (template_id) DO UPDATE SET revision = excluded.revision,"
+            " name = excluded.name, organization = excluded.organization,"
+            " document = excluded.document WHERE templates.revision < excluded.revision",
+            saved.template_id,
+            saved.account_id,
+            saved.revision,
+            saved.template_name,
+            saved.organization_name,
+            saved.document,
+        )
+
+    async def mark_deleted(self, deleted: TemplateDeleted) -> None:
+        await self._connection.execute(
+            "UPDATE templates SET deleted_at = coalesce(deleted_at, now()),"
+            " revision = greatest(revision, $2) WHERE template_id = $1",
+            deleted.template_id,
+            deleted.revision,
+        )
+
+    async def deleted_with_passes(self) -> UUID | None:
+        """Find a deleted template that still has living passes."""
+        return await self._connection.fetchval(
+            "SELECT template_id FROM templates t WHERE deleted_at IS NOT NULL AND EXISTS ("
+            "SELECT FROM passes p WHERE p.account_id = t.account_id"
+            " AND p.template_id = t.template_id AND p.deleted_at IS NULL) LIMIT 1"
+        )

@@ -1,0 +1,59 @@
+"""What the gateway announces: the catalogue, downhill to every service that projects it."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from shared.contracts.message import CatalogueEvent, JsonObject
+
+
+class ImageReference(BaseModel):
+    """One image of a template by the hashes of its bytes, which stay with the gateway."""
+
+    sha256: str
+    sha1: str
+    crc32: int
+    size: int
+
+
+class TemplateSaved(CatalogueEvent):
+    """A template has a new revision."""
+
+    name: ClassVar = "gateway.template_saved.v1"
+
+    template_id: UUID
+    account_id: UUID
+    revision: int
+    template_name: str
+    organization_name: str
+    identity_id: UUID
+    document: JsonObject
+    """A `shared.passes.document.TemplateDocument` as JSON."""
+    images: dict[str, ImageReference]
+    """File name in the pass (`icon@2x.png`) → image; always holds an icon."""
+
+
+class TemplateDeleted(CatalogueEvent):
+    """A template is gone, with its passes."""
+
+    name: ClassVar = "gateway.template_deleted.v1"
+
+    template_id: UUID
+    account_id: UUID
+    revision: int
+
+
+class IdentitySaved(CatalogueEvent):
+    """A signing identity is new or renewed; its key crosses sealed by the master key."""
+
+    name: ClassVar = "gateway.identity_saved.v1"
+
+    identity_id: UUID
+    account_id: UUID
+    revision: int
+    pass_type_identifier: str
+    team_identifier: str
+    sealed: str
+    not_after: datetime

@@ -1,0 +1,59 @@
+"""The generator's public face: the press."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts.gateway import ImageReference
+from shared.contracts.message import Event, Query
+
+
+class Content(BaseModel):
+    """The parts of a pass file that differ from pass to pass; or only `not_modified`."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    handle: str
+    content_number: int
+    pass_version: int
+    last_modified: datetime
+    """Whole seconds; rises by at least one over a content that was served."""
+    not_modified: bool = False
+    pass_json: bytes = b""
+    manifest: bytes = b""
+    signature: bytes = b""
+    images: dict[str, ImageReference] = {}
+
+
+class ReadContent(Query):
+    """The content of a pass at the version given or a later one, composed now if need be."""
+
+    name: ClassVar = "generator.read_contents.v1"
+    reply: ClassVar = Content
+
+    account_id: UUID
+    handle: str
+    template_id: UUID
+    template_revision: int
+    version: int
+    modified_since: datetime | None = None
+
+
+class BuiltContent(BaseModel):
+    handle: str
+    account_id: UUID
+    template_id: UUID
+    content_number: int
+    pass_version: int
+    push_version: int
+    last_modified: datetime
+
+
+class ContentBuilt(Event):
+    """The bytes of passes are new; nothing is announced when they are the same."""
+
+    name: ClassVar = "generator.content_built.v1"
+
+    contents: list[BuiltContent]

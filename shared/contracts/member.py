@@ -1,0 +1,132 @@
+"""The member service's public face."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from shared.contracts.message import Command, Event, JsonObject, Query
+
+
+class Member(BaseModel):
+    """A person known to an account; `version` rises with every change."""
+
+    account_id: UUID
+    member_id: str
+    version: int
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+    tier: str | None = None
+    points: int = 0
+    created_at: datetime
+    updated_at: datetime
+    deleted: bool = False
+
+
+class MemberSaved(BaseModel):
+    member: Member
+    created: bool
+
+
+class SaveMember(Command):
+    """Create, replace or merge one member.
+
+    `create` refuses an id that exists (409), `replace` sets every field and creates when missing,
+    `merge` sets the fields given and refuses a missing one (404). `points` in `fields` sets the
+    balance by a ledger entry. An `external_id` of another member is a conflict (409).
+    """
+
+    name: ClassVar = "member.save_member.v1"
+    reply: ClassVar = MemberSaved
+
+    account_id: UUID
+    member_id: str
+    mode: Literal["create", "replace", "merge"]
+    fields: JsonObject
+    """Any of name, email, phone, external_id, tier (text or null) and points (integer)."""
+
+
+class DeleteMember(Command):
+    """Erase a member's data; the passes stay, without it."""
+
+    name: ClassVar = "member.delete_member.v1"
+    reply: ClassVar = Member
+
+    account_id: UUID
+    member_id: str
+
+
+class PointsEntry(BaseModel):
+    """One line of the append-only points ledger."""
+
+    entry_id: UUID
+    member_id: str
+    delta: int
+    balance: int
+    reason: str | None = None
+    created_at: datetime
+
+
+class AdjustPoints(Command):
+    """Append to the points ledger; a balance below zero is refused unless allowed."""
+
+    name: ClassVar = "member.adjust_points.v1"
+    reply: ClassVar = PointsEntry
+
+    account_id: UUID
+    member_id: str
+    delta: int
+    reason: str | None = None
+
+
+class ReadMember(Query):
+    name: ClassVar = "member.read_member.v1"
+    reply: ClassVar = Member
+
+    account_id: UUID
+    member_id: str
+
+
+class MemberPage(BaseModel):
+    members: list[Member]
+    more: bool
+
+
+class ListMembers(Query):
+    """A keyset page by member id."""
+
+    name: ClassVar = "member.list_members.v1"
+    reply: ClassVar = MemberPage
+
+    account_id: UUID
+    after: str | None = None
+    external_id: str | None = None
+    limit: int = 50
+
+
+class PointsPage(BaseModel):
+    entries: list[PointsEntry]
+    more: bool
+
+
+class ListPoints(Query):
+    """A keyset page of the ledger, newest first."""
+
+    name: ClassVar = "member.list_points.v1"
+    reply: ClassVar = PointsPage
+
+    account_id: UUID
+    member_id: str
+    before: UUID | None = None
+    limit: int = 50
+
+
+class MembersChanged(Event):
+    """Members are new, changed or deleted."""
+
+    name: ClassVar = "member.members_changed.v1"
+
+    members: list[Member]

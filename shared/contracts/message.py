@@ -1,0 +1,47 @@
+"""The three kinds of messages: facts, requests that change something, and questions."""
+
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+Lane = Literal["interactive", "bulk"]
+"""People wait for `interactive`; `bulk` is long work that must never delay them."""
+
+
+class Message(BaseModel):
+    """One shape on the wire; `name` is written out and versioned, never derived from the class."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: ClassVar[str]
+
+
+class Event(Message):
+    """A fact, already true. Delivered at least once; handled once in effect."""
+
+
+class CatalogueEvent(Event):
+    """A fact about what is configured; it travels in queues of its own, before all else."""
+
+
+class Request(Message):
+    """One row that wants one answer; the gateway joins many rows into one message."""
+
+    reply: ClassVar[type[BaseModel]]
+
+
+class Command(Request):
+    """A request that changes something. Its id makes it safe to repeat: the outcome is stored."""
+
+    command_id: UUID
+
+
+class Query(Request):
+    """A question; asking twice changes nothing."""
+
+
+class Done(BaseModel):
+    """The answer of a command that has nothing to tell."""
+
+
+JsonObject = dict[str, Any]

@@ -1,0 +1,19 @@
+"""Who listens to what: the one list from which every process declares the whole topology."""
+
+from typing import Final, Literal
+
+from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
+from shared.contracts.generator import ContentBuilt
+from shared.contracts.member import MembersChanged
+from shared.contracts.message import Event
+from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted
+
+ServiceName = Literal["gateway", "generator", "member", "notifier", "triggers"]
+
+LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
+    "gateway": (),
+    "member": (),
+    "triggers": (TemplateSaved, TemplateDeleted, MembersChanged),
+    "generator": (TemplateSaved, TemplateDeleted, IdentitySaved, PassesChanged, PassesDeleted),
+    "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
+}

@@ -1,0 +1,173 @@
+"""PostgreSQL for one service: its pool under its own role, and units of work that announce facts."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+import structlog
+from asyncpg.pool import PoolConnectionProxy
+
+from shared.contracts.message import Event, Lane
+from shared.errors import UnavailableError
+from shared.identifiers import new_id
+
+if TYPE_CHECKING:  # the class takes a parameter in its stubs only
+    Connection = PoolConnectionProxy[asyncpg.Record]
+else:
+    Connection = PoolConnectionProxy
+
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+)
+"""What asyncpg raises when the server is away rather than the statement wrong."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class DatabaseAwayError(UnavailableError):
+    """The database is away for the moment; the same request may be sent again."""
+
+    code = "database_away"
+
+
+def role_of(schema: str) -> str:
+    """Name the database role that owns the data of one service."""
+    return f"passwright_{schema}"
+
+
+class Database:
+    """The pool of one service: its schema as search path, its role as rights.
+
+    Nothing waits for ever: a connection is acquired within `acquire_timeout` seconds and a
+    statement ends within `statement_timeout` seconds, else `DatabaseAwayError`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str,
+        size: int = 8,
+        acquire_timeout: float = 0.9,
+        statement_timeout: float = 30.0,
+    ) -> None:
+        self.schema = schema
+        self.url = url
+        self.committed = asyncio.Event()
+        """Set after each commit that left rows in the outbox: the relay's wake-up."""
+        self._size = size
+        self._acquire_timeout = acquire_timeout
+        self._statement_timeout = statement_timeout
+        self._pool: asyncpg.Pool | None = None
+
+    async def start(self) -> None:
+        """Make the pool; the first connection is made when first needed, so start order is free."""
+        self._pool = await asyncpg.create_pool(
+            self.url,
+            min_size=0,
+            max_size=self._size,
+            timeout=self._acquire_timeout,
+            command_timeout=self._statement_timeout,
+            init=_speak_json,
+            server_settings={
+                "application_name": f"passwright {self.schema}",
+                "role": role_of(self.schema),
+                "search_path": self.schema,
+                "statement_timeout": str(int(self._statement_timeout * 1000)),
+                "idle_in_transaction_session_timeout": "60000",
+                "jit": "off",
+            },
+        )
+
+    async def stop(self) -> None:
+        """Close the pool within 5 seconds, politely or not."""
+        if self._pool is None:
+            return
+        try:
+            await asyncio.wait_for(self._pool.close(), timeout=5)
+        except TimeoutError:
+            self._pool.terminate()
+        self._pool = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """Lend a connection outside any transaction, for reading."""
+        if self._pool is None:
+            raise DatabaseAwayError
+        try:
+            async with self._pool.acquire(timeout=self._acquire_timeout) as connection:
+                yield connection
+        except (*AWAY, TimeoutError) as error:
+            log.warning("database_away", schema=self.schema, reason=type(error).__name__)
+            raise DatabaseAwayError from error
+
+    @asynccontextmanager
+    async def work(self, lane: Lane = "interactive") -> AsyncGenerator["UnitOfWork"]:
+        """Open a unit of work: one transaction, whose announcements commit with it."""
+        async with self.connection() as connection:
+            async with connection.transaction():
+                work = UnitOfWork(connection, lane)
+                yield work
+                await work.write_outbox()
+            if work.announced:
+                self.committed.set()
+
+    async def check(self) -> None:
+        """Ask the server for a sign of life within a second."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1", timeout=1)
+
+
+class UnitOfWork:
+    """One transaction and the facts that become true with it."""
+
+    def __init__(self, connection: Connection, lane: Lane) -> None:
+        self.connection = connection
+        self.lane: Lane = lane
+        self.announced: list[Event] = []
+
+    def publish(self, event: Event) -> None:
+        """Announce a fact in this work's lane; it leaves only if the transaction commits."""
+        self.announced.append(event)
+
+    async def write_outbox(self) -> None:
+        """Write what was announced, in one statement."""
+        if not self.announced:
+            return
+        await self.connection.execute(
+            "INSERT INTO outbox (message_id, name, lane, body)"
+            " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])",
+            [new_id() for _ in self.announced],
+            [event.name for event in self.announced],
+            [self.lane] * len(self.announced),
+            [event.model_dump_json(exclude_defaults=True).encode() for event in self.announced],
+        )
+
+
+async def _speak_json(connection: Connection) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, encoder=_encode_json, decoder=orjson.loads, schema="pg_catalog"
+        )
+
+
+def _encode_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can say
+    return orjson.dumps(value).decode()
+
+
+def json_array(values: Sequence[Any]) -> list[str]:
+    """Encode values for a `text[]` parameter that the statement casts to jsonb.
+
+    asyncpg encodes an array of jsonb element by element in Python; text is one pass in C.
+    """
+    return [orjson.dumps(value).decode() for value in values]

@@ -1,0 +1,205 @@
+"""The page that explains an API: rendered once from its document, no scripts, no other sites."""
+
+import gzip
+import hashlib
+import json
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from shared.http.problems import PROBLEM_MEDIA, AddressNotFoundError
+from shared.http.schema_view import Field, SchemaView
+
+TEMPLATES = Path(__file__).parent / "templates"
+_SMALL = 1024
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A body as the page shows it."""
+
+    media: str
+    fields: tuple[Field, ...]
+    type: str
+    example: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response as the page shows it."""
+
+    status: str
+    description: str
+    codes: tuple[str, ...]
+    content: Content | None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation as the page shows it."""
+
+    name: str
+    tag: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    scope: str | None
+    is_deprecated: bool
+    parameters: tuple[tuple[str, Field], ...]
+    body: Content | None
+    body_note: str
+    answers: tuple[Answer, ...]
+    curl: str
+
+
+def docs_routes(document: Document) -> list[web.RouteDef]:
+    """Serve `/docs`, its stylesheet, `/openapi.json` and `/problems/{code}`."""
+    style = (TEMPLATES / "docs.css").read_bytes()
+    codes = problem_kinds(document)
+
+    async def explain_problem(request: web.Request) -> web.Response:
+        code = request.match_info["code"]
+        if code not in codes:
+            raise AddressNotFoundError
+        return web.Response(status=303, headers={"Location": f"/docs#problem-{code}"})
+
+    page = render_docs(document).encode()
+    return [
+        web.get("/docs", _static(page, "text/html; charset=utf-8")),
+        web.get("/docs/style.css", _static(style, "text/css; charset=utf-8")),
+        web.get("/openapi.json", _static(orjson.dumps(document), "application/json")),
+        web.get("/problems/{code}", explain_problem),
+    ]
+
+
+def render_docs(document: Document) -> str:
+    """Write the page as HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    operations = list_operations(document)
+    tags = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
+    return environment.get_template("docs.html").render(
+        info=document["info"],
+        security=document["components"]["securitySchemes"],
+        groups=[
+            (tag, text, [operation for operation in operations if operation.tag == tag])
+            for tag, text in tags.items()
+        ],
+        problems=problem_kinds(document),
+    )
+
+
+def list_operations(document: Document) -> list[Operation]:
+    """Read every operation of the document."""
+    view = SchemaView(document)
+    return [
+        _operation(view, method.upper(), path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def problem_kinds(document: Document) -> dict[str, dict[str, Any]]:
+    """Collect one example of every problem in the document, by code."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for item in document["paths"].values():
+        for operation in item.values():
+            for response in operation["responses"].values():
+                examples = response.get("content", {}).get(PROBLEM_MEDIA, {}).get("examples", {})
+                kinds |= {code: example["value"] for code, example in examples.items()}
+    return dict(sorted(kinds.items(), key=lambda kind: (kind[1]["status"], kind[0])))
+
+
+def _operation(view: SchemaView, method: str, path: str, operation: Document) -> Operation:
+    request: Document = operation.get("requestBody", {})
+    body = _content(view, request.get("content", {}))
+    scopes = [scope for need in operation["security"] for held in need.values() for scope in held]
+    return Operation(
+        name=operation["operationId"],
+        tag=operation["tags"][0],
+        method=method,
+        path=path,
+        summary=operation["summary"],
+        description=operation.get("description", ""),
+        scope=scopes[0] if scopes else None,
+        is_deprecated=operation.get("deprecated", False),
+        parameters=tuple(
+            (each["in"], _parameter(view, each)) for each in operation.get("parameters", ())
+        ),
+        body=body,
+        body_note=request.get("description", ""),
+        answers=tuple(
+            _answer(view, status, response) for status, response in operation["responses"].items()
+        ),
+        curl=_curl(method, path, body, is_public=not scopes),
+    )
+
+
+def _parameter(view: SchemaView, parameter: Document) -> Field:
+    schema = {"description": parameter.get("description", "")} | parameter["schema"]
+    return view.field(parameter["name"], schema, is_required=parameter.get("required", False))
+
+
+def _answer(view: SchemaView, status: str, response: Document) -> Answer:
+    content: Document = response.get("content", {})
+    is_problem = PROBLEM_MEDIA in content
+    return Answer(
+        status=status,
+        description=response["description"],
+        codes=tuple(content[PROBLEM_MEDIA]["examples"]) if is_problem else (),
+        content=None if is_problem else _content(view, content),
+    )
+
+
+def _content(view: SchemaView, content: Document) -> Content | None:
+    for media, entry in content.items():
+        whole = view.field("", entry["schema"])
+        is_json = media.endswith("json")
+        example = json.dumps(view.example(entry["schema"]), indent=2, ensure_ascii=False)
+        return Content(media, whole.children, whole.type, example if is_json else "")
+    return None
+
+
+def _curl(method: str, path: str, body: Content | None, *, is_public: bool) -> str:
+    words = ["curl"] if method == "GET" else ["curl", "-X", method]
+    lines = [" ".join([*words, f'"$PASSWRIGHT_URL{path}"'])]
+    if not is_public:
+        lines.append('-H "X-API-Key: $PASSWRIGHT_KEY"')
+    if body is not None:
+        lines.append(f"-H {shlex.quote(f'Content-Type: {body.media}')}")
+        lines.append(f"-d {shlex.quote(body.example)}" if body.example else "--data-binary @file")
+    return " \\\n  ".join(lines)
+
+
+def _static(content: bytes, media: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    tag = hashlib.sha256(content).hexdigest()[:32]
+    headers = {
+        "Content-Type": media,
+        "ETag": f'"{tag}"',
+        "Cache-Control": "public, no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    packed = gzip.compress(content, mtime=0) if len(content) > _SMALL else None
+
+    async def serve(request: web.Request) -> web.Response:
+        if any(known.value in {tag, "*"} for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        if packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+            return web.Response(body=packed, headers={**headers, "Content-Encoding": "gzip"})
+        return web.Response(body=content, headers=headers)
+
+    return serve

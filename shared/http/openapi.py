@@ -1,0 +1,228 @@
+"""The OpenAPI 3.1 document of a table of endpoints."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from shared.errors import (
+    ApplicationError,
+    ForbiddenError,
+    InvalidError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from shared.http.endpoint import JSON_MEDIA, AnyEndpoint
+from shared.http.parsing import KEY_LENGTH
+from shared.http.problems import (
+    PROBLEM_MEDIA,
+    BadRequestError,
+    Problem,
+    UnsupportedMediaError,
+    problem,
+)
+
+SECURITY = "ApiKey"
+_PARAMETER = re.compile(r"\{([^{}:]+)(?::((?:[^{}]|\{[^{}]*\})+))?\}")
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Names this request, so that sending it again does not do it again.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": KEY_LENGTH,
+        "pattern": r'^([!#-~][!-~]*|"([!#-\[\]-~]|\\["\\])+")$',
+    },
+}
+
+Schemas = Mapping[tuple[type[BaseModel], JsonSchemaMode], dict[str, Any]]
+
+
+def openapi_document(
+    endpoints: Sequence[AnyEndpoint],
+    *,
+    title: str,
+    version: str,
+    description: str,
+    scopes: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write the whole document; `scopes` says in a sentence what each scope allows."""
+    schemas, definitions = _schemas(endpoints)
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    for endpoint in endpoints:
+        path = _PARAMETER.sub(r"{\1}", endpoint.path)
+        paths[path][endpoint.method.lower()] = _operation(endpoint, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(e.tag for e in endpoints)],
+        "paths": dict(paths),
+        "components": {
+            "schemas": definitions,
+            "securitySchemes": {SECURITY: _security_scheme(endpoints, scopes or {})},
+        },
+    }
+
+
+def errors_of(endpoint: AnyEndpoint) -> list[type[ApplicationError]]:
+    """List the errors an endpoint may answer: its own and those that every such endpoint has."""
+    takes_body = endpoint.reads_json or bool(endpoint.accepts)
+    always: list[tuple[type[ApplicationError], bool]] = [
+        (BadRequestError, takes_body or endpoint.takes_key or "{" in endpoint.path),
+        (UnauthorizedError, endpoint.scope is not None),
+        (ForbiddenError, endpoint.scope is not None),
+        (TooLargeError, takes_body),
+        (UnsupportedMediaError, takes_body),
+        (InvalidError, endpoint.body is not None or endpoint.query is not None or not endpoint.raw),
+        (UnavailableError, True),
+    ]
+    applying = [kind for kind, applies in always if applies]
+    return sorted(dict.fromkeys([*applying, *endpoint.errors]), key=lambda kind: kind.status)
+
+
+def _schemas(endpoints: Sequence[AnyEndpoint]) -> tuple[Schemas, dict[str, Any]]:
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
+    for endpoint in endpoints:
+        if endpoint.body is not None:
+            wanted[endpoint.body, "validation"] = None
+        if endpoint.returns is not None:
+            wanted[endpoint.returns, "serialization"] = None
+    references, document = models_json_schema(
+        list(wanted), by_alias=True, ref_template="#/components/schemas/{model}"
+    )
+    schemas: Any = references  # only models were asked for, not dataclasses
+    return schemas, document.get("$defs", {})
+
+
+def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "parameters": _parameters(endpoint),
+        "responses": _responses(endpoint, schemas),
+        "security": [] if endpoint.scope is None else [{SECURITY: [endpoint.scope]}],
+    }
+    if endpoint.description:
+        operation["description"] = endpoint.description
+    if endpoint.deprecated:
+        operation["deprecated"] = True
+    if content := _request_content(endpoint, schemas):
+        operation["requestBody"] = {
+            "required": True,
+            "content": content,
+            "description": f"At most {endpoint.body_limit} bytes.",
+        }
+    return operation
+
+
+def _parameters(endpoint: AnyEndpoint) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = []
+    for name, pattern in _PARAMETER.findall(endpoint.path):
+        schema = {"type": "string", "minLength": 1}
+        if pattern:
+            schema["pattern"] = f"^(?:{pattern})$"
+        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    if endpoint.query is not None:
+        parameters += _query_parameters(endpoint.query)
+    if endpoint.takes_key:
+        parameters.append(_IDEMPOTENCY_KEY)
+    return parameters
+
+
+def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    described = model.model_json_schema(by_alias=True)
+    definitions = described.get("$defs", {})
+    required = described.get("required", [])
+    parameters: list[dict[str, Any]] = []
+    for name, whole in described.get("properties", {}).items():
+        schema = _inlined(whole, definitions)
+        parameter: dict[str, Any] = {"name": name, "in": "query", "required": name in required}
+        if text := schema.pop("description", None):
+            parameter["description"] = text
+        # A parameter is left out, never null.
+        options = [part for part in schema.get("anyOf", []) if part != {"type": "null"}]
+        if len(options) == 1:
+            del schema["anyOf"]
+            schema |= options[0]
+        if schema.get("default", ...) is None:
+            del schema["default"]
+        parameters.append(parameter | {"schema": schema})
+    return parameters
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401  (any part of a JSON Schema)
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    entries = cast("dict[str, Any]", schema)
+    if "$ref" in entries:
+        named = definitions[entries["$ref"].rpartition("/")[2]]
+        rest = {key: value for key, value in entries.items() if key != "$ref"}
+        return _inlined(named, definitions) | rest
+    return {key: _inlined(value, definitions) for key, value in entries.items()}
+
+
+def _request_content(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
+    if endpoint.body is not None and not endpoint.raw:
+        return {JSON_MEDIA: {"schema": schemas[endpoint.body, "validation"]}}
+    schema = schemas[endpoint.body, "validation"] if endpoint.body else _bytes_schema()
+    return {media: {"schema": schema} for media in endpoint.accepts}
+
+
+def _responses(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
+    if endpoint.returns is not None:
+        schema = schemas[endpoint.returns, "serialization"]
+        success["content"] = {endpoint.media: {"schema": schema}}
+    elif endpoint.raw and endpoint.status != HTTPStatus.NO_CONTENT:
+        success["content"] = {endpoint.media: {"schema": _bytes_schema()}}
+    by_status: dict[int, list[type[ApplicationError]]] = defaultdict(list)
+    for kind in errors_of(endpoint):
+        by_status[kind.status].append(kind)
+    return {
+        str(endpoint.status): success,
+        **{str(status): _problem_response(kinds) for status, kinds in by_status.items()},
+    }
+
+
+def _problem_response(kinds: list[type[ApplicationError]]) -> dict[str, Any]:
+    problems = {kind.code: problem(kind()) for kind in kinds}
+    response: dict[str, Any] = {
+        "description": " ".join(dict.fromkeys(str(each["title"]) for each in problems.values())),
+        "content": {
+            PROBLEM_MEDIA: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {code: {"value": value} for code, value in problems.items()},
+            }
+        },
+    }
+    if any(issubclass(kind, UnavailableError) for kind in kinds):
+        response["headers"] = {
+            "Retry-After": {
+                "description": "Seconds to wait before sending the same request again.",
+                "schema": {"type": "integer"},
+            }
+        }
+    return response
+
+
+def _security_scheme(endpoints: Sequence[AnyEndpoint], scopes: Mapping[str, str]) -> dict[str, Any]:
+    used = dict.fromkeys(e.scope for e in endpoints if e.scope is not None)
+    lines = [
+        f"- `{scope}`: {scopes[scope]}" if scope in scopes else f"- `{scope}`" for scope in used
+    ]
+    text = "\n".join(["An API key. Each operation names the scope its key must hold:", "", *lines])
+    return {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": text}
+
+
+def _bytes_schema() -> dict[str, Any]:
+    return {"type": "string", "format": "binary"}

@@ -1,0 +1,306 @@
+"""Calls addresses that customers name, and never lets them reach into our own network."""
+
+import errno
+import socket
+from asyncio import get_running_loop
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from shared import clock
+from shared.errors import InvalidError
+
+TOTAL_SECONDS: Final = 15.0
+CONNECT_SECONDS: Final = 5.0
+MOST_URL: Final = 2000
+MOST_EXCERPT: Final = 16 * 1024
+TOO_LARGE: Final = "response larger than 16 KiB"
+UNFINISHED: Final = "response did not end in time"
+
+# Python's `is_global` lets 6to4, NAT64, multicast and some reserved nets pass; so each is named.
+_DENIED_V4: Final = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",  # this network, unspecified
+            "10.0.0.0/8",  # private
+            "100.64.0.0/10",  # carrier-grade NAT, Alibaba's metadata
+            "127.0.0.0/8",  # loopback
+            "168.63.129.16/32",  # Azure's metadata
+            "169.254.0.0/16",  # link-local, metadata of most clouds
+            "172.16.0.0/12",  # private
+            "192.0.0.0/24",  # protocol assignments, Oracle's metadata
+            "192.0.2.0/24",  # documentation
+            "192.31.196.0/24",  # AS112
+            "192.52.193.0/24",  # automatic multicast tunnelling
+            "192.88.99.0/24",  # 6to4 relays
+            "192.168.0.0/16",  # private
+            "192.175.48.0/24",  # AS112
+            "198.18.0.0/15",  # benchmarks
+            "198.51.100.0/24",  # documentation
+            "203.0.113.0/24",  # documentation
+            "224.0.0.0/4",  # multicast
+            "240.0.0.0/4",  # reserved, broadcast
+        ),
+    )
+)
+
+_GLOBAL_V6: Final = IPv6Network("2000::/3")
+"""All that is given out; the rest holds unspecified, loopback, v4-mapped and v4-compatible,
+NAT64 (64:ff9b::/96, 64:ff9b:1::/48), discard, 5f00::/16, ULA, link-local, site-local, multicast."""
+
+_DENIED_V6: Final = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+            "2001:db8::/32",  # documentation
+            "2002::/16",  # 6to4
+            "2620:4f:8000::/48",  # AS112
+            "3ffe::/16",  # 6bone
+            "3fff::/20",  # documentation
+        ),
+    )
+)
+
+_LOCAL_NAMES: Final = ("localhost", "local", "localdomain", "internal", "intranet", "lan", "home",
+                       "corp", "private", "home.arpa")  # fmt: skip
+
+_OUR_TROUBLE: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENETDOWN}
+)
+
+AddressInformation = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, Any]
+
+
+class AddressRefusedError(Exception):
+    """The address is not one we connect to."""
+
+
+class OutgoingFailedError(Exception):
+    """No answer came. `kind`: timeout, name, connect, tls, protocol, or ours (our own trouble)."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(kind)
+
+
+class _RefusedAtSocketError(OSError):
+    """What the connector understands; it never leaves this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingResponse:
+    status: int
+    retry_after: float | None
+    """Seconds to wait before the next try, if the answer said so."""
+    excerpt: str
+    """The body, or a sentence instead if it was too large or did not end."""
+    milliseconds: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """By lower-case name."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingAddressPolicy:
+    """Says which addresses may be connected to: public ones; loopback only in development."""
+
+    allow_loopback: bool = False
+
+    def allows(self, address: str) -> bool:
+        """Judge an IP address as a socket takes it; what is no address is refused."""
+        try:
+            return self._allows_v4(IPv4Address(address))
+        except AddressValueError:
+            pass
+        try:
+            return self._allows_v6(IPv6Address(address))
+        except AddressValueError:
+            return False
+
+    def objection(self, url: str) -> str | None:
+        """Say what is wrong with a URL as far as can be seen without resolving its name."""
+        if len(url) > MOST_URL:
+            return f"it may have at most {MOST_URL} characters"
+        if not url.isprintable() or " " in url or "\\" in url:
+            return "it holds characters that a URL may not hold"
+        try:
+            parsed = URL(url)
+            host, _ = parsed.raw_host, parsed.port
+        except ValueError:
+            return "it is not a URL"
+        schemes = ("https", "http") if self.allow_loopback else ("https",)
+        if parsed.scheme not in schemes:
+            return f"it must begin with {schemes[0]}://"
+        if not host or parsed.port == 0:
+            return "it names no host"
+        if parsed.raw_user is not None or parsed.raw_password is not None or "@" in parsed.authority:
+            return "it may not hold a user or a password"
+        return self._host_objection(host)
+
+    def open_socket(self, information: AddressInformation) -> socket.socket:
+        """Make the socket for an address about to be connected to, or refuse."""
+        family, kind, protocol, _, address = information
+        if family not in (socket.AF_INET, socket.AF_INET6) or not self.allows(address[0]):
+            raise _RefusedAtSocketError("address refused")
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+    def _allows_v4(self, address: IPv4Address) -> bool:
+        if self.allow_loopback and address.is_loopback:
+            return True
+        return not any(address in network for network in _DENIED_V4)
+
+    def _allows_v6(self, address: IPv6Address) -> bool:
+        if self.allow_loopback and address == IPv6Address(1):
+            return True
+        if address.scope_id is not None or address not in _GLOBAL_V6:
+            return False
+        return not any(address in network for network in _DENIED_V6)
+
+    def _host_objection(self, host: str) -> str | None:
+        name = host.rstrip(".").lower()
+        last = name.rpartition(".")[2]
+        if ":" in name or last.isdigit() or last.startswith("0x"):
+            return None if self.allows(name) else "its address is not a public one"
+        if self.allow_loopback:
+            return None
+        if "." not in name or any(name == n or name.endswith(f".{n}") for n in _LOCAL_NAMES):
+            return "its host is not a public name"
+        return None
+
+
+class OutgoingClient:
+    """Posts to addresses customers name. Each address is checked when its socket is made.
+
+    That is after names are resolved, so the address checked is the address connected to. Nothing
+    is followed, nothing is read from the environment, and of an answer at most 16 KiB are kept.
+    The caller bounds how many calls run at a time.
+    """
+
+    def __init__(
+        self,
+        policy: OutgoingAddressPolicy,
+        *,
+        total_seconds: float = TOTAL_SECONDS,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """A `resolver` given is asked each time; the system's answers are kept for 10 s."""
+        self._policy = policy
+        self._total_seconds = total_seconds
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the connection pool."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                resolver=self._resolver,
+                use_dns_cache=self._resolver is None,
+                socket_factory=self._policy.open_socket,
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=self._total_seconds, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "Passwright", "Accept": "*/*", "Accept-Encoding": "identity"},
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=MOST_EXCERPT // 2,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def check_url(self, url: str) -> None:
+        """Refuse a URL early, with a reason; what its name resolves to is checked at each call."""
+        objection = self._policy.objection(url)
+        if objection is not None:
+            raise InvalidError(
+                f"The URL cannot be used: {objection}.",
+                errors=[{"pointer": "/url", "detail": objection}],
+            )
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> OutgoingResponse:
+        """Post once. AddressRefusedError, or OutgoingFailedError when no answer came."""
+        if self._session is None:
+            raise OutgoingFailedError("ours")
+        objection = self._policy.objection(url)
+        if objection is not None:
+            raise AddressRefusedError(f"the URL cannot be used: {objection}")
+        started = get_running_loop().time()
+        try:
+            async with self._session.post(
+                URL(url), data=body, headers=headers, allow_redirects=False
+            ) as response:
+                excerpt = await _read_excerpt(response)
+                return OutgoingResponse(
+                    status=response.status,
+                    retry_after=_retry_after(response.headers.get("Retry-After")),
+                    excerpt=excerpt,
+                    milliseconds=round((get_running_loop().time() - started) * 1000),
+                    headers={name.lower(): value for name, value in response.headers.items()},
+                )
+        except TimeoutError:
+            raise OutgoingFailedError("timeout") from None
+        except aiohttp.ClientError as error:
+            raise _named(error) from None
+        except OSError as error:
+            raise OutgoingFailedError(_kind_of(error)) from None
+
+
+async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
+    if (response.content_length or 0) > MOST_EXCERPT:
+        response.close()
+        return TOO_LARGE
+    content = bytearray()
+    try:
+        async for chunk in response.content.iter_any():
+            if len(content) + len(chunk) > MOST_EXCERPT:
+                response.close()
+                return TOO_LARGE
+            content += chunk
+    except (TimeoutError, aiohttp.ClientError):
+        response.close()
+        return UNFINISHED
+    # PostgreSQL's text holds every character but this one.
+    return content.decode(errors="replace").replace("\0", "\ufffd")
+
+
+def _named(error: aiohttp.ClientError) -> Exception:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return OutgoingFailedError("name")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return OutgoingFailedError("tls")
+    if isinstance(error, aiohttp.InvalidURL):
+        return AddressRefusedError("the URL cannot be used")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        if isinstance(error.os_error, _RefusedAtSocketError):
+            return AddressRefusedError("the host's address is not a public one")
+        return OutgoingFailedError(_kind_of(error.os_error))
+    return OutgoingFailedError("connect" if isinstance(error, OSError) else "protocol")
+
+
+def _kind_of(error: OSError) -> str:
+    return "ours" if error.errno in _OUR_TROUBLE else "connect"
+
+
+def _retry_after(value: str | None) -> float | None:
+    if not value:
+        return None
+    if value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004 - three centuries
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+        return max(0.0, (moment - clock.now()).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # a date without a zone cannot be subtracted
+        return None

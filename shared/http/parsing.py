@@ -1,0 +1,211 @@
+"""Reads what a client sent: limited bodies, JSON, query parameters, headers."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from shared.errors import InvalidError, TooLargeError
+from shared.http.problems import BadRequestError, SlowRequestError, UnsupportedMediaError
+
+Model = TypeVar("Model", bound=BaseModel)
+Step = str | int
+
+BODY_SECONDS = 60
+KEY_LENGTH = 255
+MOST_FAULTS = 100
+
+_BARE_KEY = re.compile(r"[!#-~][!-~]*")
+_QUOTED_KEY = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+async def chunks_within(request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    """Read the body as it arrives; `TooLargeError` as soon as it proves longer than `limit`."""
+    if (request.content_length or 0) > limit:
+        raise TooLargeError(_limit_text(limit))
+    size = 0
+    try:
+        while chunk := await request.content.readany():
+            size += len(chunk)
+            if size > limit:
+                raise TooLargeError(_limit_text(limit))
+            yield chunk
+    except web.RequestPayloadError as error:
+        raise BadRequestError("The body cannot be read to its end.") from error
+
+
+async def read_within(request: web.Request, limit: int) -> bytes:
+    """Read the whole body, at most `limit` bytes of it, within a minute."""
+    if (request.content_length or 0) > limit:
+        raise TooLargeError(_limit_text(limit))
+    if request.content.is_eof():  # it came with the head, as small bodies do
+        body = request.content.read_nowait(-1)
+        if len(body) > limit:
+            raise TooLargeError(_limit_text(limit))
+        return body
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return b"".join([chunk async for chunk in chunks_within(request, limit)])
+    except TimeoutError as error:
+        raise SlowRequestError from error
+
+
+def check_media(content_type: str | None, accepts: tuple[str, ...]) -> None:
+    """Refuse a media type that is not in `accepts`, and text that is not UTF-8."""
+    media, charset = _media(content_type or "")
+    if media not in accepts or charset not in {"", "utf-8", "utf8"}:
+        raise UnsupportedMediaError(f"Send {' or '.join(accepts)} in UTF-8.")
+
+
+def json_parser(model: type[Model]) -> Callable[[bytes], Model]:
+    """Make a function that turns a JSON body into the model."""
+    validate = model.__pydantic_validator__.validate_json
+
+    def parse(body: bytes) -> Model:
+        # pydantic lets pass: numbers that JSON does not have, text PostgreSQL cannot store.
+        if b"NaN" in body or b"Infinity" in body:
+            _load(body)
+        if b"\\u0000" in body and _NUL.search(body):
+            raise InvalidError("Text may not hold the character U+0000.")
+        try:
+            return cast("Model", validate(body))
+        except ValidationError as error:
+            raise _json_error(error, body) from error
+
+    return parse
+
+
+def query_parser(model: type[Model]) -> Callable[[web.Request], Model]:
+    """Make a function that turns the query parameters into the model."""
+    validate = model.__pydantic_validator__.validate_python
+    lists = _list_parameters(model)
+
+    def parse(request: web.Request) -> Model:
+        values: dict[str, Any] = {}
+        for name, value in request.query.items():
+            if "\0" in name or "\0" in value:
+                raise _query_error([(name, "Text may not hold the character U+0000")])
+            if name in lists:
+                values.setdefault(name, []).append(value)
+            elif name in values:
+                raise _query_error([(name, "Given more than once")])
+            else:
+                values[name] = value
+        try:
+            return cast("Model", validate(values))
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False, include_context=False)
+            raise _query_error(
+                [(str((fault["loc"] or ("",))[0]), _text(fault["msg"])) for fault in faults]
+            ) from error
+
+    return parse
+
+
+def refuse_query(request: web.Request) -> None:
+    """For addresses that take no query parameters: a misspelt one is not silently ignored."""
+    if request.query:
+        raise _query_error([(name, "Unknown parameter") for name in dict.fromkeys(request.query)])
+
+
+def read_idempotency_key(request: web.Request) -> str | None:
+    """Read the Idempotency-Key, sent bare or as a quoted string of RFC 8941."""
+    if "Idempotency-Key" not in request.headers:
+        return None
+    given = request.headers.getall("Idempotency-Key")
+    text = given[0].strip(" \t")
+    key = None
+    if _BARE_KEY.fullmatch(text):
+        key = text
+    elif quoted := _QUOTED_KEY.fullmatch(text):
+        key = re.sub(r"\\(.)", r"\1", quoted[1])
+    if len(given) > 1 or not key or len(key) > KEY_LENGTH:
+        raise BadRequestError(
+            "Idempotency-Key takes 1 to 255 visible ASCII characters, bare or in double quotes."
+        )
+    return key
+
+
+def read_path(request: web.Request) -> dict[str, str]:
+    """Read the parameters in the path, percent-decoded."""
+    path = dict(request.match_info)
+    if any("\0" in value for value in path.values()):
+        raise BadRequestError("A path may not hold the character U+0000.")
+    return path
+
+
+def pointer(steps: tuple[Step, ...], document: object, *, missing: bool) -> str:
+    """Write a pydantic location as a JSON pointer: its steps without the names of union members."""
+    found: list[Step] = []
+    for position, step in enumerate(steps):
+        last = position == len(steps) - 1
+        match document:
+            case dict() if step in document:
+                document = cast("dict[Step, object]", document)[step]
+            case list() if isinstance(step, int) and step < len(cast("list[object]", document)):
+                document = cast("list[object]", document)[step]
+            case _ if not (last and missing):
+                continue
+            case _:
+                pass
+        found.append(step)
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in found)
+
+
+def _json_error(error: ValidationError, body: bytes) -> BadRequestError | InvalidError:
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    if faults[0]["type"] == "json_invalid":
+        return BadRequestError(faults[0]["msg"])
+    document = _load(body)
+    return InvalidError(
+        errors=[
+            {
+                "pointer": pointer(fault["loc"], document, missing=fault["type"] == "missing"),
+                "detail": _text(fault["msg"]),
+            }
+            for fault in faults[:MOST_FAULTS]
+        ]
+    )
+
+
+def _query_error(faults: list[tuple[str, str]]) -> InvalidError:
+    return InvalidError(
+        errors=[{"pointer": f"?{name}", "detail": detail} for name, detail in faults[:MOST_FAULTS]]
+    )
+
+
+def _load(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequestError(f"Invalid JSON: {error}") from error
+
+
+def _text(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _limit_text(limit: int) -> str:
+    return f"This address takes at most {limit} bytes."
+
+
+@lru_cache(maxsize=256)
+def _media(content_type: str) -> tuple[str, str]:
+    media, _, parameters = content_type.partition(";")
+    charset = re.search(r'charset="?([^\s;"]+)', parameters, re.IGNORECASE)
+    return media.strip().lower(), charset[1].lower() if charset else ""
+
+
+def _list_parameters(model: type[BaseModel]) -> frozenset[str]:
+    properties: dict[str, dict[str, Any]] = model.model_json_schema().get("properties", {})
+    return frozenset(
+        name
+        for name, schema in properties.items()
+        if any(part.get("type") == "array" for part in (schema, *schema.get("anyOf", ())))
+    )

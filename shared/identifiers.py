@@ -1,0 +1,29 @@
+"""Makes every name the system gives out: ids that sort by time, handles and serials nobody can guess."""
+
+import base64
+import secrets
+import time
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+HANDLE_LENGTH = 32
+
+
+def new_id() -> UUID:
+    """Make a UUIDv7: unique, and sorted by the time it was made."""
+    return uuid7()
+
+
+def new_handle() -> str:
+    """Make the public name of a pass: seconds, so that new rows lie together, and 128 random bits.
+
+    Written in lower-case base32hex, whose letters sort as the bytes do: 32 characters.
+    """
+    moment = int(time.time()).to_bytes(4, "big")
+    return base64.b32hexencode(moment + secrets.token_bytes(16)).decode().lower()
+
+
+def new_serial() -> str:
+    """Make the serial number inside a pass file: 128 random bits as 32 hex digits, unlike the handle."""
+    return secrets.token_hex(16)

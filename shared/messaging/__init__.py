@@ -1,0 +1,1 @@
+"""Messages between services: joined requests, events by outbox and inbox, over either transport."""

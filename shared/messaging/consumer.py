@@ -1,0 +1,322 @@
+"""The handling side: batches in one transaction, row by row when a batch fails."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import asyncpg
+import structlog
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from shared import metrics
+from shared.contracts.message import Command, Event, Lane, Message, Request
+from shared.database import Database, DatabaseAwayError
+from shared.errors import (
+    ApplicationError,
+    InternalError,
+    NotReadyError,
+    RetryableError,
+    UnavailableError,
+)
+from shared.logs import trace_of
+from shared.messaging import inbox
+from shared.messaging.envelope import Delivery, Envelope, Question
+from shared.messaging.requests import failure_of
+from shared.messaging.subscription import Subscription
+from shared.messaging.topology import MOST_ATTEMPTS, retry_delay
+
+MOST_STARTS = 5
+"""Starts without an end after which a redelivered message is taken for one that kills."""
+
+MOST_ROWS = 200
+"""Rows of requests handled in one transaction."""
+
+Result = TypeVar("Result")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class EventConsumer:
+    """Handles the events of one service: inbox, handler and outbox in one transaction."""
+
+    def __init__(
+        self, service: str, database: Database, subscriptions: Sequence[Subscription]
+    ) -> None:
+        self._service = service
+        self._database = database
+        self._subscriptions = {s.message.name: s for s in subscriptions}
+
+    async def receive(self, deliveries: list[Delivery]) -> None:
+        """Settle each delivery: fresh ones in batches by name, redelivered ones singly.
+
+        A redelivered message may be the one that killed its process; handled alone and counted
+        beforehand, it cannot take innocent ones with it.
+        """
+        groups: dict[str, list[Delivery]] = defaultdict(list)
+        for delivery in deliveries:
+            if delivery.redelivered:
+                await self._receive_suspect(delivery)
+            else:
+                groups[delivery.envelope.name].append(delivery)
+        for group in groups.values():
+            await self._receive_group(group)
+
+    async def _receive_suspect(self, delivery: Delivery) -> None:
+        starts = await _until_database(
+            lambda: inbox.count_attempt(self._database, delivery.envelope.message_id)
+        )
+        if starts > MOST_STARTS:
+            await self._bury(delivery, "kills its process")
+        else:
+            await self._receive_group([delivery])
+
+    async def _receive_group(self, group: list[Delivery]) -> None:
+        name = group[0].envelope.name
+        started = time.perf_counter()
+        try:
+            await _until_database(lambda: self._handle([d.envelope for d in group]))
+        except Exception as error:  # noqa: BLE001 - decided below, by kind
+            if len(group) > 1:
+                for delivery in group:
+                    await self._receive_group([delivery])
+                return
+            await self._settle_failed(group[0], error)
+            return
+        seconds = time.perf_counter() - started
+        metrics.count_messages(self._service, name, "done", len(group), seconds)
+        log.debug("events_handled", name=name, count=len(group), milliseconds=seconds * 1000)
+        await asyncio.gather(*(delivery.done() for delivery in group))
+
+    async def _handle(self, envelopes: list[Envelope]) -> None:
+        subscription = self._subscriptions[envelopes[0].name]
+        async with self._database.work(envelopes[0].lane) as work:
+            fresh = await inbox.claim(work.connection, [e.message_id for e in envelopes])
+            unique = {e.message_id: e for e in envelopes if e.message_id in fresh}
+            if unique:
+                events = [_parse(subscription.message, e.body) for e in unique.values()]
+                await subscription.handler(events, work)
+
+    async def _settle_failed(self, delivery: Delivery, error: Exception) -> None:
+        envelope = delivery.envelope
+        reason = type(error).__name__
+        final = isinstance(error, ApplicationError | ValidationError | KeyError)
+        if not final and not isinstance(error, RetryableError | NotReadyError):
+            log.error(
+                "event_failed",
+                name=envelope.name,
+                message_id=str(envelope.message_id),
+                kind=reason,
+                trace=trace_of(error),
+            )
+        if final or envelope.attempts + 1 >= MOST_ATTEMPTS:
+            await self._bury(delivery, reason)
+            return
+        metrics.count_messages(self._service, envelope.name, "retried", 1, 0)
+        await delivery.retry(reason, retry_delay(envelope.attempts + 1))
+
+    async def _bury(self, delivery: Delivery, reason: str) -> None:
+        envelope = delivery.envelope
+        metrics.count_messages(self._service, envelope.name, "dead", 1, 0)
+        metrics.dead_letters.labels(self._service, envelope.name).inc()
+        log.error(
+            "event_dead",
+            name=envelope.name,
+            message_id=str(envelope.message_id),
+            reason=reason,
+            attempts=envelope.attempts + 1,
+        )
+        await delivery.bury(reason)
+
+
+class QuestionConsumer:
+    """Answers the requests of one service in one lane."""
+
+    def __init__(
+        self,
+        service: str,
+        lane: Lane,
+        database: Database,
+        subscriptions: Sequence[Subscription],
+    ) -> None:
+        self._service = service
+        self._lane: Lane = lane
+        self._database = database
+        self._subscriptions = {s.message.name: s for s in subscriptions}
+        self._unready: set[asyncio.Task[None]] = set()
+
+    async def receive(self, questions: list[Question]) -> None:
+        """Answer what has not expired, rows of one name joined into one transaction."""
+        groups: dict[str, list[Question]] = defaultdict(list)
+        now = asyncio.get_running_loop().time()
+        for question in questions:
+            if question.expires_at > now:
+                groups[question.name].append(question)
+        for name, group in groups.items():
+            await self._receive_group(name, group)
+
+    async def drain(self) -> None:
+        """Wait for the rows that still wait for a revision."""
+        await asyncio.gather(*self._unready, return_exceptions=True)
+
+    async def _receive_group(self, name: str, group: list[Question]) -> None:
+        subscription = self._subscriptions.get(name)
+        if subscription is None:
+            log.error("request_unknown", name=name)
+            return
+        joined: list[tuple[Question, list[Request]]] = []
+        for question in group:
+            try:
+                rows = _parse_rows(subscription.message, question.body)
+            except ValidationError:
+                log.error("request_unreadable", name=name)  # noqa: TRY400 - a trace shows the data
+                continue
+            joined.append((question, rows))
+        while joined:
+            turn = [joined.pop(0)]
+            while joined and sum(len(r) for _, r in turn) + len(joined[0][1]) <= MOST_ROWS:
+                turn.append(joined.pop(0))
+            await self._answer_turn(subscription, turn)
+
+    async def _answer_turn(
+        self, subscription: Subscription, turn: list[tuple[Question, list[Request]]]
+    ) -> None:
+        started = time.perf_counter()
+        rows = [row for _, question_rows in turn for row in question_rows]
+        outcomes = await self._outcomes(subscription, rows)
+        seconds = time.perf_counter() - started
+        metrics.count_messages(self._service, subscription.message.name, "done", len(rows), seconds)
+        for question, question_rows in turn:
+            mine = outcomes[: len(question_rows)]
+            outcomes = outcomes[len(question_rows) :]
+            if None in mine:
+                task = asyncio.create_task(
+                    self._answer_later(subscription, question, question_rows, mine)
+                )
+                self._unready.add(task)
+                task.add_done_callback(self._unready.discard)
+            else:
+                await question.answer(_write(mine))
+
+    async def _answer_later(
+        self,
+        subscription: Subscription,
+        question: Question,
+        rows: list[Request],
+        outcomes: list[str | None],
+    ) -> None:
+        """Ask again for the rows that were not ready, 5, 10, 20 … 200 ms apart, to the deadline."""
+        loop = asyncio.get_running_loop()
+        pause = 0.005
+        while None in outcomes and loop.time() + pause < question.expires_at:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.2)
+            for index, row in enumerate(rows):
+                if outcomes[index] is None:
+                    outcomes[index] = await self._outcome(subscription, row)
+        late = _failure(UnavailableError("the template's newest revision has not arrived yet"))
+        await question.answer(_write([late if o is None else o for o in outcomes]))
+
+    async def _outcomes(self, subscription: Subscription, rows: list[Request]) -> list[str | None]:
+        """Answer all rows in one transaction; if that fails, each in its own. None: not ready."""
+        if len(rows) > 1:
+            try:
+                return list(await self._handle(subscription, rows))
+            except Exception as error:  # noqa: BLE001 - each row finds out for itself
+                log.debug("batch_failed", name=subscription.message.name, kind=type(error).__name__)
+        return [await self._outcome(subscription, row) for row in rows]
+
+    async def _outcome(self, subscription: Subscription, row: Request) -> str | None:
+        cause: Exception | None = None
+        for _ in range(2):
+            try:
+                return (await self._handle(subscription, [row]))[0]
+            except NotReadyError:
+                return None
+            except UnavailableError as error:
+                return _failure(error)
+            except ApplicationError as error:
+                return await self._store_failure(row, _failure(error))
+            except asyncpg.UniqueViolationError as error:
+                cause = error
+                if error.table_name != "inbox":
+                    break
+                # A twin of this command was faster; its outcome is there now.
+            except Exception as error:  # noqa: BLE001 - the row is answered as failed
+                cause = error
+                break
+        kind = type(cause).__name__
+        log.error("request_failed", name=row.name, kind=kind, trace=trace_of(cause))
+        metrics.count_messages(self._service, row.name, "failed", 1, 0)
+        return _failure(InternalError())
+
+    async def _store_failure(self, row: Request, outcome: str) -> str:
+        if isinstance(row, Command):
+            try:
+                async with self._database.work(self._lane) as work:
+                    await inbox.store_outcomes(work.connection, {row.command_id: outcome})
+            except (UnavailableError, asyncpg.UniqueViolationError):
+                log.warning("failure_not_stored", name=row.name)
+        return outcome
+
+    async def _handle(self, subscription: Subscription, rows: Sequence[Request]) -> list[str]:
+        async with self._database.work(self._lane) as work:
+            commands = [row for row in rows if isinstance(row, Command)]
+            if not commands:
+                replies = await subscription.handler(list(rows), work)
+                return [_write_outcome(reply) for reply in replies]
+            ids = [command.command_id for command in commands]
+            known = await inbox.stored_outcomes(work.connection, ids)
+            fresh = {c.command_id: c for c in commands if c.command_id not in known}
+            if fresh:
+                replies = await subscription.handler(list(fresh.values()), work)
+                new = {
+                    command_id: _write_outcome(reply)
+                    for command_id, reply in zip(fresh, replies, strict=True)
+                }
+                await inbox.store_outcomes(work.connection, new)
+                known |= new
+            return [known[command_id] for command_id in ids]
+
+
+async def _until_database(act: Callable[[], Awaitable[Result]]) -> Result:
+    """Act, and while the database is away wait for it: its absence is no message's fault."""
+    pause = 0.1
+    while True:
+        try:
+            return await act()
+        except DatabaseAwayError:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+
+def _parse(message: type[Message], body: bytes) -> Event:
+    event = message.model_validate_json(body)
+    if not isinstance(event, Event):
+        raise TypeError(message)
+    return event
+
+
+_rows: dict[type[Message], TypeAdapter[list[Request]]] = {}
+
+
+def _parse_rows(message: type[Message], body: bytes) -> list[Request]:
+    adapter = _rows.get(message)
+    if adapter is None:
+        adapter = _rows[message] = TypeAdapter(list[message])  # type: ignore[valid-type]
+    return adapter.validate_json(body)
+
+
+def _write_outcome(reply: BaseModel | ApplicationError) -> str:
+    if isinstance(reply, ApplicationError):
+        return _failure(reply)
+    return f'{{"ok":{reply.model_dump_json(exclude_defaults=True)}}}'
+
+
+def _failure(error: ApplicationError) -> str:
+    return f'{{"error":{failure_of(error).model_dump_json()}}}'
+
+
+def _write(outcomes: Sequence[str | None]) -> bytes:
+    return f"[{','.join(o or 'null' for o in outcomes)}]".encode()

@@ -1,0 +1,62 @@
+"""Gathers what arrives into lists and hands them over one list at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import structlog
+
+Item = TypeVar("Item")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Intake(Generic[Item]):
+    """While one list is in work the next one gathers; nothing waits for a timer."""
+
+    def __init__(self, receiver: Callable[[list[Item]], Awaitable[None]], most: int) -> None:
+        self._receiver = receiver
+        self._most = most
+        self._waiting: asyncio.Queue[Item] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self) -> None:
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+
+    def put(self, item: Item) -> None:
+        self._waiting.put_nowait(item)
+
+    def clear(self) -> None:
+        """Drop what waits, for instance because its connection is gone."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
+
+    async def stop(self, seconds: float = 20.0) -> None:
+        """Take nothing new and give the list in work some time to end."""
+        self.clear()
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout=seconds)
+        except TimeoutError:
+            log.warning("list_abandoned")
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+            self._worker = None
+
+    async def _work(self) -> None:
+        while True:
+            items = [await self._waiting.get()]
+            while len(items) < self._most and not self._waiting.empty():
+                items.append(self._waiting.get_nowait())
+            self._idle.clear()
+            try:
+                await self._receiver(items)
+            except Exception:
+                # A receiver settles its own failures; this one did not, so the list stays
+                # unsettled and comes back when the connection ends.
+                log.exception("receiver_failed")
+            finally:
+                self._idle.set()

@@ -1,0 +1,157 @@
+"""The asking side: single requests joined into messages, each answered by its own outcome."""
+
+import asyncio
+from collections.abc import Iterator
+from functools import cache
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from shared.contracts.message import Lane, Request
+from shared.errors import (
+    ApplicationError,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InternalError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
+from shared.messaging.joining import Joiner
+from shared.messaging.topology import owner_of
+from shared.messaging.transport import NoAnswerError, Transport, TransportAwayError
+
+Reply = TypeVar("Reply", bound=BaseModel)
+
+PATIENCE: dict[Lane, float] = {"interactive": 5.0, "bulk": 30.0}
+"""Seconds until the deadline of a request."""
+
+IN_FLIGHT: dict[Lane, int] = {"interactive": 1, "bulk": 2}
+"""Messages on the way per owner, lane and name; a second one keeps a bulk owner from idling."""
+
+
+MOST_BYTES = 512 * 1024
+"""Rows of one joined message; no message is over 1 MiB."""
+
+
+class Failure(BaseModel):
+    """An error as it crosses: enough to raise it again on the other side."""
+
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, object]] = []
+
+
+class Outcome(BaseModel, Generic[Reply]):
+    """What became of one row: a reply or a failure."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    ok: Reply | None = None
+    error: Failure | None = None
+
+
+_ERRORS: dict[int, type[ApplicationError]] = {
+    error.status: error
+    for error in (
+        ApplicationError,
+        ConflictError,
+        ForbiddenError,
+        GoneError,
+        InternalError,
+        InvalidError,
+        NotFoundError,
+        UnavailableError,
+    )
+}
+
+
+def failure_of(error: ApplicationError) -> Failure:
+    return Failure(status=error.status, code=error.code, detail=error.detail, errors=error.errors)
+
+
+def raised_from(failure: Failure) -> ApplicationError:
+    """Make the error the owner meant, with its own code."""
+    kind = _ERRORS.get(failure.status, ApplicationError)
+    error = kind(failure.detail, errors=failure.errors)
+    error.code = failure.code  # type: ignore[misc]  # the instance keeps the owner's finer code
+    return error
+
+
+@cache
+def _outcomes(reply: type[BaseModel]) -> TypeAdapter[list[Outcome[BaseModel]]]:
+    return TypeAdapter(list[Outcome[reply]])  # type: ignore[valid-type]  # made at run time
+
+
+class Requester:
+    """Asks the owners of requests; one joiner per owner, lane and name."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._joiners: dict[tuple[str, Lane], Joiner[Request, BaseModel]] = {}
+
+    async def ask(
+        self, request: Request, reply: type[Reply], *, lane: Lane = "interactive"
+    ) -> Reply:
+        """Send one request and return its reply, or raise what the owner raised.
+
+        `reply` is the request's own reply type, repeated for the type checker.
+        """
+        if not self._transport.connected:
+            raise TransportAwayError
+        try:
+            async with asyncio.timeout(PATIENCE[lane]):
+                answer = await self._joiner(request, lane).join(request)
+        except TimeoutError as error:
+            raise NoAnswerError from error
+        if not isinstance(answer, reply):
+            raise TypeError(answer)
+        return answer
+
+    def _joiner(self, request: Request, lane: Lane) -> Joiner[Request, BaseModel]:
+        joiner = self._joiners.get((request.name, lane))
+        if joiner is None:
+
+            async def send(rows: list[Request]) -> list[BaseModel | Exception]:
+                return await self._send(rows, lane)
+
+            joiner = self._joiners[request.name, lane] = Joiner(
+                send, most=100, in_flight=IN_FLIGHT[lane]
+            )
+        return joiner
+
+    async def _send(self, rows: list[Request], lane: Lane) -> list[BaseModel | Exception]:
+        name = rows[0].name
+        encoded = [row.model_dump_json(exclude_defaults=True).encode() for row in rows]
+        answers = await asyncio.gather(
+            *(
+                self._transport.ask(owner_of(name), lane, name, body, PATIENCE[lane])
+                for body in _bodies(encoded)
+            )
+        )
+        return [
+            outcome.ok if outcome.ok is not None else _error(outcome)
+            for answer in answers
+            for outcome in _outcomes(rows[0].reply).validate_json(answer)
+        ]
+
+
+def _bodies(rows: list[bytes]) -> Iterator[bytes]:
+    """Write rows as JSON arrays, each below the size that a message may have."""
+    body: list[bytes] = []
+    size = 0
+    for row in rows:
+        if body and size + len(row) > MOST_BYTES:
+            yield b"[%s]" % b",".join(body)
+            body, size = [], 0
+        body.append(row)
+        size += len(row)
+    yield b"[%s]" % b",".join(body)
+
+
+def _error(outcome: Outcome[BaseModel]) -> ApplicationError:
+    if outcome.error is None:
+        return UnavailableError("the owner's answer could not be read")
+    return raised_from(outcome.error)

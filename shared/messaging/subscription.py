@@ -1,0 +1,41 @@
+"""Pairs a message with its handler; a handler paired with the wrong message is a type error."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from shared.contracts.message import Command, Event, Message, Query
+from shared.database import UnitOfWork
+from shared.errors import ApplicationError
+
+AnyEvent = TypeVar("AnyEvent", bound=Event)
+AnyRequest = TypeVar("AnyRequest", bound=Command | Query)
+
+EventHandler = Callable[[list[AnyEvent], UnitOfWork], Awaitable[None]]
+RequestHandler = Callable[
+    [list[AnyRequest], UnitOfWork], Awaitable[Sequence[BaseModel | ApplicationError]]
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A message and the function that handles lists of it, in one transaction."""
+
+    message: type[Message]
+    handler: Callable[[list[Any], UnitOfWork], Awaitable[Any]]
+
+    @property
+    def handler_name(self) -> str:
+        return getattr(getattr(self.handler, "func", self.handler), "__name__", "handler")
+
+
+def on(event: type[AnyEvent], handler: EventHandler[AnyEvent]) -> Subscription:
+    """Handle an event: the list holds each message once, whatever was delivered twice."""
+    return Subscription(event, handler)
+
+
+def answer(request: type[AnyRequest], handler: RequestHandler[AnyRequest]) -> Subscription:
+    """Answer a request: one outcome per row, in order; an error fails only its own row."""
+    return Subscription(request, handler)

@@ -1,0 +1,60 @@
+"""The barcode of a pass: which message it carries, and both shapes in which Wallet reads it."""
+
+from typing import Any, Final, Literal
+
+from shared.passes.values import is_list, is_object, to_text
+
+BarcodePolicy = Literal["template", "handle", "none"]
+
+# Only these may stand in `barcode`, which older phones read.
+_OLD_FORMATS: Final = frozenset(
+    {"PKBarcodeFormatQR", "PKBarcodeFormatPDF417", "PKBarcodeFormatAztec"}
+)
+_DEFAULT_FORMAT: Final = "PKBarcodeFormatQR"
+_LATIN: Final = "iso-8859-1"
+
+
+def apply_barcodes(document: dict[str, Any], policy: BarcodePolicy, handle: str) -> None:
+    """Completes `barcodes` and `barcode` of a composed pass, as the template's policy says."""
+    single = document.pop("barcode", None)
+    several = document.pop("barcodes", None)
+    if policy == "none":
+        return
+    sources: list[dict[str, Any]] = []
+    if is_list(several):
+        sources = [entry for entry in several if is_object(entry)]
+    if not sources and is_object(single):
+        sources = [single]
+    if not sources and policy == "handle":
+        sources = [{}]
+    if not sources:
+        return
+    message = handle if policy == "handle" else None
+    entries = [_complete(entry, message, handle) for entry in sources]
+    document["barcodes"] = entries
+    first = _complete(single, message, handle) if is_object(single) else entries[0]
+    for entry in (first, *entries):
+        if entry["format"] in _OLD_FORMATS:
+            document["barcode"] = entry
+            return
+
+
+def _complete(entry: dict[str, Any], message: str | None, handle: str) -> dict[str, Any]:
+    text = message or to_text(entry.get("message")) or handle
+    encoding = entry.get("messageEncoding") or _LATIN
+    if not text.isascii() and str(encoding).lower() == _LATIN and not _is_latin(text):
+        encoding = "utf-8"
+    return {
+        **entry,
+        "format": entry.get("format") or _DEFAULT_FORMAT,
+        "message": text,
+        "messageEncoding": encoding,
+    }
+
+
+def _is_latin(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True

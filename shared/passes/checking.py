@@ -1,0 +1,94 @@
+"""Whether values may be set on a pass of a template: known path, fitting type, sizes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from shared.errors import InvalidError
+from shared.passes.assembly import fit
+from shared.passes.paths import Catalogue, Leaf
+from shared.passes.rules import LARGEST_VALUE, LARGEST_VALUES, MOST_VALUES
+from shared.passes.skeleton import Place, SkeletonWalk
+from shared.passes.values import MISSING, Json, UnfitError, holds_nul
+
+
+def check_values(catalogue: Catalogue, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as they are to be stored, or InvalidError naming each unfit path."""
+    checked: dict[str, Any] = {}
+    errors: list[dict[str, Any]] = []
+    for path, value in values.items():
+        try:
+            settled = settle(catalogue, path, value)
+        except UnfitError as error:
+            errors.append({"pointer": path, "detail": str(error)})
+        else:
+            checked[catalogue.aliases.get(path, path)] = settled
+    if len(values) > MOST_VALUES:
+        errors.append({"pointer": "", "detail": f"at most {MOST_VALUES} values"})
+    if not errors and len(orjson.dumps(checked)) > LARGEST_VALUES:
+        detail = f"all values together hold at most {LARGEST_VALUES // 1024} KiB"
+        errors.append({"pointer": "", "detail": detail})
+    if errors:
+        raise InvalidError("These values cannot be set.", errors=errors)
+    return checked
+
+
+def settle(catalogue: Catalogue, path: str, value: Json) -> Json:
+    """One value as it is to be stored, or UnfitError."""
+    leaf = catalogue.find(path)
+    if leaf is None:
+        raise UnfitError("the template has no such path")
+    if leaf.is_read_only:
+        raise UnfitError("this path is read-only")
+    value = _container(leaf, value) if leaf.is_container and value is not None else fit(leaf, value)
+    try:
+        raw = orjson.dumps(value)
+    except TypeError as error:
+        raise UnfitError(f"not plain JSON: {error}") from error
+    if len(raw) > LARGEST_VALUE:
+        raise UnfitError(f"a value holds at most {LARGEST_VALUE // 1024} KiB")
+    if holds_nul(raw):
+        raise UnfitError("texts may not hold the NUL character")
+    return value
+
+
+def merge_values(
+    catalogue: Catalogue, current: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay the changes over the values; a container replaces what was set within it."""
+    merged = {**current, **changes}
+    for path in changes:
+        container = catalogue.known.get(path)
+        if container is None or not container.is_container or not container.location:
+            continue
+        depth = len(container.location)
+        for other in current:
+            leaf = catalogue.known.get(other)
+            if leaf is None or other in changes:
+                continue
+            if len(leaf.location) > depth and leaf.location[:depth] == container.location:
+                del merged[other]
+    return merged
+
+
+def _container(leaf: Leaf, value: Json) -> Json:
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise UnfitError(f"JSON is needed: {error}") from error
+    value = fit(leaf, value)
+    if leaf.source == "property":
+        return value
+    if leaf.rule.type.name == "FieldContent":
+        value = {**value, "key": leaf.field_key}
+    walk = SkeletonWalk()
+    place = Place(leaf.location, (leaf.path,), leaf.path)
+    plain = walk.walk_value(leaf.rule, value, place)
+    if walk.findings.errors:
+        first = walk.findings.errors[0]
+        raise UnfitError(f"{first.path}: {first.detail}")
+    if plain is MISSING:
+        raise UnfitError(f"{leaf.type} is needed")
+    return plain

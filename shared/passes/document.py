@@ -1,0 +1,183 @@
+"""The template document as its author writes it, and the check that it must pass to be saved."""
+
+import re
+from typing import Any, ClassVar, Final
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.passes.barcodes import BarcodePolicy
+from shared.passes.findings import Findings
+from shared.passes.magic import unknown_paths
+from shared.passes.paths import Catalogue, Leaf, pass_style, reserved_names, survey
+from shared.passes.registry import POSTER_STYLE, STYLES
+from shared.passes.rules import check_triggers
+from shared.passes.skeleton import (
+    BRACKET,
+    Node,
+    SkeletonWalk,
+    is_attribute_object,
+    json_step,
+    read_attribute,
+    walk_pass,
+)
+from shared.passes.values import MISSING, holds_nul, is_date, is_list, is_object, parse_number
+
+LARGEST_DOCUMENT: Final = 256 * 1024
+
+_IMAGE_NAME = re.compile(
+    r"(icon|logo|primaryLogo|secondaryLogo|strip|thumbnail|background|artwork|footer"
+    r"|personalizationLogo|venueMap)(@[23]x)?"
+)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PROPERTY_NAME = re.compile(r"[^{}\x00:]{1,128}")
+_NEW_FORMATS: Final = frozenset(
+    {
+        "PKBarcodeFormatCode39",
+        "PKBarcodeFormatCodabar",
+        "PKBarcodeFormatEAN13",
+        "PKBarcodeFormatI2of5",
+    }
+)
+
+
+class TemplateDocument(BaseModel):
+    """A template's design and behaviour: the pass skeleton and what Passwright adds to it."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True
+    )
+
+    pass_: dict[str, Any] = Field(alias="pass")
+    properties: dict[str, Any] = Field(default_factory=dict)
+    triggers: dict[str, Any] = Field(default_factory=dict)
+    images: dict[str, str] = Field(default_factory=dict)
+    barcode_policy: BarcodePolicy = "template"
+
+    @model_validator(mode="after")
+    def _is_storable(self) -> "TemplateDocument":
+        parts = [self.pass_, self.properties, self.triggers, self.images]
+        try:
+            raw = orjson.dumps(parts)
+        except TypeError as error:
+            raise ValueError(f"not plain JSON: {error}") from error
+        if len(raw) > LARGEST_DOCUMENT:
+            raise ValueError(f"a template holds at most {LARGEST_DOCUMENT // 1024} KiB")
+        if holds_nul(raw):
+            raise ValueError("texts may not hold the NUL character")
+        return self
+
+
+def check_template(document: TemplateDocument) -> Findings:
+    """Everything that is wrong with a template, and everything that is merely odd."""
+    style = pass_style(document.pass_)
+    _, walk = walk_pass(document.pass_, style)
+    findings = walk.findings
+    _check_style(document.pass_, style, findings)
+    catalogue = survey(walk.nodes, style, document.properties)
+    _check_texts(walk, catalogue)
+    _check_formats(walk.nodes, catalogue, findings)
+    _check_barcodes(walk.nodes, findings)
+    for key in ("description", "organizationName"):
+        leaf = catalogue.given.get(key)
+        if leaf is None or leaf.default in {MISSING, ""}:
+            findings.warn("missing-key", f"$.pass.{key}", "missing: filled in at composing")
+    _check_properties(document.properties, catalogue, findings)
+    check_triggers(document.triggers, catalogue, findings)
+    _check_images(document.images, findings)
+    return findings
+
+
+def _check_style(data: dict[str, Any], style: str, findings: Findings) -> None:
+    styles = [name for name in STYLES if name in data]
+    if len(styles) != 1:
+        found = ", ".join(styles) or "none"
+        findings.error(
+            "style", "$.pass", f"exactly one style of {', '.join(STYLES)}; {found} found"
+        )
+    if POSTER_STYLE in data and style != "generic":
+        findings.error("style", f"$.pass.{POSTER_STYLE}", "may stand only beside generic")
+    if style == "boardingPass":
+        fields = data[style]
+        if is_object(fields) and fields.get("transitType") is None:
+            findings.error("transit-type", "$.pass.boardingPass", "needs a transitType")
+
+
+def _check_texts(walk: SkeletonWalk, catalogue: Catalogue) -> None:
+    for node in walk.nodes:
+        if not isinstance(node.default, str) or not BRACKET.search(node.default):
+            continue
+        path = node.place.json_path
+        unknown = unknown_paths(node.default, catalogue)
+        for name in unknown:
+            walk.findings.warn("unknown-path", path, f"{{{name}}} names no path and stays text")
+        is_text = node.rule.type.kind in {"string", "value", "any"}
+        if not is_text and len(unknown) == len(BRACKET.findall(node.default)):
+            walk.findings.error("type", path, f"{node.rule.type.text} is needed")
+
+
+def _check_formats(nodes: list[Node], catalogue: Catalogue, findings: Findings) -> None:
+    """Styles on values that they do not fit; Wallet then shows nothing or refuses the pass."""
+    for node in nodes:
+        key = node.place.location[-1]
+        value = _field_value(node, catalogue)
+        if value is None:
+            continue
+        text = value.default
+        if not isinstance(text, str) or BRACKET.search(text):
+            is_odd = key in {"dateStyle", "timeStyle"} and not isinstance(text, str)
+        elif key in {"numberStyle", "currencyCode"}:
+            is_odd = parse_number(text) is None
+        else:
+            is_odd = not is_date(text)
+        if is_odd:
+            findings.warn("format", node.place.json_path, f"{key} does not fit the field's value")
+
+
+def _field_value(node: Node, catalogue: Catalogue) -> Leaf | None:
+    """Return the value beside a style key of a field, if the template gives one."""
+    styles = {"numberStyle", "currencyCode", "dateStyle", "timeStyle"}
+    if node.place.field_key is None or node.place.location[-1] not in styles:
+        return None
+    leaf = catalogue.given.get("_".join((*node.place.parts[:-1], "value")))
+    return None if leaf is None or leaf.default is MISSING else leaf
+
+
+def _check_barcodes(nodes: list[Node], findings: Findings) -> None:
+    for node in nodes:
+        if node.place.location != ("barcodes",) or not is_list(node.default):
+            continue
+        formats = [entry.get("format") for entry in node.default if is_object(entry)]
+        if formats and str(formats[-1]) in _NEW_FORMATS:
+            detail = "formats of iOS 27 need an older one after them"
+            findings.warn("barcode-format", node.place.json_path, detail)
+
+
+def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings: Findings) -> None:
+    reserved = reserved_names()
+    for name, value in properties.items():
+        path = "$.properties" + json_step(name)
+        known = catalogue.known.get(name)
+        is_taken = known is not None and known.source != "property"
+        if not _PROPERTY_NAME.fullmatch(name):
+            findings.error("property-name", path, "1 to 128 characters, without { } and :")
+        elif name in reserved or name in catalogue.aliases or is_taken:
+            findings.error("property-name", path, f"{name} is the name of a part of the pass")
+        if is_attribute_object(value):
+            read_attribute(value, path, findings)
+            value, path = value["value"], f"{path}.value"  # noqa: PLW2901  the value itself
+        if isinstance(value, str):
+            for unknown in unknown_paths(value, catalogue):
+                detail = f"{{{unknown}}} names no path and stays text"
+                findings.warn("unknown-path", path, detail)
+
+
+def _check_images(images: dict[str, str], findings: Findings) -> None:
+    for name, digest in images.items():
+        path = "$.images" + json_step(name)
+        if not _IMAGE_NAME.fullmatch(name):
+            findings.error("image-name", path, f"Wallet knows no image {name!r}")
+        if not _SHA256.fullmatch(digest):
+            findings.error("image-hash", path, "64 lower-case hex digits of SHA-256 are needed")
+    if not images.keys() & {"icon", "icon@2x", "icon@3x"}:
+        findings.warn("missing-icon", "$.images", "no icon: a plain one is supplied")

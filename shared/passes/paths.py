@@ -1,0 +1,274 @@
+"""API paths: the names by which the outside reads and sets single values of a pass."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final, Literal
+
+from shared.passes.registry import (
+    FIELD_GROUPS,
+    IDENTITY_KEYS,
+    STYLES,
+    KeyRule,
+    ValueType,
+    free_rule,
+    keys_of,
+    lookup,
+)
+from shared.passes.skeleton import Attribute, Node, is_attribute_object
+from shared.passes.values import MISSING, Json, is_list, is_number, is_object
+
+MEMBER_FACTS: Final = {
+    "member_name": "name",
+    "member_email": "email",
+    "member_points": "points",
+    "member_tier": "tier",
+    "member_external_id": "external_id",
+}
+SERIAL_PATH: Final = "serialNumber"
+STYLE_PATH: Final = "passType"
+STRUCTURE_PATH: Final = "structure"
+MESSAGE_PATH: Final = "barcode_message"
+
+Location = tuple[str | int, ...]
+Source = Literal["pass", "property", "member", "style", "serial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value that a path names: where it stands, what it may be, what the template says."""
+
+    path: str
+    rule: KeyRule
+    location: Location = ()
+    source: Source = "pass"
+    default: Json = MISSING
+    editable: bool = False
+    dynamic: bool = False
+    label: str = ""
+    input_type: str | None = None
+    options: Json = None
+    validation: Json = None
+    conditions: Json = None
+    field_key: str | None = None
+    # Other places that show the same value: a template's `barcode` and its twin in `barcodes`.
+    twins: tuple[Location, ...] = ()
+    is_numeric: bool = False
+    # Containers first, so that what is set within one lands on top of it.
+    rank: tuple[int, str] = (0, "")
+
+    @property
+    def type(self) -> str:
+        """The type in the registry's words."""
+        return self.rule.type.text
+
+    @property
+    def is_container(self) -> bool:
+        return self.rule.type.is_container
+
+    @property
+    def is_field_value(self) -> bool:
+        return self.field_key is not None and self.location[-1] == "value"
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.source in {"member", "serial"}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every path of one template: those it fills (`given`) and those a pass may fill."""
+
+    style: str
+    known: Mapping[str, Leaf]
+    given: Mapping[str, Leaf] = field(default_factory=dict[str, Leaf])
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def find(self, path: str) -> Leaf | None:
+        return self.known.get(self.aliases.get(path, path))
+
+
+def _leaf(path: str, rule: KeyRule, location: Location, field_key: str | None = None) -> Leaf:
+    return Leaf(
+        path=path,
+        rule=rule,
+        location=location,
+        label=path,
+        field_key=field_key,
+        rank=(len(location), path),
+    )
+
+
+def _with_attribute(leaf: Leaf, default: Json, attribute: Attribute) -> Leaf:
+    return replace(
+        leaf,
+        default=default,
+        editable=attribute.editable,
+        dynamic=attribute.dynamic,
+        label=attribute.label or leaf.path,
+        input_type=attribute.input_type,
+        options=attribute.options,
+        validation=attribute.validation,
+        conditions=attribute.conditions,
+        is_numeric=is_number(default),
+    )
+
+
+def _descend(rule: KeyRule, location: Location) -> Iterator[Leaf]:
+    location = (*location, rule.key)
+    yield _leaf("_".join(map(str, location)), rule, location)
+    if rule.type.kind == "object":
+        for inner in keys_of(rule.type.name).values():
+            yield from _descend(inner, location)
+
+
+@cache
+def shared_leaves() -> Mapping[str, Leaf]:
+    """Return the paths that every template has, whether it fills them or not."""
+    leaves = {
+        leaf.path: leaf
+        for rule in keys_of("Pass").values()
+        if rule.key not in IDENTITY_KEYS and rule.type.name != "Fields"
+        for leaf in _descend(rule, ())
+    }
+    for path in MEMBER_FACTS:
+        leaves[path] = replace(_leaf(path, free_rule(path), ()), source="member")
+    leaves[SERIAL_PATH] = replace(_leaf(SERIAL_PATH, free_rule(SERIAL_PATH), ()), source="serial")
+    return leaves
+
+
+def reserved_names() -> frozenset[str]:
+    """Names that an additional property may not take."""
+    pass_keys = keys_of("Pass").keys() | shared_leaves().keys()
+    return frozenset(pass_keys | {STYLE_PATH, STRUCTURE_PATH, "transitType", "images"})
+
+
+def _style_leaves(style: str) -> Iterator[Leaf]:
+    style_rule = KeyRule("Pass", STYLE_PATH, ValueType("enumeration", "PassType"))
+    yield replace(_leaf(STYLE_PATH, style_rule, ()), source="style", default=style or MISSING)
+    yield _leaf(STRUCTURE_PATH, KeyRule("Pass", style, ValueType("object", "Fields")), (style,))
+    for group in FIELD_GROUPS:
+        if rule := lookup("Fields", group):
+            yield _leaf(f"{STRUCTURE_PATH}_{group}", rule, (style, group))
+    if rule := lookup("Fields", "transitType"):
+        yield _leaf("transitType", rule, (style, "transitType"))
+
+
+def _field_leaves(node: Node) -> Iterator[Leaf]:
+    """All that may be said of a field; its key is its name and cannot be set."""
+    path = "_".join(node.place.parts)
+    for rule in keys_of("FieldContent").values():
+        if rule.key != "key":
+            location = (*node.place.location, rule.key)
+            yield _leaf(f"{path}_{rule.key}", rule, location, node.place.field_key)
+
+
+def _node_leaf(node: Node) -> Leaf:
+    place = node.place
+    leaf = _leaf("_".join(place.parts), node.rule, place.location, place.field_key)
+    return _with_attribute(leaf, node.default, node.attribute)
+
+
+def _property_leaf(name: str, value: Json) -> Leaf:
+    attribute = Attribute()
+    if is_attribute_object(value):
+        data: dict[str, Any] = value
+        label, input_type = data.get("label"), data.get("type")
+        attribute = Attribute(
+            editable=data.get("editable") is True,
+            dynamic=data.get("dynamic") is True,
+            label=label if isinstance(label, str) else None,
+            input_type=input_type if isinstance(input_type, str) else None,
+            options=data.get("options"),
+            validation=data.get("validation"),
+            conditions=data.get("conditions"),
+        )
+        value = data["value"]
+    kind = "any"
+    if isinstance(value, bool):
+        kind = "boolean"
+    elif is_list(value):
+        kind = "list"
+    elif is_object(value):
+        kind = "object"
+    rule = replace(free_rule(name), type=ValueType(kind))
+    leaf = replace(_leaf(name, rule, ()), source="property")
+    return _with_attribute(leaf, MISSING if value is None else value, attribute)
+
+
+def survey(nodes: list[Node], style: str, properties: Mapping[str, Any]) -> Catalogue:
+    """Every path of a template, from the nodes of its skeleton and its additional properties."""
+    known = dict(shared_leaves())
+    known.update((leaf.path, leaf) for leaf in _style_leaves(style))
+    for node in nodes:
+        if node.place.field_key is not None and len(node.place.location) == _FIELD_DEPTH:
+            known.update((leaf.path, leaf) for leaf in _field_leaves(node))
+    given: dict[str, Leaf] = {}
+    aliases: dict[str, str] = {}
+    if "barcode" not in {node.place.parts[0] for node in nodes}:
+        _alias_first_barcode(nodes, known, aliases)
+    # Values before containers: of a field `a` and a field `a_value` the first keeps the path
+    # structure_…_a_value for its value.
+    for node in sorted(nodes, key=lambda node: node.rule.type.is_container):
+        leaf = _node_leaf(node)
+        path = aliases.get(leaf.path, leaf.path)
+        if path not in given:
+            leaf = replace(leaf, path=path, label=node.attribute.label or path)
+            known[path] = given[path] = leaf
+    _pair_barcodes(known, given)
+    _mark_numeric_fields(known, given)
+    for name, value in properties.items():
+        if name not in known:
+            known[name] = given[name] = _property_leaf(name, value)
+    if style:
+        given[STYLE_PATH] = known[STYLE_PATH]
+    return Catalogue(style, known, given, aliases)
+
+
+_FIELD_DEPTH: Final = 3
+
+
+def _alias_first_barcode(
+    nodes: list[Node], known: dict[str, Leaf], aliases: dict[str, str]
+) -> None:
+    """Without a `barcode`, `barcode_…` names the first of `barcodes`, if there is one."""
+    if not any(node.place.location == ("barcodes", 0) for node in nodes):
+        return
+    for key in ("", *keys_of("Barcode")):
+        tail = (key,) if key else ()
+        path = "_".join(("barcode", *tail))
+        location: Location = ("barcodes", 0, *tail)
+        known[path] = replace(known[path], location=location, rank=(len(location), path))
+        aliases["_".join(("barcodes", "0", *tail))] = path
+
+
+def _mark_numeric_fields(known: dict[str, Leaf], given: dict[str, Leaf]) -> None:
+    """Mark fields with a number style: Wallet shows nothing but numbers there."""
+    for leaf in list(given.values()):
+        if leaf.field_key is None or leaf.location[-1] not in {"numberStyle", "currencyCode"}:
+            continue
+        path = leaf.path.rpartition("_")[0] + "_value"
+        known[path] = replace(known[path], is_numeric=True)
+        if path in given:
+            given[path] = known[path]
+
+
+def _pair_barcodes(known: dict[str, Leaf], given: dict[str, Leaf]) -> None:
+    """With both, phones show `barcodes`: what is set on `barcode` must reach its twins there."""
+    for key in ("message", "altText"):
+        leaf = given.get(f"barcode_{key}")
+        if leaf is None or leaf.location[0] != "barcode":
+            continue
+        twins = tuple(
+            other.location
+            for other in given.values()
+            if other.location[:1] == ("barcodes",)
+            and other.location[-1] == key
+            and other.default == leaf.default
+        )
+        known[leaf.path] = given[leaf.path] = replace(leaf, twins=twins)
+
+
+def pass_style(data: Mapping[str, Any]) -> str:
+    """Return the style a skeleton has, or nothing."""
+    return next((style for style in STYLES if style in data), "")

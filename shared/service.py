@@ -1,0 +1,236 @@
+"""One way to start, run and drain a process, whichever services are in it."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from shared import metrics
+from shared.contracts.message import Command, Lane, Query
+from shared.contracts.services import LISTENERS, ServiceName
+from shared.database import Database
+from shared.errors import UnavailableError
+from shared.http.server import HttpServer, operational_routes
+from shared.logs import configure_logs
+from shared.messaging import inbox
+from shared.messaging.consumer import EventConsumer, QuestionConsumer
+from shared.messaging.outbox import Relay
+from shared.messaging.rabbitmq import RabbitMQTransport
+from shared.messaging.subscription import Subscription
+from shared.messaging.topology import LANES, catalogue_queue, events_queue
+from shared.messaging.transport import Transport
+from shared.settings import CommonSettings
+
+MOST_EVENTS = 20
+"""Event messages handled in one transaction; each may hold a hundred rows."""
+
+MOST_QUESTIONS = 20
+"""Joined requests taken at a time."""
+
+DRAIN_SECONDS = 20.0
+
+AnySettings = TypeVar("AnySettings", bound=CommonSettings)
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that the clock starts: again `every` seconds after it ended, or when `wake` is set."""
+
+    name: str
+    run: Callable[[], Awaitable[Any]]
+    every: float
+    wake: asyncio.Event | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that a service is: `build()` in its `app.py` makes one, `run()` brings it to life."""
+
+    name: ServiceName
+    database: Database
+    migrations: Path
+    subscriptions: Sequence[Subscription] = ()
+    jobs: Sequence[Job] = ()
+    application: web.Application | None = None
+    """Public HTTP; only the gateway has one."""
+    port: int = 0
+    host: str = "127.0.0.1"
+    lanes: tuple[Lane, ...] = LANES
+    opened: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
+    """Called once the database pool is there, before anything is received."""
+    closed: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Refuse a service whose table disagrees with the topology that all others declare."""
+        mine = {s.message for s in self.subscriptions if not issubclass(s.message, Command | Query)}
+        if mine != set(LISTENERS[self.name]):
+            raise ValueError(f"{self.name} must listen to exactly {LISTENERS[self.name]}")
+
+
+class RunningServices:
+    """Services that share a process and a transport; started and drained together."""
+
+    def __init__(
+        self, services: Sequence[Service], transport: Transport, health_port: int | None = None
+    ) -> None:
+        self._services = services
+        self._transport = transport
+        self._health_port = health_port
+        self._tasks: list[asyncio.Task[None]] = []
+        self._servers: list[HttpServer] = []
+        self._questions: list[QuestionConsumer] = []
+        self._draining = False
+        self.ports: dict[str, int] = {}
+        """Where each application, and `health`, listens."""
+
+    async def start(self) -> None:
+        for service in self._services:
+            await service.database.start()
+            for opened in service.opened:
+                await opened()
+            self._receive(service)
+        await self._transport.start()
+        for service in self._services:
+            relay = Relay(service.database, self._transport)
+            self._spawn(f"{service.name} relay", relay.run)
+            for job in (*service.jobs, _forget_job(service.database)):
+                self._spawn(f"{service.name} {job.name}", lambda job=job: _repeat(job))
+            if service.application is not None:
+                await self._serve(service.name, service.application, service.host, service.port)
+        if self._health_port is not None:
+            application = web.Application()
+            await self._serve("health", application, "127.0.0.1", self._health_port)
+
+    async def stop(self) -> None:
+        """Drain: no new requests, finish what is in work, relay what was announced, close."""
+        self._draining = True
+        for server in self._servers:
+            await server.stop(DRAIN_SECONDS)
+        await self._transport.stop_receiving()
+        for consumer in self._questions:
+            await consumer.drain()
+        for service in self._services:
+            with suppress(UnavailableError, TimeoutError):
+                relay = Relay(service.database, self._transport)
+                async with asyncio.timeout(5):
+                    while await relay.relay_turn():
+                        pass
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._transport.stop()
+        for service in self._services:
+            for closed in service.closed:
+                await closed()
+            await service.database.stop()
+
+    async def ready(self) -> dict[str, bool]:
+        """Check what each service needs to do its work, all at once."""
+        databases = await asyncio.gather(*(_answers(s.database) for s in self._services))
+        return {
+            "accepting": not self._draining,
+            "transport": self._transport.connected,
+            **{f"{s.name}_database": ok for s, ok in zip(self._services, databases, strict=True)},
+        }
+
+    def _receive(self, service: Service) -> None:
+        events = [s for s in service.subscriptions if not issubclass(s.message, Command | Query)]
+        requests = [s for s in service.subscriptions if issubclass(s.message, Command | Query)]
+        if events:
+            consumer = EventConsumer(service.name, service.database, events)
+            queues = [events_queue(service.name, lane) for lane in service.lanes]
+            for queue in (catalogue_queue(service.name), *queues):
+                self._transport.receive_events(queue, consumer.receive, most=MOST_EVENTS)
+        for lane in service.lanes if requests else ():
+            questions = QuestionConsumer(service.name, lane, service.database, requests)
+            self._questions.append(questions)
+            self._transport.receive_questions(
+                service.name, lane, questions.receive, most=MOST_QUESTIONS
+            )
+
+    def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(_supervised(name, run), name=name))
+
+    async def _serve(self, name: str, application: web.Application, host: str, port: int) -> None:
+        health = {"services": " ".join(service.name for service in self._services)}
+        application.add_routes(operational_routes(health, self.ready, metrics.render))
+        server = HttpServer(application, host, port)
+        self.ports[name] = await server.start()
+        self._servers.append(server)
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        await database.check()
+    except UnavailableError:
+        return False
+    return True
+
+
+async def _supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await run()
+        except UnavailableError as error:
+            log.warning("task_waits", task=name, reason=error.code)
+        except Exception:
+            log.exception("task_failed", task=name)
+        await asyncio.sleep(1.0)
+
+
+async def _repeat(job: Job) -> None:
+    while True:
+        if job.wake is not None:
+            job.wake.clear()
+        await job.run()
+        if job.wake is None:
+            await asyncio.sleep(job.every)
+            continue
+        with suppress(TimeoutError):
+            await asyncio.wait_for(job.wake.wait(), timeout=job.every)
+
+
+def _forget_job(database: Database) -> Job:
+    return Job("forget old messages", lambda: inbox.forget_old(database), every=3600)
+
+
+async def run(
+    services: Sequence[Service], transport: Transport, health_port: int | None = None
+) -> None:
+    """Run until SIGTERM or SIGINT, then drain."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    running = RunningServices(services, transport, health_port)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(running.stop)
+        await running.start()
+        log.info("started", services=[s.name for s in services], ports=running.ports)
+        await stopping.wait()
+        log.info("draining")
+
+
+def main(build: Callable[[AnySettings, Transport], Service], settings: AnySettings) -> None:
+    """Run one service as a process of its own, on RabbitMQ."""
+    if settings.amqp_url is None:
+        raise SystemExit("AMQP_URL is not set; without RabbitMQ run `python -m services run`")
+    url, prefix = settings.amqp_url.get_secret_value(), settings.amqp_prefix
+
+    async def live() -> None:
+        transport = RabbitMQTransport(url, prefix=prefix)
+        service = build(settings, transport)
+        await run([service], transport, settings.health_port)
+
+    configure_logs(service=build.__module__.split(".")[1], level=settings.log_level,
+                   json=settings.log_json)  # fmt: skip
+    uvloop.run(live())

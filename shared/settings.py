@@ -1,0 +1,50 @@
+"""The settings every service has; each adds its own in its settings.py."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.sealing import MasterKeys
+
+
+class CommonSettings(BaseSettings):
+    """Read once from the environment, in `__main__`. Names that carry no prefix are customary."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PASSWRIGHT_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    database_url: SecretStr = Field(validation_alias="DATABASE_URL")
+    """PostgreSQL; each service uses its own schema and role in it."""
+    amqp_url: SecretStr | None = Field(None, validation_alias="AMQP_URL")
+    """RabbitMQ. Without it all services run in one process on the embedded transport."""
+    amqp_prefix: str = "passwright"
+    """What the names of our exchanges and queues begin with."""
+    pool_size: int = Field(8, ge=2, le=100)
+    """Connections to PostgreSQL per process."""
+    health_port: int | None = Field(None, ge=0, le=65535)
+    """Where /health, /ready and /metrics are served; none when not set."""
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    log_level: str = "INFO"
+    log_json: bool = True
+    master_keys: SecretStr | None = None
+    """Base64url keys of 32 bytes, comma separated; the first seals, all open."""
+    master_key_file: Path | None = None
+    """A file that holds the same; used when `master_keys` is not set."""
+
+    @model_validator(mode="after")
+    def _one_source_of_keys(self) -> Self:
+        if self.master_keys is None and self.master_key_file is None:
+            raise ValueError("set PASSWRIGHT_MASTER_KEYS or PASSWRIGHT_MASTER_KEY_FILE")
+        return self
+
+    def read_master_keys(self) -> MasterKeys:
+        """Parse the master keys."""
+        if self.master_keys is not None:
+            return MasterKeys.parse(self.master_keys.get_secret_value())
+        if self.master_key_file is None:
+            raise ValueError("no master keys")
+        return MasterKeys.parse(self.master_key_file.read_text())

@@ -1,0 +1,240 @@
+import pytest
+
+from tests.unit.passes.samples import ANN, FACTS, a_card, a_pass, a_template, compiled, composed
+
+
+def test_own_value_stands_before_the_template():
+    template = a_template()
+
+    card = composed(template, a_pass({"structure_headerFields_points_value": 25}))
+
+    assert card["storeCard"]["headerFields"][0]["value"] == 25
+    assert composed(template, a_pass())["storeCard"]["headerFields"][0]["value"] == 0
+
+
+def test_texts_show_members_values_and_properties():
+    state = a_pass({"structure_headerFields_points_value": 12.0}, ANN)
+
+    card = composed(a_template(), state)
+
+    assert card["storeCard"]["backFields"][0]["value"] == "Dear Ann: 12 points, C-77"
+
+
+def test_pass_without_member_shows_empty_text():
+    card = composed(a_template(), a_pass())
+
+    assert card["storeCard"]["secondaryFields"][0]["value"] == ""
+
+
+def test_values_set_on_the_pass_are_not_expanded():
+    state = a_pass({"code": "{member_name}"}, ANN)
+
+    card = composed(a_template(), state)
+
+    assert card["storeCard"]["backFields"][0]["value"].endswith("{member_name}")
+
+
+def test_identity_comes_from_the_issuer():
+    card = composed(a_template({"serialNumber": "mine", "formatVersion": 7}), a_pass())
+
+    assert card["serialNumber"] == "serial0"
+    assert card["formatVersion"] == 1
+    assert card["passTypeIdentifier"] == FACTS.pass_type_identifier
+    assert card["teamIdentifier"] == FACTS.team_identifier
+    assert card["webServiceURL"] == FACTS.web_service_url
+    assert card["organizationName"] == "Beans"
+    assert "voided" not in card
+
+
+def test_voided_pass_says_so():
+    assert composed(a_template(), a_pass(voided=True))["voided"] is True
+
+
+def test_names_that_the_template_lacks_are_filled_in():
+    card = composed(a_template({"description": None, "organizationName": ""}), a_pass())
+
+    assert card["description"] == "Card"
+    assert card["organizationName"] == "Beans Ltd"
+
+
+def test_colours_are_normalised_wherever_they_come_from():
+    template = a_template({"labelColor": "{shade}"}, properties={"shade": "#fff"})
+
+    card = composed(template, a_pass({"foregroundColor": "navy"}))
+
+    assert card["backgroundColor"] == "rgb(102, 51, 0)"
+    assert card["foregroundColor"] == "rgb(0, 0, 128)"
+    assert card["labelColor"] == "rgb(255, 255, 255)"
+
+
+def test_colour_that_is_none_in_the_end_is_left_out():
+    template = a_template({"labelColor": "{shade}"}, properties={"shade": "dull"})
+
+    assert "labelColor" not in composed(template, a_pass())
+
+
+def test_null_hides_a_key_and_a_field_without_value_is_left_out():
+    state = a_pass({"backgroundColor": None, "structure_headerFields_points_value": None})
+
+    card = composed(a_template(), state)
+
+    assert "backgroundColor" not in card
+    assert card["storeCard"]["headerFields"] == []
+
+
+def test_barcode_without_message_gets_the_handle():
+    card = composed(a_template(), a_pass())
+
+    assert card["barcodes"] == [card["barcode"]]
+    assert card["barcode"] == {
+        "format": "PKBarcodeFormatQR",
+        "message": "handle0",
+        "messageEncoding": "iso-8859-1",
+    }
+
+
+def test_barcode_paths_address_the_first_of_several():
+    state = a_pass({"barcode_message": "Grüße"})
+
+    card = composed(a_template({"barcodes": [{"format": "PKBarcodeFormatCode128"}]}), state)
+
+    assert card["barcodes"][0]["message"] == "Grüße"
+    assert card["barcodes"][0]["messageEncoding"] == "iso-8859-1"
+    assert "barcode" not in card
+
+
+def test_message_that_latin_cannot_hold_is_utf_8():
+    card = composed(a_template(), a_pass({"barcode_message": "ключ"}))
+
+    assert card["barcode"]["messageEncoding"] == "utf-8"
+
+
+def test_what_is_set_on_barcode_reaches_its_twin():
+    code = {"format": "PKBarcodeFormatQR", "message": "x"}
+    template = a_template({"barcode": code, "barcodes": [code]})
+
+    card = composed(template, a_pass({"barcode_message": "own"}))
+
+    assert card["barcode"]["message"] == card["barcodes"][0]["message"] == "own"
+
+
+def test_policy_handle_overrides_every_message():
+    template = a_template(
+        {"barcodes": [{"format": "PKBarcodeFormatQR", "altText": "{barcode_message}"}]},
+        barcode_policy="handle",
+    )
+
+    card = composed(template, a_pass({"barcode_message": "own"}))
+
+    assert card["barcode"]["message"] == card["barcode"]["altText"] == "handle0"
+
+
+def test_policy_none_leaves_no_barcode():
+    card = composed(a_template(barcode_policy="none"), a_pass({"barcode_message": "own"}))
+
+    assert "barcode" not in card
+    assert "barcodes" not in card
+
+
+def test_style_can_change_on_a_pass():
+    card = composed(a_template(), a_pass({"passType": "boardingPass"}))
+
+    assert "storeCard" not in card
+    assert card["boardingPass"]["transitType"] == "PKTransitTypeGeneric"
+    assert card["boardingPass"]["headerFields"][0]["key"] == "points"
+
+
+def test_container_is_set_whole_and_values_within_land_on_top():
+    fields = [{"key": "new", "value": 1}, {"key": "points", "value": 2}]
+    state = a_pass({"structure_headerFields": fields, "structure_headerFields_points_value": 3})
+
+    card = composed(a_template(), state)
+
+    assert card["storeCard"]["headerFields"] == [
+        {"key": "new", "value": 1},
+        {"key": "points", "value": 3},
+    ]
+    assert fields[1]["value"] == 2
+
+
+def test_values_the_template_does_not_have_are_created():
+    state = a_pass({"semantics_venueLocation_latitude": 1.5, "nfc_message": "n", "logoText": "Hi"})
+
+    card = composed(a_template(), state)
+
+    assert card["semantics"] == {"venueLocation": {"latitude": 1.5}}
+    assert card["nfc"] == {"message": "n"}
+    assert card["logoText"] == "Hi"
+
+
+def test_what_is_put_into_markup_is_escaped():
+    field = {"key": "a", "value": "x", "attributedValue": '<a href="/{code}">{member_name}</a>'}
+    template = compiled(a_card([field], properties={"code": '"><script>'}))
+
+    card = composed(template, a_pass(member={"name": "A & B"}))
+
+    markup = card["storeCard"]["headerFields"][0]["attributedValue"]
+    assert markup == '<a href="/&quot;&gt;&lt;script&gt;">A &amp; B</a>'
+
+
+def test_a_path_that_leads_back_to_itself_stays_text():
+    template = a_template({"logoText": "{a}"}, properties={"a": "<{b}>", "b": "[{a}]"})
+
+    assert composed(template, a_pass())["logoText"] == "<[{a}]>"
+
+
+def test_expansion_does_not_explode():
+    properties = {f"p{level}": f"{{p{level + 1}}}" * 50 for level in range(9)}
+    template = a_template({"logoText": "{p0}"}, properties=properties | {"p9": "x" * 100})
+
+    assert len(template.compose(a_pass(), FACTS)) < 1_000_000
+
+
+def test_replaced_text_is_not_scanned_again():
+    template = a_template({"logoText": "{a}{b}"}, properties={"a": "{", "b": "member_name}"})
+
+    assert composed(template, a_pass(member=ANN))["logoText"] == "{member_name}"
+
+
+def test_authentication_token_is_put_in_when_given():
+    raw = a_template().compose(a_pass(), FACTS, authentication_token="t" * 16)
+
+    assert b'"authenticationToken":"tttttttttttttttt"' in raw
+
+
+def test_values_of_another_revision_are_ignored():
+    state = a_pass({"gone": 1, "backgroundColor": 5, "structure_headerFields": "x"})
+
+    assert composed(a_template(), state) == composed(a_template(), a_pass())
+
+
+def test_composing_leaves_the_template_as_it_was():
+    template = a_template()
+    before = template.compose(a_pass(), FACTS)
+    template.compose(
+        a_pass({"structure": {"headerFields": []}, "barcode_message": "own", "locations": []}, ANN),
+        FACTS,
+    )
+
+    assert template.compose(a_pass(), FACTS) == before
+
+
+def test_display_shows_what_a_page_needs():
+    display = a_template({"logoText": "Beans"}).display(a_pass(member=ANN))
+
+    assert display.description == "Coffee card"
+    assert display.logo_text == "Beans"
+    assert display.background_color == "rgb(102, 51, 0)"
+    assert display.groups["headerFields"] == [("Points", "0")]
+    assert display.groups["secondaryFields"] == [("Member", "Ann")]
+    assert display.barcode_message == "handle0"
+
+
+@pytest.mark.parametrize("key", ["value", "label", "my_key_value", "a b"])
+def test_field_keys_may_hold_anything_but_brackets(key: str):
+    template = compiled(a_card([{"key": key, "value": "x"}]))
+    path = f"structure_headerFields_{key}_value"
+
+    card = composed(template, a_pass(template.check_values({path: "own"})))
+
+    assert card["storeCard"]["headerFields"] == [{"key": key, "value": "own"}]

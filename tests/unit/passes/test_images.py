@@ -1,0 +1,244 @@
+import hashlib
+import io
+import struct
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from shared.passes.images import (
+    IMAGE_SLOTS,
+    BrokenImageError,
+    ImageTooLargeError,
+    UnknownImageSlotError,
+    check_png,
+    file_name,
+    is_image_name,
+    plain_icon,
+)
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def a_png(width: int = 3, height: int = 2, mode: str = "RGBA", **options: object) -> bytes:
+    output = io.BytesIO()
+    Image.new(mode, (width, height), 1).save(output, "PNG", **options)
+    return output.getvalue()
+
+
+def a_chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">L", len(content)) + kind + content + struct.pack(">L", checksum)
+
+
+def a_header(width: int, height: int) -> bytes:
+    return a_chunk(b"IHDR", struct.pack(">LLBBBBB", width, height, 8, 6, 0, 0, 0))
+
+
+def with_chunk(png: bytes, chunk: bytes) -> bytes:
+    """Behind the header, which ends at byte 33."""
+    return png[:33] + chunk + png[33:]
+
+
+def test_png_is_measured_and_hashed_as_it_is_kept():
+    png = check_png(a_png(3, 2))
+
+    assert (png.width, png.height) == (3, 2)
+    assert png.size == len(png.data)
+    assert png.sha256 == hashlib.sha256(png.data).hexdigest()
+    assert png.sha1 == hashlib.sha1(png.data).hexdigest()
+    assert png.crc32 == zlib.crc32(png.data)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_pixels_of_every_kind_of_png_stay_as_they_were(mode: str):
+    original = a_png(5, 4, mode)
+
+    kept = check_png(original).data
+
+    with Image.open(io.BytesIO(original)) as before, Image.open(io.BytesIO(kept)) as after:
+        assert (after.mode, after.tobytes()) == (before.mode, before.tobytes())
+
+
+def test_transparent_colour_of_a_palette_stays():
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 0, 255, 0])
+    palette.putpixel((1, 0), 1)
+    output = io.BytesIO()
+    palette.save(output, "PNG", transparency=1)
+
+    kept = check_png(output.getvalue()).data
+
+    with Image.open(io.BytesIO(kept)) as image:
+        assert image.mode == "P"
+        assert image.convert("RGBA").tobytes() == bytes([255, 0, 0, 255, 0, 255, 0, 0])
+
+
+def test_checking_twice_changes_nothing_more():
+    once = check_png(a_png())
+
+    assert check_png(once.data) == once
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"gAMA", b"prVt"])
+def test_chunks_that_are_not_pixels_are_dropped(kind: bytes):
+    marked = with_chunk(a_png(), a_chunk(kind, b"secret place\0\0"))
+
+    png = check_png(marked)
+
+    assert png.data == check_png(a_png()).data
+
+
+def test_text_that_unpacks_to_gigabytes_is_never_unpacked():
+    bomb = b"Comment\0\0" + zlib.compress(bytes(50_000_000), 9)
+
+    png = check_png(with_chunk(a_png(), a_chunk(b"zTXt", bomb)))
+
+    assert png.data == check_png(a_png()).data
+
+
+def test_animation_keeps_its_still_picture():
+    output = io.BytesIO()
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green")]
+    frames[0].save(output, "PNG", save_all=True, append_images=frames[1:])
+
+    kept = check_png(output.getvalue()).data
+
+    assert b"acTL" in output.getvalue()
+    with PngImagePlugin.PngImageFile(io.BytesIO(kept)) as image:
+        assert not image.is_animated
+        assert image.getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(("width", "height"), [(2049, 1), (1, 2049), (2001, 2000), (65535, 65535)])
+def test_too_many_pixels_are_refused_by_the_header_alone(width: int, height: int):
+    data = SIGNATURE + a_header(width, height) + a_chunk(b"IEND", b"")
+
+    with pytest.raises(ImageTooLargeError):
+        check_png(data)
+
+
+def test_largest_image_is_taken():
+    png = check_png(a_png(2000, 2000))
+
+    assert (png.width, png.height) == (2000, 2000)
+
+
+def test_more_than_four_mebibytes_are_refused():
+    with pytest.raises(ImageTooLargeError):
+        check_png(with_chunk(a_png(), a_chunk(b"prVt", bytes(4 * 1024 * 1024))))
+
+
+def test_second_header_is_refused():
+    with pytest.raises(BrokenImageError):
+        check_png(with_chunk(a_png(), a_header(60000, 60000)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 1), (1, 0)])
+def test_image_without_pixels_is_refused(width: int, height: int):
+    with pytest.raises(BrokenImageError):
+        check_png(SIGNATURE + a_header(width, height) + a_chunk(b"IEND", b""))
+
+
+def test_anything_behind_the_end_is_refused():
+    with pytest.raises(BrokenImageError):
+        check_png(a_png() + b"PK\3\4")
+
+
+def test_fewer_pixels_than_announced_are_refused():
+    data = SIGNATURE + a_header(9, 9) + a_chunk(b"IDAT", zlib.compress(b"\0" * 20))
+
+    with pytest.raises(BrokenImageError):
+        check_png(data + a_chunk(b"IEND", b""))
+
+
+def test_image_cut_short_anywhere_is_refused():
+    whole = a_png()
+
+    for length in range(len(whole)):
+        with pytest.raises(BrokenImageError):
+            check_png(whole[:length])
+
+
+@pytest.mark.parametrize("form", ["JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM"])
+def test_other_formats_are_refused(form: str):
+    output = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(output, form)
+
+    with pytest.raises(BrokenImageError):
+        check_png(output.getvalue())
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"PLTE", b"tRNS", b"IDAT", b"IHDR", b"acTL", b"fdAT"]),
+            st.binary(max_size=40),
+        ),
+        max_size=4,
+    ),
+    st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 7)),
+)
+def test_whatever_is_uploaded_is_taken_or_refused_by_name(
+    chunks: list[tuple[bytes, bytes]], header: tuple[int, int, int, int]
+):
+    first = a_chunk(b"IHDR", struct.pack(">LLBBBBB", *header, 0, 0, 0))
+    body = b"".join(a_chunk(kind, content) for kind, content in chunks)
+
+    try:
+        png = check_png(SIGNATURE + first + body + a_chunk(b"IEND", b""))
+    except BrokenImageError:
+        return
+
+    assert check_png(png.data).size
+
+
+def test_slot_names_its_file():
+    assert file_name("icon@2x") == "icon@2x.png"
+
+
+@pytest.mark.parametrize("slot", ["", "icon.png", "icon@4x", "Icon", "../icon", "banner"])
+def test_unknown_slot_is_refused(slot: str):
+    with pytest.raises(UnknownImageSlotError):
+        file_name(slot)
+
+
+def test_files_of_all_slots_are_images():
+    assert all(is_image_name(file_name(slot)) for slot in IMAGE_SLOTS)
+
+
+@pytest.mark.parametrize(
+    "name", ["pass.json", "icon", "icon.PNG", "en.lproj/icon.png", "signature"]
+)
+def test_other_files_are_no_images(name: str):
+    assert not is_image_name(name)
+
+
+def test_plain_icon_comes_in_three_sizes_that_pass_the_check():
+    sizes = {name: check_png(data) for name, data in plain_icon().items()}
+
+    assert {name: (png.width, png.height) for name, png in sizes.items()} == {
+        "icon.png": (29, 29),
+        "icon@2x.png": (58, 58),
+        "icon@3x.png": (87, 87),
+    }
+
+
+def test_plain_icon_is_drawn_alike_each_time():
+    first = plain_icon()
+    plain_icon.cache_clear()
+
+    assert plain_icon() == first
+
+
+def test_plain_icon_has_round_corners_and_a_full_middle():
+    with Image.open(io.BytesIO(plain_icon()["icon@3x.png"])) as icon:
+        corner, middle = icon.getpixel((0, 0)), icon.getpixel((43, 43))
+
+    assert isinstance(corner, tuple)
+    assert corner[3] == 0
+    assert isinstance(middle, tuple)
+    assert middle[3] == 255
