@@ -13,6 +13,7 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## Make .venv with what uv.lock says (instant when it is there)
+	@:
 
 .venv/.ready: uv.lock pyproject.toml deploy/local/setup.sh
 	@PYTHON="$(PYTHON)" deploy/local/setup.sh

@@ -1,1 +1,1 @@
-"""Mechanism that every service stands on, and the two places with business words: contracts and passes."""
+"""What every service stands on; only contracts and passes know business words."""

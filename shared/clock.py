@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The present moment in UTC."""
-    return datetime.now(UTC)
+    """Tell the present moment in UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - the one place that asks

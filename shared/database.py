@@ -1,4 +1,4 @@
-"""PostgreSQL for one service: its pool under its own role, and units of work that announce facts."""
+"""PostgreSQL for one service: a pool under its own role, units of work that announce facts."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -154,7 +154,7 @@ class UnitOfWork:
         )
 
 
-async def _speak_json(connection: Connection) -> None:
+async def _speak_json(connection: asyncpg.Connection) -> None:
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(
             kind, encoder=_encode_json, decoder=orjson.loads, schema="pg_catalog"

@@ -1,4 +1,4 @@
-"""What can go wrong, named once: doors turn these into HTTP problems, stored outcomes, retries or dead letters."""
+"""What can go wrong, named once; the doors make problems, outcomes, retries of it."""
 
 from typing import Any, ClassVar
 
@@ -33,7 +33,7 @@ class UnauthorizedError(ApplicationError):
 
 
 class ForbiddenError(ApplicationError):
-    """This API key may not do that."""
+    """The API key may not do that."""
 
     status = 403
     code = "forbidden"

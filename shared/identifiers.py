@@ -1,4 +1,4 @@
-"""Makes every name the system gives out: ids that sort by time, handles and serials nobody can guess."""
+"""Makes every name the system gives out: sortable ids, handles and serials nobody can guess."""
 
 import base64
 import secrets
@@ -25,5 +25,5 @@ def new_handle() -> str:
 
 
 def new_serial() -> str:
-    """Make the serial number inside a pass file: 128 random bits as 32 hex digits, unlike the handle."""
+    """Make the serial number inside a pass file: 128 random bits, 32 hex digits."""
     return secrets.token_hex(16)

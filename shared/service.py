@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,9 +27,6 @@ from shared.messaging.subscription import Subscription
 from shared.messaging.topology import LANES, catalogue_queue, events_queue
 from shared.messaging.transport import Transport
 from shared.settings import CommonSettings
-
-MOST_EVENTS = 20
-"""Event messages handled in one transaction; each may hold a hundred rows."""
 
 MOST_QUESTIONS = 20
 """Joined requests taken at a time."""
@@ -65,6 +62,8 @@ class Service:
     port: int = 0
     host: str = "127.0.0.1"
     lanes: tuple[Lane, ...] = LANES
+    most_events: int = 20
+    """Event messages handled in one transaction; each may hold a hundred rows."""
     opened: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
     """Called once the database pool is there, before anything is received."""
     closed: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
@@ -89,6 +88,7 @@ class RunningServices:
         self._servers: list[HttpServer] = []
         self._questions: list[QuestionConsumer] = []
         self._draining = False
+        self.stopping = asyncio.Event()
         self.ports: dict[str, int] = {}
         """Where each application, and `health`, listens."""
 
@@ -149,7 +149,7 @@ class RunningServices:
             consumer = EventConsumer(service.name, service.database, events)
             queues = [events_queue(service.name, lane) for lane in service.lanes]
             for queue in (catalogue_queue(service.name), *queues):
-                self._transport.receive_events(queue, consumer.receive, most=MOST_EVENTS)
+                self._transport.receive_events(queue, consumer.receive, most=service.most_events)
         for lane in service.lanes if requests else ():
             questions = QuestionConsumer(service.name, lane, service.database, requests)
             self._questions.append(questions)
@@ -203,21 +203,22 @@ def _forget_job(database: Database) -> Job:
     return Job("forget old messages", lambda: inbox.forget_old(database), every=3600)
 
 
-async def run(
+@asynccontextmanager
+async def running_until_stopped(
     services: Sequence[Service], transport: Transport, health_port: int | None = None
-) -> None:
-    """Run until SIGTERM or SIGINT, then drain."""
-    stopping = asyncio.Event()
+) -> AsyncGenerator[RunningServices]:
+    """Start; SIGTERM or SIGINT sets `stopping`; drain at the end of the block."""
+    running = RunningServices(services, transport, health_port)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    running = RunningServices(services, transport, health_port)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(running.stop)
+        loop.add_signal_handler(number, running.stopping.set)
+    try:
         await running.start()
         log.info("started", services=[s.name for s in services], ports=running.ports)
-        await stopping.wait()
+        yield running
+    finally:
         log.info("draining")
+        await running.stop()
 
 
 def main(build: Callable[[AnySettings, Transport], Service], settings: AnySettings) -> None:
@@ -229,7 +230,8 @@ def main(build: Callable[[AnySettings, Transport], Service], settings: AnySettin
     async def live() -> None:
         transport = RabbitMQTransport(url, prefix=prefix)
         service = build(settings, transport)
-        await run([service], transport, settings.health_port)
+        async with running_until_stopped([service], transport, settings.health_port) as running:
+            await running.stopping.wait()
 
     configure_logs(service=build.__module__.split(".")[1], level=settings.log_level,
                    json=settings.log_json)  # fmt: skip

@@ -55,6 +55,12 @@ class EventNotFoundError(NotFoundError):
     code = "event_not_found"
 
 
+class DeliveryNotFoundError(NotFoundError):
+    """There is no such delivery in this account."""
+
+    code = "delivery_not_found"
+
+
 class TooManyEndpointsError(ConflictError):
     """An account may have at most 50 webhook endpoints."""
 

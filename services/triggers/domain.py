@@ -40,7 +40,7 @@ class PassNotFoundError(NotFoundError):
 
 
 class PassDeletedError(GoneError):
-    """This pass was deleted."""
+    """The pass was deleted."""
 
     code = "pass_deleted"
 

@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from shared.contracts.message import CatalogueEvent, JsonObject
 
+IDENTITY_PURPOSE = "identity"
+"""What an identity's key is sealed for; its owner is the account id as text."""
+
 
 class ImageReference(BaseModel):
     """One image of a template by the hashes of its bytes, which stay with the gateway."""

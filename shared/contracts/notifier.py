@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from shared.contracts.message import Command, Done, JsonObject, Query
 
@@ -39,7 +39,7 @@ class CreateEndpoint(Command):
     endpoint_id: UUID
     url: str
     description: str | None = None
-    kinds: list[str] = []
+    kinds: list[str] = Field(default_factory=list)
     template_id: UUID | None = None
 
 

@@ -14,6 +14,6 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "gateway": (),
     "member": (),
     "triggers": (TemplateSaved, TemplateDeleted, MembersChanged),
-    "generator": (TemplateSaved, TemplateDeleted, IdentitySaved, PassesChanged, PassesDeleted),
+    "generator": (TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
     "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
 }

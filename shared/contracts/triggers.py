@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from shared.contracts.member import Member
 from shared.contracts.message import Command, Event, JsonObject, Query
@@ -57,7 +57,7 @@ class CreatePass(Command):
     handle: str
     serial_number: str
     member: Member | None = None
-    values: JsonObject = {}
+    values: JsonObject = Field(default_factory=dict)
 
 
 class PassChanged(BaseModel):
@@ -86,7 +86,7 @@ class ChangePass(Command):
     account_id: UUID
     handle: str
     kind: Literal["check", "scan", "register", "edit", "update", "void", "unvoid", "delete"]
-    values: JsonObject = {}
+    values: JsonObject = Field(default_factory=dict)
     """New own values by path; null takes an own value away."""
 
 

@@ -1,6 +1,7 @@
 """Calls addresses that customers name, and never lets them reach into our own network."""
 
 import errno
+import re
 import socket
 from asyncio import get_running_loop
 from collections.abc import Mapping
@@ -130,19 +131,14 @@ class OutgoingAddressPolicy:
             return f"it may have at most {MOST_URL} characters"
         if not url.isprintable() or " " in url or "\\" in url:
             return "it holds characters that a URL may not hold"
+        if "@" in re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]:
+            return "it may not hold a user or a password"
         try:
             parsed = URL(url)
             host, _ = parsed.raw_host, parsed.port
         except ValueError:
             return "it is not a URL"
-        schemes = ("https", "http") if self.allow_loopback else ("https",)
-        if parsed.scheme not in schemes:
-            return f"it must begin with {schemes[0]}://"
-        if not host or parsed.port == 0:
-            return "it names no host"
-        if parsed.raw_user is not None or parsed.raw_password is not None or "@" in parsed.authority:
-            return "it may not hold a user or a password"
-        return self._host_objection(host)
+        return self._form_objection(parsed) or self._host_objection(host or "")
 
     def open_socket(self, information: AddressInformation) -> socket.socket:
         """Make the socket for an address about to be connected to, or refuse."""
@@ -150,6 +146,14 @@ class OutgoingAddressPolicy:
         if family not in (socket.AF_INET, socket.AF_INET6) or not self.allows(address[0]):
             raise _RefusedAtSocketError("address refused")
         return socket.socket(family=family, type=kind, proto=protocol)
+
+    def _form_objection(self, parsed: URL) -> str | None:
+        schemes = ("https", "http") if self.allow_loopback else ("https",)
+        if parsed.scheme not in schemes:
+            return f"it must begin with {schemes[0]}://"
+        if not parsed.raw_host or parsed.port == 0:
+            return "it names no host"
+        return None
 
     def _allows_v4(self, address: IPv4Address) -> bool:
         if self.allow_loopback and address.is_loopback:
@@ -190,7 +194,7 @@ class OutgoingClient:
         total_seconds: float = TOTAL_SECONDS,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        """A `resolver` given is asked each time; the system's answers are kept for 10 s."""
+        """Ask a `resolver` that is given each time; the system's answers are kept for 10 s."""
         self._policy = policy
         self._total_seconds = total_seconds
         self._resolver = resolver
@@ -287,7 +291,9 @@ def _named(error: aiohttp.ClientError) -> Exception:
         if isinstance(error.os_error, _RefusedAtSocketError):
             return AddressRefusedError("the host's address is not a public one")
         return OutgoingFailedError(_kind_of(error.os_error))
-    return OutgoingFailedError("connect" if isinstance(error, OSError) else "protocol")
+    return OutgoingFailedError(
+        "connect" if isinstance(error, aiohttp.ClientConnectionError) else "protocol"
+    )
 
 
 def _kind_of(error: OSError) -> str:

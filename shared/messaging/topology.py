@@ -8,7 +8,7 @@ from shared.contracts.services import LISTENERS, ServiceName
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
 
 RETRY_DELAYS: Final = (1, 5, 30, 300)
-"""Seconds; one waiting queue each. A failed event waits in turn in each, the last one repeatedly."""
+"""Seconds; one waiting queue each. A failed event waits in each in turn, then in the last."""
 
 MOST_ATTEMPTS: Final = 8
 """Failed deliveries after which an event is a dead letter: about 20 minutes."""
@@ -36,7 +36,7 @@ def retry_delay(attempts: int) -> int:
 
 
 def owner_of(name: str) -> ServiceName:
-    """The service a wire name belongs to: its first word."""
+    """Find the service a wire name belongs to: its first word."""
     service = name.partition(".")[0]
     if service not in LISTENERS:
         raise ValueError(name)

@@ -117,6 +117,8 @@ class Assembly:
             self.has_gaps = True
         self.put(location, value)
         for twin in leaf.twins:
+            if leaf.is_container:
+                self._forget(twin)
             self.put(twin, value)
 
     def put(self, location: Location, value: Json) -> None:

@@ -35,7 +35,9 @@ def parse(text: str, catalogue: Catalogue) -> Parts | None:
 
 
 def unknown_paths(text: str, catalogue: Catalogue) -> list[str]:
-    return [path for path in BRACKET.findall(text) if catalogue.find(path) is None]
+    # Brackets of JSON written as text are none of ours.
+    names = [name for name in BRACKET.findall(text) if '"' not in name]
+    return [name for name in names if catalogue.find(name) is None]
 
 
 class Expansion:
@@ -90,10 +92,8 @@ class Expansion:
         self._references -= 1
         if self._references < 0 or path in trail or len(trail) > _DEEPEST:
             return None
-        if path == MESSAGE_PATH:
-            text = self._message(trail)
-        else:
-            text = self._own_or_default(path, trail)
+        is_message = path == MESSAGE_PATH
+        text = self._message(trail) if is_message else self._own_or_default(path, trail)
         self._characters -= len(text)
         return text if self._characters >= 0 else None
 

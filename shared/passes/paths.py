@@ -144,8 +144,10 @@ def reserved_names() -> frozenset[str]:
 
 
 def _style_leaves(style: str) -> Iterator[Leaf]:
+    if not style:
+        return
     style_rule = KeyRule("Pass", STYLE_PATH, ValueType("enumeration", "PassType"))
-    yield replace(_leaf(STYLE_PATH, style_rule, ()), source="style", default=style or MISSING)
+    yield replace(_leaf(STYLE_PATH, style_rule, ()), source="style", default=style)
     yield _leaf(STRUCTURE_PATH, KeyRule("Pass", style, ValueType("object", "Fields")), (style,))
     for group in FIELD_GROUPS:
         if rule := lookup("Fields", group):
@@ -255,18 +257,34 @@ def _mark_numeric_fields(known: dict[str, Leaf], given: dict[str, Leaf]) -> None
 
 def _pair_barcodes(known: dict[str, Leaf], given: dict[str, Leaf]) -> None:
     """With both, phones show `barcodes`: what is set on `barcode` must reach its twins there."""
+    if "barcode" not in given or "barcodes_0" not in given:
+        return
+    entries = [index for index in range(len(given["barcodes"].default)) if _entry(index) in given]
     for key in ("message", "altText"):
-        leaf = given.get(f"barcode_{key}")
-        if leaf is None or leaf.location[0] != "barcode":
-            continue
+        path = f"barcode_{key}"
         twins = tuple(
-            other.location
-            for other in given.values()
-            if other.location[:1] == ("barcodes",)
-            and other.location[-1] == key
-            and other.default == leaf.default
+            ("barcodes", index, key)
+            for index in entries
+            if _default(given, f"{_entry(index)}_{key}") == _default(given, path)
         )
-        known[leaf.path] = given[leaf.path] = replace(leaf, twins=twins)
+        _set_twins(path, twins, known, given)
+    _set_twins("barcode", (("barcodes", 0),), known, given)
+
+
+def _entry(index: int) -> str:
+    return f"barcodes_{index}"
+
+
+def _default(given: Mapping[str, Leaf], path: str) -> Json:
+    return given[path].default if path in given else MISSING
+
+
+def _set_twins(
+    path: str, twins: tuple[Location, ...], known: dict[str, Leaf], given: dict[str, Leaf]
+) -> None:
+    known[path] = replace(known[path], twins=twins)
+    if path in given:
+        given[path] = known[path]
 
 
 def pass_style(data: Mapping[str, Any]) -> str:

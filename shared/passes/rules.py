@@ -62,10 +62,6 @@ class RuleOutcome:
     values: dict[str, Any]
     trace: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
-    @property
-    def has_changed(self) -> bool:
-        return any("reason" not in entry and entry["from"] != entry["to"] for entry in self.trace)
-
 
 @dataclass(frozen=True, slots=True)
 class Workings:
@@ -191,9 +187,7 @@ def run_actions(actions: list[Action], state: PassState, workings: Workings) -> 
         trace.append(entry)
         try:
             if action.name == SET_VALUE:
-                value = action.value
-                if isinstance(value, str):
-                    value = workings.expand(state, value)
+                value = _expanded(action.value, state, workings)
             else:
                 value = _incremented(action, before, state, workings)
             value = workings.settle(path, value)
@@ -209,6 +203,16 @@ def run_actions(actions: list[Action], state: PassState, workings: Workings) -> 
         original, option=orjson.OPT_SORT_KEYS
     )
     return RuleOutcome(original if is_same else state.values, trace)
+
+
+def _expanded(value: Json, state: PassState, workings: Workings) -> Json:
+    if isinstance(value, str):
+        return workings.expand(state, value)
+    if is_list(value):
+        return [_expanded(entry, state, workings) for entry in value]
+    if is_object(value):
+        return {key: _expanded(entry, state, workings) for key, entry in value.items()}
+    return value
 
 
 def _incremented(

@@ -1,10 +1,13 @@
 """What every dialect does with passes: issue, change, read and fetch; a room only translates."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Literal, TypeVar
 from uuid import UUID, uuid5
+from zlib import crc32
 
 from services.gateway.catalogue.door import Door
 from shared.contracts.generator import Content, ReadContent
@@ -13,7 +16,6 @@ from shared.contracts.message import JsonObject, Lane
 from shared.contracts.triggers import (
     ChangePass,
     CreatePass,
-    EventKind,
     Pass,
     PassChanged,
     PassCreated,
@@ -29,9 +31,10 @@ from shared.errors import (
 from shared.identifiers import new_handle, new_serial
 from shared.passes.archive import ArchiveEntry, PassArchive
 
-Change = ChangePass.__annotations__["kind"]
+Change = Literal["check", "scan", "register", "edit", "update", "void", "unvoid", "delete"]
+Outcome = TypeVar("Outcome")
 
-_FIRST_FILES = ("pass.json", "manifest.json", "signature")
+FILE_SUFFIX = ".pkpass"
 
 
 class UnknownTemplateError(InvalidError):
@@ -46,6 +49,12 @@ class UnknownMemberError(InvalidError):
     code = "member_unknown"
 
 
+class PassWithoutTemplateError(GoneError):
+    """The template of this pass has been deleted."""
+
+    code = "template_deleted"
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One pass that somebody wants: with which values, and for whom."""
@@ -54,8 +63,227 @@ class Order:
     member_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PassFile:
+    """A .pkpass on its way: its size is known before its first piece is read."""
+
+    size: int
+    pieces: AsyncIterator[bytes]
+
+
 async def issue(
     door: Door, account_id: UUID, template_id: UUID, order: Order, command_id: UUID
 ) -> PassCreated:
-    """Issue one pass; who asks waits for it."""
+    """Issue one pass, for somebody who waits."""
     revision = await _revision(door, account_id, template_id)
+    member = None
+    if order.member_id is not None:
+        member = await _member(door, account_id, order.member_id, "interactive")
+    creation = _creation(
+        order,
+        member,
+        account_id=account_id,
+        template_id=template_id,
+        revision=revision,
+        command_id=command_id,
+    )
+    try:
+        return await door.requester.ask(creation, PassCreated)
+    except ApplicationError as error:
+        raise pointed(error) from error
+
+
+async def issue_many(
+    door: Door, account_id: UUID, template_id: UUID, orders: Sequence[Order], command_id: UUID
+) -> list[PassCreated | ApplicationError]:
+    """Issue passes in the bulk lane; each order has its own outcome, in the order asked.
+
+    Row i's command is derived from the whole one's id, so that a repeat is one for every row.
+    Raises only when nothing at all could be done, as with the owner away.
+    """
+    revision = await _revision(door, account_id, template_id)
+    wanted = {order.member_id for order in orders if order.member_id is not None}
+    members = await _members(door, account_id, list(wanted)) if wanted else {}
+
+    create = partial(_creation, account_id=account_id, template_id=template_id, revision=revision)
+
+    async def one(index: int, order: Order) -> PassCreated:
+        member = None
+        if order.member_id is not None:
+            found = members[order.member_id]
+            if isinstance(found, ApplicationError):
+                raise pointed(found, at=f"/passes/{index}")
+            member = found
+        creation = create(order, member, command_id=uuid5(command_id, str(index)))
+        try:
+            return await door.requester.ask(creation, PassCreated, lane="bulk")
+        except ApplicationError as error:
+            raise pointed(error, at=f"/passes/{index}") from error
+
+    outcomes = _settled(
+        await asyncio.gather(
+            *(one(index, order) for index, order in enumerate(orders)), return_exceptions=True
+        )
+    )
+    first = outcomes[0]
+    if isinstance(first, UnavailableError) and all(
+        isinstance(outcome, UnavailableError) for outcome in outcomes
+    ):
+        raise first
+    return outcomes
+
+
+async def change(
+    door: Door,
+    account_id: UUID,
+    handle: str,
+    kind: Change,
+    *,
+    command_id: UUID,
+    values: JsonObject | None = None,
+) -> PassChanged:
+    """Let something happen to a pass."""
+    command = ChangePass(
+        command_id=command_id,
+        account_id=account_id,
+        handle=handle,
+        kind=kind,
+        values=values or {},
+    )
+    try:
+        return await door.requester.ask(command, PassChanged)
+    except ApplicationError as error:
+        raise pointed(error) from error
+
+
+async def read(door: Door, account_id: UUID | None, handle: str) -> Pass:
+    """Read a pass of an account; `None` stands for the public, who know only the handle."""
+    return await door.requester.ask(ReadPass(account_id=account_id, handle=handle), Pass)
+
+
+async def content(door: Door, issued: Pass, modified_since: datetime | None = None) -> Content:
+    """Ask the press for the pass as it is now, by the newest revision of its template."""
+    revisions = await door.templates.current(issued.account_id, [issued.template_id])
+    if issued.template_id not in revisions:
+        raise PassWithoutTemplateError
+    question = ReadContent(
+        account_id=issued.account_id,
+        handle=issued.handle,
+        template_id=issued.template_id,
+        template_revision=revisions[issued.template_id],
+        version=issued.version,
+        modified_since=modified_since,
+    )
+    return await door.requester.ask(question, Content)
+
+
+def page_url(door: Door, handle: str) -> str:
+    """Give the address of a pass's page; with FILE_SUFFIX that of the file."""
+    return f"{door.base_url}/p/{handle}"
+
+
+def pass_file(door: Door, content: Content) -> PassFile:
+    """Lay out the .pkpass around parts and images; only one image is in memory at a time."""
+    parts = {
+        "pass.json": content.pass_json,
+        "manifest.json": content.manifest,
+        "signature": content.signature,
+    }
+    entries = [ArchiveEntry(name, len(part), crc32(part)) for name, part in parts.items()]
+    entries += [
+        ArchiveEntry(name, image.size, image.crc32) for name, image in content.images.items()
+    ]
+    archive = PassArchive(entries)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"".join(archive.header(index) + part for index, part in enumerate(parts.values()))
+        for index, image in enumerate(content.images.values(), start=len(parts)):
+            stored = await door.images.read_many([image.sha256])
+            yield archive.header(index) + stored[image.sha256]
+        yield archive.trailer()
+
+    return PassFile(archive.size, pieces())
+
+
+def pointed(error: ApplicationError, *, at: str = "", names: str = "/values") -> ApplicationError:
+    """Let the faults that an owner found point into the body, which it never saw.
+
+    `at` is where the row stands; plain names, such as the paths of values, stand at `names` in it.
+    """
+    faults: list[dict[str, str]] = []
+    for fault in error.errors:
+        place = str(fault.get("pointer", ""))
+        if not place:
+            place = names
+        elif not place.startswith("/"):
+            place = f"{names}/{place.replace('~', '~0').replace('/', '~1')}"
+        faults.append({"pointer": at + place, "detail": str(fault.get("detail", error.detail))})
+    other = type(error)(error.detail, errors=faults)
+    other.code = error.code  # type: ignore[misc]  # the instance keeps the owner's finer code
+    return other
+
+
+def _creation(
+    order: Order,
+    member: Member | None,
+    *,
+    account_id: UUID,
+    template_id: UUID,
+    revision: int,
+    command_id: UUID,
+) -> CreatePass:
+    # What is put in has been checked before: checking it again costs as much as sending it.
+    return CreatePass.model_construct(
+        command_id=command_id,
+        account_id=account_id,
+        template_id=template_id,
+        template_revision=revision,
+        handle=new_handle(),
+        serial_number=new_serial(),
+        member=member,
+        values=order.values,
+    )
+
+
+async def _revision(door: Door, account_id: UUID, template_id: UUID) -> int:
+    revisions = await door.templates.current(account_id, [template_id])
+    if template_id not in revisions:
+        fault = {"pointer": "/template_id", "detail": "Unknown template"}
+        raise UnknownTemplateError(errors=[fault])
+    return revisions[template_id]
+
+
+async def _member(door: Door, account_id: UUID, member_id: str, lane: Lane) -> Member:
+    """Ask the owner itself, so that a member made a moment ago is known."""
+    question = ReadMember(account_id=account_id, member_id=member_id)
+    try:
+        member = await door.requester.ask(question, Member, lane=lane)
+    except (NotFoundError, GoneError) as error:
+        raise _unknown_member() from error
+    if member.deleted:
+        raise _unknown_member()
+    return member
+
+
+async def _members(
+    door: Door, account_id: UUID, member_ids: list[str]
+) -> dict[str, Member | ApplicationError]:
+    found = await asyncio.gather(
+        *(_member(door, account_id, member_id, "bulk") for member_id in member_ids),
+        return_exceptions=True,
+    )
+    return dict(zip(member_ids, _settled(found), strict=True))
+
+
+def _settled(outcomes: Sequence[Outcome | BaseException]) -> list[Outcome | ApplicationError]:
+    """Keep what failed as it should; what must not happen is raised."""
+    settled: list[Outcome | ApplicationError] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, ApplicationError):
+            raise outcome
+        settled.append(outcome)
+    return settled
+
+
+def _unknown_member() -> UnknownMemberError:
+    return UnknownMemberError(errors=[{"pointer": "/member_id", "detail": "Unknown member"}])

@@ -8,12 +8,13 @@ from services.triggers.domain import (
     PassRecord,
     begin,
     change,
-    facts_of,
+    follow_member,
 )
-from services.triggers.repository.members import MemberRepository
+from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import TemplateShelf
 from shared import clock
+from shared.contracts.member import Member
 from shared.contracts.triggers import (
     ChangePass,
     CreatePass,
@@ -42,7 +43,7 @@ async def create_passes(
     for command in commands:
         needed[command.template_id] = max(needed[command.template_id], command.template_revision)
     templates = await shelf.at_least(work.connection, needed)
-    facts = await MemberRepository(work.connection).learn(c.member for c in commands if c.member)
+    learned = await carry_members([c.member for c in commands if c.member], work)
     now = clock.now()
     outcomes: list[PassCreated | ApplicationError] = []
     created: list[PassRecord] = []
@@ -68,8 +69,7 @@ async def create_passes(
             updated_at=now,
         )
         if member:
-            key = (member.account_id, member.member_id)
-            record.member = facts.get(key, facts_of(member))
+            record.member = learned[member.account_id, member.member_id].after
         try:
             if command.values:
                 record.own_values = template.compiled.check_values(
@@ -113,6 +113,23 @@ async def change_passes(
     await passes.save(list(records.values()))
     announce(list(records.values()), work)
     return outcomes
+
+
+async def carry_members(members: Sequence[Member], work: UnitOfWork) -> dict[MemberKey, Learned]:
+    """Learn what is new of members and carry it to the passes they have."""
+    learned = await MemberRepository(work.connection).learn(members)
+    changed = [key for key, facts in learned.items() if facts.before != facts.after]
+    if changed:
+        passes = PassRepository(work.connection)
+        records = list((await passes.lock_of_members(changed)).values())
+        now = clock.now()
+        for record in records:
+            facts = learned[record.account_id, record.member_id or ""]
+            record.member = facts.before
+            follow_member(record, facts.after, now)
+        await passes.save(records)
+        announce(records, work)
+    return learned
 
 
 def announce(records: Sequence[PassRecord], work: UnitOfWork) -> None:

@@ -1,6 +1,7 @@
 """What is known of members: their facts as passes show them, newest version wins."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -9,14 +10,24 @@ from shared.contracts.member import Member
 from shared.database import Connection, json_array
 
 MemberKey = tuple[UUID, str]
+Facts = dict[str, Any] | None
+"""What passes show of a member; None when deleted, or not heard of yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A locked member's facts as they were and as they are."""
+
+    before: Facts
+    after: Facts
 
 
 class MemberRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def learn(self, members: Iterable[Member]) -> dict[MemberKey, dict[str, Any] | None]:
-        """Keep what is newer, lock every row named, and return the facts as they are then.
+    async def learn(self, members: Iterable[Member]) -> dict[MemberKey, Learned]:
+        """Lock every member named, keep what is newer, and return the facts before and after.
 
         The lock is what makes a member's change reach a pass that is being created at that
         moment: whichever comes second sees what the first did.
@@ -28,25 +39,49 @@ class MemberRepository:
                 newest[key] = member
         if not newest:
             return {}
-        ordered = [newest[key] for key in sorted(newest)]
+        keys = sorted(newest)
+        columns = [account_id for account_id, _ in keys], [member_id for _, member_id in keys]
+        await self._connection.execute(
+            "INSERT INTO members (account_id, member_id, version)"
+            " SELECT account_id, member_id, 0 FROM"
+            " unnest($1::uuid[], $2::text[]) AS new (account_id, member_id)"
+            " ON CONFLICT DO NOTHING",
+            *columns,
+        )
         rows = await self._connection.fetch(
-            "INSERT INTO members (account_id, member_id, version, facts)"
-            " SELECT account_id, member_id, version, facts::jsonb FROM"
+            "SELECT account_id, member_id, version, facts FROM members"
+            " WHERE (account_id, member_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))"
+            " ORDER BY account_id, member_id FOR NO KEY UPDATE",
+            *columns,
+        )
+        learned: dict[MemberKey, Learned] = {}
+        newer: list[Member] = []
+        for row in rows:
+            key = (row["account_id"], row["member_id"])
+            member = newest[key]
+            is_newer = member.version > row["version"]
+            after = facts_of(member) if is_newer else row["facts"]
+            learned[key] = Learned(row["facts"], after)
+            if is_newer:
+                newer.append(member)
+        await self._save(newer)
+        return learned
+
+    async def _save(self, members: list[Member]) -> None:
+        if not members:
+            return
+        await self._connection.execute(
+            "UPDATE members SET version = new.version, facts = new.facts::jsonb FROM"
             " unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[])"
             " AS new (account_id, member_id, version, facts)"
-            " ON CONFLICT (account_id, member_id) DO UPDATE SET"
-            " version = greatest(members.version, excluded.version),"
-            " facts = CASE WHEN excluded.version > members.version"
-            " THEN excluded.facts ELSE members.facts END"
-            " RETURNING account_id, member_id, facts",
-            [member.account_id for member in ordered],
-            [member.member_id for member in ordered],
-            [member.version for member in ordered],
-            json_array([facts_of(member) for member in ordered]),
+            " WHERE (members.account_id, members.member_id) = (new.account_id, new.member_id)",
+            [member.account_id for member in members],
+            [member.member_id for member in members],
+            [member.version for member in members],
+            json_array([facts_of(member) for member in members]),
         )
-        return {(row["account_id"], row["member_id"]): row["facts"] for row in rows}
 
-    async def facts(self, keys: Iterable[MemberKey]) -> dict[MemberKey, dict[str, Any] | None]:
+    async def facts(self, keys: Iterable[MemberKey]) -> dict[MemberKey, Facts]:
         """Find the facts of members; unknown ones are missing."""
         wanted = sorted(set(keys))
         if not wanted:

@@ -118,6 +118,18 @@ def test_what_is_set_on_barcode_reaches_its_twin():
     assert card["barcode"]["message"] == card["barcodes"][0]["message"] == "own"
 
 
+def test_what_is_set_on_barcode_reaches_a_twin_that_has_no_message_of_its_own():
+    code = {"format": "PKBarcodeFormatQR"}
+    template = a_template({"barcode": code, "barcodes": [code]})
+
+    whole = composed(template, a_pass({"barcode": {"message": "whole"}}))
+    single = composed(template, a_pass({"barcode_message": "own", "barcode": {"altText": "a"}}))
+
+    assert whole["barcodes"][0]["message"] == "whole"
+    assert single["barcodes"][0]["message"] == "own"
+    assert single["barcodes"][0]["altText"] == "a"
+
+
 def test_policy_handle_overrides_every_message():
     template = a_template(
         {"barcodes": [{"format": "PKBarcodeFormatQR", "altText": "{barcode_message}"}]},

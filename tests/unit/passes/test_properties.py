@@ -42,8 +42,14 @@ json = st.recursive(
 objects = st.dictionaries(names, json, max_size=5)
 fields = st.lists(st.dictionaries(st.sampled_from(list(registry.keys_of("FieldContent"))), json))
 groups = st.dictionaries(st.sampled_from(registry.FIELD_GROUPS), fields | json, max_size=4)
+
+
+def with_style(rest: dict[str, Any], style: str, group: Any) -> dict[str, Any]:
+    return {**rest, style: group}
+
+
 skeletons = st.builds(
-    lambda rest, style, group: {**rest, style: group},
+    with_style,
     objects,
     st.sampled_from([*registry.STYLES, "posterGeneric"]),
     groups | json,
@@ -65,7 +71,9 @@ def test_no_document_makes_anything_but_findings(
         document = TemplateDocument.model_validate(
             {"pass": skeleton, "properties": properties, "triggers": triggers}
         )
-    except ValidationError:
+        # Nothing else comes out of the database.
+        values = orjson.loads(orjson.dumps(values))
+    except (ValidationError, TypeError):
         return
     check_template(document)
     template = compile_template(document, name="n", organization="o")
@@ -103,8 +111,7 @@ def test_values_are_taken_or_refused_and_what_is_taken_composes(values: dict[str
     template = a_template(properties={"a": 1, "b": "{a}", "c": True})
     try:
         checked = template.check_values(values)
-    except InvalidError as error:
-        assert error.errors
+    except InvalidError:
         return
 
     state = a_pass(checked)

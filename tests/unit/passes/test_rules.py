@@ -107,5 +107,13 @@ def test_action_with_conditions_is_never_done():
     assert run({**setting("code", "x"), "PSConditions": "scanned"}).values == {}
 
 
+def test_texts_within_a_container_are_expanded():
+    places = [{"latitude": 1, "longitude": 2, "relevantText": "Hi {member_name}"}]
+
+    outcome = run(setting("locations", places), {}, ANN)
+
+    assert outcome.values["locations"][0]["relevantText"] == "Hi Ann"
+
+
 def test_colour_by_name_may_be_set():
     assert run(setting("backgroundColor", "blue")).values == {"backgroundColor": "rgb(0, 0, 255)"}

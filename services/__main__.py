@@ -1,0 +1,43 @@
+"""The front door: run everything here, or look after an installation."""
+
+import argparse
+import sys
+
+import uvloop
+
+from services import operations
+from services.local import LocalSettings
+
+
+def main() -> int:
+    """Parse the command line and do what it says; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run all five services in this process")
+    commands.add_parser("migrate", help="bring the database up to date")
+    account = commands.add_parser("account", help="make an account and its first API key")
+    account.add_argument("name")
+    account.add_argument("--organization", help="the name on its passes (default: the name)")
+    catalogue = commands.add_parser("catalogue", help="announce every template and identity again")
+    catalogue.add_argument("action", choices=["resend"])
+    dead = commands.add_parser("dead", help="look after messages that could not be handled")
+    dead.add_argument("action", choices=["list", "show", "replay"])
+    dead.add_argument("service", choices=["generator", "notifier", "triggers"])
+    dead.add_argument("message_id", nargs="?", help="needed by show; replay takes all without it")
+    commands.add_parser("message-map", help="print which message goes where")
+    commands.add_parser("openapi", help="print the HTTP interface as OpenAPI 3.1")
+    arguments = parser.parse_args()
+    action = {
+        "run": operations.run_here,
+        "migrate": operations.migrate,
+        "account": operations.create_account,
+        "catalogue": operations.resend_catalogue,
+        "dead": operations.tend_dead_letters,
+        "message-map": operations.print_message_map,
+        "openapi": operations.print_openapi,
+    }[arguments.command]
+    return uvloop.run(action(LocalSettings.model_validate({}), arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The first run: a demo account, its template with images, one pass, and what to try next."""
+
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from services.gateway.catalogue.door import Door
+from services.local import write_private
+
+IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")
+
+TEMPLATE: dict[str, Any] = {
+    "name": "Coffee card",
+    "pass": {
+        "description": "Passwright Coffee card",
+        "logoText": "Passwright Coffee",
+        "backgroundColor": "rgb(58, 36, 26)",
+        "foregroundColor": "rgb(255, 248, 240)",
+        "labelColor": "rgb(226, 188, 146)",
+        "storeCard": {
+            "headerFields": [
+                {
+                    "key": "points",
+                    "label": "POINTS",
+                    "value": {"value": 0, "type": "number", "label": "Points on the card"},
+                    "changeMessage": "You now have %@ points",
+                }
+            ],
+            "secondaryFields": [
+                {"key": "name", "label": "MEMBER", "value": "{member_name}"},
+                {
+                    "key": "tier",
+                    "label": "TIER",
+                    "value": "{member_tier}",
+                    "changeMessage": "Welcome to %@",
+                },
+            ],
+            "auxiliaryFields": [
+                {
+                    "key": "favourite",
+                    "label": "FAVOURITE",
+                    "value": {"value": "Espresso", "editable": True, "label": "Your favourite"},
+                }
+            ],
+            "backFields": [
+                {
+                    "key": "about",
+                    "label": "About this card",
+                    "value": "A point for every scan, {member_name}. Coffee is on us at ten.",
+                }
+            ],
+        },
+        "barcode": {"format": "PKBarcodeFormatQR"},
+    },
+    "properties": {},
+    "triggers": {
+        "onScan": [
+            {
+                "action": "PSActionIncrementValue",
+                "targetPath": "structure_headerFields_points_value",
+                "amount": 1,
+            },
+            {
+                "action": "PSActionSetValue",
+                "targetPath": "psScanText",
+                "value": "{structure_headerFields_points_value} points",
+            },
+        ]
+    },
+    "barcode_policy": "handle",
+}
+
+
+async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], None]) -> None:
+    """Make the demo unless it is there, then say where everything is."""
+    record = data / "demo.json"
+    if record.exists():
+        demo = json.loads(record.read_text())
+        say(f"\nPasswright is running at {base_url}")
+        say(f"  documentation  {base_url}/docs")
+        say(f"  the demo pass  {base_url}/p/{demo['pass_handle']}")
+        say(f"  what was made on the first run is in {record}")
+        return
+    account, key = await door.accounts.create("Demo", "Passwright Coffee")
+    root = data / "development_root.pem"
+    root.write_bytes(await door.accounts.root_pem())
+    async with aiohttp.ClientSession(base_url, headers={"X-API-Key": key}) as session:
+        images = {name: await _upload(session, name) for name in IMAGES}
+        template = await _post(session, "/v1/templates", TEMPLATE | {"images": images})
+        await _put(session, "/v1/members/ada", {"name": "Ada Lovelace", "tier": "Bronze"})
+        issued = await _post(
+            session,
+            "/v1/passes",
+            {"template_id": template["template_id"], "member_id": "ada", "values": {}},
+        )
+    demo = {
+        "base_url": base_url,
+        "account_id": str(account.account_id),
+        "api_key": key,
+        "template_id": template["template_id"],
+        "pass_handle": issued["handle"],
+        "development_root": str(root.resolve()),
+    }
+    write_private(record, json.dumps(demo, indent=2) + "\n")
+    _introduce(demo, say)
+
+
+def _introduce(demo: dict[str, str], say: Callable[[str], None]) -> None:
+    base_url, key, handle = demo["base_url"], demo["api_key"], demo["pass_handle"]
+    say(
+        f"""
+Passwright is running at {base_url}
+  documentation   {base_url}/docs
+  the demo pass   {base_url}/p/{handle}
+  its file        {base_url}/p/{handle}.pkpass
+  API key         {key}
+                  (shown once; also in demo.json, which only you can read)
+
+No Apple certificate is here yet, so passes are signed by a development identity: a phone will not
+accept them, every tool will, against {demo["development_root"]}
+
+Three things to try:
+
+  curl -X POST -H 'X-API-Key: {key}' {base_url}/v1/passes/{handle}/scan
+
+  curl -X PUT -H 'X-API-Key: {key}' -H 'Content-Type: application/json' \\
+       -d '{{"name": "Ada Lovelace", "tier": "Gold"}}' {base_url}/v1/members/ada
+
+  curl -H 'X-API-Key: {key}' {base_url}/v1/passes/{handle}/timeline
+
+Ctrl-C ends it; running it again finds everything as it was."""
+    )
+
+
+async def _upload(session: aiohttp.ClientSession, name: str) -> str:
+    png = (files("services") / "demo_images" / f"{name}.png").read_bytes()
+    async with session.post(
+        "/v1/images", data=png, headers={"Content-Type": "image/png"}, raise_for_status=True
+    ) as response:
+        return (await response.json())["sha256"]
+
+
+async def _post(session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async with session.post(path, json=body) as response:
+        return await _read(response)
+
+
+async def _put(session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async with session.put(path, json=body) as response:
+        return await _read(response)
+
+
+async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    if not response.ok:
+        raise RuntimeError(f"{response.url.path}: {response.status} {await response.text()}")
+    return await response.json()

@@ -1,0 +1,126 @@
+"""Puts the gateway together: the catalogue, every dialect's room, the pages that explain them."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from services.gateway.catalogue.accounts import Accounts
+from services.gateway.catalogue.authority import Authority
+from services.gateway.catalogue.claims import Claims
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.images import Images
+from services.gateway.catalogue.keyring import Keyring
+from services.gateway.catalogue.keys import Keys
+from services.gateway.catalogue.templates import Templates
+from services.gateway.domain import SCOPES
+from services.gateway.routes import (
+    accounts,
+    identities,
+    images,
+    index,
+    keys,
+    members,
+    pages,
+    passes,
+    templates,
+    webhooks,
+)
+from services.gateway.routes.authentication import authenticator
+from services.gateway.settings import Settings
+from shared.database import Database
+from shared.http.docs import docs_routes
+from shared.http.endpoint import AnyEndpoint, routes
+from shared.http.middleware import install_middleware
+from shared.http.openapi import openapi_document
+from shared.messaging.requests import Requester
+from shared.messaging.transport import Transport
+from shared.sealing import MasterKeys
+from shared.service import Job, Service
+
+SCHEMA = "gateway"
+MIGRATIONS = Path(__file__).parent / "migrations"
+ROOMS = (accounts, keys, templates, images, identities, passes, members, webhooks, pages)
+DESCRIPTION = """Issues and runs Apple Wallet passes at volume.
+
+Send an API key as `X-API-Key`. A POST with an `Idempotency-Key` may be sent again: it has one
+effect and one answer. Errors are problems of RFC 9457."""
+
+
+def open_door(
+    database: Database, requester: Requester, master_keys: MasterKeys, base_url: str
+) -> Door:
+    """Put the catalogue together."""
+    keyring, images = Keyring(database), Images(database)
+    identities = Identities(database, master_keys)
+    return Door(
+        database=database,
+        requester=requester,
+        claims=Claims(database, master_keys),
+        keyring=keyring,
+        accounts=Accounts(database, Authority(database, master_keys), identities),
+        keys=Keys(database, keyring),
+        templates=Templates(database, images, identities),
+        images=images,
+        identities=identities,
+        base_url=base_url,
+    )
+
+
+def list_endpoints(door: Door) -> list[AnyEndpoint]:
+    """List every address of every room."""
+    return [endpoint for room in ROOMS for endpoint in room.endpoints(door)]
+
+
+def build(settings: Settings, transport: Transport) -> Service:
+    """Make the gateway."""
+    database = Database(
+        settings.database_url.get_secret_value(), schema=SCHEMA, size=settings.pool_size
+    )
+    door = open_door(
+        database, Requester(transport), settings.read_master_keys(), settings.public_url
+    )
+
+    async def close() -> None:
+        await door.keyring.close()
+        door.identities.close()
+
+    return Service(
+        name="gateway",
+        database=database,
+        migrations=MIGRATIONS,
+        jobs=[Job("forget expired claims", door.claims.forget_expired, every=600)],
+        application=_application(door),
+        port=settings.port,
+        host=settings.host,
+        closed=[close],
+    )
+
+
+def describe(endpoints: list[AnyEndpoint]) -> dict[str, Any]:
+    """Describe the addresses as OpenAPI 3.1, from the table that routes and validates."""
+    return openapi_document(
+        endpoints,
+        title="Passwright",
+        version=_version(),
+        description=DESCRIPTION,
+        scopes={str(scope): sentence for scope, sentence in SCOPES.items()},
+    )
+
+
+def _application(door: Door) -> web.Application:
+    endpoints = list_endpoints(door)
+    app = web.Application()
+    install_middleware(app)
+    app.add_routes([web.get("/", index.show), *docs_routes(describe(endpoints))])
+    app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("passwright")
+    except PackageNotFoundError:
+        return "0.1.0"

@@ -1,0 +1,1 @@
+"""What can be done with what is configured; every dialect shares it."""

@@ -1,0 +1,30 @@
+"""What every dialect's room needs, in one hand."""
+
+from dataclasses import dataclass
+
+from services.gateway.catalogue.accounts import Accounts
+from services.gateway.catalogue.claims import Claims
+from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.images import Images
+from services.gateway.catalogue.keyring import Keyring
+from services.gateway.catalogue.keys import Keys
+from services.gateway.catalogue.templates import Templates
+from shared.database import Database
+from shared.messaging.requests import Requester
+
+
+@dataclass(frozen=True)
+class Door:
+    """The seam between the rooms and the catalogue; made in app.py, given to each `endpoints`."""
+
+    database: Database
+    requester: Requester
+    claims: Claims
+    keyring: Keyring
+    accounts: Accounts
+    keys: Keys
+    templates: Templates
+    images: Images
+    identities: Identities
+    base_url: str
+    """The address the public sees, without a slash at its end."""

@@ -1,0 +1,143 @@
+"""Signing identities: checked when uploaded, kept sealed, announced to those who sign and push."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from uuid import UUID
+
+from services.gateway.domain import IDENTITY_PURPOSE, Identity
+from services.gateway.repository.identities import IdentityRepository
+from shared import clock
+from shared.contracts.gateway import IdentitySaved
+from shared.database import Database, UnitOfWork
+from shared.errors import InvalidError, NotFoundError
+from shared.identifiers import new_id
+from shared.passes.identities import (
+    IdentityError,
+    SigningIdentity,
+    identity_to_pem,
+    read_identity,
+)
+from shared.sealing import MasterKeys
+
+READ_SECONDS = 10.0
+READERS = 2
+
+
+class IdentityNotFoundError(NotFoundError):
+    """There is no such signing identity in this account."""
+
+    code = "identity_not_found"
+
+
+class UnknownIdentityError(InvalidError):
+    """There is no such signing identity in this account."""
+
+    code = "identity_unknown"
+
+
+class SlowIdentityError(IdentityError):
+    """The file takes too long to open: export it again with fewer rounds of key derivation."""
+
+    code = "identity_too_slow"
+
+
+class Identities:
+    """The signing identities of accounts; private keys go in and never come out."""
+
+    def __init__(self, database: Database, master_keys: MasterKeys) -> None:
+        self._database = database
+        self._master_keys = master_keys
+        # Threads of their own: the author of a file decides how long one is busy.
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="identities")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+    async def read(
+        self, *, p12: bytes | None, password: str | None, pem: str | None
+    ) -> SigningIdentity:
+        """Check an uploaded file; IdentityError names the fault."""
+        reading = partial(
+            read_identity,
+            p12=p12,
+            password=password,
+            pem=None if pem is None else pem.encode(),
+            at=clock.now(),
+        )
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await loop.run_in_executor(self._readers, reading)
+        except TimeoutError as error:
+            raise SlowIdentityError from error
+
+    async def save(self, work: UnitOfWork, account_id: UUID, identity: SigningIdentity) -> Identity:
+        """Keep an identity, the next revision if its pass type has one; the same again is none."""
+        identities = IdentityRepository(work.connection)
+        pass_type_identifier = identity.pass_type_identifier
+        known = await identities.find_by_pass_type(account_id, pass_type_identifier)
+        if known and known.fingerprint == identity.fingerprint:
+            return known
+        moment = clock.now()
+        sealed = self._master_keys.seal(
+            identity_to_pem(identity), purpose=IDENTITY_PURPOSE, owner=str(account_id)
+        )
+        saved = await identities.save(
+            Identity(
+                identity_id=new_id(),
+                account_id=account_id,
+                revision=1,
+                pass_type_identifier=pass_type_identifier,
+                team_identifier=identity.team_identifier,
+                fingerprint=identity.fingerprint,
+                development=identity.development,
+                not_after=identity.not_after,
+                sealed=sealed,
+                created_at=moment,
+                updated_at=moment,
+            )
+        )
+        work.publish(identity_saved(saved))
+        return saved
+
+    async def choose(
+        self, work: UnitOfWork, account_id: UUID, identity_id: UUID | None
+    ) -> Identity:
+        """Take the one that is asked for, or the account's best."""
+        identities = IdentityRepository(work.connection)
+        if identity_id is None:
+            identity = await identities.find_best(account_id)
+        else:
+            identity = await identities.find(account_id, identity_id)
+        if identity is None:
+            fault = {"pointer": "/identity_id", "detail": "Unknown identity"}
+            raise UnknownIdentityError(errors=[fault])
+        return identity
+
+    async def get(self, account_id: UUID, identity_id: UUID) -> Identity:
+        """Read about an identity."""
+        async with self._database.connection() as connection:
+            identity = await IdentityRepository(connection).find(account_id, identity_id)
+        if identity is None:
+            raise IdentityNotFoundError
+        return identity
+
+    async def list(self, account_id: UUID, after: UUID | None, limit: int) -> list[Identity]:
+        """List an account's identities, oldest first."""
+        async with self._database.connection() as connection:
+            return await IdentityRepository(connection).list_page(account_id, after, limit)
+
+
+def identity_saved(identity: Identity) -> IdentitySaved:
+    """Announce an identity as it is."""
+    return IdentitySaved(
+        identity_id=identity.identity_id,
+        account_id=identity.account_id,
+        revision=identity.revision,
+        pass_type_identifier=identity.pass_type_identifier,
+        team_identifier=identity.team_identifier,
+        sealed=identity.sealed,
+        not_after=identity.not_after,
+    )

@@ -1,0 +1,127 @@
+"""Images: checked when uploaded, kept by content, read from memory when passes are put together."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from uuid import UUID
+
+from services.gateway.domain import Image
+from services.gateway.repository.images import ImageRepository
+from shared.contracts.gateway import ImageReference
+from shared.database import Database, UnitOfWork
+from shared.errors import NotFoundError
+from shared.messaging.joining import Joiner
+from shared.passes.images import Png, check_png, file_name, plain_icon
+
+MOST_REMEMBERED = 64 * 1024 * 1024
+READ_AT_ONCE = 8
+CHECKED_AT_ONCE = 2
+ICONS = frozenset({"icon", "icon@2x", "icon@3x"})
+
+
+class ImageNotFoundError(NotFoundError):
+    """There is no such image."""
+
+    code = "image_not_found"
+
+
+class Images:
+    """The images of all accounts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._remembered: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+        self._readers: Joiner[str, bytes | None] = Joiner(self._read, most=READ_AT_ONCE)
+        self._checkers = asyncio.Semaphore(CHECKED_AT_ONCE)
+        self._plain: dict[str, ImageReference] | None = None
+
+    async def check(self, content: bytes) -> Png:
+        """Decode what was uploaded; takes up to a second and 16 MiB, so few at a time."""
+        async with self._checkers:
+            return await asyncio.to_thread(check_png, content)
+
+    async def add(self, work: UnitOfWork, account_id: UUID, png: Png) -> bool:
+        """Keep an image for an account; whether it is new there."""
+        images = ImageRepository(work.connection)
+        await images.add(png)
+        return await images.own(account_id, png.sha256)
+
+    async def read(self, sha256: str) -> bytes:
+        """Read the bytes of one image."""
+        found = await self.read_many([sha256])
+        if sha256 not in found:
+            raise ImageNotFoundError
+        return found[sha256]
+
+    async def read_many(self, hashes: Collection[str]) -> dict[str, bytes]:
+        """Read the bytes of images by SHA-256, from memory where possible; unknown ones lack."""
+        wanted = dict.fromkeys(hashes)
+        found = {sha256: data for sha256 in wanted if (data := self._recall(sha256)) is not None}
+        missing = [sha256 for sha256 in wanted if sha256 not in found]
+        read = await asyncio.gather(*(self._readers.join(sha256) for sha256 in missing))
+        fresh = dict(zip(missing, read, strict=True))
+        return found | {sha256: data for sha256, data in fresh.items() if data is not None}
+
+    async def find_own(self, account_id: UUID, hashes: Iterable[str]) -> dict[str, Image]:
+        """Find those that the account uploaded, without their bytes."""
+        async with self._database.connection() as connection:
+            return await ImageRepository(connection).find_own(account_id, list(set(hashes)))
+
+    async def references(
+        self, documents: Sequence[Mapping[str, str]]
+    ) -> list[dict[str, ImageReference]]:
+        """Turn each template's images into what a pass holds, with the plain icon if it has none.
+
+        Not for use inside a transaction: the plain icon is stored when it is first needed.
+        """
+        hashes = {sha256 for slots in documents for sha256 in slots.values()}
+        async with self._database.connection() as connection:
+            known = await ImageRepository(connection).find_any(list(hashes))
+        plain = await self._plain_icon()
+        return [
+            {
+                **(plain if ICONS.isdisjoint(slots) else {}),
+                **{
+                    file_name(slot): _reference(known[sha256])
+                    for slot, sha256 in slots.items()
+                    if sha256 in known
+                },
+            }
+            for slots in documents
+        ]
+
+    async def _plain_icon(self) -> dict[str, ImageReference]:
+        if self._plain is None:
+            pngs = {name: await self.check(data) for name, data in plain_icon().items()}
+            async with self._database.connection() as connection:
+                for png in pngs.values():
+                    await ImageRepository(connection).add(png)
+            self._plain = {name: _reference(png) for name, png in pngs.items()}
+        return self._plain
+
+    async def _read(self, hashes: list[str]) -> Sequence[bytes | Exception | None]:
+        async with self._database.connection() as connection:
+            found = await ImageRepository(connection).read_data(list(set(hashes)))
+        for sha256, data in found.items():
+            self._remember(sha256, data)
+        return [found.get(sha256) for sha256 in hashes]
+
+    def _recall(self, sha256: str) -> bytes | None:
+        data = self._remembered.get(sha256)
+        if data is not None:
+            self._remembered.move_to_end(sha256)
+        return data
+
+    def _remember(self, sha256: str, data: bytes) -> None:
+        if sha256 in self._remembered:
+            return
+        self._remembered[sha256] = data
+        self._size += len(data)
+        while self._size > MOST_REMEMBERED:
+            _, oldest = self._remembered.popitem(last=False)
+            self._size -= len(oldest)
+
+
+def _reference(image: Image | Png) -> ImageReference:
+    return ImageReference(sha256=image.sha256, sha1=image.sha1, crc32=image.crc32, size=image.size)

@@ -1,0 +1,42 @@
+"""Announces the whole catalogue again, for a service that lost its projection or is new."""
+
+from services.gateway.catalogue.identities import identity_saved
+from services.gateway.catalogue.images import Images
+from services.gateway.catalogue.templates import template_saved
+from services.gateway.repository.identities import IdentityRepository
+from services.gateway.repository.templates import TemplateRepository
+from shared.database import Database
+
+PAGE = 20
+"""A template may hold 256 KiB."""
+
+
+async def resend_catalogue(database: Database) -> int:
+    """Announce every identity and living template at its present revision; how many."""
+    return await _resend_identities(database) + await _resend_templates(database, Images(database))
+
+
+async def _resend_identities(database: Database) -> int:
+    count, after = 0, None
+    while True:
+        async with database.work("bulk") as work:
+            page = await IdentityRepository(work.connection).list_all(after, PAGE)
+            for identity in page:
+                work.publish(identity_saved(identity))
+        if not page:
+            return count
+        count, after = count + len(page), page[-1].identity_id
+
+
+async def _resend_templates(database: Database, images: Images) -> int:
+    count, after = 0, None
+    while True:
+        async with database.connection() as connection:
+            page = await TemplateRepository(connection).list_all(after, PAGE)
+        if not page:
+            return count
+        references = await images.references([t.document["images"] for t, _ in page])
+        async with database.work("bulk") as work:
+            for (template, organization), each in zip(page, references, strict=True):
+                work.publish(template_saved(template, organization, each))
+        count, after = count + len(page), page[-1][0].template_id

@@ -1,0 +1,93 @@
+"""What the public page of a pass shows, by the same pure code that composes the pass itself."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import PassWithoutTemplateError
+from shared.contracts.triggers import Pass
+from shared.errors import NotFoundError
+from shared.passes.display import Display
+from shared.passes.document import TemplateDocument
+from shared.passes.state import PassState
+from shared.passes.template import CompiledTemplate, compile_template
+
+MOST_COMPILED = 500
+SCALES: Final = ("@3x", "@2x", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One revision of a template, ready to show its passes; it never changes."""
+
+    compiled: CompiledTemplate
+    images: Mapping[str, str]
+    """Image without its scale (`logo`) → SHA-256 of the sharpest one."""
+    is_development: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A pass as a page shows it."""
+
+    display: Display
+    images: Mapping[str, str]
+    is_development: bool
+
+
+class Showcase:
+    """Shows passes; remembers the revisions it has compiled, the latest used ones."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._models: OrderedDict[tuple[UUID, int], Model] = OrderedDict()
+
+    async def show(self, issued: Pass) -> Shown:
+        """Lay the pass's values over the newest revision of its template."""
+        model = await self._model(issued.account_id, issued.template_id)
+        state = PassState(
+            handle=issued.handle,
+            serial=issued.serial_number,
+            values=issued.values,
+            member=issued.member,
+            voided=issued.voided,
+            changed_at=issued.updated_at,
+        )
+        return Shown(model.compiled.display(state), model.images, model.is_development)
+
+    async def _model(self, account_id: UUID, template_id: UUID) -> Model:
+        revisions = await self._door.templates.current(account_id, [template_id])
+        if template_id not in revisions:
+            raise PassWithoutTemplateError
+        place = (template_id, revisions[template_id])
+        if place in self._models:
+            self._models.move_to_end(place)
+            return self._models[place]
+        try:
+            template = await self._door.templates.get(account_id, template_id)
+        except NotFoundError as error:  # deleted in this very moment
+            raise PassWithoutTemplateError from error
+        account = await self._door.accounts.get(account_id, account_id)
+        identity = await self._door.identities.get(account_id, template.identity_id)
+        document = TemplateDocument.model_validate(template.document)
+        model = Model(
+            compile_template(document, name=template.name, organization=account.organization_name),
+            _sharpest(document.images),
+            identity.development,
+        )
+        self._models[template_id, template.revision] = model
+        if len(self._models) > MOST_COMPILED:
+            self._models.popitem(last=False)
+        return model
+
+
+def _sharpest(images: Mapping[str, str]) -> dict[str, str]:
+    return {
+        slot.partition("@")[0]: images[slot]
+        for scale in reversed(SCALES)
+        for slot in sorted(images)
+        if slot.removeprefix(slot.partition("@")[0]) == scale
+    }

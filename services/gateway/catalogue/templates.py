@@ -1,0 +1,230 @@
+"""Templates: checked, saved as revisions, announced to every service that projects them."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.images import Images
+from services.gateway.domain import Revision, Template, TemplateSummary
+from services.gateway.repository.accounts import AccountRepository
+from services.gateway.repository.templates import TemplateRepository
+from shared.contracts.gateway import ImageReference, TemplateDeleted, TemplateSaved
+from shared.database import Database, UnitOfWork
+from shared.errors import ConflictError, InvalidError, NotFoundError
+from shared.identifiers import new_id
+from shared.messaging.joining import Joiner
+from shared.passes.document import TemplateDocument, check_template
+from shared.passes.findings import Finding, Findings
+
+
+class TemplateNotFoundError(NotFoundError):
+    """There is no such template in this account."""
+
+    code = "template_not_found"
+
+
+class RevisionNotFoundError(NotFoundError):
+    """The template has no such revision."""
+
+    code = "revision_not_found"
+
+
+class TemplateInvalidError(InvalidError):
+    """The template has errors."""
+
+    code = "template_invalid"
+
+
+class RevisionConflictError(ConflictError):
+    """The template was changed meanwhile."""
+
+    code = "revision_conflict"
+
+
+class IdentityFixedError(ConflictError):
+    """A template keeps its signing identity: phones refuse a pass that changes its pass type."""
+
+    code = "template_identity_fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A template that passed the check, ready to be saved."""
+
+    name: str
+    document: TemplateDocument
+    identity_id: UUID | None
+    images: dict[str, ImageReference]
+    warnings: list[Finding]
+
+
+class Templates:
+    """The templates of accounts."""
+
+    def __init__(self, database: Database, images: Images, identities: Identities) -> None:
+        self._database = database
+        self._images = images
+        self._identities = identities
+        self._readers: Joiner[tuple[UUID, UUID], int | None] = Joiner(self._read, most=500)
+
+    async def check(self, account_id: UUID, document: TemplateDocument) -> Findings:
+        """Find all that is wrong or odd with a template, its images included."""
+        findings = await asyncio.to_thread(check_template, document)
+        own = await self._images.find_own(account_id, document.images.values())
+        for name, sha256 in document.images.items():
+            if sha256 not in own:
+                findings.error("unknown-image", f"$.images.{name}", "upload this image first")
+        return findings
+
+    async def prepare(
+        self, account_id: UUID, name: str, document: TemplateDocument, identity_id: UUID | None
+    ) -> Draft:
+        """Check a template before a transaction is open; TemplateInvalidError lists its errors."""
+        findings = await self.check(account_id, document)
+        if findings.errors:
+            raise TemplateInvalidError(errors=findings.as_problem_errors())
+        (images,) = await self._images.references([document.images])
+        return Draft(name, document, identity_id, images, findings.warnings)
+
+    async def add(self, work: UnitOfWork, account_id: UUID, draft: Draft) -> Template:
+        """Save a new template; its identity is the one given, else the account's best."""
+        identity = await self._identities.choose(work, account_id, draft.identity_id)
+        saved = await TemplateRepository(work.connection).add(
+            account_id, new_id(), identity.identity_id, draft.name, _plain(draft.document)
+        )
+        await self._announce(work, saved, draft.images)
+        return saved
+
+    async def replace(
+        self, account_id: UUID, template_id: UUID, draft: Draft, expected: int | None
+    ) -> Template:
+        """Save the next revision, or nothing if nothing changed; `expected` guards the present."""
+        async with self._database.work() as work:
+            templates = TemplateRepository(work.connection)
+            present = await templates.find_locked(account_id, template_id)
+            if present is None:
+                raise TemplateNotFoundError
+            document = _plain(draft.document)
+            identity_id = await self._next_identity(work, present, draft.identity_id)
+            same = (draft.name, identity_id) == (present.name, present.identity_id)
+            if same and orjson.dumps(document) == orjson.dumps(present.document):
+                return present
+            if expected not in {None, present.revision}:
+                raise RevisionConflictError(f"The template is at revision {present.revision}.")
+            saved = await templates.raise_revision(present, identity_id, draft.name, document)
+            await self._announce(work, saved, draft.images)
+            return saved
+
+    async def delete(self, account_id: UUID, template_id: UUID) -> None:
+        """Delete a template, with its passes."""
+        async with self._database.work() as work:
+            revision = await TemplateRepository(work.connection).delete(account_id, template_id)
+            if revision is None:
+                raise TemplateNotFoundError
+            work.publish(
+                TemplateDeleted(template_id=template_id, account_id=account_id, revision=revision)
+            )
+
+    async def get(self, account_id: UUID, template_id: UUID) -> Template:
+        """Read a template with its whole document."""
+        async with self._database.connection() as connection:
+            template = await TemplateRepository(connection).find(account_id, template_id)
+        if template is None:
+            raise TemplateNotFoundError
+        return template
+
+    async def get_revision(self, account_id: UUID, template_id: UUID, revision: int) -> Template:
+        """Read a template as it was."""
+        async with self._database.connection() as connection:
+            template = await TemplateRepository(connection).find_revision(
+                account_id, template_id, revision
+            )
+        if template is None:
+            raise RevisionNotFoundError
+        return template
+
+    async def list(
+        self, account_id: UUID, before: UUID | None, limit: int
+    ) -> list[TemplateSummary]:
+        """List an account's templates, newest first."""
+        async with self._database.connection() as connection:
+            return await TemplateRepository(connection).list_page(account_id, before, limit)
+
+    async def list_revisions(
+        self, account_id: UUID, template_id: UUID, before: int | None, limit: int
+    ) -> "list[Revision]":
+        """List a template's revisions, newest first."""
+        async with self._database.connection() as connection:
+            revisions = await TemplateRepository(connection).list_revisions(
+                account_id, template_id, before, limit
+            )
+        if not revisions and before is None:
+            raise TemplateNotFoundError
+        return revisions
+
+    async def current(self, account_id: UUID, template_ids: Collection[UUID]) -> dict[UUID, int]:
+        """Find the present revisions of those that are living templates of the account.
+
+        Always from the database: who saved a template issues from it at once.
+        """
+        wanted = list(dict.fromkeys(template_ids))
+        revisions = await asyncio.gather(
+            *(self._readers.join((account_id, template_id)) for template_id in wanted)
+        )
+        return {
+            template_id: revision
+            for template_id, revision in zip(wanted, revisions, strict=True)
+            if revision is not None
+        }
+
+    async def _read(self, wanted: "list[tuple[UUID, UUID]]") -> Sequence[int | Exception | None]:
+        pairs = sorted(set(wanted))
+        async with self._database.connection() as connection:
+            found = await TemplateRepository(connection).find_current(pairs)
+        return [found.get(pair) for pair in wanted]
+
+    async def _next_identity(
+        self, work: UnitOfWork, present: Template, wanted: UUID | None
+    ) -> UUID:
+        """Let go of a development identity for a real one: no phone holds its passes."""
+        if wanted is None or wanted == present.identity_id:
+            return present.identity_id
+        chosen = await self._identities.choose(work, present.account_id, wanted)
+        held = await self._identities.choose(work, present.account_id, present.identity_id)
+        if not held.development:
+            raise IdentityFixedError
+        return chosen.identity_id
+
+    async def _announce(
+        self, work: UnitOfWork, template: Template, images: dict[str, ImageReference]
+    ) -> None:
+        accounts = AccountRepository(work.connection)
+        account = await accounts.find(template.account_id, template.account_id)
+        if account is None:
+            raise LookupError(template.account_id)
+        work.publish(template_saved(template, account.organization_name, images))
+
+
+def template_saved(
+    template: Template, organization_name: str, images: dict[str, ImageReference]
+) -> TemplateSaved:
+    """Announce a template as it is."""
+    return TemplateSaved(
+        template_id=template.template_id,
+        account_id=template.account_id,
+        revision=template.revision,
+        template_name=template.name,
+        organization_name=organization_name,
+        identity_id=template.identity_id,
+        document=template.document,
+        images=images,
+    )
+
+
+def _plain(document: TemplateDocument) -> dict[str, Any]:
+    return document.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,207 @@
+"""What the catalogue is made of: callers and scopes, API keys, accounts, templates; no I/O."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Literal
+from uuid import UUID
+
+IDENTITY_PURPOSE: Final = "identity"
+"""What identities are sealed for; the owner of the seal is the account id as text."""
+AUTHORITY_PURPOSE: Final = "development authority"
+RESPONSE_PURPOSE: Final = "idempotent response"
+INSTALLATION: Final = "installation"
+"""The owner of what belongs to no account."""
+
+DEVELOPMENT_TEAM: Final = "DEVELOPMNT"
+
+MOST_KEYS: Final = 50
+MOST_SECRETS: Final = 10
+LONGEST_GRACE: Final = timedelta(days=7)
+USUAL_GRACE: Final = timedelta(days=1)
+CLAIM_LIFE: Final = timedelta(hours=48)
+
+Scope = Literal[
+    "*",
+    "templates:read",
+    "templates:write",
+    "passes:read",
+    "passes:write",
+    "scans:write",
+    "members:read",
+    "members:write",
+    "webhooks:read",
+    "webhooks:write",
+    "identities:read",
+    "identities:write",
+    "images:write",
+    "keys:read",
+    "keys:write",
+    "accounts:read",
+    "accounts:write",
+]
+EVERY_SCOPE: Final = "*"
+SCOPES: Final[Mapping[Scope, str]] = MappingProxyType(
+    {
+        "*": "All of these, and those to come.",
+        "templates:read": "Read templates, their revisions and statistics.",
+        "templates:write": "Create, change and delete templates.",
+        "passes:read": "Read passes, their values and their events.",
+        "passes:write": "Issue, change, void and delete passes.",
+        "scans:write": "Scan passes.",
+        "members:read": "Read members and their points.",
+        "members:write": "Create, change and delete members, and give or take points.",
+        "webhooks:read": "Read webhook endpoints, their deliveries and the event feed.",
+        "webhooks:write": "Create, change and delete webhook endpoints.",
+        "identities:read": "Read about signing identities; never their keys.",
+        "identities:write": "Upload signing identities.",
+        "images:write": "Upload images.",
+        "keys:read": "List API keys; never their secrets.",
+        "keys:write": "Create, rotate and revoke API keys that may do no more than this one.",
+        "accounts:read": "Read the account and the accounts it manages.",
+        "accounts:write": "Create accounts that this account manages.",
+    }
+)
+
+_KEY_TEXT: Final = re.compile(r"pw_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
+_KEY_ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: an account, by one of its keys."""
+
+    account_id: UUID
+    key_id: str
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        """Whether the key holds the scope."""
+        return scope in self.scopes or EVERY_SCOPE in self.scopes
+
+    def may_give(self, scopes: Iterable[str]) -> bool:
+        """Whether a key with these scopes can do nothing that this one cannot."""
+        return EVERY_SCOPE in self.scopes or self.scopes.issuperset(scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyText:
+    """An API key as its holder knows it; only the digest is stored."""
+
+    key_id: str
+    text: str = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """What is stored of it."""
+        return hashlib.sha256(self.text.encode()).digest()
+
+    @classmethod
+    def make(cls, key_id: str | None = None) -> "ApiKeyText":
+        """Make a new key, or a new secret for the key of that id."""
+        key_id = key_id or "".join(secrets.choice(_KEY_ID_LETTERS) for _ in range(12))
+        return cls(key_id, f"pw_{key_id}_{secrets.token_urlsafe(32)}")
+
+    @classmethod
+    def parse(cls, text: str) -> "ApiKeyText | None":
+        """Read what a request carries; None if it cannot be a key."""
+        match = _KEY_TEXT.fullmatch(text)
+        return cls(match[1], text) if match else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An issuer."""
+
+    account_id: UUID
+    name: str
+    organization_name: str
+    managed_by: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What an account may know of one of its keys."""
+
+    key_id: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A signing identity; the sealed key goes only to the services that sign and push."""
+
+    identity_id: UUID
+    account_id: UUID
+    revision: int
+    pass_type_identifier: str
+    team_identifier: str
+    fingerprint: str
+    development: bool
+    not_after: datetime
+    sealed: str = field(repr=False)
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What is known of an image besides its bytes."""
+
+    sha256: str
+    sha1: str
+    crc32: int
+    size: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A template at one of its revisions."""
+
+    template_id: UUID
+    account_id: UUID
+    identity_id: UUID
+    revision: int
+    name: str
+    document: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateSummary:
+    """A template in a list."""
+
+    template_id: UUID
+    identity_id: UUID
+    revision: int
+    name: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A revision in a list."""
+
+    revision: int
+    name: str
+    created_at: datetime
+
+
+def development_pass_type(account_id: UUID) -> str:
+    """Name the pass type of an account's development identity.
+
+    By the random end of the id: its beginning is the time, which two accounts may share.
+    """
+    return f"pass.development.{account_id.hex[-12:]}"

@@ -1,0 +1,1 @@
+"""The catalogue in PostgreSQL: one class per thing, the account first in every finder."""

@@ -1,0 +1,69 @@
+"""Accounts in PostgreSQL, and the authority that issues their development identities."""
+
+from uuid import UUID
+
+from services.gateway.domain import Account
+from shared.database import Connection
+
+_ACCOUNT = "account_id, name, organization_name, managed_by, created_at"
+
+
+class AccountRepository:
+    """Issuers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(
+        self, account_id: UUID, name: str, organization_name: str, managed_by: UUID | None
+    ) -> Account:
+        """Add an account."""
+        row = await self._connection.fetchrow(
+            "INSERT INTO accounts (account_id, name, organization_name, managed_by)"  # noqa: S608  our own columns
+            f" VALUES ($1, $2, $3, $4) RETURNING {_ACCOUNT}",
+            account_id,
+            name,
+            organization_name,
+            managed_by,
+        )
+        return Account(**(row or {}))
+
+    async def find(self, viewer_id: UUID, account_id: UUID) -> Account | None:
+        """Find the viewer's own account, or one that it manages."""
+        row = await self._connection.fetchrow(
+            f"SELECT {_ACCOUNT} FROM accounts"  # noqa: S608  our own columns
+            " WHERE account_id = $2 AND (account_id = $1 OR managed_by = $1)",
+            viewer_id,
+            account_id,
+        )
+        return Account(**row) if row else None
+
+    async def list_managed(self, account_id: UUID, after: UUID | None, limit: int) -> list[Account]:
+        """List accounts that this one manages, oldest first."""
+        rows = await self._connection.fetch(
+            f"SELECT {_ACCOUNT} FROM accounts"  # noqa: S608  our own columns
+            " WHERE managed_by = $1 AND ($2::uuid IS NULL OR account_id > $2)"
+            " ORDER BY account_id LIMIT $3",
+            account_id,
+            after,
+            limit,
+        )
+        return [Account(**row) for row in rows]
+
+
+class AuthorityRepository:
+    """The one development authority of this installation."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def find(self) -> str | None:
+        """Find it, sealed."""
+        return await self._connection.fetchval("SELECT sealed FROM development_authorities")
+
+    async def add(self, sealed: str) -> None:
+        """Add it, unless another process was faster."""
+        await self._connection.execute(
+            "INSERT INTO development_authorities (sealed) VALUES ($1) ON CONFLICT DO NOTHING",
+            sealed,
+        )

@@ -1,0 +1,66 @@
+"""Images in PostgreSQL, by content."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.gateway.domain import Image
+from shared.database import Connection
+from shared.passes.images import Png
+
+_IMAGE = "sha256, sha1, crc32, size, width, height"
+
+
+class ImageRepository:
+    """Bytes kept once, and which accounts uploaded them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, png: Png) -> None:
+        """Keep the bytes, unless they are there."""
+        await self._connection.execute(
+            f"INSERT INTO images ({_IMAGE}, data) VALUES ($1, $2, $3, $4, $5, $6, $7)"  # noqa: S608  our own columns
+            " ON CONFLICT DO NOTHING",
+            png.sha256,
+            png.sha1,
+            png.crc32,
+            png.size,
+            png.width,
+            png.height,
+            png.data,
+        )
+
+    async def own(self, account_id: UUID, sha256: str) -> bool:
+        """Note that an account uploaded an image; whether that is new."""
+        row = await self._connection.fetchrow(
+            "INSERT INTO account_images (account_id, sha256) VALUES ($1, $2)"
+            " ON CONFLICT DO NOTHING RETURNING 1",
+            account_id,
+            sha256,
+        )
+        return row is not None
+
+    async def find_own(self, account_id: UUID, hashes: Sequence[str]) -> dict[str, Image]:
+        """Find those that the account uploaded."""
+        rows = await self._connection.fetch(
+            f"SELECT {_IMAGE} FROM images JOIN account_images USING (sha256)"  # noqa: S608  our own columns
+            " WHERE account_id = $1 AND sha256 = ANY($2::text[])",
+            account_id,
+            hashes,
+        )
+        return {row["sha256"]: Image(**row) for row in rows}
+
+    async def find_any(self, hashes: Sequence[str]) -> dict[str, Image]:
+        """Find those that are there, whosever they are."""
+        rows = await self._connection.fetch(
+            f"SELECT {_IMAGE} FROM images WHERE sha256 = ANY($1::text[])",  # noqa: S608  our own columns
+            hashes,
+        )
+        return {row["sha256"]: Image(**row) for row in rows}
+
+    async def read_data(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        """Read the bytes of those that are there."""
+        rows = await self._connection.fetch(
+            "SELECT sha256, data FROM images WHERE sha256 = ANY($1::text[])", hashes
+        )
+        return {row["sha256"]: row["data"] for row in rows}

@@ -1,0 +1,151 @@
+"""Accounts over HTTP, and the root of their development identities."""
+
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.catalogue.accounts import AccountNotFoundError
+from services.gateway.catalogue.claims import KeyReusedError
+from services.gateway.catalogue.door import Door
+from services.gateway.routes.once import answer_once
+from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
+from shared.database import UnitOfWork
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.pagination import InvalidCursorError, Page, PageQuery
+
+TAG = "Accounts"
+PEM_MEDIA = "application/x-pem-file"
+
+
+class NewAccount(BaseModel):
+    """An account to be created and managed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200, examples=["Blue Bottle, Berlin"])
+    organization_name: str = Field(
+        min_length=1,
+        max_length=64,
+        description="What passes show as their issuer, unless their template says otherwise.",
+        examples=["Blue Bottle"],
+    )
+
+
+class AccountView(BaseModel):
+    """An issuer."""
+
+    model_config = ConfigDict(from_attributes=True, title="Account")
+
+    account_id: UUID
+    name: str
+    organization_name: str
+    managed_by: UUID | None = Field(description="The account that created this one.")
+    created_at: datetime
+
+
+class CreatedAccount(AccountView):
+    """A new account and its first API key, which is shown only here."""
+
+    model_config = ConfigDict(title="CreatedAccount")
+
+    key: str = Field(description="An API key with all scopes; it is never shown again.", repr=False)
+
+
+async def create_account(call: Call[NewAccount, None], *, door: Door) -> Reply:
+    """Create an account that the caller's manages."""
+    caller, body = call.caller, call.body
+    new = await door.accounts.prepare(body.name, body.organization_name, caller.account_id)
+
+    async def add(work: UnitOfWork) -> Reply:
+        account, key = await door.accounts.add(work, new)
+        view = AccountView.model_validate(account)
+        created = CreatedAccount(**view.model_dump(), key=key.text)
+        return Reply(created, 201, {"Location": f"/v1/accounts/{account.account_id}"})
+
+    return await answer_once(door, call, add)
+
+
+async def show_own_account(call: Call[None, None], *, door: Door) -> AccountView:
+    own = call.caller.account_id
+    return AccountView.model_validate(await door.accounts.get(own, own))
+
+
+async def show_account(call: Call[None, None], *, door: Door) -> AccountView:
+    account_id = uuid_in_path(call.path["account_id"])
+    if account_id is None:
+        raise AccountNotFoundError
+    account = await door.accounts.get(call.caller.account_id, account_id)
+    return AccountView.model_validate(account)
+
+
+async def list_accounts(call: Call[None, PageQuery], *, door: Door) -> Page[AccountView]:
+    rows = await door.accounts.list_managed(
+        call.caller.account_id, uuid_position(call.query), call.query.limit + 1
+    )
+    return page_of(rows, call.query, AccountView.model_validate, lambda row: row.account_id)
+
+
+async def show_development_root(_call: Call[None, None], *, door: Door) -> Reply:
+    return Reply(await door.accounts.root_pem())
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of accounts."""
+    return [
+        Endpoint(
+            "POST",
+            "/v1/accounts",
+            partial(create_account, door=door),
+            summary="Create an account that this one manages",
+            tag=TAG,
+            scope="accounts:write",
+            body=NewAccount,
+            returns=CreatedAccount,
+            status=201,
+            errors=(KeyReusedError,),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/accounts",
+            partial(list_accounts, door=door),
+            summary="List the accounts that this one manages",
+            tag=TAG,
+            scope="accounts:read",
+            query=PageQuery,
+            returns=Page[AccountView],
+            errors=(InvalidCursorError,),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/accounts/{account_id}",
+            partial(show_account, door=door),
+            summary="Show this account or one that it manages",
+            tag=TAG,
+            scope="accounts:read",
+            returns=AccountView,
+            errors=(AccountNotFoundError,),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/account",
+            partial(show_own_account, door=door),
+            summary="Show this account",
+            tag=TAG,
+            scope="accounts:read",
+            returns=AccountView,
+            errors=(AccountNotFoundError,),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/development-root.pem",
+            partial(show_development_root, door=door),
+            summary="Fetch the root certificate of all development identities",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=PEM_MEDIA,
+            description="No phone trusts it; tools that check passes may be told to.",
+        ),
+    ]

@@ -1,0 +1,95 @@
+"""Images over HTTP: uploaded by accounts, fetched by anybody who knows their hash."""
+
+from functools import partial
+
+from aiohttp import hdrs
+from pydantic import BaseModel, Field
+
+from services.gateway.catalogue.claims import KeyReusedError
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.images import ImageNotFoundError
+from services.gateway.routes.once import answer_once
+from shared.database import UnitOfWork
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.passes.images import LARGEST_FILE, BrokenImageError, ImageTooLargeError
+
+TAG = "Images"
+PNG_MEDIA = "image/png"
+
+
+class ImageView(BaseModel):
+    """An image, ready to be named in templates by its hash."""
+
+    model_config = {"title": "Image"}
+
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="Of the image as it is kept: its pixels only, written anew.",
+    )
+    width: int
+    height: int
+    size: int = Field(description="In bytes, as it is kept.")
+    url: str
+
+
+async def upload_image(call: Call[None, None], *, door: Door) -> Reply:
+    content = await call.read()
+    png = await door.images.check(content)
+
+    async def add(work: UnitOfWork) -> Reply:
+        is_new = await door.images.add(work, call.caller.account_id, png)
+        path = f"/images/{png.sha256}.png"
+        view = ImageView(
+            sha256=png.sha256,
+            width=png.width,
+            height=png.height,
+            size=png.size,
+            url=f"{door.base_url}{path}",
+        )
+        return Reply(view, 201 if is_new else 200, {hdrs.LOCATION: path})
+
+    return await answer_once(door, call, add, content=content)
+
+
+async def fetch_image(call: Call[None, None], *, door: Door) -> Reply:
+    sha256 = call.path["sha256"]
+    headers: dict[str, str] = {
+        hdrs.ETAG: f'"{sha256}"',
+        hdrs.CACHE_CONTROL: "public, max-age=31536000, immutable",
+    }
+    known = call.request.if_none_match or ()
+    if any(etag.value in {sha256, "*"} for etag in known):
+        return Reply(status=304, headers=headers)
+    return Reply(await door.images.read(sha256), headers=headers)
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of images."""
+    return [
+        Endpoint(
+            "POST",
+            "/v1/images",
+            partial(upload_image, door=door),
+            summary="Upload an image",
+            tag=TAG,
+            scope="images:write",
+            returns=ImageView,
+            status=201,
+            errors=(BrokenImageError, ImageTooLargeError, KeyReusedError),
+            body_limit=LARGEST_FILE,
+            raw=True,
+            accepts=(PNG_MEDIA,),
+            description="PNG only. The same image again has the same answer, with status 200.",
+        ),
+        Endpoint(
+            "GET",
+            "/images/{sha256:[0-9a-f]{64}}.png",
+            partial(fetch_image, door=door),
+            summary="Fetch an image",
+            tag=TAG,
+            scope=None,
+            errors=(ImageNotFoundError,),
+            raw=True,
+            media=PNG_MEDIA,
+        ),
+    ]

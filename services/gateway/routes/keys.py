@@ -1,0 +1,158 @@
+"""API keys over HTTP."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.catalogue.claims import KeyReusedError
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.keys import (
+    KeyNotFoundError,
+    RotatedTooOftenError,
+    ScopeNotHeldError,
+    TooManyKeysError,
+)
+from services.gateway.domain import LONGEST_GRACE, MOST_KEYS, USUAL_GRACE, ApiKey, ApiKeyText, Scope
+from services.gateway.routes.once import answer_once
+from shared.database import UnitOfWork
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+
+TAG = "API keys"
+
+
+class NewKey(BaseModel):
+    """An API key to be made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100, examples=["checkout server"])
+    scopes: Annotated[
+        list[Scope],
+        Field(min_length=1, max_length=20, description="What it may do; `*` is everything."),
+    ]
+
+
+class Rotation(BaseModel):
+    """How a key changes its secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    grace: int = Field(
+        int(USUAL_GRACE.total_seconds()),
+        ge=0,
+        le=int(LONGEST_GRACE.total_seconds()),
+        description="How many seconds the present secret still works.",
+    )
+
+
+class KeyView(BaseModel):
+    """An API key without its secret."""
+
+    model_config = ConfigDict(from_attributes=True, title="ApiKey")
+
+    key_id: str = Field(description="The part of the key that is no secret.")
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+
+class MadeKey(KeyView):
+    """An API key with its secret, which is shown only here."""
+
+    model_config = ConfigDict(title="MadeApiKey")
+
+    key: str = Field(description="To be sent as X-API-Key; never shown again.", repr=False)
+
+
+class Keys(BaseModel):
+    """All living keys of the account."""
+
+    model_config = ConfigDict(title="ApiKeys")
+
+    data: list[KeyView] = Field(description=f"At most {MOST_KEYS}.")
+
+
+async def create_key(call: Call[NewKey, None], *, door: Door) -> Reply:
+    async def add(work: UnitOfWork) -> Reply:
+        made = await door.keys.add(work, call.caller, call.body.name, call.body.scopes)
+        return Reply(_shown(*made), 201, {"Location": f"/v1/keys/{made[0].key_id}"})
+
+    return await answer_once(door, call, add)
+
+
+async def list_keys(call: Call[None, None], *, door: Door) -> Keys:
+    keys = await door.keys.list(call.caller.account_id)
+    return Keys(data=[KeyView.model_validate(key) for key in keys])
+
+
+async def rotate_key(call: Call[Rotation, None], *, door: Door) -> Reply:
+    key_id = call.path["key_id"]
+
+    async def rotate(work: UnitOfWork) -> Reply:
+        grace = timedelta(seconds=call.body.grace)
+        return Reply(_shown(*await door.keys.rotate(work, call.caller, key_id, grace)), 200)
+
+    reply = await answer_once(door, call, rotate)
+    door.keys.settled(key_id)
+    return reply
+
+
+async def revoke_key(call: Call[None, None], *, door: Door) -> None:
+    await door.keys.revoke(call.caller.account_id, call.path["key_id"])
+
+
+def _shown(key: ApiKey, text: ApiKeyText) -> MadeKey:
+    return MadeKey(**KeyView.model_validate(key).model_dump(), key=text.text)
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of API keys."""
+    return [
+        Endpoint(
+            "POST",
+            "/v1/keys",
+            partial(create_key, door=door),
+            summary="Create an API key",
+            tag=TAG,
+            scope="keys:write",
+            body=NewKey,
+            returns=MadeKey,
+            status=201,
+            errors=(KeyReusedError, ScopeNotHeldError, TooManyKeysError),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/keys",
+            partial(list_keys, door=door),
+            summary="List the API keys",
+            tag=TAG,
+            scope="keys:read",
+            returns=Keys,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/keys/{key_id}",
+            partial(revoke_key, door=door),
+            summary="Revoke an API key",
+            tag=TAG,
+            scope="keys:write",
+            status=204,
+            errors=(KeyNotFoundError,),
+            description="It is refused everywhere within two seconds.",
+        ),
+        Endpoint(
+            "POST",
+            "/v1/keys/{key_id}/rotate",
+            partial(rotate_key, door=door),
+            summary="Give an API key a new secret",
+            tag=TAG,
+            scope="keys:write",
+            body=Rotation,
+            returns=MadeKey,
+            errors=(KeyNotFoundError, KeyReusedError, RotatedTooOftenError, ScopeNotHeldError),
+            description="The present secret works on for `grace` seconds; both are valid then.",
+        ),
+    ]

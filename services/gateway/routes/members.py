@@ -1,0 +1,321 @@
+"""Members under /v1: the people known to an account, and their points."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import pointed
+from services.gateway.routes.reading import answered, begin, id_in, text_in
+from shared.contracts.member import (
+    AdjustPoints,
+    DeleteMember,
+    ListMembers,
+    ListPoints,
+    Member,
+    MemberPage,
+    MemberSaved,
+    PointsEntry,
+    PointsPage,
+    ReadMember,
+    SaveMember,
+)
+from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoundError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.pagination import Page, PageQuery, encode_cursor
+from shared.identifiers import new_id
+
+TAG = "Members"
+LONGEST_ID = 255
+MOST_POINTS = 2**53 - 1  # what JSON carries everywhere without loss
+
+Text = Annotated[str, Field(max_length=255)]
+
+
+class MemberFields(BaseModel):
+    """What an account says about a member; personal values stay out of all logs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text | None = None
+    email: Text | None = None
+    phone: Text | None = None
+    external_id: Text | None = Field(None, description="The account's own name; unique within it.")
+    tier: Text | None = None
+    points: int = Field(
+        0, ge=-MOST_POINTS, le=MOST_POINTS, description="Sets the balance by a ledger entry."
+    )
+
+
+class NewMember(MemberFields):
+    """A member to be."""
+
+    member_id: str | None = Field(
+        None, min_length=1, max_length=LONGEST_ID, description="Made by us unless given."
+    )
+
+
+class PointsChange(BaseModel):
+    """Points to give or take."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    delta: int = Field(ge=-MOST_POINTS, le=MOST_POINTS, description="Below zero takes points.")
+    reason: Annotated[str, Field(max_length=1000)] | None = None
+
+
+class MemberState(BaseModel):
+    """A member as it is now."""
+
+    member_id: str
+    version: int = Field(description="Rises with every change.")
+    name: str | None
+    email: str | None
+    phone: str | None
+    external_id: str | None
+    tier: str | None
+    points: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class PointsLine(BaseModel):
+    """One line of a member's points ledger."""
+
+    entry_id: UUID
+    delta: int
+    balance: int = Field(description="The balance after it.")
+    reason: str | None
+    created_at: datetime
+
+
+class MembersQuery(PageQuery):
+    """Which members to list."""
+
+    external_id: Text | None = None
+
+
+class MembersPage(Page[MemberState]):
+    """Members by id."""
+
+
+class LedgerPage(Page[PointsLine]):
+    """A points ledger, newest first."""
+
+
+async def create_member(call: Call[NewMember, None], *, door: Door) -> Reply:
+    """Create a member."""
+    member_id = call.body.member_id or str(new_id())
+    return await _save(call, door, member_id, "create")
+
+
+async def replace_member(call: Call[MemberFields, None], *, door: Door) -> Reply:
+    """Create a member or replace all that is known of it."""
+    if len(call.path["member_id"]) > LONGEST_ID:
+        raise InvalidError(f"A member's id has at most {LONGEST_ID} characters.")
+    return await _save(call, door, call.path["member_id"], "replace")
+
+
+async def update_member(call: Call[MemberFields, None], *, door: Door) -> Reply:
+    """Change the fields given of a member."""
+    return await _save(call, door, call.path["member_id"], "merge")
+
+
+async def read_member(call: Call[None, None], *, door: Door) -> MemberState:
+    """Read one member."""
+    question = ReadMember(account_id=call.caller.account_id, member_id=call.path["member_id"])
+    return _state(await door.requester.ask(question, Member))
+
+
+async def list_members(call: Call[None, MembersQuery], *, door: Door) -> MembersPage:
+    """List the account's members."""
+    query = call.query
+    question = ListMembers(
+        account_id=call.caller.account_id,
+        after=text_in(query.cursor, "after"),
+        external_id=query.external_id,
+        limit=query.limit,
+    )
+    page = await door.requester.ask(question, MemberPage)
+    after = encode_cursor({"after": page.members[-1].member_id}) if page.more else None
+    return MembersPage(data=[_state(member) for member in page.members], next_cursor=after)
+
+
+async def delete_member(call: Call[None, None], *, door: Door) -> Reply:
+    """Erase a member's data; its passes stay, without it."""
+    claim = await begin(door, call)
+    command = DeleteMember(
+        command_id=claim.command_id,
+        account_id=call.caller.account_id,
+        member_id=call.path["member_id"],
+    )
+    await door.requester.ask(command, Member)
+    return answered(claim, None)
+
+
+async def adjust_points(call: Call[PointsChange, None], *, door: Door) -> Reply:
+    """Give or take points."""
+    claim = await begin(door, call)
+    command = AdjustPoints(
+        command_id=claim.command_id,
+        account_id=call.caller.account_id,
+        member_id=call.path["member_id"],
+        delta=call.body.delta,
+        reason=call.body.reason,
+    )
+    try:
+        entry = await door.requester.ask(command, PointsEntry)
+    except ApplicationError as error:
+        raise pointed(error, names="") from error
+    return answered(claim, _line(entry))
+
+
+async def list_points(call: Call[None, PageQuery], *, door: Door) -> LedgerPage:
+    """List a member's points ledger."""
+    question = ListPoints(
+        account_id=call.caller.account_id,
+        member_id=call.path["member_id"],
+        before=id_in(call.query.cursor, "before"),
+        limit=call.query.limit,
+    )
+    page = await door.requester.ask(question, PointsPage)
+    before = encode_cursor({"before": str(page.entries[-1].entry_id)}) if page.more else None
+    return LedgerPage(data=[_line(entry) for entry in page.entries], next_cursor=before)
+
+
+async def _save(
+    call: Call[MemberFields, None],
+    door: Door,
+    member_id: str,
+    mode: Literal["create", "replace", "merge"],
+) -> Reply:
+    claim = await begin(door, call)
+    command = SaveMember(
+        command_id=claim.command_id,
+        account_id=call.caller.account_id,
+        member_id=member_id,
+        mode=mode,
+        fields=call.body.model_dump(exclude_unset=True, exclude={"member_id"}),
+    )
+    try:
+        saved = await door.requester.ask(command, MemberSaved)
+    except ApplicationError as error:
+        raise pointed(error, names="") from error
+    if not saved.created:
+        return answered(claim, _state(saved.member), status=200)
+    location = f"/v1/members/{quote(saved.member.member_id, safe='')}"
+    return answered(claim, _state(saved.member), status=201, headers={"Location": location})
+
+
+def _state(member: Member) -> MemberState:
+    return MemberState.model_construct(
+        **{name: getattr(member, name) for name in MemberState.model_fields}
+    )
+
+
+def _line(entry: PointsEntry) -> PointsLine:
+    return PointsLine.model_construct(
+        **{name: getattr(entry, name) for name in PointsLine.model_fields}
+    )
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    all_, one, points = "/v1/members", "/v1/members/{member_id}", "/v1/members/{member_id}/points"
+    read, write = "members:read", "members:write"
+    return [
+        Endpoint(
+            "POST",
+            all_,
+            partial(create_member, door=door),
+            summary="Create a member",
+            tag=TAG,
+            scope=write,
+            body=NewMember,
+            returns=MemberState,
+            status=201,
+            errors=(ConflictError,),
+        ),
+        Endpoint(
+            "GET",
+            all_,
+            partial(list_members, door=door),
+            summary="List members",
+            tag=TAG,
+            scope=read,
+            query=MembersQuery,
+            returns=MembersPage,
+        ),
+        Endpoint(
+            "GET",
+            one,
+            partial(read_member, door=door),
+            summary="Read a member",
+            tag=TAG,
+            scope=read,
+            returns=MemberState,
+            errors=(NotFoundError,),
+        ),
+        Endpoint(
+            "PUT",
+            one,
+            partial(replace_member, door=door),
+            summary="Create a member, or replace all that is known of it",
+            tag=TAG,
+            scope=write,
+            body=MemberFields,
+            returns=MemberState,
+            errors=(ConflictError,),
+            description="201 when the member is new, else 200. What is not given is empty then.",
+        ),
+        Endpoint(
+            "PATCH",
+            one,
+            partial(update_member, door=door),
+            summary="Change a member",
+            tag=TAG,
+            scope=write,
+            body=MemberFields,
+            returns=MemberState,
+            errors=(NotFoundError, ConflictError),
+            description="Fields that are not given stay as they are; null empties one.",
+        ),
+        Endpoint(
+            "DELETE",
+            one,
+            partial(delete_member, door=door),
+            summary="Erase a member",
+            tag=TAG,
+            scope=write,
+            status=204,
+            errors=(NotFoundError,),
+            description="Its data are gone for good; its passes stay, without them.",
+        ),
+        Endpoint(
+            "POST",
+            points,
+            partial(adjust_points, door=door),
+            summary="Give or take points",
+            tag=TAG,
+            scope=write,
+            body=PointsChange,
+            returns=PointsLine,
+            status=201,
+            errors=(NotFoundError, ConflictError),
+        ),
+        Endpoint(
+            "GET",
+            points,
+            partial(list_points, door=door),
+            summary="List a member's points ledger",
+            tag=TAG,
+            scope=read,
+            query=PageQuery,
+            returns=LedgerPage,
+            errors=(NotFoundError,),
+        ),
+    ]

@@ -1,0 +1,72 @@
+"""Repeats of a request, seen from HTTP: its fingerprint, its claim, its stored answer."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import hdrs
+from pydantic import BaseModel
+
+from services.gateway.catalogue.claims import Claim, StoredResponse, fingerprint
+from services.gateway.catalogue.door import Door
+from shared.database import UnitOfWork
+from shared.http.endpoint import JSON_MEDIA, Call, Reply
+
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+async def claim(door: Door, call: Call[Any, Any]) -> Claim:
+    """Claim the call's key for a command to another service; the body must be JSON or none."""
+    return await door.claims.claim(
+        call.caller.account_id, operation_of(call), call.idempotency_key, fingerprint_of(call)
+    )
+
+
+async def answer_once(
+    door: Door,
+    call: Call[Any, Any],
+    effect: Callable[[UnitOfWork], Awaitable[Reply]],
+    *,
+    content: bytes | None = None,
+) -> Reply:
+    """Do an effect in the gateway's own database, or replay what was answered before.
+
+    The reply must have a model and a status. `content` is the body of a raw endpoint.
+    """
+    async with door.claims.once(
+        call.caller.account_id,
+        operation_of(call),
+        call.idempotency_key,
+        fingerprint_of(call, content),
+    ) as turn:
+        if turn.replay is None:
+            turn.answer = _stored(await effect(turn.work))
+    response = turn.replay or turn.answer
+    if response is None:
+        raise TypeError
+    return Reply(
+        response.body,
+        status=response.status,
+        headers={**response.headers, **(REPLAYED if turn.replay else {})},
+    )
+
+
+def operation_of(call: Call[Any, Any]) -> str:
+    """Name what is done: the method and the address without its values."""
+    resource = call.request.match_info.route.resource
+    return f"{call.request.method} {resource.canonical if resource else call.request.path}"
+
+
+def fingerprint_of(call: Call[Any, Any], content: bytes | None = None) -> bytes:
+    """Tell the request from others: its address, and its body as it was understood."""
+    if content is None:
+        body: BaseModel | None = call.body
+        content = b"" if body is None else body.model_dump_json(by_alias=True).encode()
+    return fingerprint(call.request.path, content)
+
+
+def _stored(reply: Reply) -> StoredResponse:
+    model = reply.model
+    if not isinstance(model, BaseModel) or reply.status is None:
+        raise TypeError(reply)
+    body = model.__pydantic_serializer__.to_json(model, by_alias=True)
+    return StoredResponse(reply.status, {hdrs.CONTENT_TYPE: JSON_MEDIA, **reply.headers}, body)

@@ -1,0 +1,201 @@
+"""The public pages: a pass as everybody may see it who knows its handle, and its file."""
+
+import re
+import secrets
+from datetime import date
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import ETag, hdrs, web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from services.gateway.catalogue import passes
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.showcase import Showcase, Shown
+from shared.contracts.generator import Content
+from shared.contracts.triggers import Pass
+from shared.errors import ApplicationError, GoneError, NotFoundError, UnavailableError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.passes.colours import normalise_colour
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+WALLET_MEDIA = "application/vnd.apple.pkpass"
+HTML_MEDIA = "text/html"
+TAG = "Pages"
+
+PRIVATE: Final = {
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Referrer-Policy": "no-referrer",
+}
+NOT_FOUND = ("There is no such pass", "Check the address: part of it may be missing.")
+GONE = ("This pass is gone", "Its issuer has deleted it. If that surprises you, ask them.")
+AWAY = ("One moment, please", "The pass cannot be shown right now. Try again in a few seconds.")
+
+_MOMENT = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+)
+
+
+class Pages:
+    """Renders what people see."""
+
+    def __init__(self) -> None:
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters["moment"] = moment
+        self._pass = environment.get_template("pass.html")
+        self._notice = environment.get_template("notice.html")
+
+    def render_pass(self, issued: Pass, shown: Shown, file_url: str) -> web.Response:
+        """Show a pass."""
+        display = shown.display
+        colours = {
+            "background": normalise_colour(display.background_color) or "rgb(255, 255, 255)",
+            "foreground": normalise_colour(display.foreground_color) or "rgb(0, 0, 0)",
+            "label": normalise_colour(display.label_color) or "rgb(0, 0, 0)",
+        }
+        return _page(
+            self._pass,
+            HTTPStatus.OK,
+            display=display,
+            colours=colours,
+            images=shown.images,
+            file_url=file_url,
+            is_voided=issued.voided,
+            is_development=shown.is_development,
+        )
+
+    def render_notice(self, error: ApplicationError) -> web.Response:
+        """Say in plain words why there is no pass to see."""
+        match error:
+            case NotFoundError():
+                title, text = NOT_FOUND
+            case GoneError():
+                title, text = GONE
+            case _:
+                title, text = AWAY
+        response = _page(self._notice, error.status, title=title, text=text)
+        if isinstance(error, UnavailableError):
+            response.headers[hdrs.RETRY_AFTER] = "1"
+        return response
+
+
+def moment(text: str) -> str:
+    """Write a date of a pass as people do; any other text stays as it is."""
+    matched = _MOMENT.fullmatch(text)
+    if matched is None:
+        return text
+    try:
+        day = date.fromisoformat(matched[1])
+    except ValueError:
+        return text
+    written = f"{day.day} {day:%B %Y}"
+    return f"{written}, {matched[2]}" if matched[2] else written
+
+
+async def show_pass(
+    call: Call[None, None], *, door: Door, pages: Pages, showcase: Showcase
+) -> web.StreamResponse:
+    """Show a pass on a page of its own."""
+    try:
+        issued = await passes.read(door, None, call.path["handle"])
+        shown = await showcase.show(issued)
+    except ApplicationError as error:
+        return pages.render_notice(error)
+    return pages.render_pass(issued, shown, f"{call.request.path}{passes.FILE_SUFFIX}")
+
+
+async def download_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.StreamResponse:
+    """Give out the file that goes into the wallet."""
+    request = call.request
+    known = request.if_none_match
+    since = request.if_modified_since if known is None else None
+    try:
+        issued = await passes.read(door, None, call.path["handle"])
+        content = await passes.content(door, issued, since)
+    except ApplicationError as error:
+        return pages.render_notice(error)
+    tag = ETag(f"{content.content_number}-{int(content.last_modified.timestamp())}")
+    if content.not_modified or (known is not None and tag in known):
+        response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED)
+        _label(response, content, tag)
+        return response
+    return await _send(request, door, content, tag)
+
+
+async def _send(
+    request: web.Request, door: Door, content: Content, tag: ETag
+) -> web.StreamResponse:
+    file = passes.pass_file(door, content)
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: WALLET_MEDIA,
+            hdrs.CONTENT_DISPOSITION: f'attachment; filename="pass{passes.FILE_SUFFIX}"',
+        }
+    )
+    _label(response, content, tag)
+    response.content_length = file.size
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        async for piece in file.pieces:
+            await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def _label(response: web.StreamResponse, content: Content, tag: ETag) -> None:
+    response.etag = tag
+    response.last_modified = content.last_modified
+    response.headers.update({**PRIVATE, hdrs.CACHE_CONTROL: "private, no-cache"})
+
+
+def _page(template: Template, status: int, **facts: Any) -> web.Response:  # noqa: ANN401
+    nonce = secrets.token_urlsafe(16)
+    policy = (
+        f"default-src 'none'; img-src 'self'; style-src 'nonce-{nonce}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return web.Response(
+        text=template.render(nonce=nonce, **facts),
+        status=status,
+        content_type=HTML_MEDIA,
+        charset="utf-8",
+        headers={**PRIVATE, "Content-Security-Policy": policy},
+    )
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room; the file's stands first, since the page's would match it."""
+    pages, showcase = Pages(), Showcase(door)
+    return [
+        Endpoint(
+            "GET",
+            f"/p/{{handle}}{passes.FILE_SUFFIX}",
+            partial(download_pass, door=door, pages=pages),
+            summary="Download a pass for Apple Wallet",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=WALLET_MEDIA,
+            errors=(NotFoundError, GoneError),
+        ),
+        Endpoint(
+            "GET",
+            "/p/{handle}",
+            partial(show_pass, door=door, pages=pages, showcase=showcase),
+            summary="Show a pass on its public page",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=HTML_MEDIA,
+            errors=(NotFoundError, GoneError),
+        ),
+    ]

@@ -1,0 +1,386 @@
+"""Passes under /v1: issuing them, reading them, and letting things happen to them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationInfo, field_validator
+
+from services.gateway.catalogue import passes
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import Change, Order
+from services.gateway.routes import timeline
+from services.gateway.routes.reading import answered, begin, id_in_path, text_in
+from shared.contracts.message import JsonObject
+from shared.contracts.triggers import Counts, ListPasses, Pass, PassChanged, PassPage, ReadCounts
+from shared.errors import ApplicationError, GoneError, NotFoundError
+from shared.http.endpoint import MEBIBYTE, AnyEndpoint, Call, Endpoint, Reply
+from shared.http.pagination import Page, PageQuery, encode_cursor
+from shared.http.problems import Problem, problem
+
+MOST_ROWS = 500
+LARGEST_BODY = 4 * MEBIBYTE
+TAG = "Passes"
+
+MemberId = Annotated[str, Field(min_length=1, max_length=255)]
+Values = Annotated[
+    JsonObject,
+    Field(
+        description="The pass's own values by path.",
+        examples=[{"structure_headerFields_points_value": 120}],
+    ),
+]
+
+
+class PassOrder(BaseModel):
+    """One pass to issue."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    member_id: MemberId | None = Field(None, description="Whose pass it is.")
+    values: Values = {}
+
+
+class PassOrders(BaseModel):
+    """One pass, or in `passes` up to 500 of one template."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    template_id: UUID
+    passes: Annotated[list[PassOrder], Field(min_length=1, max_length=MOST_ROWS)] | None = None
+    member_id: MemberId | None = Field(None, description="Whose pass it is.")
+    values: Values | None = None
+
+    @field_validator("member_id", "values")
+    @classmethod
+    def _is_one_pass(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.data.get("passes") is not None:
+            raise ValueError("Each of the passes has its own")
+        return value
+
+
+class ChangedValues(BaseModel):
+    """New values of a pass."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    values: JsonObject = Field(
+        description="The pass's own values by path; null takes an own value away.",
+        examples=[{"structure_headerFields_points_value": 130}],
+    )
+
+
+class IssuedRow(BaseModel):
+    """One of many passes, issued."""
+
+    handle: str = Field(description="The unguessable public name of the pass.")
+    version: int
+    url: str = Field(description="The pass's public page.")
+
+
+class IssuedPass(IssuedRow):
+    """A pass, issued."""
+
+    download_url: str = Field(description="The pass as a .pkpass file.")
+
+
+class FailedRow(BaseModel):
+    """One of many passes that could not be issued."""
+
+    error: Problem
+
+
+class IssuedPasses(BaseModel):
+    """What became of each row, in the order asked."""
+
+    passes: list[IssuedRow | FailedRow]
+
+
+class Issued(RootModel[IssuedPass | IssuedPasses]):
+    """One pass, or what became of each row."""
+
+
+class PassState(BaseModel):
+    """A pass as it is now."""
+
+    handle: str
+    template_id: UUID
+    serial_number: str
+    member_id: str | None
+    version: int = Field(description="Rises with every change.")
+    values: JsonObject = Field(description="The pass's own values by path.")
+    voided: bool
+    registered: bool
+    scanned: bool
+    installed: bool = Field(description="Whether it has been on a device at least once.")
+    created_at: datetime
+    updated_at: datetime
+    url: str
+    download_url: str
+
+
+class PassChange(BaseModel):
+    """What became of what happened to a pass."""
+
+    handle: str
+    version: int
+    sequence: int = Field(description="The number of this event in the pass's log.")
+    updated: bool = Field(description="Whether a value other than the scan texts changed.")
+    scan_text: str | None
+    scan_color: str | None
+    description: str | None
+    information_url: str | None
+    information_label: str | None
+    display_url: str | None
+
+
+class PassesQuery(PageQuery):
+    """Which passes to list."""
+
+    template_id: UUID | None = None
+    member_id: MemberId | None = None
+
+
+class PassesPage(Page[PassState]):
+    """Passes in the order in which they were issued."""
+
+
+class Statistics(BaseModel):
+    """How many events of each kind the passes of a template had."""
+
+    totals: dict[str, int]
+    days: dict[str, dict[str, int]] = Field(description="By day (UTC) and kind.")
+
+
+async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
+    """Issue one pass, or many."""
+    body, account_id = call.body, call.caller.account_id
+    claim = await begin(door, call)
+    if body.passes is None:
+        order = Order(body.values or {}, body.member_id)
+        issued = await passes.issue(door, account_id, body.template_id, order, claim.command_id)
+        url = passes.page_url(door, issued.handle)
+        return answered(
+            claim,
+            IssuedPass(
+                handle=issued.handle,
+                version=issued.version,
+                url=url,
+                download_url=url + passes.FILE_SUFFIX,
+            ),
+            headers={"Location": f"/v1/passes/{issued.handle}"},
+        )
+    outcomes = await passes.issue_many(
+        door,
+        account_id,
+        body.template_id,
+        [Order(row.values, row.member_id) for row in body.passes],
+        claim.command_id,
+    )
+    return answered(
+        claim,
+        IssuedPasses.model_construct(
+            passes=[
+                FailedRow(error=Problem.model_validate(problem(outcome)))
+                if isinstance(outcome, ApplicationError)
+                else IssuedRow(
+                    handle=outcome.handle,
+                    version=outcome.version,
+                    url=passes.page_url(door, outcome.handle),
+                )
+                for outcome in outcomes
+            ]
+        ),
+    )
+
+
+async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPage:
+    """List the account's passes."""
+    query = call.query
+    question = ListPasses(
+        account_id=call.caller.account_id,
+        template_id=query.template_id,
+        member_id=query.member_id,
+        after=text_in(query.cursor, "after"),
+        limit=query.limit,
+    )
+    page = await door.requester.ask(question, PassPage)
+    after = encode_cursor({"after": page.passes[-1].handle}) if page.more else None
+    return PassesPage(data=[_state(door, found) for found in page.passes], next_cursor=after)
+
+
+async def read_pass(call: Call[None, None], *, door: Door) -> PassState:
+    """Read one pass."""
+    return _state(door, await passes.read(door, call.caller.account_id, call.path["handle"]))
+
+
+async def update_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:
+    """Change values of a pass, and push it."""
+    return await _change(call, door, "update", call.body.values)
+
+
+async def edit_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:
+    """Log an edit by the holder or the staff, with its rules."""
+    return await _change(call, door, "edit", call.body.values)
+
+
+async def register_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:
+    """Log the holder's registration, with its rules."""
+    return await _change(call, door, "register", call.body.values)
+
+
+async def scan_pass(call: Call[None, None], *, door: Door) -> Reply:
+    """Scan a pass."""
+    return await _change(call, door, "scan")
+
+
+async def check_pass(call: Call[None, None], *, door: Door) -> Reply:
+    """Look at a pass as a scan would, with the rules of a check."""
+    return await _change(call, door, "check")
+
+
+async def void_pass(call: Call[None, None], *, door: Door) -> Reply:
+    """Void a pass."""
+    return await _change(call, door, "void")
+
+
+async def unvoid_pass(call: Call[None, None], *, door: Door) -> Reply:
+    """Make a voided pass valid again."""
+    return await _change(call, door, "unvoid")
+
+
+async def delete_pass(call: Call[None, None], *, door: Door) -> Reply:
+    """Delete a pass; its timeline stays."""
+    claim = await begin(door, call)
+    handle = call.path["handle"]
+    account_id = call.caller.account_id
+    await passes.change(door, account_id, handle, "delete", command_id=claim.command_id)
+    return answered(claim, None)
+
+
+async def read_statistics(call: Call[None, None], *, door: Door) -> Statistics:
+    """Count what happened to the passes of a template."""
+    account_id, template_id = call.caller.account_id, id_in_path(call, "template_id")
+    if template_id not in await door.templates.current(account_id, [template_id]):
+        raise NotFoundError
+    question = ReadCounts(account_id=account_id, template_id=template_id)
+    counts = await door.requester.ask(question, Counts)
+    return Statistics(totals=counts.totals, days=counts.days)
+
+
+async def _change(
+    call: Call[Any, Any], door: Door, kind: Change, values: JsonObject | None = None
+) -> Reply:
+    claim = await begin(door, call)
+    account_id, handle = call.caller.account_id, call.path["handle"]
+    changed = await passes.change(
+        door, account_id, handle, kind, command_id=claim.command_id, values=values
+    )
+    return answered(claim, _changed(changed))
+
+
+def _changed(changed: PassChanged) -> PassChange:
+    return PassChange.model_construct(**dict(changed))
+
+
+def _state(door: Door, found: Pass) -> PassState:
+    url = passes.page_url(door, found.handle)
+    shown = {name: getattr(found, name) for name in PassState.model_fields.keys() & dict(found)}
+    return PassState.model_construct(**shown, url=url, download_url=url + passes.FILE_SUFFIX)
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    one, read, write = "/v1/passes/{handle}", "passes:read", "passes:write"
+
+    def change(
+        action: str,
+        handler: Callable[..., Awaitable[Reply]],
+        summary: str,
+        *,
+        scope: str = write,
+        body: type[ChangedValues] | None = None,
+    ) -> AnyEndpoint:
+        return Endpoint(
+            "POST", f"{one}/{action}", partial(handler, door=door), summary=summary, tag=TAG,
+            scope=scope, body=body, returns=PassChange, errors=(NotFoundError, GoneError),
+        )  # fmt: skip
+
+    return [
+        Endpoint(
+            "POST",
+            "/v1/passes",
+            partial(issue_passes, door=door),
+            summary="Issue one pass, or up to 500 of one template",
+            tag=TAG,
+            scope=write,
+            body=PassOrders,
+            returns=Issued,
+            status=201,
+            body_limit=LARGEST_BODY,
+            description="With `passes` the answer is 201 also when some rows fail: each row has "
+            "its pass or its error, in the order asked. Sent again with the same Idempotency-Key, "
+            "no pass is issued twice.",
+        ),
+        Endpoint(
+            "GET",
+            "/v1/passes",
+            partial(list_passes, door=door),
+            summary="List passes",
+            tag=TAG,
+            scope=read,
+            query=PassesQuery,
+            returns=PassesPage,
+        ),
+        Endpoint(
+            "GET",
+            one,
+            partial(read_pass, door=door),
+            summary="Read a pass",
+            tag=TAG,
+            scope=read,
+            returns=PassState,
+            errors=(NotFoundError, GoneError),
+        ),
+        Endpoint(
+            "PATCH",
+            one,
+            partial(update_pass, door=door),
+            summary="Change values of a pass",
+            tag=TAG,
+            scope=write,
+            body=ChangedValues,
+            returns=PassChange,
+            errors=(NotFoundError, GoneError),
+            description="The pass is pushed to its devices. Takes an Idempotency-Key, as POST.",
+        ),
+        Endpoint(
+            "DELETE",
+            one,
+            partial(delete_pass, door=door),
+            summary="Delete a pass",
+            tag=TAG,
+            scope=write,
+            status=204,
+            errors=(NotFoundError, GoneError),
+        ),
+        change("scan", scan_pass, "Scan a pass", scope="scans:write"),
+        change("check", check_pass, "Check a pass", scope="scans:write"),
+        change("edit", edit_pass, "Edit a pass's values, with its rules", body=ChangedValues),
+        change("register", register_pass, "Register a pass's holder", body=ChangedValues),
+        change("void", void_pass, "Void a pass"),
+        change("unvoid", unvoid_pass, "Make a voided pass valid again"),
+        *timeline.endpoints(door),
+        Endpoint(
+            "GET",
+            "/v1/templates/{template_id}/statistics",
+            partial(read_statistics, door=door),
+            summary="Count what happened to the passes of a template",
+            tag="Templates",
+            scope="templates:read",
+            returns=Statistics,
+            errors=(NotFoundError,),
+        ),
+    ]

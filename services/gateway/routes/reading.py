@@ -1,0 +1,77 @@
+"""What the rooms of /v1 read from a call beside its body: ids, cursors, and repeats."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from services.gateway.catalogue.claims import Claim
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import UnknownTemplateError
+from services.gateway.routes.once import REPLAYED, fingerprint_of, operation_of
+from shared.errors import NotFoundError
+from shared.http.endpoint import Call, Reply
+from shared.http.pagination import InvalidCursorError, decode_cursor
+from shared.http.parsing import read_idempotency_key
+
+
+async def begin(door: Door, call: Call[Any, Any]) -> Claim:
+    """Give a command to another service its id: the one it had, if it was sent before.
+
+    PATCH, PUT and DELETE take an Idempotency-Key as POST does, where one is sent.
+    """
+    key = call.idempotency_key or read_idempotency_key(call.request)
+    fingerprint = b"" if key is None else fingerprint_of(call)
+    return await door.claims.claim(call.caller.account_id, operation_of(call), key, fingerprint)
+
+
+def answered(
+    claim: Claim,
+    model: BaseModel | None,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Reply, and say so when the answer is that of the first time."""
+    return Reply(model, status, {**(headers or {}), **(REPLAYED if claim.replayed else {})})
+
+
+def id_in_path(call: Call[Any, Any], name: str) -> UUID:
+    """Read an id in the path; what cannot be one names nothing that there is."""
+    try:
+        return UUID(call.path[name])
+    except ValueError as error:
+        raise NotFoundError from error
+
+
+def text_in(cursor: str | None, name: str) -> str | None:
+    """Read the text that one of our cursors holds."""
+    if cursor is None:
+        return None
+    value = decode_cursor(cursor).get(name)
+    if not isinstance(value, str) or "\0" in value:
+        raise invalid_cursor()
+    return value
+
+
+def id_in(cursor: str | None, name: str) -> UUID | None:
+    """Read the id that one of our cursors holds."""
+    text = text_in(cursor, name)
+    try:
+        return None if text is None else UUID(text)
+    except ValueError as error:
+        raise invalid_cursor() from error
+
+
+def invalid_cursor() -> InvalidCursorError:
+    """Make the error of a cursor that is not one of ours."""
+    return InvalidCursorError(errors=[{"pointer": "?cursor", "detail": "Unknown cursor"}])
+
+
+async def check_template(door: Door, account_id: UUID, template_id: UUID | None) -> None:
+    """Refuse a body that names a template which is not the account's."""
+    if template_id and template_id not in await door.templates.current(account_id, [template_id]):
+        raise UnknownTemplateError(
+            errors=[{"pointer": "/template_id", "detail": "Unknown template"}]
+        )

@@ -1,0 +1,325 @@
+"""Templates over HTTP."""
+
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+from uuid import UUID
+
+from aiohttp import hdrs
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.catalogue.claims import KeyReusedError
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.identities import UnknownIdentityError
+from services.gateway.catalogue.templates import (
+    IdentityFixedError,
+    RevisionConflictError,
+    RevisionNotFoundError,
+    TemplateInvalidError,
+    TemplateNotFoundError,
+)
+from services.gateway.domain import Template
+from services.gateway.routes.once import answer_once
+from services.gateway.routes.paging import (
+    number_position,
+    page_of,
+    uuid_in_path,
+    uuid_position,
+)
+from shared.database import UnitOfWork
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.pagination import InvalidCursorError, Page, PageQuery
+from shared.passes.document import TemplateDocument
+from shared.passes.findings import Finding
+
+TAG = "Templates"
+LARGEST_REVISION = 2**31 - 1
+
+
+class DraftTemplate(TemplateDocument):
+    """A template to be checked; it may be as incomplete as one likes."""
+
+    name: str = Field("", max_length=200)
+    identity_id: UUID | None = Field(
+        None, description="The identity that signs its passes; the newest real one if left out."
+    )
+
+    @property
+    def document(self) -> TemplateDocument:
+        """What of it is the template itself."""
+        return TemplateDocument.model_validate({name: getattr(self, name) for name in DOCUMENT})
+
+
+class NewTemplate(DraftTemplate):
+    """A template to be saved."""
+
+    name: str = Field(min_length=1, max_length=200, examples=["Coffee card"])
+
+
+class ChangedTemplate(NewTemplate):
+    """A template as it is to be from now on."""
+
+    revision: int | None = Field(
+        None,
+        ge=1,
+        le=LARGEST_REVISION,
+        description="The revision this one is based on; refused if there is a newer one.",
+    )
+
+
+DOCUMENT = tuple(TemplateDocument.model_fields)
+
+
+class FindingView(BaseModel):
+    """One place in a template that is wrong or odd."""
+
+    model_config = ConfigDict(from_attributes=True, title="Finding")
+
+    severity: Literal["error", "warning"]
+    code: str
+    path: str = Field(description="A JSON path.", examples=["$.pass.storeCard.headerFields[0]"])
+    detail: str
+
+
+class TemplateHead(BaseModel):
+    """A template without its document."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    template_id: UUID
+    name: str
+    revision: int = Field(description="Rises by one with each change.")
+    identity_id: UUID
+    created_at: datetime
+    updated_at: datetime
+
+
+class SavedTemplate(TemplateHead):
+    """A template that was saved, and what is odd about it."""
+
+    warnings: list[FindingView]
+
+
+class TemplateView(TemplateHead):
+    """A template with its whole document."""
+
+    model_config = ConfigDict(title="Template")
+
+    pass_: dict[str, Any] = Field(alias="pass")
+    properties: dict[str, Any]
+    triggers: dict[str, Any]
+    images: dict[str, str]
+    barcode_policy: str
+
+
+class RevisionView(BaseModel):
+    """One save of a template."""
+
+    model_config = ConfigDict(from_attributes=True, title="Revision")
+
+    revision: int
+    name: str
+    created_at: datetime
+
+
+class Check(BaseModel):
+    """All that was found in a template; without errors it can be saved."""
+
+    findings: list[FindingView]
+
+
+async def create_template(call: Call[NewTemplate, None], *, door: Door) -> Reply:
+    account_id, body = call.caller.account_id, call.body
+    draft = await door.templates.prepare(account_id, body.name, body.document, body.identity_id)
+
+    async def add(work: UnitOfWork) -> Reply:
+        saved = await door.templates.add(work, account_id, draft)
+        location = {hdrs.LOCATION: f"/v1/templates/{saved.template_id}"}
+        return Reply(_saved(saved, draft.warnings), 201, {**location, **_tag(saved)})
+
+    return await answer_once(door, call, add)
+
+
+async def check_template(call: Call[DraftTemplate, None], *, door: Door) -> Check:
+    findings = await door.templates.check(call.caller.account_id, call.body.document)
+    return Check(findings=[FindingView.model_validate(finding) for finding in findings])
+
+
+async def list_templates(call: Call[None, PageQuery], *, door: Door) -> Page[TemplateHead]:
+    rows = await door.templates.list(
+        call.caller.account_id, uuid_position(call.query), call.query.limit + 1
+    )
+    return page_of(rows, call.query, TemplateHead.model_validate, lambda row: row.template_id)
+
+
+async def show_template(call: Call[None, None], *, door: Door) -> Reply:
+    template = await door.templates.get(call.caller.account_id, _template_id(call))
+    return Reply(_view(template), headers=_tag(template))
+
+
+async def change_template(call: Call[ChangedTemplate, None], *, door: Door) -> Reply:
+    account_id, body, template_id = call.caller.account_id, call.body, _template_id(call)
+    expected = body.revision
+    if hdrs.IF_MATCH in call.request.headers:
+        expected = _expected(call.request.headers[hdrs.IF_MATCH])
+        if body.revision not in {None, expected}:
+            raise RevisionConflictError("If-Match and `revision` differ.")
+    draft = await door.templates.prepare(account_id, body.name, body.document, body.identity_id)
+    saved = await door.templates.replace(account_id, template_id, draft, expected)
+    return Reply(_saved(saved, draft.warnings), headers=_tag(saved))
+
+
+async def delete_template(call: Call[None, None], *, door: Door) -> None:
+    await door.templates.delete(call.caller.account_id, _template_id(call))
+
+
+async def list_revisions(call: Call[None, PageQuery], *, door: Door) -> Page[RevisionView]:
+    rows = await door.templates.list_revisions(
+        call.caller.account_id,
+        _template_id(call),
+        number_position(call.query),
+        call.query.limit + 1,
+    )
+    return page_of(rows, call.query, RevisionView.model_validate, lambda row: row.revision)
+
+
+async def show_revision(call: Call[None, None], *, door: Door) -> TemplateView:
+    number = int(call.path["revision"])
+    if number > LARGEST_REVISION:
+        raise RevisionNotFoundError
+    template = await door.templates.get_revision(call.caller.account_id, _template_id(call), number)
+    return _view(template)
+
+
+def _template_id(call: Call[Any, Any]) -> UUID:
+    template_id = uuid_in_path(call.path["template_id"])
+    if template_id is None:
+        raise TemplateNotFoundError
+    return template_id
+
+
+def _saved(template: Template, warnings: list[Finding]) -> SavedTemplate:
+    head = TemplateHead.model_validate(template)
+    return SavedTemplate(
+        **head.model_dump(), warnings=[FindingView.model_validate(each) for each in warnings]
+    )
+
+
+def _view(template: Template) -> TemplateView:
+    head = TemplateHead.model_validate(template)
+    return TemplateView(**head.model_dump(), **template.document)
+
+
+def _tag(template: Template) -> dict[str, str]:
+    return {hdrs.ETAG: f'"{template.revision}"'}
+
+
+def _expected(if_match: str) -> int | None:
+    """Read the revision that If-Match names; `*` is any."""
+    text = if_match.strip()
+    if text == "*":
+        return None
+    number = text.removeprefix('"').removesuffix('"')
+    if not (number.isascii() and number.isdigit() and len(number) < len(str(LARGEST_REVISION))):
+        raise RevisionConflictError("If-Match takes the ETag of the template: its revision.")
+    return int(number)
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of templates."""
+    one, read, write = "/v1/templates/{template_id}", "templates:read", "templates:write"
+    return [
+        Endpoint(
+            "POST",
+            "/v1/templates",
+            partial(create_template, door=door),
+            summary="Create a template",
+            tag=TAG,
+            scope=write,
+            body=NewTemplate,
+            returns=SavedTemplate,
+            status=201,
+            errors=(KeyReusedError, TemplateInvalidError, UnknownIdentityError),
+        ),
+        Endpoint(
+            "POST",
+            "/v1/templates/check",
+            partial(check_template, door=door),
+            summary="Check a template without saving it",
+            tag=TAG,
+            scope=read,
+            body=DraftTemplate,
+            returns=Check,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/templates",
+            partial(list_templates, door=door),
+            summary="List the templates, newest first",
+            tag=TAG,
+            scope=read,
+            query=PageQuery,
+            returns=Page[TemplateHead],
+            errors=(InvalidCursorError,),
+        ),
+        Endpoint(
+            "GET",
+            one,
+            partial(show_template, door=door),
+            summary="Show a template with its whole document",
+            tag=TAG,
+            scope=read,
+            returns=TemplateView,
+            errors=(TemplateNotFoundError,),
+        ),
+        Endpoint(
+            "PUT",
+            one,
+            partial(change_template, door=door),
+            summary="Change a template",
+            tag=TAG,
+            scope=write,
+            body=ChangedTemplate,
+            returns=SavedTemplate,
+            errors=(
+                IdentityFixedError,
+                RevisionConflictError,
+                TemplateInvalidError,
+                TemplateNotFoundError,
+                UnknownIdentityError,
+            ),
+            description="Each change is a revision; the same content again is none. With If-Match "
+            "(or `revision`) it is refused if somebody else changed the template meanwhile.",
+        ),
+        Endpoint(
+            "DELETE",
+            one,
+            partial(delete_template, door=door),
+            summary="Delete a template with its passes",
+            tag=TAG,
+            scope=write,
+            status=204,
+            errors=(TemplateNotFoundError,),
+        ),
+        Endpoint(
+            "GET",
+            one + "/revisions",
+            partial(list_revisions, door=door),
+            summary="List the revisions of a template, newest first",
+            tag=TAG,
+            scope=read,
+            query=PageQuery,
+            returns=Page[RevisionView],
+            errors=(InvalidCursorError, TemplateNotFoundError),
+        ),
+        Endpoint(
+            "GET",
+            one + "/revisions/{revision:[0-9]{1,18}}",
+            partial(show_revision, door=door),
+            summary="Show a template as it was",
+            tag=TAG,
+            scope=read,
+            returns=TemplateView,
+            errors=(RevisionNotFoundError, TemplateNotFoundError),
+        ),
+    ]

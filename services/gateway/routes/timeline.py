@@ -1,0 +1,210 @@
+"""The timeline of a pass: all that happened to it and what became of that, in one list."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.gateway.catalogue.door import Door
+from services.gateway.routes.reading import invalid_cursor
+from shared.contracts.notifier import Attempt, ContentNotice, Delivery, PassNotices, ReadNotices
+from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
+from shared.errors import NotFoundError, UnavailableError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.http.pagination import PageQuery, decode_cursor, encode_cursor
+
+NOTICES_SECONDS = 2.0
+"""The events are not kept waiting for longer."""
+
+MOST_NOTICES = 250
+
+Told = Literal["complete", "newest", "unavailable"]
+
+
+class EventEntry(BaseModel):
+    """Something that happened to the pass."""
+
+    source: Literal["event"] = "event"
+    type: str = Field(examples=["pass.scan"])
+    occurred_at: datetime
+    version: int = Field(description="The pass's version after it.")
+    sequence: int = Field(description="The event's number in the pass's log, without gaps.")
+    event_id: UUID
+    member_id: str | None
+    data: dict[str, Any] = Field(
+        description="`changes`: path → [before, after]; `rules`: which rules ran and what they did."
+    )
+
+
+class ContentEntry(BaseModel):
+    """New bytes were made of the pass: what phones fetch. No entry: nothing visible changed."""
+
+    source: Literal["content"] = "content"
+    type: Literal["content.built"] = "content.built"
+    occurred_at: datetime
+    version: int = Field(description="The pass's version they show.")
+    content_number: int
+
+
+class DeliveryEntry(BaseModel):
+    """An event set out for a webhook endpoint."""
+
+    source: Literal["delivery"] = "delivery"
+    type: str = Field(description="The event's type.", examples=["pass.scan"])
+    occurred_at: datetime
+    event_id: UUID
+    delivery_id: UUID
+    webhook_id: UUID
+    state: str
+    next_attempt_at: datetime | None
+    attempts: list[Attempt]
+
+
+Entry = Annotated[EventEntry | ContentEntry | DeliveryEntry, Field(discriminator="source")]
+
+
+class Timeline(BaseModel):
+    """One page of a timeline, oldest first."""
+
+    data: list[Entry] = Field(
+        description="As many events as asked for, and what else happened in their time."
+    )
+    notices: Told = Field(
+        description="How far contents and deliveries are told: complete, only the newest of them, "
+        "or not at all for the moment."
+    )
+    next_cursor: str | None = Field(description="Ask with it for the next page; null on the last.")
+
+
+class Position(BaseModel):
+    """Where the page before ended: the last event's number and time."""
+
+    after: int = Field(0, ge=0, le=2**31 - 1)
+    since: datetime | None = None
+
+
+async def read_pass_timeline(call: Call[None, PageQuery], *, door: Door) -> Timeline:
+    """Merge the pass's log with what the notifier knows of it, by time."""
+    position = _position(call.query.cursor)
+    account_id, handle = call.caller.account_id, call.path["handle"]
+    question = ReadTimeline(
+        account_id=account_id, handle=handle, after=position.after, limit=call.query.limit
+    )
+    page, notices = await asyncio.gather(
+        door.requester.ask(question, EventPage), _notices(door, account_id, handle)
+    )
+    until = _end(page, position.since)
+    told: Told = "unavailable"
+    entries: list[EventEntry | ContentEntry | DeliveryEntry] = [_event(e) for e in page.events]
+    if notices is not None:
+        entries += _within(map(_content, notices.contents), position.since, until)
+        entries += _within(map(_delivery, notices.deliveries), position.since, until)
+        most = max(len(notices.contents), len(notices.deliveries))
+        told = "complete" if most < MOST_NOTICES else "newest"
+    entries.sort(key=lambda entry: entry.occurred_at)  # stable: an event before what came of it
+    return Timeline(data=entries, notices=told, next_cursor=_cursor(page, until))
+
+
+def _end(page: EventPage, since: datetime | None) -> datetime | None:
+    """Find up to when the page tells; None: to the end."""
+    if not page.more:
+        return None
+    return max([*(event.occurred_at for event in page.events), *([since] if since else [])])
+
+
+async def _notices(door: Door, account_id: UUID, handle: str) -> PassNotices | None:
+    question = ReadNotices(account_id=account_id, handle=handle, limit=MOST_NOTICES)
+    try:
+        async with asyncio.timeout(NOTICES_SECONDS):
+            return await door.requester.ask(question, PassNotices)
+    except (UnavailableError, TimeoutError):
+        return None
+    except NotFoundError:
+        return PassNotices(contents=[], deliveries=[])
+
+
+def _within(
+    entries: Iterable[ContentEntry | DeliveryEntry], since: datetime | None, until: datetime | None
+) -> list[ContentEntry | DeliveryEntry]:
+    """Keep what belongs to the page: after the page before, up to its own last event."""
+    return [
+        entry
+        for entry in entries
+        if (since is None or entry.occurred_at > since)
+        and (until is None or entry.occurred_at <= until)
+    ]
+
+
+def _event(event: LoggedEvent) -> EventEntry:
+    return EventEntry(
+        type=f"pass.{event.kind}",
+        occurred_at=event.occurred_at,
+        version=event.version,
+        sequence=event.sequence,
+        event_id=event.event_id,
+        member_id=event.member_id,
+        data=event.data,
+    )
+
+
+def _content(notice: ContentNotice) -> ContentEntry:
+    return ContentEntry(
+        occurred_at=notice.at,
+        version=notice.pass_version,
+        content_number=notice.content_number,
+    )
+
+
+def _delivery(delivery: Delivery) -> DeliveryEntry:
+    return DeliveryEntry(
+        type=delivery.kind,
+        occurred_at=delivery.created_at,
+        event_id=delivery.event_id,
+        delivery_id=delivery.delivery_id,
+        webhook_id=delivery.endpoint_id,
+        state=delivery.state,
+        next_attempt_at=delivery.next_attempt_at,
+        attempts=delivery.attempts,
+    )
+
+
+def _position(cursor: str | None) -> Position:
+    if cursor is None:
+        return Position(after=0)
+    try:
+        position = Position.model_validate(decode_cursor(cursor))
+    except ValueError as error:
+        raise invalid_cursor() from error
+    if position.since is not None and position.since.tzinfo is None:
+        raise invalid_cursor()
+    return position
+
+
+def _cursor(page: EventPage, until: datetime | None) -> str | None:
+    if until is None:
+        return None
+    return encode_cursor({"after": page.events[-1].sequence, "since": until.isoformat()})
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    return [
+        Endpoint(
+            "GET",
+            "/v1/passes/{handle}/timeline",
+            partial(read_pass_timeline, door=door),
+            summary="Read all that happened to a pass, and what became of it",
+            tag="Passes",
+            scope="passes:read",
+            query=PageQuery,
+            returns=Timeline,
+            errors=(NotFoundError,),
+            description="Why did my pass not update? The log of the pass, the contents made of it "
+            "and the webhooks that told of it, in one list by time. A change without a content "
+            "after it changed nothing that is seen. A deleted pass keeps its timeline.",
+        ),
+    ]

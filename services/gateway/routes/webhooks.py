@@ -1,0 +1,387 @@
+"""Webhook endpoints under /v1: where partners are told what happens to passes."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal, Self, TypeVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import pointed
+from services.gateway.routes.reading import answered, begin, check_template, id_in, id_in_path
+from shared.contracts import notifier
+from shared.contracts.message import Command, Done
+from shared.contracts.notifier import (
+    Attempt,
+    CreateEndpoint,
+    DeleteEndpoint,
+    DeliveryPage,
+    EndpointPage,
+    EndpointSecret,
+    ListDeliveries,
+    ListEndpoints,
+    ReadEndpoint,
+    ReplayDeliveries,
+    Replayed,
+    RotateSecret,
+    UpdateEndpoint,
+)
+from shared.errors import ApplicationError, ConflictError, NotFoundError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.pagination import Page, PageQuery, encode_cursor
+from shared.identifiers import new_id
+
+TAG = "Webhooks"
+DAY = 86_400
+LONGEST_GRACE = 7 * DAY
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+EventType = Literal[
+    "pass.create", "pass.check", "pass.scan", "pass.install", "pass.device_update",
+    "pass.register", "pass.push", "pass.remove", "pass.edit", "pass.update", "pass.void",
+    "pass.unvoid", "pass.delete",
+]  # fmt: skip
+Address = Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")]
+Description = Annotated[str, Field(max_length=1000)]
+Types = Annotated[
+    list[EventType], Field(max_length=20, description="What it is told of; empty: everything.")
+]
+
+
+class NewWebhook(BaseModel):
+    """An address that wants to be told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Address
+    description: Description | None = None
+    types: Types = []
+    template_id: UUID | None = Field(None, description="Only what happens to passes of this one.")
+
+
+class WebhookChange(BaseModel):
+    """What is to be different about a webhook; what is not given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Address = ""
+    description: Description | None = None
+    types: Types = []
+    template_id: UUID | None = None
+    enabled: bool = True
+
+
+class Rotation(BaseModel):
+    """How to change a signing secret."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grace: int = Field(
+        DAY, ge=0, le=LONGEST_GRACE, description="Seconds in which the old one signs beside it."
+    )
+
+
+class Replay(BaseModel):
+    """What to send again: one event, or all since a moment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_id: UUID | None = None
+    since: AwareDatetime | None = None
+    only_failed: bool = False
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.event_id is None) == (self.since is None):
+            raise ValueError("Either event_id or since is needed")
+        return self
+
+
+class Webhook(BaseModel):
+    """An address that is told what happens."""
+
+    webhook_id: UUID
+    url: str
+    description: str | None
+    types: list[str]
+    template_id: UUID | None
+    enabled: bool
+    disabled_reason: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class WebhookWithSecret(Webhook):
+    """A webhook and the secret that signs what it is sent."""
+
+    secret: str = Field(description="Shown only now.", examples=["whsec_C2FVsBQIhrscChlQIMV"])
+
+
+class ReplayCount(BaseModel):
+    """How many deliveries were set out again."""
+
+    count: int
+
+
+class WebhookDelivery(BaseModel):
+    """One event on its way to a webhook."""
+
+    delivery_id: UUID
+    event_id: UUID
+    message_id: str = Field(description="The webhook-id header, the same for every attempt.")
+    type: str
+    handle: str | None
+    state: str
+    next_attempt_at: datetime | None
+    created_at: datetime
+    attempts: list[Attempt]
+
+
+class DeliveriesQuery(PageQuery):
+    """Which deliveries to list."""
+
+    state: Literal["pending", "delivered", "exhausted", "dropped"] | None = None
+
+
+class WebhooksPage(Page[Webhook]):
+    """Webhooks in the order in which they were created."""
+
+
+class DeliveriesPage(Page[WebhookDelivery]):
+    """Deliveries, newest first."""
+
+
+async def create_webhook(call: Call[NewWebhook, None], *, door: Door) -> Reply:
+    """Add a webhook endpoint."""
+    body, account_id = call.body, call.caller.account_id
+    await check_template(door, account_id, body.template_id)
+    claim = await begin(door, call)
+    command = CreateEndpoint(
+        command_id=claim.command_id,
+        account_id=account_id,
+        endpoint_id=new_id(),
+        url=body.url,
+        description=body.description,
+        kinds=list(body.types),
+        template_id=body.template_id,
+    )
+    made = await _ask(door, command, EndpointSecret)
+    location = f"/v1/webhooks/{made.endpoint.endpoint_id}"
+    return answered(claim, _with_secret(made), headers={"Location": location})
+
+
+async def list_webhooks(call: Call[None, PageQuery], *, door: Door) -> WebhooksPage:
+    """List the account's webhook endpoints."""
+    question = ListEndpoints(
+        account_id=call.caller.account_id,
+        after=id_in(call.query.cursor, "after"),
+        limit=call.query.limit,
+    )
+    page = await door.requester.ask(question, EndpointPage)
+    after = encode_cursor({"after": str(page.endpoints[-1].endpoint_id)}) if page.more else None
+    return WebhooksPage(data=[_webhook(each) for each in page.endpoints], next_cursor=after)
+
+
+async def read_webhook(call: Call[None, None], *, door: Door) -> Webhook:
+    """Read one webhook endpoint."""
+    question = ReadEndpoint(
+        account_id=call.caller.account_id, endpoint_id=id_in_path(call, "webhook_id")
+    )
+    return _webhook(await door.requester.ask(question, notifier.Endpoint))
+
+
+async def update_webhook(call: Call[WebhookChange, None], *, door: Door) -> Reply:
+    """Change, enable or disable a webhook endpoint."""
+    account_id, webhook_id = call.caller.account_id, id_in_path(call, "webhook_id")
+    await check_template(door, account_id, call.body.template_id)
+    fields = call.body.model_dump(mode="json", exclude_unset=True)
+    if "types" in fields:
+        fields["kinds"] = fields.pop("types")
+    claim = await begin(door, call)
+    command = UpdateEndpoint(
+        command_id=claim.command_id, account_id=account_id, endpoint_id=webhook_id, fields=fields
+    )
+    return answered(claim, _webhook(await _ask(door, command, notifier.Endpoint)))
+
+
+async def delete_webhook(call: Call[None, None], *, door: Door) -> Reply:
+    """Remove a webhook endpoint."""
+    account_id, webhook_id = call.caller.account_id, id_in_path(call, "webhook_id")
+    claim = await begin(door, call)
+    command = DeleteEndpoint(
+        command_id=claim.command_id, account_id=account_id, endpoint_id=webhook_id
+    )
+    await _ask(door, command, Done)
+    return answered(claim, None)
+
+
+async def rotate_webhook_secret(call: Call[Rotation, None], *, door: Door) -> Reply:
+    """Give a webhook endpoint a new signing secret."""
+    account_id, webhook_id = call.caller.account_id, id_in_path(call, "webhook_id")
+    claim = await begin(door, call)
+    command = RotateSecret(
+        command_id=claim.command_id,
+        account_id=account_id,
+        endpoint_id=webhook_id,
+        grace=call.body.grace,
+    )
+    return answered(claim, _with_secret(await _ask(door, command, EndpointSecret)))
+
+
+async def replay_webhook(call: Call[Replay, None], *, door: Door) -> Reply:
+    """Send again what a webhook endpoint was or should have been told."""
+    body, webhook_id = call.body, id_in_path(call, "webhook_id")
+    claim = await begin(door, call)
+    command = ReplayDeliveries(
+        command_id=claim.command_id,
+        account_id=call.caller.account_id,
+        endpoint_id=webhook_id,
+        event_id=body.event_id,
+        since=body.since,
+        only_failed=body.only_failed,
+    )
+    replayed = await _ask(door, command, Replayed)
+    location = f"/v1/webhooks/{webhook_id}/deliveries"
+    return answered(claim, ReplayCount(count=replayed.count), headers={"Location": location})
+
+
+async def list_deliveries(call: Call[None, DeliveriesQuery], *, door: Door) -> DeliveriesPage:
+    """List what was sent to a webhook endpoint, with every attempt."""
+    query = call.query
+    question = ListDeliveries(
+        account_id=call.caller.account_id,
+        endpoint_id=id_in_path(call, "webhook_id"),
+        state=query.state,
+        before=id_in(query.cursor, "before"),
+        limit=query.limit,
+    )
+    page = await door.requester.ask(question, DeliveryPage)
+    before = None
+    if page.more:
+        before = encode_cursor({"before": str(page.deliveries[-1].delivery_id)})
+    return DeliveriesPage(data=[_delivery(each) for each in page.deliveries], next_cursor=before)
+
+
+async def _ask(door: Door, command: Command, reply: type[Answer]) -> Answer:
+    try:
+        return await door.requester.ask(command, reply)
+    except ApplicationError as error:
+        raise pointed(error, names="") from error
+
+
+def _webhook(found: notifier.Endpoint) -> Webhook:
+    return Webhook(**_facts(found))
+
+
+def _with_secret(made: EndpointSecret) -> WebhookWithSecret:
+    return WebhookWithSecret(**_facts(made.endpoint), secret=made.secret)
+
+
+def _facts(found: notifier.Endpoint) -> dict[str, Any]:
+    facts = dict(found)
+    return {**facts, "webhook_id": facts["endpoint_id"], "types": facts["kinds"]}
+
+
+def _delivery(found: notifier.Delivery) -> WebhookDelivery:
+    facts: dict[str, Any] = dict(found)
+    return WebhookDelivery(**facts, message_id=found.webhook_id, type=found.kind)
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    all_, one = "/v1/webhooks", "/v1/webhooks/{webhook_id}"
+    read, write = "webhooks:read", "webhooks:write"
+    return [
+        Endpoint(
+            "POST",
+            all_,
+            partial(create_webhook, door=door),
+            summary="Add a webhook endpoint",
+            tag=TAG,
+            scope=write,
+            body=NewWebhook,
+            returns=WebhookWithSecret,
+            status=201,
+            errors=(ConflictError,),
+            description="The secret that signs what is sent is shown only now.",
+        ),
+        Endpoint(
+            "GET",
+            all_,
+            partial(list_webhooks, door=door),
+            summary="List webhook endpoints",
+            tag=TAG,
+            scope=read,
+            query=PageQuery,
+            returns=WebhooksPage,
+        ),
+        Endpoint(
+            "GET",
+            one,
+            partial(read_webhook, door=door),
+            summary="Read a webhook endpoint",
+            tag=TAG,
+            scope=read,
+            returns=Webhook,
+            errors=(NotFoundError,),
+        ),
+        Endpoint(
+            "PATCH",
+            one,
+            partial(update_webhook, door=door),
+            summary="Change, enable or disable a webhook endpoint",
+            tag=TAG,
+            scope=write,
+            body=WebhookChange,
+            returns=Webhook,
+            errors=(NotFoundError,),
+        ),
+        Endpoint(
+            "DELETE",
+            one,
+            partial(delete_webhook, door=door),
+            summary="Remove a webhook endpoint",
+            tag=TAG,
+            scope=write,
+            status=204,
+            errors=(NotFoundError,),
+        ),
+        Endpoint(
+            "POST",
+            f"{one}/rotate-secret",
+            partial(rotate_webhook_secret, door=door),
+            summary="Give a webhook endpoint a new signing secret",
+            tag=TAG,
+            scope=write,
+            body=Rotation,
+            returns=WebhookWithSecret,
+            errors=(NotFoundError,),
+            description="For the grace given, what is sent is signed with both.",
+        ),
+        Endpoint(
+            "POST",
+            f"{one}/replay",
+            partial(replay_webhook, door=door),
+            summary="Send again what a webhook endpoint was told",
+            tag=TAG,
+            scope=write,
+            body=Replay,
+            returns=ReplayCount,
+            status=202,
+            errors=(NotFoundError,),
+            description="With `since`, also what happened before the endpoint was added.",
+        ),
+        Endpoint(
+            "GET",
+            f"{one}/deliveries",
+            partial(list_deliveries, door=door),
+            summary="List what was sent to a webhook endpoint",
+            tag=TAG,
+            scope=read,
+            query=DeliveriesQuery,
+            returns=DeliveriesPage,
+            errors=(NotFoundError,),
+        ),
+    ]

@@ -1,0 +1,19 @@
+"""What can be set on the gateway."""
+
+from pydantic import Field
+
+from shared.settings import CommonSettings
+
+
+class Settings(CommonSettings):
+    """The common settings, and where the public finds us."""
+
+    port: int = Field(8080, ge=0, le=65535)
+    """Where HTTP is served; with 0 the system chooses."""
+    base_url: str | None = Field(None, pattern="^https?://")
+    """The address the public sees, without a slash at its end; http://localhost:<port> if unset."""
+
+    @property
+    def public_url(self) -> str:
+        """The address the public sees."""
+        return (self.base_url or f"http://localhost:{self.port}").rstrip("/")

@@ -1,0 +1,43 @@
+"""The generator, wired: which message goes to which handler."""
+
+from functools import partial
+from pathlib import Path
+
+from services.generator import handlers, jobs
+from services.generator.clients import PressRoom
+from services.generator.repository.plates import PlateShelf
+from services.generator.settings import Settings
+from shared.contracts.gateway import IdentitySaved, TemplateSaved
+from shared.contracts.generator import ReadContent
+from shared.contracts.triggers import PassesChanged, PassesDeleted
+from shared.database import Database
+from shared.messaging.subscription import answer, on
+from shared.messaging.transport import Transport
+from shared.service import Job, Service
+
+MOST_EVENTS = 4
+"""Messages pressed together, of up to a hundred passes each: a turn stays below a second."""
+
+
+def build(settings: Settings, _transport: Transport) -> Service:
+    """Put the service together; nothing is opened yet."""
+    database = Database(
+        settings.database_url.get_secret_value(), schema="generator", size=settings.pool_size
+    )
+    shelf = PlateShelf(settings.read_master_keys())
+    room = PressRoom(settings.press_threads)
+    return Service(
+        name="generator",
+        database=database,
+        migrations=Path(__file__).parent / "migrations",
+        subscriptions=[
+            on(TemplateSaved, handlers.keep_templates),
+            on(IdentitySaved, handlers.keep_identities),
+            on(PassesChanged, partial(handlers.build_contents, shelf=shelf, room=room)),
+            on(PassesDeleted, handlers.delete_contents),
+            answer(ReadContent, partial(handlers.read_contents, shelf=shelf, room=room)),
+        ],
+        jobs=[Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600)],
+        most_events=MOST_EVENTS,
+        closed=[room.close],
+    )

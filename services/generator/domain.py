@@ -1,0 +1,84 @@
+"""The signing kernel: from a pass's state to bytes that are ready to be stored. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared.contracts.gateway import ImageReference
+from shared.contracts.triggers import Pass
+from shared.errors import GoneError
+from shared.passes.identities import SigningIdentity
+from shared.passes.manifest import compose_manifest
+from shared.passes.signing import PassSigner
+from shared.passes.state import IssuerFacts, PassState
+from shared.passes.template import CompiledTemplate
+
+
+class ContentGoneError(GoneError):
+    """The pass was deleted."""
+
+    code = "pass_deleted"
+
+
+class Seal:
+    """A signing identity at one revision, its key parsed once."""
+
+    def __init__(self, identity: SigningIdentity, revision: int) -> None:
+        self.revision = revision
+        self.pass_type_identifier = identity.pass_type_identifier
+        self.team_identifier = identity.team_identifier
+        self.signer = PassSigner(identity.certificate, identity.private_key, identity.intermediates)
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """All that the passes of one template share: made once per revision of it and its identity."""
+
+    template_id: UUID
+    revision: int
+    compiled: CompiledTemplate
+    images: Mapping[str, ImageReference]
+    image_digests: Mapping[str, str]
+    facts: IssuerFacts
+    seal: Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One pass composed; what is None is as it was before."""
+
+    manifest: bytes
+    pass_json: bytes | None
+    signature: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is known of a pass's present content."""
+
+    version: int
+    manifest: bytes
+    template_revision: int
+    identity_revision: int
+    content_number: int
+    is_deleted: bool
+
+
+def press(plate: Plate, pass_: Pass, earlier: Earlier | None, at: datetime) -> Sheet:
+    """Compose a pass, and sign it unless the same bytes are signed already."""
+    state = PassState(
+        pass_.handle,
+        pass_.serial_number,
+        pass_.values,
+        pass_.member,
+        pass_.voided,
+        pass_.updated_at,
+    )
+    pass_json = plate.compiled.compose(state, plate.facts)
+    manifest = compose_manifest(pass_json, plate.image_digests)
+    if earlier is not None and earlier.manifest == manifest:
+        if earlier.identity_revision == plate.seal.revision:
+            return Sheet(manifest, None, None)
+        return Sheet(manifest, None, plate.seal.signer.sign(manifest, at))
+    return Sheet(manifest, pass_json, plate.seal.signer.sign(manifest, at))

@@ -1,0 +1,1 @@
+"""The generator's tables, one class for each thing."""

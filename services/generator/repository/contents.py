@@ -1,0 +1,153 @@
+"""The state and the content of each pass: lists in, one conditional statement."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.generator.domain import Earlier, Plate, Sheet
+from shared.contracts.triggers import DeletedPass, Pass
+from shared.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store made of a content."""
+
+    handle: str
+    content_number: int
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """A pass's whole content, with the state it was made of."""
+
+    handle: str
+    account_id: UUID
+    template_id: UUID
+    version: int
+    state: str
+    template_revision: int
+    identity_revision: int
+    content_number: int
+    pass_json: bytes | None
+    manifest: bytes
+    signature: bytes | None
+    last_modified: datetime
+    served: bool
+    deleted_at: datetime | None
+
+    def earlier(self) -> Earlier:
+        return Earlier(
+            self.version,
+            self.manifest,
+            self.template_revision,
+            self.identity_revision,
+            self.content_number,
+            self.deleted_at is not None,
+        )
+
+
+class ContentRepository:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def lock_earlier(self, handles: Iterable[str]) -> dict[str, Earlier]:
+        """Lock what is there, in one order for all; new passes are missing."""
+        rows = await self._connection.fetch(
+            "SELECT handle, version, manifest, template_revision, identity_revision,"
+            " content_number, deleted_at IS NOT NULL AS is_deleted FROM contents"
+            " WHERE handle = ANY($1::text[]) ORDER BY handle FOR NO KEY UPDATE",
+            list(handles),
+        )
+        return {row["handle"]: Earlier(*row[1:]) for row in rows}
+
+    async def find(self, handles: Iterable[str]) -> dict[str, StoredContent]:
+        rows = await self._connection.fetch(
+            "SELECT * FROM contents WHERE handle = ANY($1::text[])", list(set(handles))
+        )
+        return {row["handle"]: StoredContent(**row) for row in rows}
+
+    async def store(
+        self, pressed: Sequence[tuple[Pass, Plate, Sheet]], at: datetime
+    ) -> list[Stored]:
+        """Store contents, unless the pass version or a revision would fall.
+
+        The content number rises only when the manifest differs; `last_modified`, in whole
+        seconds, then rises by at least one over a content that was served.
+        """
+        ordered = sorted(pressed, key=lambda item: item[0].handle)
+        rows = await self._connection.fetch(
+            "INSERT INTO contents AS old (handle, account_id, template_id, version, state,"
+            " template_revision, identity_revision, content_number, pass_json, manifest,"
+            " signature, last_modified)"
+            " SELECT handle, account_id, template_id, version, state, template_revision,"
+            " identity_revision, 1, pass_json, manifest, signature, $11 FROM"
+            " unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[],"
+            " $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[])"
+            " AS new (handle, account_id, template_id, version, state, template_revision,"
+            " identity_revision, pass_json, manifest, signature)"
+            " ON CONFLICT (handle) DO UPDATE SET version = excluded.version,"
+            " state = excluded.state, template_revision = excluded.template_revision,"
+            " identity_revision = excluded.identity_revision,"
+            " pass_json = coalesce(excluded.pass_json, old.pass_json),"
+            " signature = coalesce(excluded.signature, old.signature),"
+            " manifest = excluded.manifest,"
+            " content_number = old.content_number"
+            " + (old.manifest <> excluded.manifest)::integer,"
+            " served = old.served AND old.manifest = excluded.manifest,"
+            " last_modified = CASE WHEN old.manifest = excluded.manifest THEN old.last_modified"
+            " WHEN old.served THEN greatest(excluded.last_modified,"
+            " old.last_modified + interval '1 second')"
+            " ELSE greatest(excluded.last_modified, old.last_modified) END"
+            " WHERE old.deleted_at IS NULL AND excluded.version >= old.version"
+            " AND excluded.template_revision >= old.template_revision"
+            " AND excluded.identity_revision >= old.identity_revision"
+            " RETURNING handle, content_number, last_modified",
+            [pass_.handle for pass_, _, _ in ordered],
+            [pass_.account_id for pass_, _, _ in ordered],
+            [pass_.template_id for pass_, _, _ in ordered],
+            [pass_.version for pass_, _, _ in ordered],
+            [pass_.model_dump_json(exclude_defaults=True) for pass_, _, _ in ordered],
+            [plate.revision for _, plate, _ in ordered],
+            [plate.seal.revision for _, plate, _ in ordered],
+            [sheet.pass_json for _, _, sheet in ordered],
+            [sheet.manifest for _, _, sheet in ordered],
+            [sheet.signature for _, _, sheet in ordered],
+            at.replace(microsecond=0),
+        )
+        return [Stored(**row) for row in rows]
+
+    async def mark_served(self, handles: Sequence[str]) -> None:
+        """Note that these contents left the house: the next ones must be seen to be newer."""
+        await self._connection.execute(
+            "UPDATE contents SET served = true WHERE handle = ANY($1::text[]) AND NOT served",
+            handles,
+        )
+
+    async def delete(self, passes: Sequence[DeletedPass]) -> None:
+        """Leave tombstones, which refuse what arrives late."""
+        await self._connection.execute(
+            "INSERT INTO contents AS old (handle, account_id, template_id, version, state,"
+            " template_revision, identity_revision, content_number, manifest, last_modified,"
+            " deleted_at) SELECT handle, account_id, account_id, version, '', 0, 0, 0, '', now(),"
+            " now() FROM unnest($1::text[], $2::uuid[], $3::bigint[])"
+            " AS gone (handle, account_id, version)"
+            " ON CONFLICT (handle) DO UPDATE SET version = excluded.version, state = '',"
+            " pass_json = NULL, signature = NULL, manifest = '',"
+            " deleted_at = coalesce(old.deleted_at, now())",
+            *(
+                list(column)
+                for column in zip(
+                    *sorted((p.handle, p.account_id, p.version) for p in passes), strict=True
+                )
+            ),
+        )
+
+    async def forget_deleted(self, days: int) -> None:
+        await self._connection.execute(
+            "DELETE FROM contents WHERE handle = ANY(ARRAY(SELECT handle FROM contents"
+            " WHERE deleted_at < now() - $1 * interval '1 day' LIMIT 1000))",
+            days,
+        )

@@ -1,0 +1,126 @@
+"""Templates and identities as the gateway announced them, prepared for the press."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from services.generator.domain import Plate, Seal
+from shared.contracts.gateway import (
+    IDENTITY_PURPOSE,
+    IdentitySaved,
+    ImageReference,
+    TemplateSaved,
+)
+from shared.database import Connection
+from shared.passes.document import TemplateDocument
+from shared.passes.identities import identity_from_pem
+from shared.passes.state import IssuerFacts
+from shared.passes.template import compile_template
+from shared.sealing import MasterKeys
+
+MOST_PLATES = 500
+
+_IMAGES = TypeAdapter(dict[str, ImageReference])
+
+PlateKey = tuple[UUID, int, UUID, int]
+"""Template, its revision, its identity, that one's revision."""
+
+
+class PlateShelf:
+    """Keeps prepared plates in memory; revisions never change, so nothing goes stale."""
+
+    def __init__(self, keys: MasterKeys) -> None:
+        self._keys = keys
+        self._plates: OrderedDict[PlateKey, Plate] = OrderedDict()
+        self._seals: OrderedDict[tuple[UUID, int], Seal] = OrderedDict()
+
+    async def newest(
+        self, connection: Connection, template_ids: Iterable[UUID]
+    ) -> dict[UUID, Plate]:
+        """Find plates at the newest known revisions; what has not arrived yet is missing."""
+        rows = await connection.fetch(
+            "SELECT template_id, t.revision AS template_revision, identity_id,"
+            " i.revision AS identity_revision FROM templates t JOIN identities i"
+            " USING (identity_id) WHERE template_id = ANY($1::uuid[])",
+            list(set(template_ids)),
+        )
+        return {row["template_id"]: await self._plate(connection, tuple(row)) for row in rows}
+
+    async def _plate(self, connection: Connection, key: PlateKey) -> Plate:
+        plate = self._plates.get(key)
+        if plate is None:
+            plate = self._plates[key] = await self._prepare(connection, key[0])
+            while len(self._plates) > MOST_PLATES:
+                self._plates.popitem(last=False)
+        return plate
+
+    async def _prepare(self, connection: Connection, template_id: UUID) -> Plate:
+        row = await connection.fetchrow(
+            "SELECT t.revision, t.name, t.organization, t.document, t.images, i.identity_id,"
+            " i.account_id, i.revision AS identity_revision, i.sealed"
+            " FROM templates t JOIN identities i USING (identity_id) WHERE template_id = $1",
+            template_id,
+        )
+        if row is None:
+            raise LookupError(template_id)
+        seal_key = (row["identity_id"], row["identity_revision"])
+        seal = self._seals.get(seal_key)
+        if seal is None:
+            pem = self._keys.open(
+                row["sealed"], purpose=IDENTITY_PURPOSE, owner=str(row["account_id"])
+            )
+            seal = self._seals[seal_key] = Seal(identity_from_pem(pem), row["identity_revision"])
+            while len(self._seals) > MOST_PLATES:
+                self._seals.popitem(last=False)
+        images = _IMAGES.validate_python(row["images"])
+        return Plate(
+            template_id=template_id,
+            revision=row["revision"],
+            compiled=compile_template(
+                TemplateDocument.model_validate(row["document"]),
+                name=row["name"],
+                organization=row["organization"],
+            ),
+            images=images,
+            image_digests={name: image.sha1 for name, image in images.items()},
+            facts=IssuerFacts(seal.pass_type_identifier, seal.team_identifier, row["organization"]),
+            seal=seal,
+        )
+
+
+class CatalogueRepository:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def save_template(self, saved: TemplateSaved) -> None:
+        """Keep a revision unless a newer one is here."""
+        await self._connection.execute(
+            "INSERT INTO templates (template_id, account_id, revision, name, organization,"
+            " identity_id, document, images) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            " ON CONFLICT (template_id) DO UPDATE SET revision = excluded.revision,"
+            " name = excluded.name, organization = excluded.organization,"
+            " identity_id = excluded.identity_id, document = excluded.document,"
+            " images = excluded.images WHERE templates.revision < excluded.revision",
+            saved.template_id,
+            saved.account_id,
+            saved.revision,
+            saved.template_name,
+            saved.organization_name,
+            saved.identity_id,
+            saved.document,
+            {name: image.model_dump() for name, image in saved.images.items()},
+        )
+
+    async def save_identity(self, saved: IdentitySaved) -> None:
+        await self._connection.execute(
+            "INSERT INTO identities (identity_id, account_id, revision, sealed)"
+            " VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (identity_id) DO UPDATE SET revision = excluded.revision,"
+            " sealed = excluded.sealed WHERE identities.revision < excluded.revision",
+            saved.identity_id,
+            saved.account_id,
+            saved.revision,
+            saved.sealed,
+        )

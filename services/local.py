@@ -1,0 +1,143 @@
+"""All five services in one process: what `make run` starts, and what commands work on."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy.local.guard import ServerError
+from deploy.local.postgres import EmbeddedPostgres
+from services.gateway import app as gateway
+from services.gateway.settings import Settings as GatewaySettings
+from services.generator import app as generator
+from services.generator.settings import Settings as GeneratorSettings
+from services.member import app as member
+from services.member.settings import Settings as MemberSettings
+from services.notifier import app as notifier
+from services.notifier.settings import Settings as NotifierSettings
+from services.triggers import app as triggers
+from services.triggers.settings import Settings as TriggersSettings
+from shared.messaging.embedded import MIGRATIONS, SCHEMA, EmbeddedTransport
+from shared.messaging.rabbitmq import RabbitMQTransport
+from shared.messaging.transport import Transport
+from shared.migrations import MESSAGING, migrate
+from shared.sealing import MasterKeys
+from shared.service import Service
+
+
+class LocalSettings(BaseSettings):
+    """What `make run` and the commands read from the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PASSWRIGHT_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    port: int = Field(8080, ge=0, le=65535)
+    host: str = "127.0.0.1"
+    data: Path = Path(".data")
+    """Where the embedded PostgreSQL, the master key and `demo.json` lie."""
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    amqp_url: SecretStr | None = Field(None, validation_alias="AMQP_URL")
+    amqp_prefix: str = "passwright"
+    base_url: str | None = None
+    master_keys: SecretStr | None = None
+    master_key_file: Path | None = None
+    allow_loopback_webhooks: bool = True
+    """On one's own machine partners' servers are on it too; the services alone default to no."""
+    log_level: str = "WARNING"
+
+
+@dataclass(frozen=True)
+class Premises:
+    """Where this installation lives: servers that are up, and the keys."""
+
+    settings: LocalSettings
+    database_url: str
+    master_key_file: Path | None
+    postgres: EmbeddedPostgres | None
+
+    def close(self) -> None:
+        if self.postgres is not None:
+            self.postgres.stop()
+
+
+def open_premises(settings: LocalSettings, *, visiting: bool = False) -> Premises:
+    """Make the data folder, the master key and, unless DATABASE_URL is set, PostgreSQL.
+
+    A visitor, such as a command, uses the server of a `run` that is going on in the folder.
+    """
+    settings.data.mkdir(mode=0o755, parents=True, exist_ok=True)
+    key_file = settings.master_key_file
+    if settings.master_keys is None and key_file is None:
+        key_file = settings.data / "master.key"
+        if not key_file.exists():
+            write_private(key_file, MasterKeys.generate_text())
+    if settings.database_url is not None:
+        return Premises(settings, settings.database_url.get_secret_value(), key_file, None)
+    postgres = EmbeddedPostgres(settings.data / "postgres")
+    try:
+        return Premises(settings, postgres.start(), key_file, postgres)
+    except ServerError:
+        if not visiting:
+            raise
+        return Premises(settings, postgres.url, key_file, None)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, in one step."""
+    draft = path.with_suffix(f"{path.suffix}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def open_transport(premises: Premises) -> Transport:
+    """Choose RabbitMQ when AMQP_URL is set, else the embedded transport."""
+    url = premises.settings.amqp_url
+    if url is not None:
+        prefix = premises.settings.amqp_prefix
+        return RabbitMQTransport(url.get_secret_value(), prefix=prefix)
+    return EmbeddedTransport(premises.database_url)
+
+
+def common_settings(premises: Premises) -> dict[str, Any]:
+    """Return what the five services' settings have in common here; others ignore the gateway's."""
+    settings = premises.settings
+    return {
+        "database_url": SecretStr(premises.database_url),
+        "amqp_url": settings.amqp_url,
+        "amqp_prefix": settings.amqp_prefix,
+        "host": settings.host,
+        "port": settings.port,
+        "base_url": settings.base_url,
+        "master_keys": settings.master_keys,
+        "master_key_file": premises.master_key_file,
+    }
+
+
+def build_all(premises: Premises, transport: Transport) -> list[Service]:
+    """Build the five services on the same database and transport."""
+    settings = premises.settings
+    common = common_settings(premises)
+    return [
+        member.build(MemberSettings.model_validate(common), transport),
+        triggers.build(TriggersSettings.model_validate(common), transport),
+        generator.build(GeneratorSettings.model_validate(common), transport),
+        notifier.build(
+            NotifierSettings.model_validate(
+                common | {"allow_loopback_webhooks": settings.allow_loopback_webhooks}
+            ),
+            transport,
+        ),
+        gateway.build(GatewaySettings.model_validate(common), transport),
+    ]
+
+
+async def migrate_all(premises: Premises, services: list[Service]) -> None:
+    """Bring every schema up to date, the embedded transport's too."""
+    folders = {service.database.schema: [MESSAGING, service.migrations] for service in services}
+    await migrate(premises.database_url, {SCHEMA: [MIGRATIONS], **folders})

@@ -1,0 +1,46 @@
+"""Puts the member service together."""
+
+from pathlib import Path
+
+from services.member.handlers import (
+    adjust_points,
+    delete_members,
+    list_members,
+    list_points,
+    read_members,
+    save_members,
+)
+from services.member.settings import Settings
+from shared.contracts.member import (
+    AdjustPoints,
+    DeleteMember,
+    ListMembers,
+    ListPoints,
+    ReadMember,
+    SaveMember,
+)
+from shared.database import Database
+from shared.messaging.subscription import answer
+from shared.messaging.transport import Transport
+from shared.service import Service
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: Settings, transport: Transport) -> Service:  # noqa: ARG001 - it asks nobody
+    """Make the service; nothing is connected yet."""
+    return Service(
+        name="member",
+        database=Database(
+            settings.database_url.get_secret_value(), schema="member", size=settings.pool_size
+        ),
+        migrations=MIGRATIONS,
+        subscriptions=[
+            answer(SaveMember, save_members),
+            answer(DeleteMember, delete_members),
+            answer(AdjustPoints, adjust_points),
+            answer(ReadMember, read_members),
+            answer(ListMembers, list_members),
+            answer(ListPoints, list_points),
+        ],
+    )

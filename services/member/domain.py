@@ -1,0 +1,317 @@
+"""The rules of members: what their fields may hold, and how a batch of commands changes them."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from shared.contracts.member import (
+    AdjustPoints,
+    DeleteMember,
+    ListMembers,
+    ListPoints,
+    Member,
+    MemberSaved,
+    PointsEntry,
+    ReadMember,
+    SaveMember,
+)
+from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoundError
+from shared.identifiers import new_id
+
+MOST_POINTS = 10**12
+MOST_REASON = 200
+MOST_ROWS = 250
+
+Key = tuple[UUID, str]
+"""What names a member: account, then member id."""
+
+Fault = dict[str, Any]
+Row = TypeVar("Row")
+Reply = TypeVar("Reply")
+Page = TypeVar("Page", ListMembers, ListPoints)
+
+_MEMBER_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    pattern: re.Pattern[str]
+    must: str
+
+
+_TEXTS: Final = {
+    "name": _Text(
+        re.compile(_PRINTABLE + "{0,200}"),
+        "must be at most 200 characters without control characters, or null",
+    ),
+    "email": _Text(
+        re.compile(r"(?=.{1,254}\Z)[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
+                   r"@[^@\s.\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
+                   r"(\.[^@\s.\x00-\x1f\x7f-\x9f\ud800-\udfff]+)+"),
+        "must be an e-mail address of at most 254 characters, or null",
+    ),
+    "phone": _Text(
+        re.compile(r"[0-9+,x() -]{1,32}"),
+        "must be at most 32 of digits, + , x ( ) - and space, or null",
+    ),
+    "external_id": _Text(
+        re.compile(_PRINTABLE + "{1,200}"),
+        "must be 1 to 200 characters without control characters, or null",
+    ),
+    "tier": _Text(
+        re.compile(_PRINTABLE + "{0,64}"),
+        "must be at most 64 characters without control characters, or null",
+    ),
+}  # fmt: skip
+_REASON = re.compile(_PRINTABLE + f"{{0,{MOST_REASON}}}")
+_ERASED: Final[dict[str, Any]] = dict.fromkeys(_TEXTS)
+
+
+class MemberNotFoundError(NotFoundError):
+    """There is no such member in this account."""
+
+    code = "member_not_found"
+
+
+class MemberExistsError(ConflictError):
+    """There is a member with this id already."""
+
+    code = "member_exists"
+
+
+class ExternalIdTakenError(ConflictError):
+    """Another member of this account has this external id."""
+
+    code = "external_id_taken"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[_fault("/external_id", "belongs to another member")])
+
+
+class MemberInvalidError(InvalidError):
+    """The member cannot be saved so."""
+
+    code = "member_invalid"
+
+
+class PointsRefusedError(InvalidError):
+    """The points cannot be changed so."""
+
+    code = "points_refused"
+
+
+class PageInvalidError(InvalidError):
+    """There is no such page."""
+
+    code = "page_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A command to save a member, whose fields hold what they may."""
+
+    command: SaveMember
+    changes: dict[str, Any]
+
+    @property
+    def key(self) -> Key:
+        return self.command.account_id, self.command.member_id
+
+    @property
+    def external_id(self) -> str | None:
+        return self.changes.get("external_id")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """An entry with what it is stored under."""
+
+    account_id: UUID
+    version: int
+    entry: PointsEntry
+
+
+def is_member_id(text: str) -> bool:
+    return _MEMBER_ID.fullmatch(text) is not None
+
+
+def possible_key(message: DeleteMember | AdjustPoints | ReadMember | ListPoints) -> Key | None:
+    """Name the member a message is about; None if no member can have such an id."""
+    return (message.account_id, message.member_id) if is_member_id(message.member_id) else None
+
+
+def draft(command: SaveMember) -> Draft:
+    """Check the fields of a command; what `replace` does not give becomes null, but for points."""
+    faults = [
+        _fault(f"/{name}", detail)
+        for name, value in command.fields.items()
+        if (detail := _complaint(name, value)) is not None
+    ]
+    if not is_member_id(command.member_id):
+        faults.insert(0, _fault("/member_id", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -"))
+    if faults:
+        raise MemberInvalidError(errors=faults)
+    return Draft(command, {**(_ERASED if command.mode == "replace" else {}), **command.fields})
+
+
+def checked_adjustment(command: AdjustPoints) -> AdjustPoints:
+    """Check what can be known without the member."""
+    faults: list[Fault] = []
+    if command.delta == 0 or abs(command.delta) > MOST_POINTS:
+        faults.append(_fault("/delta", "must be other than 0, within ±1,000,000,000,000"))
+    if command.reason is not None and not _REASON.fullmatch(command.reason):
+        faults.append(_fault("/reason", "must be at most 200 characters, none a control one"))
+    if faults:
+        raise PointsRefusedError(errors=faults)
+    return command
+
+
+def checked_page(query: Page) -> Page:
+    """Refuse a page that cannot be asked for."""
+    faults: list[Fault] = []
+    if not 1 <= query.limit <= MOST_ROWS:
+        faults.append(_fault("?limit", f"must be 1 to {MOST_ROWS}"))
+    if isinstance(query, ListMembers):
+        if query.after is not None and not is_member_id(query.after):
+            faults.append(_fault("?after", "must be a member id"))
+        if query.external_id is not None and _complaint("external_id", query.external_id):
+            faults.append(_fault("?external_id", "must be 1 to 200 characters"))
+    if faults:
+        raise PageInvalidError(errors=faults)
+    return query
+
+
+def each(
+    act: Callable[[Row], Reply], rows: Sequence[Row | ApplicationError]
+) -> list[Reply | ApplicationError]:
+    """Act on each row in order; one that fails, or has failed before, stands as its error."""
+    outcomes: list[Reply | ApplicationError] = []
+    for row in rows:
+        if isinstance(row, ApplicationError):
+            outcomes.append(row)
+            continue
+        try:
+            outcomes.append(act(row))
+        except ApplicationError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+@dataclass(slots=True)
+class Roster:
+    """The members a batch touches, locked; its commands change them here, in their order."""
+
+    stored: dict[Key, Member]
+    moment: datetime
+    lines: list[LedgerLine] = field(default_factory=list[LedgerLine])
+    _members: dict[Key, Member] = field(init=False)
+    _holders: dict[tuple[UUID, str], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._members = dict(self.stored)
+        self._holders = {
+            (member.account_id, member.external_id): member.member_id
+            for member in self.stored.values()
+            if member.external_id is not None
+        }
+
+    def save(self, wanted: Draft) -> MemberSaved:
+        mode, before = wanted.command.mode, self._members.get(wanted.key)
+        if before is None or (before.deleted and mode == "merge"):
+            raise MemberNotFoundError
+        if mode == "create" and not before.deleted:
+            raise MemberExistsError
+        if wanted.external_id is not None:
+            self._refuse_taken(before, wanted.external_id)
+        changes = wanted.changes
+        if before.deleted:
+            changes = {**changes, "deleted": False, "created_at": self.moment}
+        return MemberSaved(member=self._change(before, changes, "set"), created=before.deleted)
+
+    def delete(self, command: DeleteMember) -> Member:
+        changes = {**_ERASED, "points": 0, "deleted": True}
+        return self._change(self._living(command), changes, None)
+
+    def adjust(self, command: AdjustPoints) -> PointsEntry:
+        before = self._living(command)
+        balance = before.points + command.delta
+        if not 0 <= balance <= MOST_POINTS:
+            limit = "fall below 0" if balance < 0 else "exceed 1,000,000,000,000"
+            raise PointsRefusedError(errors=[_fault("/delta", f"the balance must not {limit}")])
+        self._change(before, {"points": balance}, command.reason)
+        return self.lines[-1].entry
+
+    def changed(self) -> list[Member]:
+        """List the newest state of each member that is no longer as stored."""
+        return [m for key, m in self._members.items() if m is not self.stored[key]]
+
+    def unused(self) -> list[Key]:
+        """List the reservations of which no member came."""
+        return [key for key, member in self._members.items() if member.version == 0]
+
+    def handed_over(self) -> list[Key]:
+        """List the members whose external id went to another one within this batch."""
+        return [
+            key
+            for key, member in self.stored.items()
+            if member.external_id is not None
+            and self._holders.get((member.account_id, member.external_id), member.member_id)
+            != member.member_id
+        ]
+
+    def _living(self, command: DeleteMember | AdjustPoints) -> Member:
+        member = self._members.get((command.account_id, command.member_id))
+        if member is None or member.deleted:
+            raise MemberNotFoundError
+        return member
+
+    def _refuse_taken(self, member: Member, external_id: str) -> None:
+        holder = self._holders.get((member.account_id, external_id), member.member_id)
+        if holder != member.member_id:
+            raise ExternalIdTakenError
+
+    def _change(self, before: Member, changes: dict[str, Any], reason: str | None) -> Member:
+        """Change a member and write the ledger's line; what is so already changes nothing."""
+        if all(getattr(before, name) == value for name, value in changes.items()):
+            return before
+        raised = {"version": before.version + 1, "updated_at": self.moment}
+        after = before.model_copy(update={**changes, **raised})
+        if before.external_id is not None:
+            self._holders.pop((before.account_id, before.external_id))
+        if after.external_id is not None:
+            self._holders[after.account_id, after.external_id] = after.member_id
+        if after.points != before.points:
+            self._write_line(after, after.points - before.points, reason)
+        self._members[after.account_id, after.member_id] = after
+        return after
+
+    def _write_line(self, member: Member, delta: int, reason: str | None) -> None:
+        entry = PointsEntry(
+            entry_id=new_id(),
+            member_id=member.member_id,
+            delta=delta,
+            balance=member.points,
+            reason=reason,
+            created_at=self.moment,
+        )
+        self.lines.append(LedgerLine(member.account_id, member.version, entry))
+
+
+def _complaint(name: str, value: object) -> str | None:
+    if name == "points":
+        good = type(value) is int and abs(value) <= MOST_POINTS
+        return None if good else "must be an integer within ±1,000,000,000,000"
+    text = _TEXTS.get(name)
+    if text is None:
+        return "is not a field of a member"
+    if value is None or (isinstance(value, str) and text.pattern.fullmatch(value)):
+        return None
+    return text.must
+
+
+def _fault(pointer: str, detail: str) -> Fault:
+    return {"pointer": pointer, "detail": detail}

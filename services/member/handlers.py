@@ -1,0 +1,140 @@
+"""What the member service does when it is asked: lock, change, store, announce."""
+
+from collections.abc import Sequence
+
+from services.member.domain import (
+    Draft,
+    MemberNotFoundError,
+    Roster,
+    checked_adjustment,
+    checked_page,
+    draft,
+    each,
+    possible_key,
+)
+from services.member.repository import MemberRepository
+from shared.clock import now
+from shared.contracts.member import (
+    AdjustPoints,
+    DeleteMember,
+    ListMembers,
+    ListPoints,
+    Member,
+    MemberPage,
+    MemberSaved,
+    MembersChanged,
+    PointsEntry,
+    PointsPage,
+    ReadMember,
+    SaveMember,
+)
+from shared.database import UnitOfWork
+from shared.errors import ApplicationError
+
+
+async def save_members(
+    commands: list[SaveMember], work: UnitOfWork
+) -> list[MemberSaved | ApplicationError]:
+    """Create, replace or merge members; creating starts with a reservation, so it can be locked."""
+    drafts = each(draft, commands)
+    sound = [d for d in drafts if isinstance(d, Draft)]
+    members = MemberRepository(work.connection)
+    coming = {d.key for d in sound if d.command.mode != "merge"}
+    if coming:
+        await members.reserve(coming, now())
+    claimed = {(d.command.account_id, d.external_id) for d in sound if d.external_id is not None}
+    roster = Roster(await members.lock({d.key for d in sound}, claimed), now())
+    outcomes = each(roster.save, drafts)
+    await _store(roster, members, work)
+    return outcomes
+
+
+async def delete_members(
+    commands: list[DeleteMember], work: UnitOfWork
+) -> list[Member | ApplicationError]:
+    """Erase what is known of members; a row without personal data stays."""
+    members = MemberRepository(work.connection)
+    roster = await _locked(commands, members)
+    outcomes = each(roster.delete, commands)
+    await _store(roster, members, work)
+    if erased := roster.changed():
+        await members.erase_reasons((m.account_id, m.member_id) for m in erased)
+    return outcomes
+
+
+async def adjust_points(
+    commands: list[AdjustPoints], work: UnitOfWork
+) -> list[PointsEntry | ApplicationError]:
+    """Add entries to the ledger, and to the balances with them."""
+    members = MemberRepository(work.connection)
+    roster = await _locked(commands, members)
+    outcomes = each(roster.adjust, each(checked_adjustment, commands))
+    await _store(roster, members, work)
+    return outcomes
+
+
+async def read_members(
+    queries: list[ReadMember], work: UnitOfWork
+) -> list[Member | ApplicationError]:
+    """Find members; a deleted one is not found."""
+    keys = {key for query in queries if (key := possible_key(query))}
+    found = await MemberRepository(work.connection).find_living(keys)
+    return [found.get((q.account_id, q.member_id)) or MemberNotFoundError() for q in queries]
+
+
+async def list_members(
+    queries: list[ListMembers], work: UnitOfWork
+) -> list[MemberPage | ApplicationError]:
+    """List pages of members; one row more than asked for tells whether there is more."""
+    members = MemberRepository(work.connection)
+    outcomes: list[MemberPage | ApplicationError] = []
+    for query in each(checked_page, queries):
+        if isinstance(query, ApplicationError):
+            outcomes.append(query)
+            continue
+        after = query.after or ""
+        if query.external_id is None:
+            rows = await members.list_living(query.account_id, after, query.limit + 1)
+        else:
+            rows = await members.list_by_external_id(query.account_id, query.external_id, after)
+        outcomes.append(MemberPage(members=rows[: query.limit], more=len(rows) > query.limit))
+    return outcomes
+
+
+async def list_points(
+    queries: list[ListPoints], work: UnitOfWork
+) -> list[PointsPage | ApplicationError]:
+    """List pages of members' ledgers, newest entries first."""
+    members = MemberRepository(work.connection)
+    found = await members.find_living({key for query in queries if (key := possible_key(query))})
+    outcomes: list[PointsPage | ApplicationError] = []
+    for query in each(checked_page, queries):
+        if isinstance(query, ApplicationError):
+            outcomes.append(query)
+            continue
+        key = (query.account_id, query.member_id)
+        if key not in found:
+            outcomes.append(MemberNotFoundError())
+            continue
+        rows = await members.list_points(key, query.before, query.limit + 1)
+        outcomes.append(PointsPage(entries=rows[: query.limit], more=len(rows) > query.limit))
+    return outcomes
+
+
+async def _locked(
+    commands: Sequence[DeleteMember | AdjustPoints], members: MemberRepository
+) -> Roster:
+    keys = {key for command in commands if (key := possible_key(command))}
+    return Roster(await members.lock(keys), now())
+
+
+async def _store(roster: Roster, members: MemberRepository, work: UnitOfWork) -> None:
+    if unused := roster.unused():
+        await members.release(unused)
+    if handed_over := roster.handed_over():
+        await members.give_up_external_ids(handed_over)
+    if changed := roster.changed():
+        await members.update(changed)
+        work.publish(MembersChanged(members=changed))
+    if roster.lines:
+        await members.append(roster.lines)

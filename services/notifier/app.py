@@ -1,0 +1,100 @@
+"""Puts the notifier together."""
+
+import asyncio
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from services.notifier.clients import WebhookSender
+from services.notifier.domain import Rota
+from services.notifier.handlers import (
+    create_endpoints,
+    delete_endpoints,
+    disable_endpoints,
+    list_deliveries,
+    list_endpoints,
+    mark_deleted,
+    read_endpoints,
+    read_notices,
+    replay_deliveries,
+    rotate_secrets,
+    store_contents,
+    store_events,
+    update_endpoints,
+)
+from services.notifier.jobs import LOOK_SECONDS, DeliveryJob, forget_old
+from services.notifier.settings import Settings
+from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.generator import ContentBuilt
+from shared.contracts.notifier import (
+    CreateEndpoint,
+    DeleteEndpoint,
+    ListDeliveries,
+    ListEndpoints,
+    ReadEndpoint,
+    ReadNotices,
+    ReplayDeliveries,
+    RotateSecret,
+    UpdateEndpoint,
+)
+from shared.contracts.triggers import EventsLogged, PassesDeleted
+from shared.database import Database
+from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
+from shared.messaging.subscription import answer, on
+from shared.messaging.transport import Transport
+from shared.service import Job, Service
+
+RINGS: Final = (0.01, 0.05, 0.3)
+"""When the delivery job is woken after a handler: its transaction commits in between."""
+
+
+def build(settings: Settings, transport: Transport) -> Service:  # noqa: ARG001 - alike in all
+    database = Database(
+        settings.database_url.get_secret_value(), schema="notifier", size=settings.pool_size
+    )
+    keys = settings.read_master_keys()
+    client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback_webhooks))
+    rota, wake = Rota(), asyncio.Event()
+    job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
+    ring = partial(ring_soon, rota, wake)
+    check_url = client.check_url
+    return Service(
+        name="notifier",
+        database=database,
+        migrations=Path(__file__).parent / "migrations",
+        subscriptions=[
+            on(TemplateDeleted, disable_endpoints),
+            on(EventsLogged, partial(store_events, ring=ring)),
+            on(ContentBuilt, store_contents),
+            on(PassesDeleted, mark_deleted),
+            answer(CreateEndpoint, partial(create_endpoints, check_url=check_url, keys=keys)),
+            answer(UpdateEndpoint, partial(update_endpoints, check_url=check_url, ring=ring)),
+            answer(DeleteEndpoint, delete_endpoints),
+            answer(RotateSecret, partial(rotate_secrets, keys=keys)),
+            answer(ReplayDeliveries, partial(replay_deliveries, ring=ring)),
+            answer(ReadEndpoint, read_endpoints),
+            answer(ListEndpoints, list_endpoints),
+            answer(ListDeliveries, list_deliveries),
+            answer(ReadNotices, read_notices),
+        ],
+        jobs=[
+            Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
+            Job("forget old webhooks", partial(forget_old, database), every=3600),
+        ],
+        opened=[client.open],
+        closed=[job.stop, client.close],
+    )
+
+
+def ring_soon(rota: Rota, wake: asyncio.Event, endpoint_ids: Collection[UUID]) -> None:
+    """Wake the delivery job a few times from now on; nobody tells when a transaction has ended."""
+
+    def ring() -> None:
+        rota.add(endpoint_ids)
+        wake.set()
+
+    loop = asyncio.get_running_loop()
+    for seconds in RINGS:
+        loop.call_later(seconds, ring)

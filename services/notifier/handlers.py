@@ -1,0 +1,240 @@
+"""What the notifier does about messages."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, get_args
+from uuid import UUID
+
+from services.notifier.clients import PURPOSE
+from services.notifier.domain import (
+    LONGEST_GRACE,
+    EventNotFoundError,
+    Recipient,
+    State,
+    checked_fields,
+    new_secret,
+)
+from services.notifier.repository import (
+    ContentRepository,
+    DeliveryRepository,
+    EndpointRepository,
+    EventRepository,
+)
+from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.generator import ContentBuilt
+from shared.contracts.message import Done
+from shared.contracts.notifier import (
+    CreateEndpoint,
+    DeleteEndpoint,
+    DeliveryPage,
+    Endpoint,
+    EndpointPage,
+    EndpointSecret,
+    ListDeliveries,
+    ListEndpoints,
+    PassNotices,
+    ReadEndpoint,
+    ReadNotices,
+    ReplayDeliveries,
+    Replayed,
+    RotateSecret,
+    UpdateEndpoint,
+)
+from shared.contracts.triggers import EventsLogged, LoggedEvent, PassesDeleted
+from shared.database import UnitOfWork
+from shared.errors import InvalidError
+from shared.sealing import MasterKeys
+
+MOST_ENDPOINTS_LISTED: Final = 1000
+MOST_DELIVERIES_LISTED: Final = 100
+
+CheckUrl = Callable[[str], None]
+Ring = Callable[[Collection[UUID]], None]
+"""Tells the delivery job which endpoints will have something due once this work commits."""
+
+
+async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring) -> None:
+    """Keep what happened, and make a delivery for every endpoint that wants it."""
+    events = list({e.event_id: e for message in messages for e in message.events}.values())
+    if not events:
+        return
+    await EventRepository(work.connection).add_all(events)
+    accounts = {event.account_id for event in events}
+    recipients = await EndpointRepository(work.connection).list_recipients(accounts)
+    if not recipients:
+        return
+    rows = _wanted(events, recipients)
+    if rows:
+        await DeliveryRepository(work.connection).add_all(rows)
+        ring({endpoint_id for endpoint_id, _ in rows})
+
+
+def _wanted(
+    events: Sequence[LoggedEvent], recipients: Sequence[Recipient]
+) -> list[tuple[UUID, LoggedEvent]]:
+    by_account: dict[UUID, list[Recipient]] = defaultdict(list)
+    for recipient in recipients:
+        by_account[recipient.account_id].append(recipient)
+    return [
+        (recipient.endpoint_id, event)
+        for event in events
+        for recipient in by_account.get(event.account_id, ())
+        if recipient.wants(event)
+    ]
+
+
+async def store_contents(messages: list[ContentBuilt], work: UnitOfWork) -> None:
+    """Note contents built, for the timelines of their passes."""
+    contents = [content for message in messages for content in message.contents]
+    await ContentRepository(work.connection).add_all(contents)
+
+
+async def mark_deleted(messages: list[PassesDeleted], work: UnitOfWork) -> None:
+    """Note that passes are gone; their log stays for as long as any other."""
+    passes = [one for message in messages for one in message.passes]
+    await ContentRepository(work.connection).mark_deleted(passes)
+
+
+async def disable_endpoints(messages: list[TemplateDeleted], work: UnitOfWork) -> None:
+    """Disable endpoints that were bound to templates which are gone."""
+    template_ids = [message.template_id for message in messages]
+    await EndpointRepository(work.connection).disable_of_templates(template_ids)
+
+
+async def create_endpoints(
+    commands: list[CreateEndpoint], work: UnitOfWork, *, check_url: CheckUrl, keys: MasterKeys
+) -> list[EndpointSecret]:
+    endpoints = EndpointRepository(work.connection)
+    await endpoints.lock_accounts(command.account_id for command in commands)
+    made: list[EndpointSecret] = []
+    for command in commands:
+        given = command.model_dump(include={"url", "description", "kinds", "template_id"})
+        secret = new_secret()
+        sealed = _seal(keys, command.account_id, secret)
+        endpoint = await endpoints.add(command, checked_fields(given, check_url), sealed)
+        made.append(EndpointSecret(endpoint=endpoint, secret=secret))
+    return made
+
+
+async def update_endpoints(
+    commands: list[UpdateEndpoint], work: UnitOfWork, *, check_url: CheckUrl, ring: Ring
+) -> list[Endpoint]:
+    endpoints = EndpointRepository(work.connection)
+    updated: list[Endpoint] = []
+    for command in commands:
+        fields = checked_fields(command.fields, check_url)
+        updated.append(await endpoints.update(command.account_id, command.endpoint_id, fields))
+    ring({endpoint.endpoint_id for endpoint in updated if endpoint.enabled})
+    return updated
+
+
+async def delete_endpoints(commands: list[DeleteEndpoint], work: UnitOfWork) -> list[Done]:
+    endpoints = EndpointRepository(work.connection)
+    for command in commands:
+        await endpoints.delete(command.account_id, command.endpoint_id)
+    return [Done() for _ in commands]
+
+
+async def rotate_secrets(
+    commands: list[RotateSecret], work: UnitOfWork, *, keys: MasterKeys
+) -> list[EndpointSecret]:
+    endpoints = EndpointRepository(work.connection)
+    rotated: list[EndpointSecret] = []
+    for command in commands:
+        if not 0 <= command.grace <= LONGEST_GRACE:
+            raise InvalidError(f"`grace` is 0 to {LONGEST_GRACE} seconds.")
+        secret = new_secret()
+        sealed = _seal(keys, command.account_id, secret)
+        endpoint = await endpoints.rotate_secret(
+            command.account_id, command.endpoint_id, sealed, command.grace
+        )
+        rotated.append(EndpointSecret(endpoint=endpoint, secret=secret))
+    return rotated
+
+
+async def replay_deliveries(
+    commands: list[ReplayDeliveries], work: UnitOfWork, *, ring: Ring
+) -> list[Replayed]:
+    """Make events due again: at most 10,000 in one call, oldest first."""
+    deliveries = DeliveryRepository(work.connection)
+    replayed: list[Replayed] = []
+    for command in commands:
+        await EndpointRepository(work.connection).get(command.account_id, command.endpoint_id)
+        event_ids = await _to_replay(command, deliveries)
+        await deliveries.replay(command.endpoint_id, event_ids)
+        ring([command.endpoint_id])
+        replayed.append(Replayed(count=len(event_ids)))
+    return replayed
+
+
+async def _to_replay(command: ReplayDeliveries, deliveries: DeliveryRepository) -> list[UUID]:
+    if (command.event_id is None) == (command.since is None):
+        raise InvalidError("Give either `event_id` or `since`.")
+    account_id, endpoint_id = command.account_id, command.endpoint_id
+    if command.since is not None:
+        if command.since.tzinfo is None:
+            raise InvalidError("`since` needs a time zone.")
+        return await deliveries.find_since(
+            account_id, endpoint_id, command.since, only_failed=command.only_failed
+        )
+    if command.event_id is None or not await deliveries.find_event(
+        account_id, endpoint_id, command.event_id
+    ):
+        raise EventNotFoundError
+    return [command.event_id]
+
+
+async def read_endpoints(queries: list[ReadEndpoint], work: UnitOfWork) -> list[Endpoint]:
+    endpoints = EndpointRepository(work.connection)
+    return [await endpoints.get(query.account_id, query.endpoint_id) for query in queries]
+
+
+async def list_endpoints(queries: list[ListEndpoints], work: UnitOfWork) -> list[EndpointPage]:
+    endpoints = EndpointRepository(work.connection)
+    pages: list[EndpointPage] = []
+    for query in queries:
+        limit = _limit(query.limit, MOST_ENDPOINTS_LISTED)
+        found, more = await endpoints.list_page(query.account_id, query.after, limit)
+        pages.append(EndpointPage(endpoints=found, more=more))
+    return pages
+
+
+async def list_deliveries(queries: list[ListDeliveries], work: UnitOfWork) -> list[DeliveryPage]:
+    pages: list[DeliveryPage] = []
+    for query in queries:
+        if query.state is not None and query.state not in get_args(State):
+            raise InvalidError(f"`state` is one of: {', '.join(get_args(State))}.")
+        if query.endpoint_id is not None:
+            await EndpointRepository(work.connection).get(query.account_id, query.endpoint_id)
+        filters: dict[str, Any] = query.model_dump(
+            include={"endpoint_id", "handle", "state", "before"}
+        )
+        limit = _limit(query.limit, MOST_DELIVERIES_LISTED)
+        found, more = await DeliveryRepository(work.connection).list_page(
+            query.account_id, **filters, limit=limit
+        )
+        pages.append(DeliveryPage(deliveries=found, more=more))
+    return pages
+
+
+async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[PassNotices]:
+    """Contents and deliveries of a pass; both are empty for one not heard of yet."""
+    notices: list[PassNotices] = []
+    for query in queries:
+        limit = _limit(query.limit, MOST_DELIVERIES_LISTED)
+        contents = await ContentRepository(work.connection).list_newest(
+            query.account_id, query.handle, limit
+        )
+        deliveries, _ = await DeliveryRepository(work.connection).list_page(
+            query.account_id, handle=query.handle, limit=limit
+        )
+        notices.append(PassNotices(contents=contents, deliveries=deliveries))
+    return notices
+
+
+def _limit(asked: int, most: int) -> int:
+    return max(1, min(asked, most))
+
+
+def _seal(keys: MasterKeys, account_id: UUID, secret: str) -> str:
+    return keys.seal(secret.encode(), purpose=PURPOSE, owner=str(account_id))

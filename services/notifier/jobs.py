@@ -1,0 +1,158 @@
+"""What the clock starts: posting what is due, and forgetting what is old."""
+
+import asyncio
+import random
+from collections import Counter
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from services.notifier.clients import WebhookSender
+from services.notifier.domain import RETENTION, DueDelivery, Landed, Outcome, Rota, decide
+from services.notifier.repository import ContentRepository, DeliveryRepository, EventRepository
+from services.notifier.repository import SendingRepository as Sending
+from shared import clock
+from shared.database import Database
+from shared.errors import UnavailableError
+
+MOST_IN_FLIGHT: Final = 100
+MOST_PER_ENDPOINT: Final = 10
+LOOK_SECONDS: Final = 1.0
+DRAIN_SECONDS: Final = 3.0
+LONGEST_WAY: Final = timedelta(days=4)
+"""Longer than a delivery is under way, whose event must still be there."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class DeliveryJob:
+    """Posts due deliveries: a pipeline that refills each place as soon as it is free.
+
+    Endpoints take turns, and each has few places, so that no backlog delays another's events. One
+    whose last attempt here timed out has a single place until it answers again. Any number of
+    processes may do this side by side: each delivery is leased before it is posted.
+    """
+
+    def __init__(
+        self, database: Database, sender: WebhookSender, rota: Rota, wake: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._rota = rota
+        self._wake = wake
+        self._flying: dict[asyncio.Task[None], DueDelivery] = {}
+        self._places: Counter[UUID] = Counter()
+        self._landed: list[Landed] = []
+        self._slow: set[UUID] = set()
+        self._looked_at = float("-inf")
+
+    async def run(self) -> None:
+        """Post until nothing is due and nothing is under way."""
+        await self._look()
+        while True:
+            self._wake.clear()
+            await self._take_turn()
+            if not (self._flying or self._landed or self._rota):
+                return
+            if not self._landed:
+                await self._wait()
+            if asyncio.get_running_loop().time() - self._looked_at >= LOOK_SECONDS:
+                await self._look()
+
+    async def stop(self) -> None:
+        """Let what is under way land for a moment, record it, and give the rest back."""
+        if self._flying:
+            await asyncio.wait(self._flying, timeout=DRAIN_SECONDS)
+        lost = dict(self._flying)
+        for task in lost:
+            task.cancel()
+        await asyncio.gather(*lost, return_exceptions=True)
+        if not (self._landed or lost):
+            return
+        try:
+            async with self._database.work() as work:
+                await Sending(work.connection).record(self._landed)
+                await Sending(work.connection).release(lost.values())
+        except UnavailableError:
+            log.warning("results_lost", count=len(self._landed))  # their leases end by themselves
+        self._landed.clear()
+
+    async def _look(self) -> None:
+        self._looked_at = asyncio.get_running_loop().time()
+        async with self._database.connection() as connection:
+            self._rota.add(await Sending(connection).find_due_endpoints())
+
+    async def _take_turn(self) -> None:
+        """Record what has landed and claim for the free places, in one transaction."""
+        wanted = self._rota.take(MOST_IN_FLIGHT - len(self._flying), self._free_places)
+        if not (self._landed or wanted):
+            return
+        landed, self._landed = self._landed, []
+        try:
+            async with self._database.work() as work:
+                sending = Sending(work.connection)
+                await sending.do_not_wait_for_disk()
+                await sending.record(sorted(landed, key=lambda r: r.delivery.delivery_id))
+                claimed = await sending.claim(wanted) if wanted else []
+        except BaseException:
+            self._landed = landed + self._landed
+            raise
+        for delivery in claimed:
+            self._start(delivery)
+        found = Counter(delivery.endpoint_id for delivery in claimed)
+        self._rota.remove(e for e, most in wanted.items() if found[e] < most)
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout=LOOK_SECONDS)
+        except TimeoutError:
+            return
+
+    def _free_places(self, endpoint_id: UUID) -> int:
+        most = 1 if endpoint_id in self._slow else MOST_PER_ENDPOINT
+        return most - self._places[endpoint_id]
+
+    def _start(self, delivery: DueDelivery) -> None:
+        self._places[delivery.endpoint_id] += 1
+        task = asyncio.create_task(self._fly(delivery))
+        self._flying[task] = delivery
+        task.add_done_callback(self._land)
+
+    async def _fly(self, delivery: DueDelivery) -> None:
+        at = clock.now()
+        try:
+            outcome = await self._sender.send(delivery)
+        except Exception:
+            log.exception("delivery_failed", delivery_id=str(delivery.delivery_id))
+            outcome = Outcome(0, our_fault=True)
+        chance = random.random()  # noqa: S311 - jitter
+        decision = decide(outcome, delivery.tries, clock.now(), chance)
+        self._landed.append(Landed(delivery, at, outcome, decision))
+        if outcome.timed_out:
+            self._slow.add(delivery.endpoint_id)
+        else:
+            self._slow.discard(delivery.endpoint_id)
+
+    def _land(self, task: asyncio.Task[None]) -> None:
+        delivery = self._flying.pop(task)
+        self._places[delivery.endpoint_id] -= 1
+        if not self._places[delivery.endpoint_id]:
+            del self._places[delivery.endpoint_id]
+        self._wake.set()
+
+
+async def forget_old(database: Database) -> None:
+    """Delete what is older than 30 days, in turns that hold no lock for long."""
+    async with database.connection() as connection:
+        deliveries = DeliveryRepository(connection)
+        await deliveries.drop_stray()
+        while await deliveries.forget_old(RETENTION):
+            pass
+        while await EventRepository(connection).forget_old(RETENTION + LONGEST_WAY):
+            pass
+    more = True
+    while more:
+        async with database.work() as work:
+            more = await ContentRepository(work.connection).forget_old(RETENTION)

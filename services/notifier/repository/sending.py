@@ -1,0 +1,159 @@
+"""Deliveries that are due: leased, then recorded. The row owns the count of attempts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from services.notifier.domain import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
+from shared.database import Connection
+
+LEASE_SECONDS: Final = 45
+"""The 15 s of an attempt, and time to record it."""
+
+
+class SendingRepository:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def do_not_wait_for_disk(self) -> None:
+        """Commit this transaction without a flush.
+
+        A lease or result lost when the server crashes leads to one more attempt, no worse.
+        """
+        await self._connection.execute("SET LOCAL synchronous_commit = off")
+
+    async def find_due_endpoints(self) -> list[UUID]:
+        """Find every enabled endpoint with a due delivery: one look into the index for each."""
+        rows = await self._connection.fetch(
+            "WITH RECURSIVE waiting AS ("
+            " (SELECT endpoint_id FROM deliveries WHERE state = 'pending'"
+            " ORDER BY endpoint_id LIMIT 1)"
+            " UNION ALL SELECT (SELECT d.endpoint_id FROM deliveries d WHERE d.state = 'pending'"
+            " AND d.endpoint_id > w.endpoint_id ORDER BY d.endpoint_id LIMIT 1)"
+            " FROM waiting w WHERE w.endpoint_id IS NOT NULL)"
+            " SELECT w.endpoint_id FROM waiting w"
+            " JOIN endpoints e ON e.endpoint_id = w.endpoint_id AND e.enabled"
+            " WHERE EXISTS (SELECT FROM deliveries d WHERE d.endpoint_id = w.endpoint_id"
+            " AND d.state = 'pending' AND d.next_attempt_at <= now()"
+            " AND (d.lease_until IS NULL OR d.lease_until <= now()))"
+        )
+        return [row["endpoint_id"] for row in rows]
+
+    async def claim(self, wanted: Mapping[UUID, int]) -> list[DueDelivery]:
+        """Lease at most so many due deliveries of each endpoint, the oldest first."""
+        rows = await self._connection.fetch(
+            "UPDATE deliveries d SET lease_until = now() + $3 * interval '1 second'"
+            " FROM (SELECT due.delivery_id, e.url, e.secret, e.secret_version,"
+            " CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,"
+            " v.body FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)"
+            " JOIN endpoints e ON e.endpoint_id = wanted.endpoint_id AND e.enabled"
+            " CROSS JOIN LATERAL (SELECT n.delivery_id, n.event_id FROM deliveries n"
+            " WHERE n.endpoint_id = e.endpoint_id AND n.state = 'pending'"
+            " AND n.next_attempt_at <= now()"
+            " AND (n.lease_until IS NULL OR n.lease_until <= now())"
+            " ORDER BY n.next_attempt_at LIMIT wanted.most FOR UPDATE SKIP LOCKED) AS due"
+            " JOIN events v ON v.event_id = due.event_id) AS claimed"
+            " WHERE d.delivery_id = claimed.delivery_id"
+            " RETURNING d.delivery_id, d.account_id, d.endpoint_id, d.event_id, d.attempts,"
+            " d.tries, d.round, claimed.url, claimed.secret, claimed.secret_version,"
+            " claimed.previous_secret, claimed.body",
+            list(wanted), list(wanted.values()), LEASE_SECONDS,
+        )  # fmt: skip
+        return [DueDelivery(*row.values()) for row in rows]
+
+    async def release(self, deliveries: Collection[DueDelivery]) -> None:
+        """Give leases back, for another process to take at once."""
+        await self._connection.execute(
+            "UPDATE deliveries d SET lease_until = NULL"
+            " FROM unnest($1::uuid[], $2::int[]) AS given (delivery_id, attempts)"
+            " WHERE d.delivery_id = given.delivery_id AND d.attempts = given.attempts",
+            [d.delivery_id for d in deliveries],
+            [d.attempts for d in deliveries],
+        )
+
+    async def record(self, landed: Sequence[Landed]) -> None:
+        """Record what became of attempts, and what follows for their endpoints."""
+        own = [r for r in landed if r.outcome.our_fault]
+        charged = [r for r in landed if not r.outcome.our_fault]
+        if own:
+            await self._postpone(own)
+        if charged:
+            await self._add_attempts(charged)
+            await self._move_on(charged)
+            await self._judge_endpoints(charged)
+
+    async def _postpone(self, landed: Sequence[Landed]) -> None:
+        await self._connection.execute(
+            "UPDATE deliveries d SET lease_until = NULL, next_attempt_at = r.next_attempt_at"
+            " FROM unnest($1::uuid[], $2::int[], $3::timestamptz[])"
+            " AS r (delivery_id, attempts, next_attempt_at)"
+            " WHERE d.delivery_id = r.delivery_id AND d.attempts = r.attempts"
+            " AND d.state = 'pending'",
+            [r.delivery.delivery_id for r in landed],
+            [r.delivery.attempts for r in landed],
+            [r.decision.next_attempt_at for r in landed],
+        )
+
+    async def _add_attempts(self, landed: Sequence[Landed]) -> None:
+        await self._connection.execute(
+            "INSERT INTO attempts (delivery_id, number, at, status, error, milliseconds,"
+            " response) SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[],"
+            " $4::int[], $5::text[], $6::int[], $7::text[]) ON CONFLICT DO NOTHING",
+            [r.delivery.delivery_id for r in landed],
+            [r.delivery.attempts + 1 for r in landed],
+            [r.at for r in landed],
+            [r.outcome.status for r in landed],
+            [r.outcome.error for r in landed],
+            [r.outcome.milliseconds for r in landed],
+            [r.outcome.response for r in landed],
+        )
+
+    async def _move_on(self, landed: Sequence[Landed]) -> None:
+        """Count the attempt. A replay asked for meanwhile began a new round and goes on."""
+        await self._connection.execute(
+            "UPDATE deliveries d SET lease_until = NULL, attempts = r.number,"
+            " state = CASE WHEN d.round = r.round THEN r.state ELSE d.state END,"
+            " tries = CASE WHEN d.round = r.round THEN d.tries + 1 ELSE d.tries END,"
+            " next_attempt_at = CASE WHEN d.round = r.round THEN r.next_attempt_at"
+            " ELSE d.next_attempt_at END"
+            " FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::timestamptz[])"
+            " AS r (delivery_id, number, round, state, next_attempt_at)"
+            " WHERE d.delivery_id = r.delivery_id AND d.attempts = r.number - 1"
+            " AND d.state = 'pending'",
+            [r.delivery.delivery_id for r in landed],
+            [r.delivery.attempts + 1 for r in landed],
+            [r.delivery.round for r in landed],
+            [r.decision.state for r in landed],
+            [r.decision.next_attempt_at for r in landed],
+        )
+
+    async def _judge_endpoints(self, landed: Sequence[Landed]) -> None:
+        """Note who succeeds and who fails, writing only what changes; disable who must be."""
+        succeeded = {r.delivery.endpoint_id for r in landed if r.outcome.succeeded}
+        failed = {r.delivery.endpoint_id for r in landed} - succeeded
+        if succeeded:
+            await self._connection.execute(
+                "UPDATE endpoints SET failing_since = NULL"
+                " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NOT NULL",
+                sorted(succeeded),
+            )
+        if failed:
+            at = max(r.at for r in landed)
+            await self._connection.execute(
+                "UPDATE endpoints SET failing_since = coalesce(failing_since, $2::timestamptz),"
+                " enabled = enabled AND coalesce(failing_since, $2::timestamptz) > $2::timestamptz - $3::interval,"
+                " disabled_reason = CASE WHEN enabled AND failing_since <= $2::timestamptz - $3::interval"
+                " THEN $4 ELSE disabled_reason END"
+                " WHERE endpoint_id = ANY($1::uuid[])"
+                " AND (failing_since IS NULL OR failing_since <= $2::timestamptz - $3::interval)",
+                sorted(failed), at, FAILING_FOR, FAILED_TOO_LONG,
+            )  # fmt: skip
+        reasons = {r.delivery.endpoint_id: r.decision.disable for r in landed if r.decision.disable}
+        if reasons:
+            await self._connection.execute(
+                "UPDATE endpoints e SET enabled = false, disabled_reason = r.reason,"
+                " updated_at = now() FROM unnest($1::uuid[], $2::text[]) AS r (endpoint_id, reason)"
+                " WHERE e.endpoint_id = r.endpoint_id AND e.enabled AND e.deleted_at IS NULL",
+                list(reasons),
+                list(reasons.values()),
+            )

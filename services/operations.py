@@ -1,0 +1,161 @@
+"""What the front door's commands do."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from services import demo
+from services.gateway.app import describe, list_endpoints, open_door
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue import resending
+from services.gateway.settings import Settings as GatewaySettings
+from services.local import (
+    LocalSettings,
+    Premises,
+    build_all,
+    common_settings,
+    migrate_all,
+    open_premises,
+    open_transport,
+)
+from services.message_map import message_map
+from shared.database import Database
+from shared.logs import configure_logs
+from shared.messaging.outbox import Relay
+from shared.messaging.requests import Requester
+from shared.messaging.transport import Transport
+from shared.service import running_until_stopped
+
+
+async def run_here(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
+    """Run all five services until SIGTERM or Ctrl-C; make the demo on the first run."""
+    configure_logs(service="passwright", level=settings.log_level, json=not sys.stdout.isatty())
+    _say("Starting PostgreSQL …" if settings.database_url is None else "Connecting …")
+    async with _premises(settings, visiting=False) as premises:
+        transport = open_transport(premises)
+        services = build_all(premises, transport)
+        await migrate_all(premises, services)
+        async with running_until_stopped(services, transport) as running:
+            port = running.ports["gateway"]
+            base_url = settings.base_url or f"http://localhost:{port}"
+            async with _door(premises, transport) as door:
+                await demo.welcome(settings.data, base_url, door, _say)
+            await running.stopping.wait()
+            _say("Stopping …")
+    return 0
+
+
+async def migrate(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
+    """Bring every schema up to date; several at once wait for each other."""
+    async with _premises(settings) as premises:
+        await migrate_all(premises, build_all(premises, open_transport(premises)))
+    return 0
+
+
+async def create_account(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Make an account; prints its id and its API key, which is never shown again."""
+    async with _premises(settings) as premises:
+        async with _door(premises, open_transport(premises)) as door:
+            account, key = await door.accounts.create(
+                arguments.name, arguments.organization or arguments.name
+            )
+    _say(json.dumps({"account_id": str(account.account_id), "api_key": key}))
+    return 0
+
+
+async def resend_catalogue(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
+    """Announce every current template and identity again, for projections that lost them."""
+    async with (
+        _premises(settings) as premises,
+        _transport(premises) as transport,
+        _door(premises, transport) as door,
+    ):
+        count = await resending.resend_catalogue(door.database)
+        relay = Relay(door.database, transport)
+        while await relay.relay_turn():
+            pass
+    _say(f"{count} announced")
+    return 0
+
+
+async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """List, show or replay the dead letters of one service."""
+    message_id = UUID(arguments.message_id) if arguments.message_id else None
+    async with _premises(settings) as premises, _transport(premises) as transport:
+        if arguments.action == "list":
+            for letter in await transport.dead_letters(arguments.service):
+                _say(
+                    f"{letter.message_id}  {letter.name}  {letter.reason}"
+                    f"  after {letter.attempts} attempts  {letter.size} bytes"
+                )
+        elif arguments.action == "replay":
+            count = await transport.replay(arguments.service, message_id)
+            _say(f"{count} replayed")
+        elif message_id is None:
+            _say("show needs a message id")
+            return 2
+        else:
+            body = await transport.dead_body(arguments.service, message_id)
+            if body is None:
+                _say("there is no such dead letter")
+                return 1
+            _say(body.decode())
+    return 0
+
+
+async def print_message_map(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
+    _say(message_map(build_all(_NOWHERE, open_transport(_NOWHERE))))
+    return 0
+
+
+async def print_openapi(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
+    async with _door(_NOWHERE, open_transport(_NOWHERE)) as door:
+        _say(json.dumps(describe(list_endpoints(door)), indent=2))
+    return 0
+
+
+@asynccontextmanager
+async def _premises(settings: LocalSettings, *, visiting: bool = True) -> AsyncGenerator[Premises]:
+    premises = await asyncio.to_thread(open_premises, settings, visiting=visiting)
+    try:
+        yield premises
+    finally:
+        await asyncio.to_thread(premises.close)
+
+
+@asynccontextmanager
+async def _transport(premises: Premises) -> AsyncGenerator[Transport]:
+    transport = open_transport(premises)
+    await transport.start()
+    try:
+        yield transport
+    finally:
+        await transport.stop()
+
+
+@asynccontextmanager
+async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door]:
+    settings = GatewaySettings.model_validate(common_settings(premises))
+    database = Database(premises.database_url, schema="gateway", size=2)
+    keys = settings.read_master_keys()
+    door = open_door(database, Requester(transport), keys, settings.public_url)
+    await database.start()
+    try:
+        yield door
+    finally:
+        await database.stop()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+_NOWHERE = Premises(LocalSettings(master_keys=SecretStr("A" * 43)), "postgresql://", None, None)
+"""Premises on which services can be put together but not run: enough to describe them."""

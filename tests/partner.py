@@ -1,0 +1,44 @@
+"""A partner's server: takes webhooks over a real socket and verifies their signatures."""
+
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+from standardwebhooks import Webhook
+
+
+class Partner:
+    """Counts what it got by webhook-id; answers as it is told."""
+
+    def __init__(self) -> None:
+        self.secret: str | None = None
+        self.status = 200
+        self.received: list[dict[str, Any]] = []
+        self.ids: Counter[str] = Counter()
+        self.refused = 0
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        application = web.Application()
+        application.router.add_post("/hook", self._take)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=512)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hook"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if self.status >= 300:
+            self.refused += 1
+            return web.Response(status=self.status)
+        if self.secret is not None:
+            payload = Webhook(self.secret).verify(body, dict(request.headers))
+            self.received.append({"id": request.headers["webhook-id"], **payload})
+        self.ids[request.headers["webhook-id"]] += 1
+        return web.Response()

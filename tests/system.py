@@ -1,0 +1,204 @@
+"""The built system as its users meet it: processes with addresses, started, killed, stopped."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from shared.sealing import MasterKeys
+
+ROOT = Path(__file__).parent.parent
+SERVICES = ("gateway", "member", "triggers", "generator", "notifier")
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Process:
+    """One of our processes, with its log."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.running = subprocess.Popen(
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        if self.running is not None:
+            self.running.send_signal(signal.SIGKILL)
+            self.running.wait()
+
+    def stop(self, seconds: float = 40) -> int:
+        """SIGTERM, and the exit code it leads to."""
+        if self.running is None:
+            return 0
+        self.running.terminate()
+        try:
+            return self.running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.running.kill()
+            raise
+
+    def tail(self, lines: int = 30) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+@dataclass
+class System:
+    """A whole Passwright with an account in it."""
+
+    base_url: str
+    processes: dict[str, Process]
+    account_id: str = ""
+    api_key: str = ""
+    root: Path = Path()
+    template_id: str = ""
+    """The demo's, where there is a demo."""
+    database_url: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def session(self, api_key: str | None = None) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            self.base_url,
+            headers={"X-API-Key": api_key or self.api_key},
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=40),
+        )
+
+    async def until_ready(self, seconds: float = START_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        async with aiohttp.ClientSession() as session:
+            while True:
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    timeout = aiohttp.ClientTimeout(total=2)
+                    async with session.get(f"{self.base_url}/ready", timeout=timeout) as response:
+                        if response.status == 200:
+                            return
+                for process in self.processes.values():
+                    if process.running is not None and process.running.poll() is not None:
+                        raise AssertionError(f"{process.name} ended\n{process.tail()}")
+                if time.monotonic() > deadline:
+                    tails = "\n".join(p.tail(8) for p in self.processes.values())
+                    raise AssertionError(f"not ready\n{tails}")
+                await asyncio.sleep(0.05)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.stop()
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PASSWRIGHT_")}
+    for name in ("DATABASE_URL", "AMQP_URL"):
+        kept.pop(name, None)
+    return kept | settings
+
+
+async def start_embedded(folder: Path) -> System:
+    """`make run`, as a newcomer types it: one process, everything in one data folder."""
+    port = free_port()
+    environment = clean_environment(PASSWRIGHT_PORT=str(port), PASSWRIGHT_DATA=str(folder / "data"))
+    command = [sys.executable, "-m", "services", "run"]
+    process = Process("run", command, environment, folder / "run.log")
+    process.start()
+    system = System(f"http://localhost:{port}", {"run": process})
+    await system.until_ready()
+    demo = await poll(lambda: _read_demo(folder / "data" / "demo.json"), "demo.json")
+    system.account_id = demo["account_id"]
+    system.api_key = demo["api_key"]
+    system.root = Path(demo["development_root"])
+    system.template_id = demo["template_id"]
+    system.extra = demo
+    return system
+
+
+async def start_distributed(folder: Path, database_url: str, amqp_url: str) -> System:
+    """Five processes on RabbitMQ and PostgreSQL, as an operator would start them."""
+    port = free_port()
+    environment = clean_environment(
+        DATABASE_URL=database_url,
+        AMQP_URL=amqp_url,
+        PASSWRIGHT_AMQP_PREFIX=f"e2e{secrets.token_hex(4)}",
+        PASSWRIGHT_MASTER_KEYS=MasterKeys.generate_text(),
+        PASSWRIGHT_PORT=str(port),
+        PASSWRIGHT_ALLOW_LOOPBACK_WEBHOOKS="true",
+        PASSWRIGHT_DATA=str(folder / "data"),
+        PASSWRIGHT_LOG_LEVEL=os.environ.get("PASSWRIGHT_TEST_LOG_LEVEL", "WARNING"),
+    )
+    await run_command(environment, "migrate")
+    account = json.loads(await run_command(environment, "account", "Tests"))
+    processes = {
+        name: Process(
+            name,
+            [sys.executable, "-m", f"services.{name}"],
+            environment,
+            folder / f"{name}.log",
+        )
+        for name in SERVICES
+    }
+    for process in processes.values():
+        process.start()
+    system = System(
+        f"http://localhost:{port}",
+        processes,
+        account["account_id"],
+        account["api_key"],
+        database_url=database_url,
+        extra={"environment": environment},
+    )
+    await system.until_ready()
+    system.root = folder / "development_root.pem"
+    async with system.session() as session, session.get("/v1/development-root.pem") as response:
+        system.root.write_bytes(await response.read())
+    return system
+
+
+async def run_command(environment: dict[str, str], *arguments: str) -> str:
+    """Run one of `python -m services`' commands to its end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services", *arguments,
+        cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+def _read_demo(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+async def poll(look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    """Look until there is something; `look` may be a coroutine function."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
+        await asyncio.sleep(0.05)
