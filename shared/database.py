@@ -1,7 +1,7 @@
 """PostgreSQL for one service: a pool under its own role, units of work that announce facts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,19 @@ else:
     Connection = PoolConnectionProxy
 
 AWAY = (
-    OSError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
 )
-"""What asyncpg raises when the server is away rather than the statement wrong."""
+"""What the server says when it is going, gone or full."""
+
+PERHAPS_AWAY = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises on a lost connection, but also for mistakes that no waiting mends."""
+
+MOST_BYTES = 900 * 1024
+"""The longest body of an event; no message is over 1 MiB."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -102,14 +105,23 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
         """Lend a connection outside any transaction, for reading."""
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             raise DatabaseAwayError
         try:
-            async with self._pool.acquire(timeout=self._acquire_timeout) as connection:
-                yield connection
-        except (*AWAY, TimeoutError) as error:
-            log.warning("database_away", schema=self.schema, reason=type(error).__name__)
-            raise DatabaseAwayError from error
+            connection = await pool.acquire(timeout=self._acquire_timeout)
+        except (*AWAY, *PERHAPS_AWAY, TimeoutError) as error:
+            raise self._away(error) from error
+        try:
+            yield connection
+        except AWAY as error:
+            raise self._away(error) from error
+        except PERHAPS_AWAY as error:
+            if not connection.is_closed():
+                raise
+            raise self._away(error) from error
+        finally:
+            await pool.release(connection, timeout=2)
 
     @asynccontextmanager
     async def work(self, lane: Lane = "interactive") -> AsyncGenerator["UnitOfWork"]:
@@ -119,13 +131,22 @@ class Database:
                 work = UnitOfWork(connection, lane)
                 yield work
                 await work.write_outbox()
-            if work.announced:
-                self.committed.set()
+        if work.announced:
+            self.committed.set()
+        for act in work.afterwards:
+            act()
 
     async def check(self) -> None:
         """Ask the server for a sign of life within a second."""
-        async with self.connection() as connection:
-            await connection.execute("SELECT 1", timeout=1)
+        try:
+            async with self.connection() as connection:
+                await connection.execute("SELECT 1", timeout=1)
+        except TimeoutError as error:
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> DatabaseAwayError:
+        log.warning("database_away", schema=self.schema, reason=type(error).__name__)
+        return DatabaseAwayError()
 
 
 class UnitOfWork:
@@ -135,6 +156,11 @@ class UnitOfWork:
         self.connection = connection
         self.lane: Lane = lane
         self.announced: list[Event] = []
+        self.afterwards: list[Callable[[], None]] = []
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Do something quick in this process once the transaction has committed."""
+        self.afterwards.append(act)
 
     def publish(self, event: Event) -> None:
         """Announce a fact in this work's lane; it leaves only if the transaction commits."""
@@ -144,14 +170,26 @@ class UnitOfWork:
         """Write what was announced, in one statement."""
         if not self.announced:
             return
+        rows = [(event.name, body) for event in self.announced for body in _bodies(event)]
         await self.connection.execute(
             "INSERT INTO outbox (message_id, name, lane, body)"
             " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])",
-            [new_id() for _ in self.announced],
-            [event.name for event in self.announced],
-            [self.lane] * len(self.announced),
-            [event.model_dump_json(exclude_defaults=True).encode() for event in self.announced],
+            [new_id() for _ in rows],
+            [name for name, _ in rows],
+            [self.lane] * len(rows),
+            [body for _, body in rows],
         )
+
+
+def _bodies(event: Event) -> Iterator[bytes]:
+    """Write an event, in halves while it is too long and holds several rows."""
+    body = event.model_dump_json(exclude_defaults=True).encode()
+    halves = event.halves() if len(body) > MOST_BYTES else ()
+    if halves:
+        for half in halves:
+            yield from _bodies(half)
+    else:
+        yield body
 
 
 async def _speak_json(connection: asyncpg.Connection) -> None:

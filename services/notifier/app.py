@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
-from typing import Final
 from uuid import UUID
 
 from services.notifier.clients import WebhookSender
@@ -46,11 +45,9 @@ from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
-RINGS: Final = (0.01, 0.05, 0.3)
-"""When the delivery job is woken after a handler: its transaction commits in between."""
 
-
-def build(settings: Settings, transport: Transport) -> Service:  # noqa: ARG001 - alike in all
+def build(settings: Settings, _transport: Transport) -> Service:
+    """Put the service together; nothing is opened yet."""
     database = Database(
         settings.database_url.get_secret_value(), schema="notifier", size=settings.pool_size
     )
@@ -58,7 +55,7 @@ def build(settings: Settings, transport: Transport) -> Service:  # noqa: ARG001 
     client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback_webhooks))
     rota, wake = Rota(), asyncio.Event()
     job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
-    ring = partial(ring_soon, rota, wake)
+    ring = partial(ring_for, rota, wake)
     check_url = client.check_url
     return Service(
         name="notifier",
@@ -88,13 +85,7 @@ def build(settings: Settings, transport: Transport) -> Service:  # noqa: ARG001 
     )
 
 
-def ring_soon(rota: Rota, wake: asyncio.Event, endpoint_ids: Collection[UUID]) -> None:
-    """Wake the delivery job a few times from now on; nobody tells when a transaction has ended."""
-
-    def ring() -> None:
-        rota.add(endpoint_ids)
-        wake.set()
-
-    loop = asyncio.get_running_loop()
-    for seconds in RINGS:
-        loop.call_later(seconds, ring)
+def ring_for(rota: Rota, wake: asyncio.Event, endpoint_ids: Collection[UUID]) -> None:
+    """Put endpoints on the rota and wake the delivery job."""
+    rota.add(endpoint_ids)
+    wake.set()

@@ -66,7 +66,8 @@ async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: 
     rows = _wanted(events, recipients)
     if rows:
         await DeliveryRepository(work.connection).add_all(rows)
-        ring({endpoint_id for endpoint_id, _ in rows})
+        waiting = {endpoint_id for endpoint_id, _ in rows}
+        work.after_commit(lambda: ring(waiting))
 
 
 def _wanted(
@@ -124,7 +125,8 @@ async def update_endpoints(
     for command in commands:
         fields = checked_fields(command.fields, check_url)
         updated.append(await endpoints.update(command.account_id, command.endpoint_id, fields))
-    ring({endpoint.endpoint_id for endpoint in updated if endpoint.enabled})
+    enabled = {endpoint.endpoint_id for endpoint in updated if endpoint.enabled}
+    work.after_commit(lambda: ring(enabled))
     return updated
 
 

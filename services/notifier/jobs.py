@@ -11,8 +11,12 @@ import structlog
 
 from services.notifier.clients import WebhookSender
 from services.notifier.domain import RETENTION, DueDelivery, Landed, Outcome, Rota, decide
-from services.notifier.repository import ContentRepository, DeliveryRepository, EventRepository
-from services.notifier.repository import SendingRepository as Sending
+from services.notifier.repository import (
+    ContentRepository,
+    DeliveryRepository,
+    EventRepository,
+    SendingRepository,
+)
 from shared import clock
 from shared.database import Database
 from shared.errors import UnavailableError
@@ -73,8 +77,8 @@ class DeliveryJob:
             return
         try:
             async with self._database.work() as work:
-                await Sending(work.connection).record(self._landed)
-                await Sending(work.connection).release(lost.values())
+                await SendingRepository(work.connection).record(self._landed)
+                await SendingRepository(work.connection).release(lost.values())
         except UnavailableError:
             log.warning("results_lost", count=len(self._landed))  # their leases end by themselves
         self._landed.clear()
@@ -82,7 +86,7 @@ class DeliveryJob:
     async def _look(self) -> None:
         self._looked_at = asyncio.get_running_loop().time()
         async with self._database.connection() as connection:
-            self._rota.add(await Sending(connection).find_due_endpoints())
+            self._rota.add(await SendingRepository(connection).find_due_endpoints())
 
     async def _take_turn(self) -> None:
         """Record what has landed and claim for the free places, in one transaction."""
@@ -92,7 +96,7 @@ class DeliveryJob:
         landed, self._landed = self._landed, []
         try:
             async with self._database.work() as work:
-                sending = Sending(work.connection)
+                sending = SendingRepository(work.connection)
                 await sending.do_not_wait_for_disk()
                 await sending.record(sorted(landed, key=lambda r: r.delivery.delivery_id))
                 claimed = await sending.claim(wanted) if wanted else []

@@ -1,6 +1,6 @@
 """The three kinds of messages: facts, requests that change something, and questions."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self, cast
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +18,16 @@ class Message(BaseModel):
 
 class Event(Message):
     """A fact, already true. Delivered at least once; handled once in effect."""
+
+    def halves(self) -> tuple[Self, ...]:
+        """Split the rows of a plural event into two events; nothing if there are not two rows."""
+        for field in type(self).model_fields:
+            rows = getattr(self, field)
+            if isinstance(rows, list) and len(cast("list[object]", rows)) > 1:
+                middle = len(cast("list[object]", rows)) // 2
+                parts = (rows[:middle], rows[middle:])
+                return tuple(self.model_copy(update={field: part}) for part in parts)
+        return ()
 
 
 class CatalogueEvent(Event):

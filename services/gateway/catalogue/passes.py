@@ -215,7 +215,7 @@ def pointed(error: ApplicationError, *, at: str = "", names: str = "/values") ->
         place = str(fault.get("pointer", ""))
         if not place:
             place = names
-        elif not place.startswith("/"):
+        elif not place.startswith(("/", "?")):
             place = f"{names}/{place.replace('~', '~0').replace('/', '~1')}"
         faults.append({"pointer": at + place, "detail": str(fault.get("detail", error.detail))})
     other = type(error)(error.detail, errors=faults)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import pointed
-from services.gateway.routes.reading import answered, begin, id_in, text_in
+from services.gateway.routes.paging import uuid_position
+from services.gateway.routes.reading import answered, begin, cursor_at, text_position
 from shared.contracts.member import (
     AdjustPoints,
     DeleteMember,
@@ -24,16 +25,15 @@ from shared.contracts.member import (
     ReadMember,
     SaveMember,
 )
-from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoundError
+from shared.errors import ApplicationError, ConflictError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
-from shared.http.pagination import Page, PageQuery, encode_cursor
+from shared.http.pagination import Page, PageQuery
 from shared.identifiers import new_id
 
 TAG = "Members"
-LONGEST_ID = 255
 MOST_POINTS = 2**53 - 1  # what JSON carries everywhere without loss
 
-Text = Annotated[str, Field(max_length=255)]
+Text = Annotated[str, Field(max_length=1000)]  # the member service says what fits
 
 
 class MemberFields(BaseModel):
@@ -54,8 +54,9 @@ class MemberFields(BaseModel):
 class NewMember(MemberFields):
     """A member to be."""
 
-    member_id: str | None = Field(
-        None, min_length=1, max_length=LONGEST_ID, description="Made by us unless given."
+    member_id: Text | None = Field(
+        None,
+        description="1 to 64 of A-Z a-z 0-9 . _ ~ and -; made by us unless given.",
     )
 
 
@@ -65,7 +66,7 @@ class PointsChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     delta: int = Field(ge=-MOST_POINTS, le=MOST_POINTS, description="Below zero takes points.")
-    reason: Annotated[str, Field(max_length=1000)] | None = None
+    reason: Text | None = None
 
 
 class MemberState(BaseModel):
@@ -109,14 +110,12 @@ class LedgerPage(Page[PointsLine]):
 
 async def create_member(call: Call[NewMember, None], *, door: Door) -> Reply:
     """Create a member."""
-    member_id = call.body.member_id or str(new_id())
+    member_id = call.body.member_id if call.body.member_id is not None else str(new_id())
     return await _save(call, door, member_id, "create")
 
 
 async def replace_member(call: Call[MemberFields, None], *, door: Door) -> Reply:
     """Create a member or replace all that is known of it."""
-    if len(call.path["member_id"]) > LONGEST_ID:
-        raise InvalidError(f"A member's id has at most {LONGEST_ID} characters.")
     return await _save(call, door, call.path["member_id"], "replace")
 
 
@@ -136,12 +135,12 @@ async def list_members(call: Call[None, MembersQuery], *, door: Door) -> Members
     query = call.query
     question = ListMembers(
         account_id=call.caller.account_id,
-        after=text_in(query.cursor, "after"),
+        after=text_position(query),
         external_id=query.external_id,
         limit=query.limit,
     )
     page = await door.requester.ask(question, MemberPage)
-    after = encode_cursor({"after": page.members[-1].member_id}) if page.more else None
+    after = cursor_at(page.members[-1].member_id) if page.more else None
     return MembersPage(data=[_state(member) for member in page.members], next_cursor=after)
 
 
@@ -179,11 +178,11 @@ async def list_points(call: Call[None, PageQuery], *, door: Door) -> LedgerPage:
     question = ListPoints(
         account_id=call.caller.account_id,
         member_id=call.path["member_id"],
-        before=id_in(call.query.cursor, "before"),
+        before=uuid_position(call.query),
         limit=call.query.limit,
     )
     page = await door.requester.ask(question, PointsPage)
-    before = encode_cursor({"before": str(page.entries[-1].entry_id)}) if page.more else None
+    before = cursor_at(page.entries[-1].entry_id) if page.more else None
     return LedgerPage(data=[_line(entry) for entry in page.entries], next_cursor=before)
 
 

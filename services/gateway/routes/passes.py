@@ -12,12 +12,12 @@ from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import Change, Order
 from services.gateway.routes import timeline
-from services.gateway.routes.reading import answered, begin, id_in_path, text_in
+from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path, text_position
 from shared.contracts.message import JsonObject
 from shared.contracts.triggers import Counts, ListPasses, Pass, PassChanged, PassPage, ReadCounts
 from shared.errors import ApplicationError, GoneError, NotFoundError
 from shared.http.endpoint import MEBIBYTE, AnyEndpoint, Call, Endpoint, Reply
-from shared.http.pagination import Page, PageQuery, encode_cursor
+from shared.http.pagination import Page, PageQuery
 from shared.http.problems import Problem, problem
 
 MOST_ROWS = 500
@@ -203,11 +203,11 @@ async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPag
         account_id=call.caller.account_id,
         template_id=query.template_id,
         member_id=query.member_id,
-        after=text_in(query.cursor, "after"),
+        after=text_position(query),
         limit=query.limit,
     )
     page = await door.requester.ask(question, PassPage)
-    after = encode_cursor({"after": page.passes[-1].handle}) if page.more else None
+    after = cursor_at(page.passes[-1].handle) if page.more else None
     return PassesPage(data=[_state(door, found) for found in page.passes], next_cursor=after)
 
 

@@ -10,10 +10,14 @@ from services.gateway.catalogue.claims import Claim
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import UnknownTemplateError
 from services.gateway.routes.once import REPLAYED, fingerprint_of, operation_of
+from services.gateway.routes.paging import uuid_in_path
 from shared.errors import NotFoundError
 from shared.http.endpoint import Call, Reply
-from shared.http.pagination import InvalidCursorError, decode_cursor
+from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor, encode_cursor
 from shared.http.parsing import read_idempotency_key
+
+POSITION = "at"
+"""What `paging` calls it, too."""
 
 
 async def begin(door: Door, call: Call[Any, Any]) -> Claim:
@@ -39,34 +43,26 @@ def answered(
 
 def id_in_path(call: Call[Any, Any], name: str) -> UUID:
     """Read an id in the path; what cannot be one names nothing that there is."""
-    try:
-        return UUID(call.path[name])
-    except ValueError as error:
-        raise NotFoundError from error
+    found = uuid_in_path(call.path[name])
+    if found is None:
+        raise NotFoundError
+    return found
 
 
-def text_in(cursor: str | None, name: str) -> str | None:
-    """Read the text that one of our cursors holds."""
-    if cursor is None:
+def text_position(query: PageQuery) -> str | None:
+    """Read after which text the page begins."""
+    if query.cursor is None:
         return None
-    value = decode_cursor(cursor).get(name)
-    if not isinstance(value, str) or "\0" in value:
-        raise invalid_cursor()
-    return value
+    match decode_cursor(query.cursor).get(POSITION):
+        case str(text) if "\0" not in text:
+            return text
+        case _:
+            raise InvalidCursorError
 
 
-def id_in(cursor: str | None, name: str) -> UUID | None:
-    """Read the id that one of our cursors holds."""
-    text = text_in(cursor, name)
-    try:
-        return None if text is None else UUID(text)
-    except ValueError as error:
-        raise invalid_cursor() from error
-
-
-def invalid_cursor() -> InvalidCursorError:
-    """Make the error of a cursor that is not one of ours."""
-    return InvalidCursorError(errors=[{"pointer": "?cursor", "detail": "Unknown cursor"}])
+def cursor_at(position: str | UUID) -> str:
+    """Write where the next page begins."""
+    return encode_cursor({POSITION: str(position)})
 
 
 async def check_template(door: Door, account_id: UUID, template_id: UUID | None) -> None:

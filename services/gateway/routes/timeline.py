@@ -10,12 +10,11 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.gateway.catalogue.door import Door
-from services.gateway.routes.reading import invalid_cursor
 from shared.contracts.notifier import Attempt, ContentNotice, Delivery, PassNotices, ReadNotices
 from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
 from shared.errors import NotFoundError, UnavailableError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
-from shared.http.pagination import PageQuery, decode_cursor, encode_cursor
+from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor, encode_cursor
 
 NOTICES_SECONDS = 2.0
 """The events are not kept waiting for longer."""
@@ -178,9 +177,9 @@ def _position(cursor: str | None) -> Position:
     try:
         position = Position.model_validate(decode_cursor(cursor))
     except ValueError as error:
-        raise invalid_cursor() from error
+        raise InvalidCursorError from error
     if position.since is not None and position.since.tzinfo is None:
-        raise invalid_cursor()
+        raise InvalidCursorError
     return position
 
 

@@ -9,7 +9,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import pointed
-from services.gateway.routes.reading import answered, begin, check_template, id_in, id_in_path
+from services.gateway.routes.paging import uuid_position
+from services.gateway.routes.reading import (
+    answered,
+    begin,
+    check_template,
+    cursor_at,
+    id_in_path,
+)
 from shared.contracts import notifier
 from shared.contracts.message import Command, Done
 from shared.contracts.notifier import (
@@ -29,7 +36,7 @@ from shared.contracts.notifier import (
 )
 from shared.errors import ApplicationError, ConflictError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
-from shared.http.pagination import Page, PageQuery, encode_cursor
+from shared.http.pagination import Page, PageQuery
 from shared.identifiers import new_id
 
 TAG = "Webhooks"
@@ -176,11 +183,11 @@ async def list_webhooks(call: Call[None, PageQuery], *, door: Door) -> WebhooksP
     """List the account's webhook endpoints."""
     question = ListEndpoints(
         account_id=call.caller.account_id,
-        after=id_in(call.query.cursor, "after"),
+        after=uuid_position(call.query),
         limit=call.query.limit,
     )
     page = await door.requester.ask(question, EndpointPage)
-    after = encode_cursor({"after": str(page.endpoints[-1].endpoint_id)}) if page.more else None
+    after = cursor_at(page.endpoints[-1].endpoint_id) if page.more else None
     return WebhooksPage(data=[_webhook(each) for each in page.endpoints], next_cursor=after)
 
 
@@ -254,13 +261,13 @@ async def list_deliveries(call: Call[None, DeliveriesQuery], *, door: Door) -> D
         account_id=call.caller.account_id,
         endpoint_id=id_in_path(call, "webhook_id"),
         state=query.state,
-        before=id_in(query.cursor, "before"),
+        before=uuid_position(query),
         limit=query.limit,
     )
     page = await door.requester.ask(question, DeliveryPage)
     before = None
     if page.more:
-        before = encode_cursor({"before": str(page.deliveries[-1].delivery_id)})
+        before = cursor_at(page.deliveries[-1].delivery_id)
     return DeliveriesPage(data=[_delivery(each) for each in page.deliveries], next_cursor=before)
 
 

@@ -140,13 +140,13 @@ class SendingRepository:
         if failed:
             at = max(r.at for r in landed)
             await self._connection.execute(
-                "UPDATE endpoints SET failing_since = coalesce(failing_since, $2::timestamptz),"
-                " enabled = enabled AND coalesce(failing_since, $2::timestamptz) > $2::timestamptz - $3::interval,"
-                " disabled_reason = CASE WHEN enabled AND failing_since <= $2::timestamptz - $3::interval"
+                "UPDATE endpoints SET failing_since = coalesce(failing_since, $2),"
+                " enabled = enabled AND coalesce(failing_since, $2) > $3,"
+                " disabled_reason = CASE WHEN enabled AND failing_since <= $3"
                 " THEN $4 ELSE disabled_reason END"
                 " WHERE endpoint_id = ANY($1::uuid[])"
-                " AND (failing_since IS NULL OR failing_since <= $2::timestamptz - $3::interval)",
-                sorted(failed), at, FAILING_FOR, FAILED_TOO_LONG,
+                " AND (failing_since IS NULL OR failing_since <= $3)",
+                sorted(failed), at, at - FAILING_FOR, FAILED_TOO_LONG,
             )  # fmt: skip
         reasons = {r.delivery.endpoint_id: r.decision.disable for r in landed if r.decision.disable}
         if reasons:

@@ -42,7 +42,7 @@ class Owners:
                 transport.receive_questions(service, lane, self._receiver(lane), most=20)
         self.answer(CreatePass, self._create)
         self.answer(ChangePass, self._change)
-        self.answer(ReadPass, self._read)
+        self.answer(ReadPass, self.read_pass)
         self.answer(ReadMember, self._read_member)
 
     def answer(
@@ -134,7 +134,7 @@ class Owners:
             scan_text="Welcome back" if command.kind == "scan" else None,
         )
 
-    def _read(self, query: ReadPass) -> Pass:
+    def read_pass(self, query: ReadPass) -> Pass:
         return self._find(query.account_id, query.handle)
 
     def _find(self, account_id: UUID | None, handle: str) -> Pass:

@@ -174,7 +174,7 @@ async def a_partner() -> AsyncGenerator[Partner]:
     partner = Partner()
     application = web.Application()
     application.router.add_post("/{path}", partner.answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

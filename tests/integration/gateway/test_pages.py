@@ -1,0 +1,305 @@
+"""What the public sees: a pass on its page, and its file."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha1
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientPayloadError
+
+from shared import clock
+from shared.contracts.gateway import ImageReference
+from shared.contracts.generator import Content, ReadContent
+from shared.contracts.triggers import Pass, ReadPass
+from shared.errors import GoneError, InternalError, UnavailableError
+from shared.identifiers import new_handle, new_serial
+from shared.passes.images import check_png
+from shared.passes.manifest import compose_manifest
+from tests.integration.gateway.conftest import AnAccount, Gateway
+from tests.integration.gateway.owners import Owners
+from tests.integration.gateway.samples import a_png, make_template, upload
+
+MADE = datetime(2026, 11, 21, 12, tzinfo=UTC)
+POINTS = "structure_headerFields_points_value"
+
+
+@pytest_asyncio.fixture
+async def owners(gateway: Gateway) -> Owners:
+    return Owners(gateway.transport)
+
+
+def a_pass(owners: Owners, account: AnAccount, template_id: str, **facts: Any) -> Pass:
+    """A pass that triggers knows."""
+    moment = clock.now()
+    found = Pass.model_validate(
+        {
+            "handle": new_handle(),
+            "account_id": account.account_id,
+            "template_id": template_id,
+            "serial_number": new_serial(),
+            "version": 3,
+            "values": {},
+            "created_at": moment,
+            "updated_at": moment,
+            **facts,
+        }
+    )
+    owners.passes[found.handle] = found
+    return found
+
+
+def press(pngs: dict[str, bytes]) -> Callable[[ReadContent], Content]:
+    """A generator that has made its content at noon."""
+    kept = {name: check_png(png) for name, png in pngs.items()}
+
+    def answer(query: ReadContent) -> Content:
+        unchanged = query.modified_since is not None and query.modified_since >= MADE
+        content = Content(
+            handle=query.handle,
+            content_number=4,
+            pass_version=query.version,
+            last_modified=MADE,
+            not_modified=unchanged,
+        )
+        if unchanged:
+            return content
+        pass_json = json.dumps({"serialNumber": query.handle}).encode()
+        hashes = {name: png.sha1 for name, png in kept.items()}
+        content.pass_json = pass_json
+        content.manifest = compose_manifest(pass_json, hashes)
+        content.signature = b"signed" * 100
+        content.images = {
+            name: ImageReference(sha256=png.sha256, sha1=png.sha1, crc32=png.crc32, size=png.size)
+            for name, png in kept.items()
+        }
+        return content
+
+    return answer
+
+
+async def test_page_shows_the_pass(gateway: Gateway, an_account: AnAccount, owners: Owners):
+    logo = await upload(an_account, a_png())
+    sharp = await upload(an_account, a_png(size=(320, 100)))
+    template_id = await make_template(an_account, images={"logo": logo, "logo@2x": sharp})
+    values = {POINTS: 1234}
+    found = a_pass(owners, an_account, template_id, values=values, member={"name": "Ann"})
+
+    answer = await gateway.call("GET", f"/p/{found.handle}")
+
+    page = answer.content.decode()
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for part in (
+        "Coffee card",
+        "Blue Bottle",
+        "<dd>1234</dd>",
+        "<dd>Ann</dd>",
+        "--pass: rgb(19, 49, 92)",
+        f'src="/images/{sharp}.png"',
+        f'href="/p/{found.handle}.pkpass"',
+        f"<code>{found.handle}</code>",
+        'href="https://beans.example/"',
+        "a phone will not accept it",
+    ):
+        assert part in page
+    assert "<script" not in page
+    assert "no longer valid" not in page
+    assert logo not in page
+    assert owners.asked_for(ReadPass)[0].account_id is None
+
+
+async def test_page_is_for_its_reader_only(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    found = a_pass(owners, an_account, await make_template(an_account))
+
+    first = await gateway.call("GET", f"/p/{found.handle}")
+    second = await gateway.call("GET", f"/p/{found.handle}")
+
+    headers = first.headers
+    policy = headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-robots-tag"] == "noindex, nofollow"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert policy.startswith("default-src 'none'; img-src 'self'; style-src 'nonce-")
+    assert "unsafe" not in policy
+    assert second.headers["content-security-policy"] != policy
+
+
+async def test_values_cannot_break_out_of_the_page(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    template_id = await make_template(an_account)
+    attack = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    values = {
+        POINTS: attack,
+        "logoText": attack,
+        "backgroundColor": "red;} body{display:none",
+        "structure_backFields_terms_value": f"javascript:alert(1) https://a.example/'{attack}",
+    }
+    found = a_pass(owners, an_account, template_id, values=values, member={"name": attack})
+
+    answer = await gateway.call("GET", f"/p/{found.handle}")
+
+    page = answer.content.decode()
+    assert answer.status == 200
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert 'href="javascript' not in page
+    assert "display:none" not in page
+
+
+async def test_saved_template_is_shown_at_once(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    template_id = await make_template(an_account)
+    found = a_pass(owners, an_account, template_id)
+    before = await gateway.call("GET", f"/p/{found.handle}")
+    skeleton = {"logoText": "Green Bottle", "storeCard": {}}
+
+    saved = await an_account.call(
+        "PUT", f"/v1/templates/{template_id}", {"name": "Card", "pass": skeleton}
+    )
+    after = await gateway.call("GET", f"/p/{found.handle}")
+
+    assert saved.status == 200
+    assert b"Blue Bottle" in before.content
+    assert b"Green Bottle" in after.content
+
+
+async def test_voided_pass_says_so(gateway: Gateway, an_account: AnAccount, owners: Owners):
+    found = a_pass(owners, an_account, await make_template(an_account), voided=True)
+
+    answer = await gateway.call("GET", f"/p/{found.handle}")
+
+    assert answer.status == 200
+    assert b"This pass is no longer valid." in answer.content
+
+
+async def test_what_cannot_be_shown_has_a_friendly_page(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    await make_template(an_account)
+
+    for suffix in ("", ".pkpass"):
+        unknown = await gateway.call("GET", f"/p/nothing{suffix}")
+        owners.answer(ReadPass, lambda _: GoneError())
+        gone = await gateway.call("GET", f"/p/deleted{suffix}")
+        owners.answer(ReadPass, lambda _: UnavailableError())
+        away = await gateway.call("GET", f"/p/anything{suffix}")
+        owners.answer(ReadPass, lambda _: InternalError())
+        broken = await gateway.call("GET", f"/p/anything{suffix}")
+        owners.answer(ReadPass, owners.read_pass)
+
+        answers = (unknown, gone, away, broken)
+        assert [answer.status for answer in answers] == [404, 410, 503, 500]
+        assert {answer.headers["content-type"] for answer in answers} == {
+            "text/html; charset=utf-8"
+        }
+        assert b"There is no such pass" in unknown.content
+        assert b"This pass is gone" in gone.content
+        assert b"Try again" in away.content
+        assert away.headers["retry-after"] == "1"
+        assert unknown.headers["cache-control"] == "no-store"
+
+
+async def test_pass_whose_template_is_deleted_is_gone(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    template_id = await make_template(an_account)
+    found = a_pass(owners, an_account, template_id)
+    await an_account.call("DELETE", f"/v1/templates/{template_id}")
+
+    page = await gateway.call("GET", f"/p/{found.handle}")
+    file = await gateway.call("GET", f"/p/{found.handle}.pkpass")
+
+    assert (page.status, file.status) == (410, 410)
+
+
+async def test_file_is_a_whole_pass(gateway: Gateway, an_account: AnAccount, owners: Owners):
+    pngs = {"icon.png": a_png("red"), "icon@2x.png": a_png("red"), "logo.png": a_png("blue")}
+    for png in pngs.values():
+        await upload(an_account, png)
+    found = a_pass(owners, an_account, await make_template(an_account))
+    owners.answer(ReadContent, press(pngs))
+
+    answer = await gateway.call("GET", f"/p/{found.handle}.pkpass")
+
+    headers = answer.headers
+    assert answer.status == 200
+    assert headers["content-type"] == "application/vnd.apple.pkpass"
+    assert headers["content-length"] == str(len(answer.content))
+    assert headers["last-modified"] == "Sat, 21 Nov 2026 12:00:00 GMT"
+    assert headers["content-disposition"] == 'attachment; filename="pass.pkpass"'
+    assert headers["cache-control"] == "private, no-cache"
+    assert headers["etag"].startswith('"4-')
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        files = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(files["manifest.json"])
+    assert set(files) == {"pass.json", "manifest.json", "signature", *pngs}
+    assert manifest == {
+        name: sha1(files[name], usedforsecurity=False).hexdigest()
+        for name in ("pass.json", *pngs)
+    }
+    (question,) = owners.asked_for(ReadContent)
+    assert (question.account_id, question.version) == (an_account.account_id, 3)
+    assert (question.template_id, question.template_revision) == (found.template_id, 1)
+    assert question.modified_since is None
+
+
+async def test_unchanged_file_is_not_sent_again(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    found = a_pass(owners, an_account, await make_template(an_account))
+    owners.answer(ReadContent, press({}))
+    address = f"/p/{found.handle}.pkpass"
+    first = await gateway.call("GET", address)
+
+    for condition in (
+        {"If-Modified-Since": first.headers["last-modified"]},
+        {"If-None-Match": first.headers["etag"]},
+        {"If-None-Match": '"0-1", ' + first.headers["etag"]},
+    ):
+        again = await gateway.call("GET", address, headers=condition)
+        assert (again.status, again.content) == (304, b"")
+        assert again.headers["last-modified"] == first.headers["last-modified"]
+        assert again.headers["etag"] == first.headers["etag"]
+    other = {"If-None-Match": '"3-1"', "If-Modified-Since": first.headers["last-modified"]}
+    changed = await gateway.call("GET", address, headers=other)
+    old = {"If-Modified-Since": "Sat, 21 Nov 2026 11:59:59 GMT"}
+    newer = await gateway.call("GET", address, headers=old)
+    assert (changed.status, newer.status) == (200, 200)
+
+
+async def test_head_tells_the_size_without_the_file(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    png = a_png("green")
+    await upload(an_account, png)
+    found = a_pass(owners, an_account, await make_template(an_account))
+    owners.answer(ReadContent, press({"icon.png": png}))
+    address = f"/p/{found.handle}.pkpass"
+
+    head = await gateway.call("HEAD", address)
+    page = await gateway.call("HEAD", f"/p/{found.handle}")
+    file = await gateway.call("GET", address)
+
+    assert (head.status, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(file.content))
+    assert (page.status, page.content) == (200, b"")
+
+
+async def test_half_a_file_is_never_taken_for_a_whole_one(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    found = a_pass(owners, an_account, await make_template(an_account))
+    owners.answer(ReadContent, press({"icon.png": a_png("pink")}))  # never uploaded
+
+    with pytest.raises(ClientPayloadError):
+        await gateway.call("GET", f"/p/{found.handle}.pkpass")

@@ -1,0 +1,434 @@
+import asyncio
+import copy
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.gateway.catalogue.resending import resend_catalogue
+from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
+from shared.identifiers import new_id
+from tests.integration.gateway.conftest import AnAccount, Answer, Gateway
+from tests.integration.gateway.test_identities import an_identity, as_pem
+from tests.integration.gateway.test_images import PNG, a_png
+
+CARD: dict[str, Any] = {
+    "name": "Coffee card",
+    "pass": {
+        "description": "Coffee card",
+        "organizationName": "Blue Bottle",
+        "storeCard": {
+            "headerFields": [{"key": "points", "label": "Points", "value": 0}],
+            "primaryFields": [{"key": "name", "label": "Name", "value": "{member_name}"}],
+        },
+    },
+}
+
+
+def a_card(**changes: object) -> dict[str, Any]:
+    return {**copy.deepcopy(CARD), **changes}
+
+
+async def saved_card(account: AnAccount, **changes: object) -> Answer:
+    answer = await account.call("POST", "/v1/templates", a_card(**changes))
+    assert answer.status == 201, answer.content
+    return answer
+
+
+async def upload(account: AnAccount, width: int = 4) -> str:
+    answer = await account.call("POST", "/v1/images", data=a_png(width), headers=PNG)
+    return answer.json["sha256"]
+
+
+async def announced(account: AnAccount, name: str = TemplateSaved.name) -> list[dict[str, Any]]:
+    events = await account.gateway.announced(account.account_id)
+    return [body for event, body in events if event == name]
+
+
+async def test_created_template_can_be_read(an_account: AnAccount):
+    created = await saved_card(an_account)
+
+    shown = await an_account.call("GET", created.headers["location"])
+
+    assert created.json["revision"] == 1
+    assert [warning["code"] for warning in created.json["warnings"]] == ["missing-icon"]
+    assert shown.json["pass"] == CARD["pass"]
+    assert shown.json["name"] == "Coffee card"
+    assert shown.json["barcode_policy"] == "template"
+    assert shown.headers["etag"] == '"1"'
+
+
+async def test_created_template_is_announced_with_its_images(an_account: AnAccount):
+    logo = await upload(an_account)
+    created = await saved_card(an_account, images={"logo@2x": logo})
+
+    (body,) = await announced(an_account)
+    event = TemplateSaved.model_validate(body)
+
+    assert str(event.template_id) == created.json["template_id"]
+    assert event.organization_name == "Blue Bottle"
+    assert event.document["pass"] == CARD["pass"]
+    assert set(event.images) == {"logo@2x.png", "icon.png", "icon@2x.png", "icon@3x.png"}
+    assert event.images["logo@2x.png"].sha256 == logo
+    plain = await an_account.gateway.door.images.read_many(
+        [image.sha256 for image in event.images.values()]
+    )
+    assert all(len(plain[image.sha256]) == image.size for image in event.images.values())
+
+
+async def test_template_with_an_icon_gets_no_plain_one(an_account: AnAccount):
+    icon = await upload(an_account)
+    created = await saved_card(an_account, images={"icon@2x": icon})
+
+    (body,) = await announced(an_account)
+
+    assert created.json["warnings"] == []
+    assert list(body["images"]) == ["icon@2x.png"]
+
+
+async def test_order_of_keys_and_writing_of_numbers_stay(an_account: AnAccount):
+    properties = {"zebra": 1.0, "a": 100000.0, "long name": "x", "b": {"value": 1, "label": "B"}}
+    created = await saved_card(an_account, properties=properties)
+
+    shown = await an_account.call("GET", created.headers["location"])
+
+    assert list(shown.json["properties"]) == list(properties)
+    assert isinstance(shown.json["properties"]["a"], float)
+
+
+async def test_changed_template_is_the_next_revision(an_account: AnAccount):
+    created = await saved_card(an_account)
+
+    changed = await an_account.call("PUT", created.headers["location"], a_card(name="Tea card"))
+
+    assert (changed.status, changed.json["revision"]) == (200, 2)
+    assert changed.json["name"] == "Tea card"
+    assert changed.json["updated_at"] > created.json["updated_at"]
+    assert [(e["revision"], e["template_name"]) for e in await announced(an_account)] == [
+        (1, "Coffee card"),
+        (2, "Tea card"),
+    ]
+
+
+async def test_unchanged_template_is_no_revision_and_not_announced(an_account: AnAccount):
+    created = await saved_card(an_account)
+
+    again = await an_account.call("PUT", created.headers["location"], a_card())
+
+    assert again.json == created.json
+    assert len(await announced(an_account)) == 1
+
+
+async def test_simultaneous_changes_are_revisions_one_after_the_other(an_account: AnAccount):
+    created = await saved_card(an_account)
+
+    answers = await asyncio.gather(
+        *(
+            an_account.call("PUT", created.headers["location"], a_card(name=f"Card {n}"))
+            for n in range(6)
+        )
+    )
+
+    assert sorted(answer.json["revision"] for answer in answers) == [2, 3, 4, 5, 6, 7]
+    assert [event["revision"] for event in await announced(an_account)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("by_header", [True, False])
+async def test_change_based_on_an_old_revision_is_409(an_account: AnAccount, by_header: bool):
+    created = await saved_card(an_account)
+    await an_account.call("PUT", created.headers["location"], a_card(name="Tea card"))
+    headers = {"If-Match": created.headers["etag"]} if by_header else {}
+    body = a_card(name="Cocoa card", **({} if by_header else {"revision": 1}))
+
+    answer = await an_account.call("PUT", created.headers["location"], body, headers=headers)
+
+    assert (answer.status, answer.code) == (409, "revision_conflict")
+
+
+async def test_change_based_on_the_present_revision_is_taken(an_account: AnAccount):
+    created = await saved_card(an_account)
+    headers = {"If-Match": created.headers["etag"]}
+
+    answer = await an_account.call(
+        "PUT", created.headers["location"], a_card(name="Tea"), headers=headers
+    )
+
+    assert answer.json["revision"] == 2
+
+
+@pytest.mark.parametrize("etag", ["x", '"', "", '"99999999999"'])
+async def test_odd_if_match_is_409(an_account: AnAccount, etag: str):
+    created = await saved_card(an_account)
+
+    answer = await an_account.call(
+        "PUT", created.headers["location"], a_card(name="Tea"), headers={"If-Match": etag}
+    )
+
+    assert answer.status == 409
+
+
+async def test_revisions_are_listed_and_read(an_account: AnAccount):
+    created = await saved_card(an_account)
+    path = created.headers["location"]
+    for name in ("Tea", "Cocoa"):
+        await an_account.call("PUT", path, a_card(name=name))
+
+    first = await an_account.call("GET", f"{path}/revisions?limit=2")
+    rest = await an_account.call(
+        "GET", f"{path}/revisions?limit=2&cursor={first.json['next_cursor']}"
+    )
+    second = await an_account.call("GET", f"{path}/revisions/2")
+
+    assert [(r["revision"], r["name"]) for r in first.json["data"]] == [(3, "Cocoa"), (2, "Tea")]
+    assert [r["revision"] for r in rest.json["data"]] == [1]
+    assert (second.json["name"], second.json["revision"]) == ("Tea", 2)
+
+
+@pytest.mark.parametrize("revision", ["2", "0", "99999999999999999", "x"])
+async def test_unknown_revision_is_404(an_account: AnAccount, revision: str):
+    created = await saved_card(an_account)
+
+    answer = await an_account.call("GET", f"{created.headers['location']}/revisions/{revision}")
+
+    assert answer.status == 404
+
+
+async def test_deleted_template_is_gone_and_announced(an_account: AnAccount):
+    created = await saved_card(an_account)
+    path = created.headers["location"]
+
+    deleted = await an_account.call("DELETE", path)
+
+    assert deleted.status == 204
+    for method, address in (("GET", path), ("GET", f"{path}/revisions"), ("DELETE", path)):
+        assert (await an_account.call(method, address)).status == 404
+    assert (await an_account.call("PUT", path, a_card())).status == 404
+    (event,) = await announced(an_account, TemplateDeleted.name)
+    assert (event["template_id"], event["revision"]) == (created.json["template_id"], 2)
+
+
+async def test_list_of_templates_has_pages_newest_first(an_account: AnAccount):
+    for n in range(5):
+        await saved_card(an_account, name=f"Card {n}")
+
+    names: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = await an_account.call("GET", f"/v1/templates?limit=2{cursor}")
+        names += [template["name"] for template in page.json["data"]]
+        following = page.json["next_cursor"]
+        cursor = f"&cursor={following}" if following else None
+
+    assert names == [f"Card {n}" for n in (4, 3, 2, 1, 0)]
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30", "eyJhdCI6MX0", "eyJhdCI6IngifQ"])
+async def test_foreign_cursor_is_422(an_account: AnAccount, cursor: str):
+    answer = await an_account.call("GET", f"/v1/templates?cursor={cursor}")
+
+    assert (answer.status, answer.code) == (422, "invalid_cursor")
+
+
+async def test_template_of_another_account_is_404(
+    an_account: AnAccount, another_account: AnAccount
+):
+    path = (await saved_card(another_account)).headers["location"]
+
+    answers = [
+        await an_account.call("GET", path),
+        await an_account.call("GET", f"{path}/revisions"),
+        await an_account.call("GET", f"{path}/revisions/1"),
+        await an_account.call("PUT", path, a_card(name="Mine")),
+        await an_account.call("DELETE", path),
+    ]
+
+    assert {answer.status for answer in answers} == {404}
+    assert (await an_account.call("GET", "/v1/templates")).json["data"] == []
+    assert (await another_account.call("GET", path)).json["revision"] == 1
+
+
+async def test_errors_are_422_with_their_json_paths(an_account: AnAccount):
+    card = a_card(images={"icon": "x", "picture": "0" * 64})
+    card["pass"]["coupon"] = {}
+
+    answer = await an_account.call("POST", "/v1/templates", card)
+
+    assert (answer.status, answer.code) == (422, "template_invalid")
+    assert {"$.pass", "$.images.icon", "$.images.picture"} <= set(answer.faults)
+
+
+async def test_check_reports_and_saves_nothing(an_account: AnAccount):
+    answer = await an_account.call("POST", "/v1/templates/check", {"pass": {}})
+
+    assert answer.status == 200
+    assert {finding["severity"] for finding in answer.json["findings"]} == {"error", "warning"}
+    assert (await an_account.call("GET", "/v1/templates")).json["data"] == []
+
+
+async def test_image_of_another_account_is_422(
+    an_account: AnAccount, another_account: AnAccount
+):
+    theirs = await upload(another_account, 11)
+
+    answer = await an_account.call("POST", "/v1/templates", a_card(images={"logo": theirs}))
+
+    assert (answer.status, list(answer.faults)) == (422, ["$.images.logo"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": 7}, "/name"),
+        ({"pass": []}, "/pass"),
+        ({"images": {"icon": 1}}, "/images/icon"),
+        ({"identity_id": "x"}, "/identity_id"),
+        ({"colour": "red"}, "/colour"),
+        ({"barcode_policy": "sometimes"}, "/barcode_policy"),
+    ],
+)
+async def test_wrong_types_are_422(
+    an_account: AnAccount, changes: dict[str, object], pointer: str
+):
+    answer = await an_account.call("POST", "/v1/templates", a_card(**changes))
+
+    assert (answer.status, list(answer.faults)) == (422, [pointer])
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"name": "x",}', b"[1, NaN]"])
+async def test_broken_json_is_400(an_account: AnAccount, body: bytes):
+    answer = await an_account.call(
+        "POST", "/v1/templates", data=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status == 400
+
+
+async def test_template_over_256_kib_is_422(an_account: AnAccount):
+    answer = await an_account.call(
+        "POST", "/v1/templates", a_card(properties={"x": "y" * (257 * 1024)})
+    )
+
+    assert answer.status == 422
+
+
+async def test_body_over_the_limit_is_413(an_account: AnAccount):
+    answer = await an_account.call(
+        "POST", "/v1/templates", a_card(properties={"x": "y" * 1024 * 1024})
+    )
+
+    assert answer.status == 413
+
+
+async def test_repeated_creation_makes_one_template(an_account: AnAccount):
+    first, again = [
+        await an_account.call("POST", "/v1/templates", a_card(), key="k") for _ in range(2)
+    ]
+
+    assert first.content == again.content
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["etag"] == '"1"'
+    assert len((await an_account.call("GET", "/v1/templates")).json["data"]) == 1
+    assert len(await announced(an_account)) == 1
+
+
+async def test_reader_may_not_write(an_account: AnAccount):
+    path = (await saved_card(an_account)).headers["location"]
+    reader = await an_account.with_scopes("templates:read")
+
+    assert (await reader.call("GET", path)).status == 200
+    assert (await reader.call("POST", "/v1/templates", a_card())).status == 403
+    assert (await reader.call("PUT", path, a_card(name="x"))).status == 403
+    assert (await reader.call("DELETE", path)).status == 403
+
+
+async def test_template_takes_the_development_identity_when_there_is_no_other(
+    an_account: AnAccount,
+):
+    (own,) = (await an_account.call("GET", "/v1/identities")).json["data"]
+
+    created = await saved_card(an_account)
+
+    assert created.json["identity_id"] == own["identity_id"]
+
+
+async def test_template_takes_the_newest_real_identity(gateway: Gateway, an_account: AnAccount):
+    uploaded = await an_account.call("POST", "/v1/identities", as_pem(an_identity()))
+    await _make_real(gateway, uploaded.json["identity_id"])
+
+    created = await saved_card(an_account)
+
+    assert created.json["identity_id"] == uploaded.json["identity_id"]
+
+
+async def test_template_moves_from_the_development_identity_to_a_real_one_for_good(
+    gateway: Gateway, an_account: AnAccount
+):
+    created = await saved_card(an_account)
+    path, development = created.headers["location"], created.json["identity_id"]
+    uploaded = await an_account.call("POST", "/v1/identities", as_pem(an_identity()))
+    real = uploaded.json["identity_id"]
+    await _make_real(gateway, real)
+
+    moved = await an_account.call("PUT", path, a_card(identity_id=real))
+    back = await an_account.call("PUT", path, a_card(identity_id=development))
+    stays = await an_account.call("PUT", path, a_card(name="Tea"))
+
+    assert (moved.json["revision"], moved.json["identity_id"]) == (2, real)
+    assert (back.status, back.code) == (409, "template_identity_fixed")
+    assert stays.json["identity_id"] == real
+
+
+async def test_identity_of_another_account_is_422(
+    an_account: AnAccount, another_account: AnAccount
+):
+    (theirs,) = (await another_account.call("GET", "/v1/identities")).json["data"]
+
+    answer = await an_account.call(
+        "POST", "/v1/templates", a_card(identity_id=theirs["identity_id"])
+    )
+
+    assert (answer.status, answer.code) == (422, "identity_unknown")
+
+
+async def test_current_knows_living_templates_of_that_account_only(
+    gateway: Gateway, an_account: AnAccount, another_account: AnAccount
+):
+    ids = [UUID((await saved_card(an_account)).json["template_id"]) for _ in range(3)]
+    theirs = UUID((await saved_card(another_account)).json["template_id"])
+    await an_account.call("PUT", f"/v1/templates/{ids[1]}", a_card(name="Tea"))
+    await an_account.call("DELETE", f"/v1/templates/{ids[2]}")
+    wanted = [*ids, theirs, new_id()]
+
+    mine, other = await asyncio.gather(
+        gateway.door.templates.current(an_account.account_id, wanted),
+        gateway.door.templates.current(another_account.account_id, wanted),
+    )
+
+    assert mine == {ids[0]: 1, ids[1]: 2}
+    assert other == {theirs: 1}
+
+
+async def test_catalogue_is_announced_again_as_it_is(gateway: Gateway, an_account: AnAccount):
+    kept = await saved_card(an_account, images={"logo": await upload(an_account)})
+    await an_account.call("PUT", kept.headers["location"], a_card(name="Tea"))
+    gone = await saved_card(an_account)
+    await an_account.call("DELETE", gone.headers["location"])
+    before = await gateway.query("SELECT count(*) AS n FROM messaging.messages")
+    await gateway.query("TRUNCATE messaging.messages, outbox")
+
+    count = await resend_catalogue(gateway.door.database)
+
+    templates = await announced(an_account)
+    assert before[0]["n"] > 0
+    assert count >= 2
+    assert [(e["template_name"], e["revision"]) for e in templates] == [("Tea", 2)]
+    assert templates[0]["images"].keys() == {"icon.png", "icon@2x.png", "icon@3x.png"}
+    assert len(await announced(an_account, IdentitySaved.name)) == 1
+
+
+async def _make_real(gateway: Gateway, identity_id: str) -> None:
+    """Only Apple issues real ones; these differ in nothing else."""
+    await gateway.query(
+        "UPDATE identities SET development = false WHERE identity_id = $1", identity_id
+    )
