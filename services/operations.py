@@ -8,12 +8,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from pydantic import SecretStr
-
 from services import demo
 from services.gateway.app import describe, list_endpoints, open_door
-from services.gateway.catalogue.door import Door
 from services.gateway.catalogue import resending
+from services.gateway.catalogue.door import Door
 from services.gateway.settings import Settings as GatewaySettings
 from services.local import (
     LocalSettings,
@@ -30,11 +28,12 @@ from shared.logs import configure_logs
 from shared.messaging.outbox import Relay
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
-from shared.service import running_until_stopped
+from shared.service import running_until_stopped, tune_collector
 
 
 async def run_here(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
     """Run all five services until SIGTERM or Ctrl-C; make the demo on the first run."""
+    tune_collector()
     configure_logs(service="passwright", level=settings.log_level, json=not sys.stdout.isatty())
     _say("Starting PostgreSQL …" if settings.database_url is None else "Connecting …")
     async with _premises(settings, visiting=False) as premises:
@@ -60,11 +59,13 @@ async def migrate(settings: LocalSettings, _arguments: argparse.Namespace) -> in
 
 async def create_account(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     """Make an account; prints its id and its API key, which is never shown again."""
-    async with _premises(settings) as premises:
-        async with _door(premises, open_transport(premises)) as door:
-            account, key = await door.accounts.create(
-                arguments.name, arguments.organization or arguments.name
-            )
+    async with (
+        _premises(settings) as premises,
+        _door(premises, open_transport(premises)) as door,
+    ):
+        account, key = await door.accounts.create(
+            arguments.name, arguments.organization or arguments.name
+        )
     _say(json.dumps({"account_id": str(account.account_id), "api_key": key}))
     return 0
 
@@ -110,12 +111,12 @@ async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespa
 
 
 async def print_message_map(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
-    _say(message_map(build_all(_NOWHERE, open_transport(_NOWHERE))))
+    _say(message_map(build_all(NOWHERE, open_transport(NOWHERE))))
     return 0
 
 
 async def print_openapi(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
-    async with _door(_NOWHERE, open_transport(_NOWHERE)) as door:
+    async with _door(NOWHERE, open_transport(NOWHERE)) as door:
         _say(json.dumps(describe(list_endpoints(door)), indent=2))
     return 0
 
@@ -157,5 +158,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-_NOWHERE = Premises(LocalSettings(master_keys=SecretStr("A" * 43)), "postgresql://", None, None)
+NOWHERE = Premises(
+    LocalSettings.model_validate({"master_keys": "A" * 43}), "postgresql://", None, None
+)
 """Premises on which services can be put together but not run: enough to describe them."""

@@ -117,7 +117,7 @@ class Database:
         except AWAY as error:
             raise self._away(error) from error
         except PERHAPS_AWAY as error:
-            if not connection.is_closed():
+            if not _is_lost(connection):
                 raise
             raise self._away(error) from error
         finally:
@@ -126,11 +126,10 @@ class Database:
     @asynccontextmanager
     async def work(self, lane: Lane = "interactive") -> AsyncGenerator["UnitOfWork"]:
         """Open a unit of work: one transaction, whose announcements commit with it."""
-        async with self.connection() as connection:
-            async with connection.transaction():
-                work = UnitOfWork(connection, lane)
-                yield work
-                await work.write_outbox()
+        async with self.connection() as connection, connection.transaction():
+            work = UnitOfWork(connection, lane)
+            yield work
+            await work.write_outbox()
         if work.announced:
             self.committed.set()
         for act in work.afterwards:
@@ -162,9 +161,9 @@ class UnitOfWork:
         """Do something quick in this process once the transaction has committed."""
         self.afterwards.append(act)
 
-    def publish(self, event: Event) -> None:
-        """Announce a fact in this work's lane; it leaves only if the transaction commits."""
-        self.announced.append(event)
+    def publish(self, *events: Event) -> None:
+        """Announce facts in this work's lane; they leave only if the transaction commits."""
+        self.announced.extend(events)
 
     async def write_outbox(self) -> None:
         """Write what was announced, in one statement."""
@@ -190,6 +189,14 @@ def _bodies(event: Event) -> Iterator[bytes]:
             yield from _bodies(half)
     else:
         yield body
+
+
+def _is_lost(connection: Connection) -> bool:
+    """Tell whether the server hung up; a lost connection leaves the pool, its proxy refuses all."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def _speak_json(connection: asyncpg.Connection) -> None:

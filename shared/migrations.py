@@ -30,8 +30,11 @@ async def migrate(url: str, folders: dict[str, list[Path]]) -> None:
     """
     connection = await asyncpg.connect(url)
     try:
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
-            await asyncio.sleep(0.2)  # noqa: ASYNC110 - another process cannot set our event
+        # Another process holds the lock: there is no event of ours to wait for.
+        while not await connection.fetchval(  # noqa: ASYNC110
+            "SELECT pg_try_advisory_lock($1)", LOCK
+        ):
+            await asyncio.sleep(0.2)
         await connection.execute("SET lock_timeout = '5s'")
         for schema, paths in folders.items():
             await _prepare(connection, schema)

@@ -57,7 +57,8 @@ class Wire:
         extra = f"Idempotency-Key: {key}\r\n" if key else ""
         self._writer.write(
             f"POST {path} HTTP/1.1\r\n{self._head}{extra}Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: (\d+)", head)

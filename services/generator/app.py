@@ -15,9 +15,6 @@ from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
-MOST_EVENTS = 4
-"""Messages pressed together, of up to a hundred passes each: a turn stays below a second."""
-
 
 def build(settings: Settings, _transport: Transport) -> Service:
     """Put the service together; nothing is opened yet."""
@@ -38,6 +35,5 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ReadContent, partial(handlers.read_contents, shelf=shelf, room=room)),
         ],
         jobs=[Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600)],
-        most_events=MOST_EVENTS,
         closed=[room.close],
     )

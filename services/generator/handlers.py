@@ -65,6 +65,9 @@ async def press_and_store(
     pressed = [(pass_, plate, sheet) for (plate, pass_, _), sheet in zip(jobs, sheets, strict=True)]
     if not pressed:
         return
+    all_stored = await contents.store(pressed, now)
+    if len(all_stored) < len(pressed):
+        await _check_refused({p.handle: p for p in fresh}, {s.handle for s in all_stored}, contents)
     by_handle = {pass_.handle: pass_ for pass_ in fresh}
     built = [
         BuiltContent.model_construct(
@@ -76,12 +79,24 @@ async def press_and_store(
             push_version=by_handle[stored.handle].push_version,
             last_modified=stored.last_modified,
         )
-        for stored in await contents.store(pressed, now)
+        for stored in all_stored
         if (known := earlier.get(stored.handle)) is None
         or known.content_number < stored.content_number
     ]
     if built:
         work.publish(ContentBuilt.model_construct(contents=built))
+
+
+async def _check_refused(
+    passes: dict[str, Pass], stored: set[str], contents: ContentRepository
+) -> None:
+    """Refused by a newer version is well; by a newer revision, a new version would be lost."""
+    there = await contents.lock_earlier(sorted(passes.keys() - stored))
+    if any(
+        not known.is_deleted and known.version < passes[handle].version
+        for handle, known in there.items()
+    ):
+        raise RetryableError("an older version was pressed with a newer revision meanwhile")
 
 
 async def delete_contents(events: list[PassesDeleted], work: UnitOfWork) -> None:
@@ -97,36 +112,47 @@ async def read_contents(
     plates = await shelf.newest(work.connection, {query.template_id for query in queries})
     found = await contents.find(query.handle for query in queries)
     stale: dict[str, Pass] = {}
-    for query in queries:
+    granted = [query for query in queries if _refusal(query, found.get(query.handle)) is None]
+    for query in granted:
         content = found.get(query.handle)
         plate = plates.get(query.template_id)
-        if content is not None and content.deleted_at is not None:
-            continue
         if content is None or content.version < query.version:
             raise NotReadyError
         if plate is None or plate.revision < query.template_revision:
             raise NotReadyError
-        if (content.template_revision, content.identity_revision) != (
-            plate.revision,
-            plate.seal.revision,
-        ):
+        if not _is_made_with(plate, content):
             stale[query.handle] = Pass.model_validate_json(content.state)
     if stale:
         await press_and_store(list(stale.values()), plates, work, room)
         found |= await contents.find(stale)
-    served = [content.handle for content in found.values() if not content.served]
-    if served:
-        await contents.mark_served(served)
-    return [_answer(query, found[query.handle], plates) for query in queries]
+        if not all(_is_made_with(plates[p.template_id], found[h]) for h, p in stale.items()):
+            raise NotReadyError
+    read = [found[handle] for handle in {query.handle for query in granted}]
+    served = [content for content in read if not content.served]
+    if served and not await contents.mark_served(served):
+        raise NotReadyError
+    return [
+        _refusal(query, found.get(query.handle)) or _answer(query, found[query.handle], plates)
+        for query in queries
+    ]
 
 
-def _answer(
-    query: ReadContent, content: StoredContent, plates: dict[UUID, Plate]
-) -> Content | ApplicationError:
-    if content.deleted_at is not None:
-        return ContentGoneError()
+def _refusal(query: ReadContent, content: StoredContent | None) -> ApplicationError | None:
+    if content is None:
+        return None
     if content.account_id != query.account_id:
         return NotFoundError()
+    if content.deleted_at is not None:
+        return ContentGoneError()
+    return None if content.template_id == query.template_id else NotFoundError()
+
+
+def _is_made_with(plate: Plate, content: StoredContent) -> bool:
+    revisions = (plate.revision, plate.seal.revision)
+    return revisions == (content.template_revision, content.identity_revision)
+
+
+def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate]) -> Content:
     since = query.modified_since
     if since is not None and content.last_modified <= since.astimezone(UTC):
         return Content(

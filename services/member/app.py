@@ -27,7 +27,7 @@ from shared.service import Service
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def build(settings: Settings, transport: Transport) -> Service:  # noqa: ARG001 - it asks nobody
+def build(settings: Settings, _transport: Transport) -> Service:
     """Make the service; nothing is connected yet."""
     return Service(
         name="member",

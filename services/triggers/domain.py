@@ -1,13 +1,25 @@
 """What events do to a pass: rules and values, no I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, get_args
 from uuid import UUID
 
+import orjson
+
 from shared.contracts.member import Member
-from shared.contracts.triggers import EventKind, LoggedEvent, Pass, PassChanged
+from shared.contracts.message import Event
+from shared.contracts.triggers import (
+    DeletedPass,
+    EventKind,
+    EventsLogged,
+    LoggedEvent,
+    Pass,
+    PassChanged,
+    PassesChanged,
+    PassesDeleted,
+)
 from shared.errors import GoneError, NotFoundError
 from shared.identifiers import new_id
 from shared.passes.state import PassState
@@ -107,6 +119,29 @@ class PassRecord:
         )
 
 
+def announcements(records: Iterable[PassRecord]) -> Iterator[Event]:
+    """Tell what happened, and which passes are different now or gone."""
+    happened = [record for record in records if record.events]
+    changed = [
+        record
+        for record in happened
+        if record.deleted_at is None and record.version > record.version_before
+    ]
+    deleted = [record for record in happened if record.deleted_at is not None]
+    if changed:
+        yield PassesChanged.model_construct(passes=[record.to_contract() for record in changed])
+    if deleted:
+        yield PassesDeleted(
+            passes=[
+                DeletedPass(handle=r.handle, account_id=r.account_id, version=r.version)
+                for r in deleted
+            ]
+        )
+    if happened:
+        events = [event for record in happened for event in record.events]
+        yield EventsLogged.model_construct(events=events)
+
+
 def facts_of(member: Member) -> dict[str, Any] | None:
     """Return what a pass may show of a member; None once the member is deleted."""
     if member.deleted:
@@ -139,7 +174,7 @@ def change(
         _set_void(record, kind, at)
     else:
         record.own_values = changed_values(record, values, compiled)
-        if kind != "update" or record.own_values != before:
+        if kind != "update" or changes_between(before, record.own_values):
             _happen(record, kind, compiled, before, at)
     after = record.own_values
     return _report(record, compiled, updated=_differs(before, after, SCAN_TEXTS))
@@ -153,8 +188,13 @@ def changed_values(
         return record.own_values
     given = compiled.check_values({p: v for p, v in values.items() if v is not None})
     merged = compiled.merge_values(record.own_values, given)
-    gone = {path for path, value in values.items() if value is None}
+    gone = {_full_path(path, compiled) for path, value in values.items() if value is None}
     return {path: value for path, value in merged.items() if path not in gone}
+
+
+def _full_path(path: str, compiled: CompiledTemplate) -> str:
+    leaf = compiled.find(path)
+    return leaf.path if leaf else path
 
 
 def follow_member(record: PassRecord, facts: dict[str, Any] | None, at: datetime) -> None:
@@ -242,13 +282,22 @@ def _log(record: PassRecord, kind: EventKind, at: datetime, data: dict[str, Any]
 
 def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Path → [before, after] of own values that differ."""
-    if before == after:
+    if before is after:
         return {}
     return {
         path: [before.get(path), after.get(path)]
         for path in (*before, *(path for path in after if path not in before))
-        if before.get(path) != after.get(path)
+        if not _is_same(before.get(path), after.get(path))
     }
+
+
+def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever JSON can say
+    """Tell whether values are written alike; in Python 1 == True == 1.0."""
+    return one == other and (
+        type(one) is type(other) is str
+        or orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
+        == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    )
 
 
 def _differs(before: Mapping[str, Any], after: Mapping[str, Any], ignored: frozenset[str]) -> bool:

@@ -1,7 +1,6 @@
 """What the clock starts in the triggers service."""
 
-from services.triggers.domain import delete
-from services.triggers.handlers.passes import announce
+from services.triggers.domain import announcements, delete
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from services.triggers.repository.templates import TemplateRepository
 from shared import clock
@@ -9,6 +8,7 @@ from shared.database import Database
 
 TOMBSTONE_DAYS = 30
 DELETE_TURN = 500
+FORGET_TURN = 1000
 
 
 async def fold_counters(database: Database) -> None:
@@ -30,9 +30,12 @@ async def delete_orphans(database: Database) -> None:
             for record in records:
                 delete(record, now)
             await passes.save(records)
-            announce(records, work)
+            work.publish(*announcements(records))
 
 
 async def forget_tombstones(database: Database) -> None:
-    async with database.work("bulk") as work:
-        await PassRepository(work.connection).forget_deleted(TOMBSTONE_DAYS)
+    gone = FORGET_TURN
+    while gone == FORGET_TURN:
+        async with database.work("bulk") as work:
+            passes = PassRepository(work.connection)
+            gone = await passes.forget_deleted(TOMBSTONE_DAYS, FORGET_TURN)

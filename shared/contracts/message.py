@@ -22,9 +22,12 @@ class Event(Message):
     def halves(self) -> tuple[Self, ...]:
         """Split the rows of a plural event into two events; nothing if there are not two rows."""
         for field in type(self).model_fields:
-            rows = getattr(self, field)
-            if isinstance(rows, list) and len(cast("list[object]", rows)) > 1:
-                middle = len(cast("list[object]", rows)) // 2
+            rows = cast("object", getattr(self, field))
+            if not isinstance(rows, list):
+                continue
+            rows = cast("list[object]", rows)
+            middle = len(rows) // 2
+            if middle:
                 parts = (rows[:middle], rows[middle:])
                 return tuple(self.model_copy(update={field: part}) for part in parts)
         return ()

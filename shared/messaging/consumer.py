@@ -38,6 +38,10 @@ Result = TypeVar("Result")
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+class UnknownEventError(ApplicationError):
+    """Nobody here handles events of this name."""
+
+
 class EventConsumer:
     """Handles the events of one service: inbox, handler and outbox in one transaction."""
 
@@ -90,7 +94,9 @@ class EventConsumer:
         await asyncio.gather(*(delivery.done() for delivery in group))
 
     async def _handle(self, envelopes: list[Envelope]) -> None:
-        subscription = self._subscriptions[envelopes[0].name]
+        subscription = self._subscriptions.get(envelopes[0].name)
+        if subscription is None:
+            raise UnknownEventError
         async with self._database.work(envelopes[0].lane) as work:
             fresh = await inbox.claim(work.connection, [e.message_id for e in envelopes])
             unique = {e.message_id: e for e in envelopes if e.message_id in fresh}
@@ -101,8 +107,9 @@ class EventConsumer:
     async def _settle_failed(self, delivery: Delivery, error: Exception) -> None:
         envelope = delivery.envelope
         reason = type(error).__name__
-        final = isinstance(error, ApplicationError | ValidationError | KeyError)
-        if not final and not isinstance(error, RetryableError | NotReadyError):
+        passing = isinstance(error, RetryableError | NotReadyError | UnavailableError)
+        final = isinstance(error, ApplicationError | ValidationError) and not passing
+        if not final and not passing:
             log.error(
                 "event_failed",
                 name=envelope.name,
@@ -223,6 +230,9 @@ class QuestionConsumer:
         if len(rows) > 1:
             try:
                 return list(await self._handle(subscription, rows))
+            except UnavailableError as error:
+                # Row by row each would wait in vain, and those who ask behind them too.
+                return [_failure(error)] * len(rows)
             except Exception as error:  # noqa: BLE001 - each row finds out for itself
                 log.debug("batch_failed", name=subscription.message.name, kind=type(error).__name__)
         return [await self._outcome(subscription, row) for row in rows]
@@ -256,9 +266,20 @@ class QuestionConsumer:
             try:
                 async with self._database.work(self._lane) as work:
                     await inbox.store_outcomes(work.connection, {row.command_id: outcome})
-            except (UnavailableError, asyncpg.UniqueViolationError):
+            except asyncpg.UniqueViolationError:
+                return await self._twins_outcome(row) or outcome
+            except UnavailableError:
                 log.warning("failure_not_stored", name=row.name)
         return outcome
+
+    async def _twins_outcome(self, command: Command) -> str | None:
+        """Find what became of a command whose twin was faster, perhaps the reason for our failure."""
+        try:
+            async with self._database.connection() as connection:
+                stored = await inbox.stored_outcomes(connection, [command.command_id])
+        except UnavailableError:
+            return None
+        return stored.get(command.command_id)
 
     async def _handle(self, subscription: Subscription, rows: Sequence[Request]) -> list[str]:
         async with self._database.work(self._lane) as work:
@@ -271,12 +292,10 @@ class QuestionConsumer:
             fresh = {c.command_id: c for c in commands if c.command_id not in known}
             if fresh:
                 replies = await subscription.handler(list(fresh.values()), work)
-                new = {
-                    command_id: _write_outcome(reply)
-                    for command_id, reply in zip(fresh, replies, strict=True)
-                }
-                await inbox.store_outcomes(work.connection, new)
-                known |= new
+                new = dict(zip(fresh, replies, strict=True))
+                known |= {command_id: _write_outcome(reply) for command_id, reply in new.items()}
+                lasting = [i for i, reply in new.items() if not isinstance(reply, UnavailableError)]
+                await inbox.store_outcomes(work.connection, {i: known[i] for i in lasting})
             return [known[command_id] for command_id in ids]
 
 

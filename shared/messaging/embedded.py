@@ -23,7 +23,7 @@ from shared.messaging.envelope import (
 )
 from shared.messaging.intake import Intake
 from shared.messaging.topology import EVENT_QUEUES, ROUTES, requests_queue
-from shared.messaging.transport import NoAnswerError, TransportAwayError
+from shared.messaging.transport import HEAVIEST_LIST, NoAnswerError, TransportAwayError
 
 SCHEMA = "messaging"
 MIGRATIONS = Path(__file__).parent / "embedded_migrations"
@@ -137,7 +137,7 @@ class EmbeddedTransport:
     def receive_questions(
         self, service: ServiceName, lane: Lane, receiver: QuestionReceiver, *, most: int
     ) -> None:
-        intake = Intake(receiver, most)
+        intake = Intake(receiver, most, lambda question: len(question.body), HEAVIEST_LIST)
         intake.start()
         self._intakes[requests_queue(service, lane)] = intake
 
@@ -210,11 +210,15 @@ class EmbeddedTransport:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 "UPDATE messages SET taken = taken + 1 WHERE message_number = ANY(ARRAY("
-                "SELECT message_number FROM messages WHERE queue = $1 AND dead_at IS NULL"
-                " AND due_at <= now() ORDER BY message_number LIMIT $2))"
+                "SELECT message_number FROM (SELECT message_number,"
+                " sum(length(body)) OVER (ORDER BY message_number) - length(body) AS before FROM ("
+                "SELECT message_number, body FROM messages WHERE queue = $1 AND dead_at IS NULL"
+                " AND due_at <= now() ORDER BY message_number LIMIT $2) AS due) AS weighed"
+                " WHERE before < $3))"
                 " RETURNING message_number, message_id, name, lane, body, attempts, reason, taken",
                 queue,
                 most,
+                HEAVIEST_LIST,
             )
         return [
             TableDelivery(

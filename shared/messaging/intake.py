@@ -14,9 +14,18 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Intake(Generic[Item]):
     """While one list is in work the next one gathers; nothing waits for a timer."""
 
-    def __init__(self, receiver: Callable[[list[Item]], Awaitable[None]], most: int) -> None:
+    def __init__(
+        self,
+        receiver: Callable[[list[Item]], Awaitable[None]],
+        most: int,
+        weigh: Callable[[Item], int],
+        heaviest: int,
+    ) -> None:
+        """Make lists of at most `most` items, ending with the one that makes it `heaviest`."""
         self._receiver = receiver
         self._most = most
+        self._weigh = weigh
+        self._heaviest = heaviest
         self._waiting: asyncio.Queue[Item] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
@@ -49,8 +58,10 @@ class Intake(Generic[Item]):
     async def _work(self) -> None:
         while True:
             items = [await self._waiting.get()]
-            while len(items) < self._most and not self._waiting.empty():
+            weight = self._weigh(items[0])
+            while len(items) < self._most and weight < self._heaviest and not self._waiting.empty():
                 items.append(self._waiting.get_nowait())
+                weight += self._weigh(items[-1])
             self._idle.clear()
             try:
                 await self._receiver(items)

@@ -37,7 +37,7 @@ from shared.messaging.topology import (
     dead_queue,
     requests_queue,
 )
-from shared.messaging.transport import NoAnswerError, TransportAwayError
+from shared.messaging.transport import HEAVIEST_LIST, NoAnswerError, TransportAwayError
 
 CONNECT_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
@@ -242,13 +242,17 @@ class RabbitMQTransport:
         def wrap(message: AbstractIncomingMessage) -> Delivery:
             return QueueDelivery(message, name, self)
 
-        self._subscribe(_Subscription(name, 2 * most, Intake(receiver, most), wrap))
+        self._subscribe(
+            _Subscription(
+                name, 2 * most, Intake(receiver, most, _delivery_size, HEAVIEST_LIST), wrap
+            )
+        )
 
     def receive_questions(
         self, service: ServiceName, lane: Lane, receiver: QuestionReceiver, *, most: int
     ) -> None:
         name = self.name(requests_queue(service, lane))
-        intake = Intake(receiver, most)
+        intake = Intake(receiver, most, _question_size, HEAVIEST_LIST)
         self._subscribe(_Subscription(name, 2 * most, intake, self._question, at_once=True))
 
     async def stop_receiving(self) -> None:
@@ -561,6 +565,14 @@ def _envelope(message: AbstractIncomingMessage) -> Envelope:
 def _broker_reason(message: AbstractIncomingMessage) -> str | None:
     deaths = cast("list[dict[str, Any]]", message.headers.get("x-death") or [])
     return str(deaths[0].get("reason")) if deaths else None
+
+
+def _delivery_size(delivery: Delivery) -> int:
+    return len(delivery.envelope.body)
+
+
+def _question_size(question: Question) -> int:
+    return len(question.body)
 
 
 def _setter(event: asyncio.Event) -> Callable[..., None]:

@@ -21,6 +21,10 @@ class NoAnswerError(UnavailableError):
     code = "no_answer"
 
 
+HEAVIEST_LIST = 256 * 1024
+"""Bytes of bodies after which a list is long enough to be handled, some 500 rows."""
+
+
 class Transport(Protocol):
     """Carries events durably and requests quickly."""
 
@@ -48,7 +52,8 @@ class Transport(Protocol):
     def receive_events(self, queue: str, receiver: EventReceiver, *, most: int) -> None:
         """Hand over what lies in a queue of events, in lists of at most `most` messages.
 
-        One list at a time; each delivery is settled by the receiver.
+        A list also ends at HEAVIEST_LIST bytes. One list at a time; each delivery is settled by
+        the receiver.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -145,6 +146,7 @@ def _place_of_value(attributes: bytes, identifier: bytes, header: bytes, length:
     raise ValueError
 
 
+@lru_cache(maxsize=8)  # a batch is signed at one moment
 def _utc_time(at: datetime) -> bytes:
     moment = at.astimezone(UTC)
     if at.tzinfo is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:

@@ -111,7 +111,9 @@ async def contents(system: System, template: str) -> bool:
 async def handles(system: System, table: str, template: str) -> set[str]:
     connection = await asyncpg.connect(system.database_url)
     try:
-        rows = await connection.fetch(f"SELECT handle FROM {table} WHERE template_id = $1", template)
+        rows = await connection.fetch(
+            f"SELECT handle FROM {table} WHERE template_id = $1", template
+        )
     finally:
         await connection.close()
     return {row["handle"] for row in rows}

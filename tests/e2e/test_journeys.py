@@ -220,9 +220,7 @@ async def test_repeating_a_post_with_its_key_has_one_effect(system: System):
         key = {"Idempotency-Key": secrets.token_hex(8)}
         first = await post(session, "/v1/passes", body, expect=201, headers=key)
         again = await post(session, "/v1/passes", body, expect=201, headers=key)
-        other = await post(
-            session, "/v1/passes", body | {"values": {}}, expect=422, headers=key
-        )
+        other = await post(session, "/v1/passes", body | {"values": {}}, expect=422, headers=key)
         listed = await get(session, f"/v1/passes?template_id={template}")
 
     assert first == again
@@ -233,7 +231,12 @@ async def test_repeating_a_post_with_its_key_has_one_effect(system: System):
 async def test_another_accounts_pass_is_not_there(system: System):
     async with system.session() as session:
         handle = await a_pass(session, await a_template(session))
-        stranger = await post(session, "/v1/accounts", {"name": "Stranger", "organization_name": "Strange"}, expect=201)
+        stranger = await post(
+            session,
+            "/v1/accounts",
+            {"name": "Stranger", "organization_name": "Strange"},
+            expect=201,
+        )
     async with system.session(stranger["key"]) as session:
         for method, path in (
             ("GET", f"/v1/passes/{handle}"),

@@ -135,7 +135,10 @@ class Claims:
 
     def _seal(self, attempt: Attempt, answer: StoredResponse) -> str:
         """Seal every answer alike: some hold secrets that are shown only once."""
-        head = orjson.dumps([answer.status, dict(answer.headers)])
+        headers = {
+            str(name): value for name, value in answer.headers.items()
+        }  # not aiohttp's own kind
+        head = orjson.dumps([answer.status, headers])
         return self._master_keys.seal(
             head + b"\n" + answer.body, purpose=RESPONSE_PURPOSE, owner=str(attempt.account_id)
         )

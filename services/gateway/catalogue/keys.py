@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from services.gateway.catalogue.keyring import Keyring
@@ -62,7 +63,7 @@ class Keys:
     async def rotate(
         self, work: UnitOfWork, caller: Caller, key_id: str, grace: timedelta
     ) -> tuple[ApiKey, ApiKeyText]:
-        """Give a key a new secret; those before work for `grace` more. Then `settled`.
+        """Give a key a new secret; those before work for `grace` more.
 
         Only a key that may do no more than the caller's own: the new secret is shown.
         """
@@ -76,15 +77,12 @@ class Keys:
             raise RotatedTooOftenError
         text = ApiKeyText.make(key_id)
         await keys.add_secret(text)
+        work.after_commit(partial(self._keyring.forget, key_id))
         return key, text
-
-    def settled(self, key_id: str) -> None:
-        """To be called when a rotation is committed: what is remembered of the key is old."""
-        self._keyring.forget(key_id)
 
     async def revoke(self, account_id: UUID, key_id: str) -> None:
         """End a key with all its secrets."""
         async with self._database.work() as work:
             if not await ApiKeyRepository(work.connection).revoke(account_id, key_id):
                 raise KeyNotFoundError
-        self._keyring.forget(key_id)
+            work.after_commit(partial(self._keyring.forget, key_id))

@@ -232,8 +232,7 @@ def _creation(
     revision: int,
     command_id: UUID,
 ) -> CreatePass:
-    # What is put in has been checked before: checking it again costs as much as sending it.
-    return CreatePass.model_construct(
+    return CreatePass(
         command_id=command_id,
         account_id=account_id,
         template_id=template_id,

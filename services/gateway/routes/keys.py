@@ -95,9 +95,7 @@ async def rotate_key(call: Call[Rotation, None], *, door: Door) -> Reply:
         grace = timedelta(seconds=call.body.grace)
         return Reply(_shown(*await door.keys.rotate(work, call.caller, key_id, grace)), 200)
 
-    reply = await answer_once(door, call, rotate)
-    door.keys.settled(key_id)
-    return reply
+    return await answer_once(door, call, rotate)
 
 
 async def revoke_key(call: Call[None, None], *, door: Door) -> None:

@@ -211,15 +211,11 @@ async def _save(
 
 
 def _state(member: Member) -> MemberState:
-    return MemberState.model_construct(
-        **{name: getattr(member, name) for name in MemberState.model_fields}
-    )
+    return MemberState(**{name: getattr(member, name) for name in MemberState.model_fields})
 
 
 def _line(entry: PointsEntry) -> PointsLine:
-    return PointsLine.model_construct(
-        **{name: getattr(entry, name) for name in PointsLine.model_fields}
-    )
+    return PointsLine(**{name: getattr(entry, name) for name in PointsLine.model_fields})
 
 
 def endpoints(door: Door) -> list[AnyEndpoint]:

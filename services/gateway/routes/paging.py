@@ -50,8 +50,10 @@ def page_of(
 ) -> Page[Item]:
     """Make a page of rows, of which one more than the limit was read."""
     shown = rows[: query.limit]
-    more = len(rows) > query.limit
-    cursor = encode_cursor({_POSITION: position(shown[-1])}) if more else None
+    cursor = None
+    if len(rows) > query.limit:
+        last = position(shown[-1])
+        cursor = encode_cursor({_POSITION: last if isinstance(last, int) else str(last)})
     return Page[Item](data=[item(row) for row in shown], next_cursor=cursor)
 
 

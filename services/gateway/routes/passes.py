@@ -282,13 +282,13 @@ async def _change(
 
 
 def _changed(changed: PassChanged) -> PassChange:
-    return PassChange.model_construct(**dict(changed))
+    return PassChange(**dict(changed))
 
 
 def _state(door: Door, found: Pass) -> PassState:
     url = passes.page_url(door, found.handle)
     shown = {name: getattr(found, name) for name in PassState.model_fields.keys() & dict(found)}
-    return PassState.model_construct(**shown, url=url, download_url=url + passes.FILE_SUFFIX)
+    return PassState(**shown, url=url, download_url=url + passes.FILE_SUFFIX)
 
 
 def endpoints(door: Door) -> list[AnyEndpoint]:

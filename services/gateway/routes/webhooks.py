@@ -275,7 +275,10 @@ async def _ask(door: Door, command: Command, reply: type[Answer]) -> Answer:
     try:
         return await door.requester.ask(command, reply)
     except ApplicationError as error:
-        raise pointed(error, names="") from error
+        in_our_words = pointed(error, names="")
+        for fault in in_our_words.errors:
+            fault["pointer"] = fault["pointer"].replace("/kinds", "/types")
+        raise in_our_words from error
 
 
 def _webhook(found: notifier.Endpoint) -> Webhook:

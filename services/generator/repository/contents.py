@@ -75,7 +75,8 @@ class ContentRepository:
         """Store contents, unless the pass version or a revision would fall.
 
         The content number rises only when the manifest differs; `last_modified`, in whole
-        seconds, then rises by at least one over a content that was served.
+        seconds, then rises by at least one over a content that was served. Revisions of
+        identities compare only within a revision of the template, which names the identity.
         """
         ordered = sorted(pressed, key=lambda item: item[0].handle)
         rows = await self._connection.fetch(
@@ -102,8 +103,8 @@ class ContentRepository:
             " old.last_modified + interval '1 second')"
             " ELSE greatest(excluded.last_modified, old.last_modified) END"
             " WHERE old.deleted_at IS NULL AND excluded.version >= old.version"
-            " AND excluded.template_revision >= old.template_revision"
-            " AND excluded.identity_revision >= old.identity_revision"
+            " AND (excluded.template_revision, excluded.identity_revision)"
+            " >= (old.template_revision, old.identity_revision)"
             " RETURNING handle, content_number, last_modified",
             [pass_.handle for pass_, _, _ in ordered],
             [pass_.account_id for pass_, _, _ in ordered],
@@ -119,12 +120,21 @@ class ContentRepository:
         )
         return [Stored(**row) for row in rows]
 
-    async def mark_served(self, handles: Sequence[str]) -> None:
-        """Note that these contents left the house: the next ones must be seen to be newer."""
-        await self._connection.execute(
-            "UPDATE contents SET served = true WHERE handle = ANY($1::text[]) AND NOT served",
-            handles,
+    async def mark_served(self, contents: Sequence[StoredContent]) -> bool:
+        """Note that these contents leave the house: the next ones must be seen to be newer.
+
+        False if one of them is no longer what is stored, so that the note would stand on another.
+        """
+        marked = await self._connection.fetch(
+            "WITH same AS (SELECT handle FROM contents"
+            " JOIN unnest($1::text[], $2::bigint[]) AS read (handle, content_number)"
+            " USING (handle, content_number) ORDER BY handle FOR NO KEY UPDATE OF contents)"
+            " UPDATE contents SET served = true FROM same WHERE contents.handle = same.handle"
+            " RETURNING 1",
+            [content.handle for content in contents],
+            [content.content_number for content in contents],
         )
+        return len(marked) == len(contents)
 
     async def delete(self, passes: Sequence[DeletedPass]) -> None:
         """Leave tombstones, which refuse what arrives late."""
@@ -145,9 +155,12 @@ class ContentRepository:
             ),
         )
 
-    async def forget_deleted(self, days: int) -> None:
-        await self._connection.execute(
+    async def forget_deleted(self, days: int, most: int) -> int:
+        """Drop tombstones older than `days`; returns how many went."""
+        rows = await self._connection.fetch(
             "DELETE FROM contents WHERE handle = ANY(ARRAY(SELECT handle FROM contents"
-            " WHERE deleted_at < now() - $1 * interval '1 day' LIMIT 1000))",
+            " WHERE deleted_at < now() - $1 * interval '1 day' LIMIT $2)) RETURNING 1",
             days,
+            most,
         )
+        return len(rows)

@@ -6,6 +6,7 @@ from services.triggers.domain import (
     PassDeletedError,
     PassNotFoundError,
     PassRecord,
+    announcements,
     begin,
     change,
     follow_member,
@@ -18,12 +19,8 @@ from shared.contracts.member import Member
 from shared.contracts.triggers import (
     ChangePass,
     CreatePass,
-    DeletedPass,
-    EventsLogged,
     PassChanged,
     PassCreated,
-    PassesChanged,
-    PassesDeleted,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, InvalidError
@@ -84,7 +81,7 @@ async def create_passes(
         outcomes.append(PassCreated.model_construct(handle=record.handle, version=record.version))
     if created:
         await PassRepository(work.connection).add(created)
-        announce(created, work)
+        work.publish(*announcements(created))
     return outcomes
 
 
@@ -94,7 +91,8 @@ async def change_passes(
     """Let events happen to passes, in the order asked; a row lock orders those of one pass."""
     passes = PassRepository(work.connection)
     records = await passes.lock(command.handle for command in commands)
-    templates = await shelf.newest(work.connection, (r.template_id for r in records.values()))
+    needed = {record.template_id: 0 for record in records.values()}
+    templates = await shelf.at_least(work.connection, needed)
     now = clock.now()
     outcomes: list[PassChanged | ApplicationError] = []
     for command in commands:
@@ -111,7 +109,7 @@ async def change_passes(
         except InvalidError as error:
             outcomes.append(error)
     await passes.save(list(records.values()))
-    announce(list(records.values()), work)
+    work.publish(*announcements(records.values()))
     return outcomes
 
 
@@ -128,27 +126,5 @@ async def carry_members(members: Sequence[Member], work: UnitOfWork) -> dict[Mem
             record.member = facts.before
             follow_member(record, facts.after, now)
         await passes.save(records)
-        announce(records, work)
+        work.publish(*announcements(records))
     return learned
-
-
-def announce(records: Sequence[PassRecord], work: UnitOfWork) -> None:
-    """Tell what happened, and which passes are different now or gone."""
-    happened = [record for record in records if record.events]
-    changed = [r for r in happened if r.deleted_at is None and _has_new_version(r)]
-    deleted = [r for r in happened if r.deleted_at is not None]
-    if changed:
-        work.publish(PassesChanged.model_construct(passes=[r.to_contract() for r in changed]))
-    if deleted:
-        gone = [
-            DeletedPass(handle=r.handle, account_id=r.account_id, version=r.version)
-            for r in deleted
-        ]
-        work.publish(PassesDeleted(passes=gone))
-    if happened:
-        events = [event for record in happened for event in record.events]
-        work.publish(EventsLogged.model_construct(events=events))
-
-
-def _has_new_version(record: PassRecord) -> bool:
-    return record.version > record.version_before

@@ -12,6 +12,7 @@ from services.triggers.domain import PassRecord
 from services.triggers.repository.members import MemberKey, MemberRepository
 from shared.contracts.triggers import Counts, LoggedEvent
 from shared.database import Connection, json_array
+from shared.errors import NotReadyError
 
 COLUMNS = (
     "handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
@@ -24,6 +25,17 @@ class PassRepository:
         self._connection = connection
 
     async def add(self, records: Sequence[PassRecord]) -> None:
+        """Insert new passes; NotReadyError when a twin of a command was faster.
+
+        Asked again, the command finds the outcome of its twin.
+        """
+        try:
+            await self._insert(records)
+        except asyncpg.UniqueViolationError as error:
+            raise NotReadyError from error
+        await self._log(records)
+
+    async def _insert(self, records: Sequence[PassRecord]) -> None:
         await self._connection.execute(
             f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
             " SELECT handle, account_id, template_id, serial_number, member_id, version, sequence,"
@@ -47,7 +59,6 @@ class PassRepository:
             [r.created_at for r in records],
             [r.updated_at for r in records],
         )
-        await self._log(records)
 
     async def save(self, records: Sequence[PassRecord]) -> None:
         """Write the new states of locked passes, and what happened to them."""
@@ -95,11 +106,12 @@ class PassRepository:
         return {row["handle"]: PassRecord(**row) for row in rows}
 
     async def lock_of_template(self, template_id: UUID, most: int) -> dict[str, PassRecord]:
+        """Lock living passes of a template; those deleted while we waited are left out."""
         return await self._records(
             f"SELECT {COLUMNS} FROM passes p WHERE handle = ANY(ARRAY("  # noqa: S608
             "SELECT handle FROM passes JOIN templates USING (account_id, template_id)"
             " WHERE template_id = $1 AND passes.deleted_at IS NULL LIMIT $2))"
-            " ORDER BY handle FOR NO KEY UPDATE",
+            " AND deleted_at IS NULL ORDER BY handle FOR NO KEY UPDATE",
             template_id,
             most,
         )
@@ -152,13 +164,15 @@ class PassRepository:
             for row in rows
         ]
 
-    async def forget_deleted(self, days: int) -> None:
-        """Drop tombstones, and the logs of the passes, that are older than `days`."""
-        await self._connection.execute(
+    async def forget_deleted(self, days: int, most: int) -> int:
+        """Drop tombstones older than `days` and the logs of their passes; returns how many went."""
+        return await self._connection.fetchval(
             "WITH gone AS (DELETE FROM passes WHERE handle = ANY(ARRAY(SELECT handle FROM passes"
-            " WHERE deleted_at < now() - $1 * interval '1 day' LIMIT 1000)) RETURNING handle)"
-            " DELETE FROM events USING gone WHERE events.handle = gone.handle",
+            " WHERE deleted_at < now() - $1 * interval '1 day' LIMIT $2)) RETURNING handle),"
+            " log AS (DELETE FROM events USING gone WHERE events.handle = gone.handle)"
+            " SELECT count(*) FROM gone",
             days,
+            most,
         )
 
     async def _records(self, statement: str, *arguments: Any) -> dict[str, PassRecord]:  # noqa: ANN401

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
+
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.database import Connection
 from shared.errors import NotReadyError
@@ -39,22 +41,24 @@ class TemplateShelf:
             " FROM templates WHERE template_id = ANY($1::uuid[])",
             list(set(template_ids)),
         )
-        missing = [
-            row["template_id"]
-            for row in rows
-            if (row["template_id"], row["revision"]) not in self._compiled
-        ]
+        known: dict[UUID, KnownTemplate] = {}
+        missing: dict[UUID, asyncpg.Record] = {}
+        for row in rows:
+            compiled = self._compiled.get((row["template_id"], row["revision"]))
+            if compiled is None:
+                missing[row["template_id"]] = row
+            else:
+                known[row["template_id"]] = KnownTemplate(
+                    row["account_id"], row["revision"], compiled, row["is_deleted"]
+                )
         if missing:
-            await self._compile(connection, missing)
-        return {
-            row["template_id"]: KnownTemplate(
-                row["account_id"],
-                row["revision"],
-                self._compiled[row["template_id"], row["revision"]],
-                row["is_deleted"],
-            )
-            for row in rows
-        }
+            # A newer revision may have come since the first look, so theirs count.
+            for template_id, revision, compiled in await self._compile(connection, missing):
+                row = missing[template_id]
+                known[template_id] = KnownTemplate(
+                    row["account_id"], revision, compiled, row["is_deleted"]
+                )
+        return known
 
     async def at_least(
         self, connection: Connection, revisions: Mapping[UUID, int]
@@ -66,20 +70,26 @@ class TemplateShelf:
                 raise NotReadyError
         return known
 
-    async def _compile(self, connection: Connection, template_ids: list[UUID]) -> None:
+    async def _compile(
+        self, connection: Connection, template_ids: Iterable[UUID]
+    ) -> list[tuple[UUID, int, CompiledTemplate]]:
         rows = await connection.fetch(
             "SELECT template_id, revision, name, organization, document FROM templates"
             " WHERE template_id = ANY($1::uuid[]) FOR SHARE",
-            template_ids,
+            list(template_ids),
         )
+        done: list[tuple[UUID, int, CompiledTemplate]] = []
         for row in rows:
-            self._compiled[row["template_id"], row["revision"]] = compile_template(
+            compiled = compile_template(
                 TemplateDocument.model_validate(row["document"]),
                 name=row["name"],
                 organization=row["organization"],
             )
+            self._compiled[row["template_id"], row["revision"]] = compiled
+            done.append((row["template_id"], row["revision"], compiled))
         while len(self._compiled) > MOST_COMPILED:
             self._compiled.popitem(last=False)
+        return done
 
 
 class TemplateRepository:
@@ -104,10 +114,16 @@ class TemplateRepository:
         )
 
     async def mark_deleted(self, deleted: TemplateDeleted) -> None:
+        """Mark a template; one not heard of yet leaves a tombstone for revisions that are late."""
         await self._connection.execute(
-            "UPDATE templates SET deleted_at = coalesce(deleted_at, now()),"
-            " revision = greatest(revision, $2) WHERE template_id = $1",
+            "INSERT INTO templates AS old"
+            " (template_id, account_id, revision, name, organization, document, deleted_at)"
+            " VALUES ($1, $2, $3, '', '', '{\"pass\": {}}', now())"
+            " ON CONFLICT (template_id) DO UPDATE SET"
+            " deleted_at = coalesce(old.deleted_at, now()),"
+            " revision = greatest(old.revision, excluded.revision)",
             deleted.template_id,
+            deleted.account_id,
             deleted.revision,
         )
 

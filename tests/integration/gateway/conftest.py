@@ -1,9 +1,10 @@
 """A gateway on a port, alone with its database and its transport; accounts to call it with."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -77,7 +78,7 @@ class Gateway:
             given.setdefault("Content-Type", "application/json")
             data = orjson.dumps(json)
         async with self.http.request(
-            method, path, data=data, headers=given, allow_redirects=False
+            method, path, data=data and BytesIO(data), headers=given, allow_redirects=False
         ) as response:
             return Answer(
                 response.status,
@@ -135,7 +136,6 @@ class AnAccount:
         return AnAccount(self.gateway, self.account_id, made.json["key"])
 
 
-
 @pytest_asyncio.fixture(scope="module")
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     """A gateway whose other services are away; every test makes accounts of its own."""
@@ -159,7 +159,7 @@ async def make_account(gateway: Gateway) -> AnAccount:
 
 
 @asynccontextmanager
-async def running_gateway(url: str) -> AsyncIterator[Gateway]:
+async def running_gateway(url: str) -> AsyncGenerator[Gateway]:
     """Migrate an empty database and run a gateway on it."""
     master_keys = MasterKeys.generate_text()
     settings = Settings.model_validate(
@@ -190,7 +190,7 @@ async def running_gateway(url: str) -> AsyncIterator[Gateway]:
 
 
 @asynccontextmanager
-async def _fresh_database(database_url: str) -> AsyncIterator[str]:
+async def _fresh_database(database_url: str) -> AsyncGenerator[str]:
     name = f"test_{secrets.token_hex(6)}"
     connection = await asyncpg.connect(database_url)
     try:

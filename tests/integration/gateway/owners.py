@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter
+import orjson
+from pydantic import BaseModel
 
 from shared import clock
 from shared.contracts.member import Member, ReadMember
@@ -19,7 +20,7 @@ from shared.contracts.triggers import (
     ReadPass,
 )
 from shared.errors import ApplicationError, GoneError, InvalidError, NotFoundError
-from shared.messaging.envelope import Question
+from shared.messaging.envelope import Question, QuestionReceiver
 from shared.messaging.requests import failure_of
 from shared.messaging.topology import LANES
 from shared.messaging.transport import Transport
@@ -60,12 +61,13 @@ class Owners:
     def lanes_of(self, request: type[Request]) -> set[Lane]:
         return {lane for lane, row in self.asked if isinstance(row, request)}
 
-    def _receiver(self, lane: Lane):
+    def _receiver(self, lane: Lane) -> QuestionReceiver:
         async def receive(questions: list[Question]) -> None:
             for question in questions:
                 model, reply = self._answers[question.name]
-                rows = TypeAdapter(list[model]).validate_json(question.body)
-                self.asked += [(lane, row) for row in rows]
+                found: list[dict[str, Any]] = orjson.loads(question.body)
+                rows = [model.model_validate_json(orjson.dumps(row)) for row in found]
+                self.asked.extend((lane, row) for row in rows)
                 await question.answer(
                     b"[" + b",".join(self._outcome(row, reply) for row in rows) + b"]"
                 )

@@ -35,7 +35,9 @@ async def make_template(
         "storeCard": {
             "headerFields": [{"key": "points", "label": "Points", "value": 7}],
             "secondaryFields": [{"key": "name", "label": "Name", "value": "{member_name}"}],
-            "backFields": [{"key": "terms", "label": "Terms", "value": "See https://beans.example/"}],
+            "backFields": [
+                {"key": "terms", "label": "Terms", "value": "See https://beans.example/"}
+            ],
         },
         "barcodes": [{"format": "PKBarcodeFormatQR"}],
         **(changes or {}),

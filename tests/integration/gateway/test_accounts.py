@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from services.gateway.catalogue.keyring import REMEMBER_SECONDS
-from services.gateway.domain import IDENTITY_PURPOSE
+from services.gateway.domain import IDENTITY_PURPOSE, SCOPES
 from shared.contracts.gateway import IdentitySaved
 from shared.passes.identities import identity_from_pem
 from tests.integration.gateway.conftest import AnAccount, Gateway, make_account
@@ -312,3 +312,18 @@ async def test_index_leads_to_the_documents(gateway: Gateway):
     for path in ("/docs", "/openapi.json", "/health"):
         assert f'href="{path}"' in page.content.decode()
         assert (await gateway.call("GET", path)).status == 200
+
+
+async def test_every_scope_that_an_operation_needs_can_be_given(gateway: Gateway):
+    document = (await gateway.call("GET", "/openapi.json")).json
+
+    needed = {
+        scope
+        for item in document["paths"].values()
+        for operation in item.values()
+        for need in operation["security"]
+        for scope in need["ApiKey"]
+    }
+
+    assert needed <= set(SCOPES)
+    assert needed >= set(SCOPES) - {"*"}

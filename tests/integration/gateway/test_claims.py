@@ -64,9 +64,7 @@ async def test_same_key_with_another_body_is_refused(gateway: Gateway, an_accoun
     await claims.claim(an_account.account_id, OPERATION, "k", PRINT)
 
     with pytest.raises(KeyReusedError):
-        await claims.claim(
-            an_account.account_id, OPERATION, "k", fingerprint("/v1/passes", b"[]")
-        )
+        await claims.claim(an_account.account_id, OPERATION, "k", fingerprint("/v1/passes", b"[]"))
 
 
 async def test_twins_with_different_bodies_at_the_same_time(

@@ -21,9 +21,7 @@ AUTHORITY = DevelopmentAuthority.create(clock.now() - timedelta(days=900))
 
 
 def an_identity(pass_type: str = TYPE, *, age: int = 0) -> SigningIdentity:
-    return AUTHORITY.issue(
-        pass_type, "ABCDE12345", "Example", clock.now() - timedelta(days=age)
-    )
+    return AUTHORITY.issue(pass_type, "ABCDE12345", "Example", clock.now() - timedelta(days=age))
 
 
 def as_p12(identity: SigningIdentity, password: str, *, chain: bool = True) -> dict[str, Any]:

@@ -112,9 +112,7 @@ async def test_page_shows_the_pass(gateway: Gateway, an_account: AnAccount, owne
     assert owners.asked_for(ReadPass)[0].account_id is None
 
 
-async def test_page_is_for_its_reader_only(
-    gateway: Gateway, an_account: AnAccount, owners: Owners
-):
+async def test_page_is_for_its_reader_only(gateway: Gateway, an_account: AnAccount, owners: Owners):
     found = a_pass(owners, an_account, await make_template(an_account))
 
     first = await gateway.call("GET", f"/p/{found.handle}")
@@ -160,7 +158,7 @@ async def test_saved_template_is_shown_at_once(
     template_id = await make_template(an_account)
     found = a_pass(owners, an_account, template_id)
     before = await gateway.call("GET", f"/p/{found.handle}")
-    skeleton = {"logoText": "Green Bottle", "storeCard": {}}
+    skeleton: dict[str, Any] = {"logoText": "Green Bottle", "storeCard": {}}
 
     saved = await an_account.call(
         "PUT", f"/v1/templates/{template_id}", {"name": "Card", "pass": skeleton}
@@ -244,8 +242,7 @@ async def test_file_is_a_whole_pass(gateway: Gateway, an_account: AnAccount, own
     manifest = json.loads(files["manifest.json"])
     assert set(files) == {"pass.json", "manifest.json", "signature", *pngs}
     assert manifest == {
-        name: sha1(files[name], usedforsecurity=False).hexdigest()
-        for name in ("pass.json", *pngs)
+        name: sha1(files[name], usedforsecurity=False).hexdigest() for name in ("pass.json", *pngs)
     }
     (question,) = owners.asked_for(ReadContent)
     assert (question.account_id, question.version) == (an_account.account_id, 3)

@@ -52,9 +52,7 @@ async def issue(account: AnAccount, template_id: str, **fields: Any) -> str:
     return answer.json["handle"]
 
 
-async def test_issued_pass_has_an_address(
-    an_account: AnAccount, template_id: str, owners: Owners
-):
+async def test_issued_pass_has_an_address(an_account: AnAccount, template_id: str, owners: Owners):
     answer = await an_account.call(
         "POST", "/v1/passes", {"template_id": template_id, "values": {POINTS: 3}}
     )
@@ -172,7 +170,10 @@ async def test_rows_are_answered_in_order_with_the_failed_ones(
 async def test_repeated_rows_keep_their_passes(
     an_account: AnAccount, template_id: str, owners: Owners
 ):
-    body = {"template_id": template_id, "passes": [{}, {"values": {"unknown": 1}}, {}]}
+    body: dict[str, Any] = {
+        "template_id": template_id,
+        "passes": [{}, {"values": {"unknown": 1}}, {}],
+    }
 
     first = await an_account.call("POST", "/v1/passes", body, key="rows")
     again = await an_account.call("POST", "/v1/passes", body, key="rows")
@@ -189,8 +190,9 @@ async def test_row_that_fails_on_our_side_is_told_so(
     an_account: AnAccount, template_id: str, owners: Owners
 ):
     owners.answer(CreatePass, lambda _: InternalError())
+    body: dict[str, Any] = {"template_id": template_id, "passes": [{}]}
 
-    answer = await an_account.call("POST", "/v1/passes", {"template_id": template_id, "passes": [{}]})
+    answer = await an_account.call("POST", "/v1/passes", body)
 
     assert answer.status == 201
     assert answer.json["passes"][0]["error"]["status"] == 500
@@ -200,7 +202,7 @@ async def test_all_rows_wait_when_the_owner_is_away(
     an_account: AnAccount, template_id: str, owners: Owners
 ):
     owners.answer(CreatePass, lambda _: UnavailableError())
-    body = {"template_id": template_id, "passes": [{}, {}]}
+    body: dict[str, Any] = {"template_id": template_id, "passes": [{}, {}]}
 
     answer = await an_account.call("POST", "/v1/passes", body)
 
@@ -211,7 +213,7 @@ async def test_all_rows_wait_when_the_owner_is_away(
 async def test_malformed_bodies_are_pointed_at(
     an_account: AnAccount, template_id: str, owners: Owners
 ):
-    many = [{"values": {}}, {}, {}, {"values": [1]}]
+    many: list[dict[str, Any]] = [{"values": {}}, {}, {}, {"values": [1]}]
     bodies: dict[str, dict[str, Any]] = {
         "/passes/3/values": {"template_id": template_id, "passes": many},
         "/template_id": {"template_id": "coffee"},
@@ -267,12 +269,13 @@ async def test_pass_of_another_account_is_not_there(
 ):
     handle = await issue(an_account, template_id)
 
+    nothing: dict[str, Any] = {"values": {}}
     for method, path, body in [
         ("GET", "", None),
-        ("PATCH", "", {"values": {}}),
+        ("PATCH", "", nothing),
         ("DELETE", "", None),
         ("POST", "/scan", None),
-        ("POST", "/edit", {"values": {}}),
+        ("POST", "/edit", nothing),
     ]:
         answer = await another_account.call(method, f"/v1/passes/{handle}{path}", body)
         assert answer.status == 404
@@ -449,5 +452,3 @@ async def test_template_has_statistics(
 
     assert answer.json == counts.model_dump()
     assert foreign.status == 404
-
-

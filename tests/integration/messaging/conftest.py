@@ -9,7 +9,9 @@ import pytest
 from shared.messaging.embedded import MIGRATIONS, SCHEMA, EmbeddedTransport
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.transport import Transport
+from shared.database import Database
 from shared.migrations import migrate
+from tests.integration.messaging.toys import toy_database
 
 
 @dataclass
@@ -21,9 +23,7 @@ class Wire:
 
 
 @pytest.fixture(params=["embedded", "rabbitmq"])
-async def wire(
-    request: pytest.FixtureRequest, fresh_database: str
-) -> AsyncIterator[Wire]:
+async def wire(request: pytest.FixtureRequest, fresh_database: str) -> AsyncIterator[Wire]:
     opened: list[Transport] = []
     if request.param == "rabbitmq":
         amqp_url = request.getfixturevalue("amqp_url")
@@ -45,3 +45,10 @@ async def wire(
     yield Wire(await reopen(), reopen)
     for transport in opened:
         await transport.stop()
+
+
+@pytest.fixture
+async def toys(fresh_database: str) -> AsyncIterator[Database]:
+    """The toy service's database; on the same one the embedded transport has its queues."""
+    async with toy_database(fresh_database) as database:
+        yield database

@@ -1,0 +1,138 @@
+"""What an operator does: run, restart, look after dead letters, announce the catalogue again."""
+
+import asyncio
+import signal
+import stat
+import subprocess
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+
+from services.message_map import message_map
+from services.operations import NOWHERE
+from services.local import build_all, open_transport
+from shared.contracts.triggers import EventsLogged
+from shared.identifiers import new_id
+from shared.messaging.envelope import Envelope
+from shared.messaging.rabbitmq import RabbitMQTransport
+from tests.e2e.test_journeys import a_pass, a_template, download, get, post
+from tests.system import ROOT, System, poll, run_command, start_embedded
+
+
+async def test_what_was_acknowledged_is_there_after_kill_9_and_a_restart(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    system = await start_embedded(tmp_path)
+    record = tmp_path / "data" / "demo.json"
+    async with system.session() as session:
+        template = await a_template(session)
+        handles = [await a_pass(session, template) for _ in range(20)]
+    system.processes["run"].kill()
+    written = record.read_text()
+
+    again = await start_embedded(tmp_path)
+    async with again.session() as session:
+        files = [await download(session, handle) for handle in handles]
+    code = await asyncio.to_thread(again.processes["run"].stop)
+
+    assert len(files) == 20
+    assert record.read_text() == written
+    assert stat.S_IMODE(record.stat().st_mode) == 0o600
+    assert code == 0
+
+
+async def test_ctrl_c_ends_it_cleanly(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    system = await start_embedded(tmp_path)
+    process = system.processes["run"].running
+    assert process is not None
+
+    process.send_signal(signal.SIGINT)
+
+    assert await asyncio.to_thread(process.wait, 40) == 0
+    assert "Traceback" not in system.processes["run"].tail(200)
+
+
+async def test_a_dead_letter_is_listed_shown_and_replayed(distributed: System):
+    environment = distributed.extra["environment"]
+    transport = RabbitMQTransport(
+        environment["AMQP_URL"], prefix=environment["PASSWRIGHT_AMQP_PREFIX"]
+    )
+    await transport.start()
+    unreadable = Envelope(new_id(), EventsLogged.name, "interactive", b'{"events": "none"}')
+    await transport.publish([unreadable])
+    name = str(unreadable.message_id)
+
+    async def listed() -> bool:
+        return name in await run_command(environment, "dead", "list", "notifier")
+
+    await poll(listed, "the dead letter")
+    listing = await run_command(environment, "dead", "list", "notifier")
+    shown = await run_command(environment, "dead", "show", "notifier", name)
+    replayed = await run_command(environment, "dead", "replay", "notifier", name)
+    await poll(listed, "the dead letter again, for it is still unreadable")
+    await transport.stop()
+
+    assert EventsLogged.name in listing
+    assert "none" not in listing
+    assert shown.strip() == '{"events": "none"}'
+    assert replayed.strip() == "1 replayed"
+
+
+async def test_projections_that_lost_the_catalogue_get_it_again(distributed: System):
+    async with distributed.session() as session:
+        template = await a_template(session)
+        handle = await a_pass(session, template)
+        await download(session, handle)
+        connection = await asyncpg.connect(distributed.database_url)
+        for table in ("triggers.templates", "generator.templates", "generator.identities"):
+            await connection.execute(f"DELETE FROM {table}")
+        await connection.close()
+
+        await run_command(distributed.extra["environment"], "catalogue", "resend")
+
+        async def scanned() -> bool:
+            async with session.post(f"/v1/passes/{handle}/scan") as response:
+                return response.status == 200
+
+        await poll(scanned, "a scan that works again")
+        archive = await download(session, handle)
+
+    assert b'"value":' in archive["pass.json"]
+
+
+async def test_the_message_map_in_the_architecture_is_the_code_s():
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    shown = page.split("<!-- message map -->\n")[1].split("\n<!-- end")[0]
+
+    assert shown == message_map(build_all(NOWHERE, open_transport(NOWHERE)))
+
+
+async def test_the_front_door_says_what_it_can_do():
+    completed = await asyncio.to_thread(
+        subprocess.run,
+        [".venv/bin/python", "-m", "services", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    for command in ("run", "migrate", "account", "catalogue", "dead", "message-map", "openapi"):
+        assert command in completed.stdout
+
+
+async def test_accounts_made_at_the_front_door_can_do_everything(distributed: System):
+    made = await run_command(
+        distributed.extra["environment"], "account", "Second", "--organization", "Org"
+    )
+
+    import json
+
+    account = json.loads(made)
+    async with distributed.session(account["api_key"]) as session:
+        seen = await get(session, "/v1/account")
+        await post(session, "/v1/keys", {"name": "till", "scopes": ["scans:write"]}, expect=201)
+
+    assert UUID(seen["account_id"]) == UUID(account["account_id"])
+    assert seen["organization_name"] == "Org"

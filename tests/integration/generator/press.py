@@ -1,0 +1,240 @@
+"""A generator to try, with a real development identity, and the checks a phone would make."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha1, sha256
+from typing import Any, TypeVar
+from uuid import UUID
+
+import orjson
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
+
+from services.generator import handlers
+from services.generator.clients import PressRoom
+from services.generator.repository.plates import PlateShelf
+from shared.contracts.gateway import (
+    IDENTITY_PURPOSE,
+    IdentitySaved,
+    ImageReference,
+    TemplateSaved,
+)
+from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
+from shared.contracts.triggers import DeletedPass, Pass, PassesChanged, PassesDeleted
+from shared.database import Database, UnitOfWork
+from shared.errors import ApplicationError
+from shared.passes.development import DevelopmentAuthority
+from shared.passes.identities import SigningIdentity, identity_to_pem
+from shared.sealing import MasterKeys
+
+ACCOUNT = UUID(int=1)
+OTHER_ACCOUNT = UUID(int=2)
+TEMPLATE = UUID(int=10)
+IDENTITY = UUID(int=20)
+OTHER_IDENTITY = UUID(int=21)
+HANDLE = "handle0"
+POINTS = "structure_headerFields_points_value"
+MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
+KEYS = MasterKeys([bytes(32)])
+ICON = ImageReference(sha256="ab" * 32, sha1="cd" * 20, crc32=1, size=2)
+
+Reply = TypeVar("Reply")
+
+
+@cache
+def authority() -> DevelopmentAuthority:
+    return DevelopmentAuthority.create(MOMENT)
+
+
+@cache
+def an_identity(number: int = 1, pass_type: str = "pass.com.example.coffee") -> SigningIdentity:
+    """Issue an identity; each number is another key of the same pass type."""
+    return authority().issue(pass_type, "TEAM123456", f"Example {number}", MOMENT)
+
+
+def identity_saved(
+    revision: int = 1,
+    identity: SigningIdentity | None = None,
+    *,
+    identity_id: UUID = IDENTITY,
+) -> IdentitySaved:
+    identity = identity or an_identity()
+    return IdentitySaved(
+        identity_id=identity_id,
+        account_id=ACCOUNT,
+        revision=revision,
+        pass_type_identifier=identity.pass_type_identifier,
+        team_identifier=identity.team_identifier,
+        sealed=KEYS.seal(identity_to_pem(identity), purpose=IDENTITY_PURPOSE, owner=str(ACCOUNT)),
+        not_after=identity.not_after,
+    )
+
+
+def template_saved(
+    revision: int = 1,
+    *,
+    template_id: UUID = TEMPLATE,
+    identity_id: UUID = IDENTITY,
+    description: str = "Coffee card",
+    icon: ImageReference = ICON,
+) -> TemplateSaved:
+    points = {"key": "points", "label": "Points", "value": 0}
+    member = {"key": "member", "label": "Member", "value": "{member_name}"}
+    document = {
+        "pass": {
+            "description": description,
+            "storeCard": {"headerFields": [points], "secondaryFields": [member]},
+        },
+        "properties": {"hidden": 0},
+    }
+    return TemplateSaved(
+        template_id=template_id,
+        account_id=ACCOUNT,
+        revision=revision,
+        template_name="Card",
+        organization_name="Beans",
+        identity_id=identity_id,
+        document=document,
+        images={"icon.png": icon},
+    )
+
+
+def a_pass(
+    version: int = 1,
+    values: dict[str, Any] | None = None,
+    *,
+    handle: str = HANDLE,
+    template_id: UUID = TEMPLATE,
+    **rest: Any,
+) -> Pass:
+    return Pass(
+        handle=handle,
+        account_id=ACCOUNT,
+        template_id=template_id,
+        serial_number=f"serial of {handle}",
+        version=version,
+        values={POINTS: version} if values is None else values,
+        created_at=MOMENT,
+        updated_at=MOMENT,
+        push_version=version,
+        **rest,
+    )
+
+
+def a_query(
+    handle: str = HANDLE,
+    *,
+    account_id: UUID = ACCOUNT,
+    template_id: UUID = TEMPLATE,
+    template_revision: int = 1,
+    version: int = 1,
+    modified_since: datetime | None = None,
+) -> ReadContent:
+    return ReadContent(
+        account_id=account_id,
+        handle=handle,
+        template_id=template_id,
+        template_revision=template_revision,
+        version=version,
+        modified_since=modified_since,
+    )
+
+
+@dataclass
+class Press:
+    """One process of the generator; `built` holds what the last call announced."""
+
+    database: Database
+    shelf: PlateShelf = field(default_factory=lambda: PlateShelf(KEYS))
+    room: PressRoom = field(default_factory=lambda: PressRoom(2))
+    built: list[BuiltContent] = field(default_factory=list[BuiltContent])
+
+    async def keep(self, *events: TemplateSaved | IdentitySaved) -> None:
+        for event in events:
+            if isinstance(event, TemplateSaved):
+                await self._do(handlers.keep_templates, [event])
+            else:
+                await self._do(handlers.keep_identities, [event])
+
+    async def build(self, *batches: Sequence[Pass]) -> list[BuiltContent]:
+        events = [PassesChanged(passes=list(batch)) for batch in batches]
+        await self._do(handlers.build_contents, events, shelf=self.shelf, room=self.room)
+        return self.built
+
+    async def build_in(self, work: UnitOfWork, *passes: Pass) -> None:
+        event = PassesChanged(passes=list(passes))
+        await handlers.build_contents([event], work, shelf=self.shelf, room=self.room)
+
+    async def delete(self, version: int = 9, handle: str = HANDLE) -> None:
+        gone = DeletedPass(handle=handle, account_id=ACCOUNT, version=version)
+        await self._do(handlers.delete_contents, [PassesDeleted(passes=[gone])])
+
+    async def ask(self, *queries: ReadContent) -> list[Content | ApplicationError]:
+        return await self._do(handlers.read_contents, queries, shelf=self.shelf, room=self.room)
+
+    async def ask_in(self, work: UnitOfWork, query: ReadContent) -> Content:
+        outcomes = await handlers.read_contents([query], work, shelf=self.shelf, room=self.room)
+        return good(outcomes[0])
+
+    async def read(self, **rest: Any) -> Content:
+        """Give the content of one pass as the gateway gets it."""
+        return good((await self.ask(a_query(**rest)))[0])
+
+    async def backdate(self, by: timedelta) -> None:
+        """Let the contents be made so long ago."""
+        async with self.database.work() as work:
+            await work.connection.execute(
+                "UPDATE contents SET last_modified = last_modified - $1::interval", by
+            )
+
+    async def _do(
+        self, handler: Callable[..., Awaitable[Any]], messages: Sequence[Any], **clients: Any
+    ) -> Any:
+        async with self.database.work() as work:
+            outcome = await handler(list(messages), work, **clients)
+        told = work.announced
+        self.built = [c for event in told if isinstance(event, ContentBuilt) for c in event.contents]
+        return outcome
+
+
+def points_of(content: Content) -> Any:
+    return orjson.loads(content.pass_json)["storeCard"]["headerFields"][0]["value"]
+
+
+def check_content(content: Content, identity: SigningIdentity | None = None) -> None:
+    """Check the hashes of the manifest and the signature over it, as Wallet does."""
+    identity = identity or an_identity()
+    assert orjson.loads(content.manifest) == {
+        **{name: image.sha1 for name, image in content.images.items()},
+        "pass.json": sha1(content.pass_json, usedforsecurity=False).hexdigest(),
+    }
+    carried = load_der_pkcs7_certificates(content.signature)
+    assert set(carried) == {identity.certificate, *identity.intermediates}
+    key = identity.certificate.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    value = content.signature[-key.key_size // 8 :]
+    # The signed attributes stand in the file under the tag [0], and are signed as a SET.
+    start = content.signature.rindex(bytes.fromhex("a069301806092a864886f70d010903"))
+    attributes = content.signature[start + 2 : start + 2 + 0x69]
+    assert sha256(content.manifest).digest() in attributes
+    key.verify(value, b"\x31\x69" + attributes, padding.PKCS1v15(), hashes.SHA256())
+
+
+async def until_somebody_waits(database: Database) -> None:
+    async with asyncio.timeout(10), database.connection() as connection:
+        while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+
+
+def good(outcome: Reply | ApplicationError) -> Reply:
+    if isinstance(outcome, ApplicationError):
+        raise outcome
+    return outcome
+
+
+def kinds(outcomes: Sequence[Any]) -> list[str]:
+    return [type(outcome).__name__ for outcome in outcomes]

@@ -1,0 +1,253 @@
+import asyncio
+import random
+
+import orjson
+import pytest
+
+from services.generator import jobs
+from services.generator.app import build
+from services.generator.domain import ContentGoneError
+from services.generator.settings import Settings
+from shared.errors import NotReadyError, RetryableError
+from shared.messaging.embedded import EmbeddedTransport
+from shared.sealing import MasterKeys
+from tests.integration.generator.press import (
+    OTHER_IDENTITY,
+    POINTS,
+    Press,
+    a_pass,
+    a_query,
+    an_identity,
+    check_content,
+    identity_saved,
+    kinds,
+    points_of,
+    template_saved,
+    until_somebody_waits,
+)
+
+
+async def test_built_content_is_what_wallet_accepts(press: Press):
+    [built] = await press.build([a_pass(3, {POINTS: 7}, member={"name": "Ann"})])
+
+    content = await press.read(version=3)
+    check_content(content)
+    pass_json = orjson.loads(content.pass_json)
+    assert (pass_json["passTypeIdentifier"], pass_json["teamIdentifier"]) == (
+        "pass.com.example.coffee",
+        "TEAM123456",
+    )
+    assert pass_json["serialNumber"] == "serial of handle0"
+    assert pass_json["storeCard"]["secondaryFields"][0]["value"] == "Ann"
+    assert points_of(content) == 7
+    assert (content.content_number, content.pass_version) == (1, 3)
+    assert (built.content_number, built.pass_version, built.push_version) == (1, 3, 3)
+    assert built.last_modified == content.last_modified
+    assert built.last_modified.microsecond == 0
+
+
+async def test_many_passes_are_built_in_one_batch(press: Press):
+    passes = [a_pass(values={POINTS: n}, handle=f"handle{n}") for n in range(40)]
+
+    built = await press.build(passes[:25], passes[25:])
+
+    assert len(built) == 40
+    contents = await press.ask(*(a_query(pass_.handle) for pass_ in passes))
+    assert kinds(contents) == ["Content"] * 40
+    for number in (0, 17, 39):
+        content = await press.read(handle=f"handle{number}")
+        check_content(content)
+        assert points_of(content) == number
+
+
+async def test_same_bytes_are_no_new_content(press: Press):
+    await press.build([a_pass(1, {POINTS: 7, "hidden": 1})])
+    before = await press.read()
+
+    built = await press.build([a_pass(2, {POINTS: 7, "hidden": 2})])
+
+    assert built == []
+    after = await press.read(version=2)
+    assert after.pass_version == 2
+    assert after.model_dump(exclude={"pass_version"}) == before.model_dump(exclude={"pass_version"})
+
+
+async def test_version_that_arrives_late_is_dropped(press: Press):
+    await press.build([a_pass(3)])
+
+    built = await press.build([a_pass(2)])
+
+    assert built == []
+    content = await press.read()
+    assert (content.pass_version, content.content_number, points_of(content)) == (3, 1, 3)
+
+
+async def test_shuffled_and_repeated_changes_end_at_the_newest(press: Press):
+    shuffle = random.Random(7)
+    changes = [a_pass(version, handle=f"handle{n}") for n in range(3) for version in range(1, 8)]
+    changes *= 2
+    shuffle.shuffle(changes)
+
+    while changes:
+        batch, changes = changes[:5], changes[5:]
+        await press.build(batch[:2], batch[2:])
+
+    for number in range(3):
+        content = await press.read(handle=f"handle{number}")
+        check_content(content)
+        assert (content.pass_version, points_of(content)) == (7, 7)
+
+
+async def test_versions_built_at_the_same_time_end_at_the_newest(press: Press):
+    await asyncio.gather(*(press.build([a_pass(version)]) for version in range(1, 9)))
+
+    content = await press.read()
+    check_content(content)
+    assert (content.pass_version, points_of(content)) == (8, 8)
+
+
+async def test_new_pass_built_twice_at_the_same_time_is_one_content(press: Press):
+    async with press.database.work() as first:
+        await press.build_in(first, a_pass(1))
+        second = asyncio.create_task(press.build([a_pass(2)]))
+        await until_somebody_waits(press.database)
+    [built] = await second
+
+    assert (built.content_number, built.pass_version) == (2, 2)
+    content = await press.read()
+    check_content(content)
+    assert (content.content_number, content.pass_version, points_of(content)) == (2, 2, 2)
+
+
+async def test_older_version_of_a_new_pass_that_loses_the_race_is_dropped(press: Press):
+    async with press.database.work() as first:
+        await press.build_in(first, a_pass(2))
+        second = asyncio.create_task(press.build([a_pass(1)]))
+        await until_somebody_waits(press.database)
+
+    assert await second == []
+    content = await press.read()
+    check_content(content)
+    assert (content.pass_version, points_of(content)) == (2, 2)
+
+
+async def test_version_refused_for_its_older_revision_comes_again(press: Press):
+    """Neither may fall, so what has the newer version but the older revision is made anew."""
+    other = Press(press.database)
+    async with press.database.work() as first:
+        await press.build_in(first, a_pass(1))
+        second = asyncio.create_task(other.build([a_pass(2)]))
+        await until_somebody_waits(press.database)
+        await first.connection.execute("UPDATE contents SET template_revision = 2")
+    with pytest.raises(RetryableError):
+        await second
+
+    await press.keep(template_saved(2))
+    await other.build([a_pass(2)])
+
+    content = await press.read(template_revision=2)
+    assert (content.pass_version, points_of(content)) == (2, 2)
+
+
+async def test_pass_whose_template_has_not_arrived_comes_again(bare: Press):
+    with pytest.raises(RetryableError):
+        await bare.build([a_pass()])
+    await bare.keep(template_saved())
+    with pytest.raises(RetryableError):
+        await bare.build([a_pass()])
+    await bare.keep(identity_saved())
+
+    assert len(await bare.build([a_pass()])) == 1
+    check_content(await bare.read())
+
+
+async def test_deleted_pass_refuses_what_comes_late(press: Press):
+    await press.build([a_pass(1)])
+    await press.delete(2)
+
+    assert await press.build([a_pass(1)], [a_pass(3)]) == []
+    assert kinds(await press.ask(a_query())) == ["ContentGoneError"]
+    async with press.database.connection() as connection:
+        row = await connection.fetchrow("SELECT state, pass_json, signature FROM contents")
+    assert row is not None
+    assert tuple(row) == ("", None, None)
+
+
+async def test_pass_deleted_before_it_came_stays_deleted(press: Press):
+    await press.delete(2)
+
+    assert await press.build([a_pass(1)]) == []
+    with pytest.raises(ContentGoneError):
+        await press.read()
+
+
+async def test_tombstones_are_forgotten_after_30_days(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(jobs, "FORGET_TURN", 2)
+    for number in range(6):
+        await press.delete(handle=f"handle{number}")
+    await press.build([a_pass(handle="living")])
+    async with press.database.work() as work:
+        await work.connection.execute(
+            "UPDATE contents SET deleted_at = now() - interval '30 days 1 minute'"
+            " WHERE handle <> 'handle0' AND deleted_at IS NOT NULL"
+        )
+
+    await jobs.forget_tombstones(press.database)
+
+    async with press.database.connection() as connection:
+        left = await connection.fetch("SELECT handle FROM contents ORDER BY handle")
+    assert [row["handle"] for row in left] == ["handle0", "living"]
+
+
+async def test_older_revisions_that_come_late_are_dropped(press: Press):
+    await press.keep(template_saved(3, description="Third"), identity_saved(3, an_identity(3)))
+    await press.keep(template_saved(2, description="Second"), identity_saved(2, an_identity(2)))
+
+    await press.build([a_pass()])
+
+    content = await press.read(template_revision=3)
+    check_content(content, an_identity(3))
+    assert orjson.loads(content.pass_json)["description"] == "Third"
+
+
+async def test_template_may_change_to_an_identity_of_a_lower_revision(press: Press):
+    await press.keep(identity_saved(5))
+    await press.build([a_pass(1)])
+    await press.read()
+    gift = an_identity(2, "pass.com.example.gift")
+    await press.keep(identity_saved(1, gift, identity_id=OTHER_IDENTITY))
+    await press.keep(template_saved(2, identity_id=OTHER_IDENTITY))
+
+    pressed_again = await press.read(template_revision=2)
+    await press.build([a_pass(2)])
+
+    check_content(pressed_again, gift)
+    changed = await press.read(version=2, template_revision=2)
+    check_content(changed, gift)
+    assert (changed.content_number, points_of(changed)) == (3, 2)
+
+
+async def test_content_of_a_version_to_come_is_waited_for(press: Press):
+    for query in (a_query(), a_query(template_revision=2)):
+        with pytest.raises(NotReadyError):
+            await press.ask(query)
+    await press.build([a_pass(1)])
+
+    for query in (a_query(version=2), a_query(template_revision=2)):
+        with pytest.raises(NotReadyError):
+            await press.ask(query)
+
+
+async def test_service_is_built_from_its_settings(generator_database: str):
+    settings = Settings.model_validate(
+        {"DATABASE_URL": generator_database, "master_keys": MasterKeys.generate_text()}
+    )
+
+    service = build(settings, EmbeddedTransport(generator_database))
+
+    assert service.name == "generator"
+    assert len({s.message.name for s in service.subscriptions}) == 5
+    for close in service.closed:
+        await close()
