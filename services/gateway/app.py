@@ -58,6 +58,7 @@ def open_door(
     return Door(
         database=database,
         requester=requester,
+        master_keys=master_keys,
         claims=Claims(database, master_keys),
         keyring=keyring,
         accounts=Accounts(database, Authority(database, master_keys), identities),

@@ -10,8 +10,6 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import UUID
 
-IDENTITY_PURPOSE: Final = "identity"
-"""What identities are sealed for; the owner of the seal is the account id as text."""
 AUTHORITY_PURPOSE: Final = "development authority"
 RESPONSE_PURPOSE: Final = "idempotent response"
 INSTALLATION: Final = "installation"

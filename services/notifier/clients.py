@@ -10,6 +10,7 @@ from standardwebhooks import Webhook
 
 from services.notifier.domain import TOO_MANY_STATUS, DueDelivery, Outcome, webhook_id
 from shared import clock
+from shared.contracts.notifier import SECRET_PURPOSE
 from shared.http.outgoing import (
     AddressRefusedError,
     OutgoingClient,
@@ -18,7 +19,6 @@ from shared.http.outgoing import (
 )
 from shared.sealing import MasterKeys
 
-PURPOSE: Final = "webhook secret"
 MOST_OPENED: Final = 10_000
 
 _FAILURES: Final = {
@@ -78,7 +78,7 @@ class WebhookSender:
             sealed = filter(None, (delivery.secret, delivery.previous_secret))
             owner = str(delivery.account_id)
             signers = [
-                Webhook(self._keys.open(secret, purpose=PURPOSE, owner=owner).decode())
+                Webhook(self._keys.open(secret, purpose=SECRET_PURPOSE, owner=owner).decode())
                 for secret in sealed
             ]
             self._signers[key] = signers

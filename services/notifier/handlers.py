@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, get_args
 from uuid import UUID
 
-from services.notifier.clients import PURPOSE
 from services.notifier.domain import (
     LONGEST_GRACE,
     EventNotFoundError,
@@ -24,6 +23,7 @@ from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.message import Done
 from shared.contracts.notifier import (
+    SECRET_PURPOSE,
     CreateEndpoint,
     DeleteEndpoint,
     DeliveryPage,
@@ -110,10 +110,9 @@ async def create_endpoints(
     made: list[EndpointSecret] = []
     for command in commands:
         given = command.model_dump(include={"url", "description", "kinds", "template_id"})
-        secret = new_secret()
-        sealed = _seal(keys, command.account_id, secret)
+        sealed = _seal(keys, command.account_id, new_secret())
         endpoint = await endpoints.add(command, checked_fields(given, check_url), sealed)
-        made.append(EndpointSecret(endpoint=endpoint, secret=secret))
+        made.append(EndpointSecret(endpoint=endpoint, sealed_secret=sealed))
     return made
 
 
@@ -145,12 +144,11 @@ async def rotate_secrets(
     for command in commands:
         if not 0 <= command.grace <= LONGEST_GRACE:
             raise InvalidError(f"`grace` is 0 to {LONGEST_GRACE} seconds.")
-        secret = new_secret()
-        sealed = _seal(keys, command.account_id, secret)
+        sealed = _seal(keys, command.account_id, new_secret())
         endpoint = await endpoints.rotate_secret(
             command.account_id, command.endpoint_id, sealed, command.grace
         )
-        rotated.append(EndpointSecret(endpoint=endpoint, secret=secret))
+        rotated.append(EndpointSecret(endpoint=endpoint, sealed_secret=sealed))
     return rotated
 
 
@@ -239,4 +237,4 @@ def _limit(asked: int, most: int) -> int:
 
 
 def _seal(keys: MasterKeys, account_id: UUID, secret: str) -> str:
-    return keys.seal(secret.encode(), purpose=PURPOSE, owner=str(account_id))
+    return keys.seal(secret.encode(), purpose=SECRET_PURPOSE, owner=str(account_id))

@@ -20,8 +20,9 @@ from shared.contracts.triggers import (
     PassesChanged,
     PassesDeleted,
 )
-from shared.errors import GoneError, NotFoundError
+from shared.errors import GoneError, InvalidError, NotFoundError
 from shared.identifiers import new_id
+from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
 from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate
 
@@ -55,6 +56,12 @@ class PassDeletedError(GoneError):
     """The pass was deleted."""
 
     code = "pass_deleted"
+
+
+class PassFullError(InvalidError):
+    """The pass has no room for more values."""
+
+    code = "pass_full"
 
 
 @dataclass(slots=True)
@@ -189,7 +196,10 @@ def changed_values(
     given = compiled.check_values({p: v for p, v in values.items() if v is not None})
     merged = compiled.merge_values(record.own_values, given)
     gone = {_full_path(path, compiled) for path, value in values.items() if value is None}
-    return {path: value for path, value in merged.items() if path not in gone}
+    kept = {path: value for path, value in merged.items() if path not in gone}
+    if len(kept) > MOST_VALUES or len(orjson.dumps(kept)) > LARGEST_VALUES:
+        raise PassFullError
+    return kept
 
 
 def _full_path(path: str, compiled: CompiledTemplate) -> str:

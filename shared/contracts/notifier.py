@@ -8,6 +8,9 @@ from pydantic import BaseModel, Field
 
 from shared.contracts.message import Command, Done, JsonObject, Query
 
+SECRET_PURPOSE = "webhook secret"  # noqa: S105 - what it is for, not what it is
+"""What an endpoint's secret is sealed for; its owner is the account id as text."""
+
 
 class Endpoint(BaseModel):
     """An address of a partner to which what happens is posted."""
@@ -27,8 +30,8 @@ class Endpoint(BaseModel):
 
 class EndpointSecret(BaseModel):
     endpoint: Endpoint
-    secret: str
-    """`whsec_…`, shown only when it is made."""
+    sealed_secret: str
+    """`whsec_…`, sealed: replies are stored as outcomes, and secrets do not lie about in them."""
 
 
 class CreateEndpoint(Command):

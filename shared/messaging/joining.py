@@ -27,18 +27,28 @@ class Joiner(Generic[Item, Result]):
         self._most = most
         self._in_flight = in_flight
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._sending = 0
         self._senders: set[asyncio.Task[None]] = set()
 
     async def join(self, item: Item) -> Result:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._senders) < self._in_flight:
+        if self._sending < self._in_flight:
+            self._sending += 1
             sender = asyncio.create_task(self._send_waiting())
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
         return await future
 
     async def _send_waiting(self) -> None:
+        try:
+            await self._send_batches()
+        finally:
+            # Counted here and not when the task is found to be done, one turn of the loop later:
+            # an item that came in between would wait for a sender that has left.
+            self._sending -= 1
+
+    async def _send_batches(self) -> None:
         while self._waiting:
             count = min(len(self._waiting), self._most)
             batch = [self._waiting.popleft() for _ in range(count)]
@@ -47,6 +57,12 @@ class Joiner(Generic[Item, Result]):
                 continue
             try:
                 results = await self._send([item for item, _ in wanted])
+                if len(results) != len(wanted):
+                    raise ValueError("not one answer per item")  # noqa: TRY301 - as any failure
+            except asyncio.CancelledError:
+                for _, future in wanted:
+                    future.cancel()
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the waiters
                 results = [error] * len(wanted)
             for (_, future), result in zip(wanted, results, strict=True):

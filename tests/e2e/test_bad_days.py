@@ -1,4 +1,4 @@
-"""Kill -9 anything in the middle of 5,000 issues: nothing acknowledged is lost, nothing is twice."""
+"""Kill -9 anything amid 5,000 issues: nothing acknowledged is lost, nothing is there twice."""
 
 import asyncio
 import secrets

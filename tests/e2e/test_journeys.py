@@ -1,5 +1,6 @@
 """What a person can do with Passwright, from a template to a webhook, as its users do it."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -245,7 +246,7 @@ async def test_another_accounts_pass_is_not_there(system: System):
             ("DELETE", f"/v1/passes/{handle}"),
             ("GET", f"/v1/passes/{handle}/timeline"),
         ):
-            body = {"values": {}} if method == "PATCH" else None
+            body: Any = {"values": {}} if method == "PATCH" else None
             async with session.request(method, path, json=body) as response:
                 assert response.status == 404, (method, path)
 
@@ -273,8 +274,6 @@ async def test_statistics_count_passes_and_events_at_once(system: System):
 
 
 async def test_concurrent_scans_of_one_pass_all_count(system: System):
-    import asyncio
-
     async with system.session() as session:
         handle = await a_pass(session, await a_template(session))
         await asyncio.gather(*(post(session, f"/v1/passes/{handle}/scan") for _ in range(60)))
@@ -351,7 +350,7 @@ async def get(session: aiohttp.ClientSession, path: str, expect: int = 200) -> A
     return await send(session, "GET", path, None, expect)
 
 
-async def send(
+async def send(  # noqa: PLR0917 - said in the order of a request
     session: aiohttp.ClientSession,
     method: str,
     path: str,

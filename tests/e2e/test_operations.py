@@ -1,6 +1,7 @@
 """What an operator does: run, restart, look after dead letters, announce the catalogue again."""
 
 import asyncio
+import json
 import signal
 import stat
 import subprocess
@@ -9,9 +10,9 @@ from uuid import UUID
 
 import asyncpg
 
+from services.local import build_all, open_transport
 from services.message_map import message_map
 from services.operations import NOWHERE
-from services.local import build_all, open_transport
 from shared.contracts.triggers import EventsLogged
 from shared.identifiers import new_id
 from shared.messaging.envelope import Envelope
@@ -126,8 +127,6 @@ async def test_accounts_made_at_the_front_door_can_do_everything(distributed: Sy
     made = await run_command(
         distributed.extra["environment"], "account", "Second", "--organization", "Org"
     )
-
-    import json
 
     account = json.loads(made)
     async with distributed.session(account["api_key"]) as session:

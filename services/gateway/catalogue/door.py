@@ -11,6 +11,7 @@ from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
 from shared.messaging.requests import Requester
+from shared.sealing import MasterKeys
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Door:
 
     database: Database
     requester: Requester
+    master_keys: MasterKeys
     claims: Claims
     keyring: Keyring
     accounts: Accounts

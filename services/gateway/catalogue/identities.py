@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from uuid import UUID
 
-from services.gateway.domain import IDENTITY_PURPOSE, Identity
+from services.gateway.domain import Identity
 from services.gateway.repository.identities import IdentityRepository
 from shared import clock
-from shared.contracts.gateway import IdentitySaved
+from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError, NotFoundError
 from shared.identifiers import new_id

@@ -20,6 +20,7 @@ from services.gateway.routes.reading import (
 from shared.contracts import notifier
 from shared.contracts.message import Command, Done
 from shared.contracts.notifier import (
+    SECRET_PURPOSE,
     Attempt,
     CreateEndpoint,
     DeleteEndpoint,
@@ -176,7 +177,7 @@ async def create_webhook(call: Call[NewWebhook, None], *, door: Door) -> Reply:
     )
     made = await _ask(door, command, EndpointSecret)
     location = f"/v1/webhooks/{made.endpoint.endpoint_id}"
-    return answered(claim, _with_secret(made), headers={"Location": location})
+    return answered(claim, _with_secret(door, made), headers={"Location": location})
 
 
 async def list_webhooks(call: Call[None, PageQuery], *, door: Door) -> WebhooksPage:
@@ -234,7 +235,7 @@ async def rotate_webhook_secret(call: Call[Rotation, None], *, door: Door) -> Re
         endpoint_id=webhook_id,
         grace=call.body.grace,
     )
-    return answered(claim, _with_secret(await _ask(door, command, EndpointSecret)))
+    return answered(claim, _with_secret(door, await _ask(door, command, EndpointSecret)))
 
 
 async def replay_webhook(call: Call[Replay, None], *, door: Door) -> Reply:
@@ -285,8 +286,10 @@ def _webhook(found: notifier.Endpoint) -> Webhook:
     return Webhook(**_facts(found))
 
 
-def _with_secret(made: EndpointSecret) -> WebhookWithSecret:
-    return WebhookWithSecret(**_facts(made.endpoint), secret=made.secret)
+def _with_secret(door: Door, made: EndpointSecret) -> WebhookWithSecret:
+    owner = str(made.endpoint.account_id)
+    secret = door.master_keys.open(made.sealed_secret, purpose=SECRET_PURPOSE, owner=owner)
+    return WebhookWithSecret(**_facts(made.endpoint), secret=secret.decode())
 
 
 def _facts(found: notifier.Endpoint) -> dict[str, Any]:

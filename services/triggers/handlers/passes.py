@@ -47,7 +47,11 @@ async def create_passes(
     for command in commands:
         template = templates[command.template_id]
         if template.is_deleted or template.account_id != command.account_id:
-            outcomes.append(TemplateGoneError(errors=[{"pointer": "/template_id"}]))
+            outcomes.append(
+                TemplateGoneError(
+                    errors=[{"pointer": "/template_id", "detail": "the template was deleted"}]
+                )
+            )
             continue
         member = command.member
         record = PassRecord(

@@ -6,8 +6,8 @@ import pytest
 from cryptography import x509
 
 from services.gateway.catalogue.keyring import REMEMBER_SECONDS
-from services.gateway.domain import IDENTITY_PURPOSE, SCOPES
-from shared.contracts.gateway import IdentitySaved
+from services.gateway.domain import SCOPES
+from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.passes.identities import identity_from_pem
 from tests.integration.gateway.conftest import AnAccount, Gateway, make_account
 

@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from services.gateway.domain import IDENTITY_PURPOSE
 from shared import clock
-from shared.contracts.gateway import IdentitySaved
+from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.identities import SigningIdentity, identity_from_pem, identity_to_pem
 from tests.integration.gateway.conftest import AnAccount, Gateway
+from tests.integration.gateway.test_templates import a_card, saved_card
 
 TYPE = "pass.com.example.coffee"
 AUTHORITY = DevelopmentAuthority.create(clock.now() - timedelta(days=900))
@@ -212,3 +212,59 @@ async def test_unknown_identity_is_404(an_account: AnAccount, identity_id: str):
     answer = await an_account.call("GET", f"/v1/identities/{identity_id}")
 
     assert (answer.status, answer.code) == (404, "identity_not_found")
+
+
+async def test_template_takes_the_development_identity_when_there_is_no_other(
+    an_account: AnAccount,
+):
+    (own,) = (await an_account.call("GET", "/v1/identities")).json["data"]
+
+    created = await saved_card(an_account)
+
+    assert created.json["identity_id"] == own["identity_id"]
+
+
+async def test_template_takes_the_newest_real_identity(gateway: Gateway, an_account: AnAccount):
+    uploaded = await an_account.call("POST", "/v1/identities", as_pem(an_identity()))
+    await _make_real(gateway, uploaded.json["identity_id"])
+
+    created = await saved_card(an_account)
+
+    assert created.json["identity_id"] == uploaded.json["identity_id"]
+
+
+async def test_template_moves_from_the_development_identity_to_a_real_one_for_good(
+    gateway: Gateway, an_account: AnAccount
+):
+    created = await saved_card(an_account)
+    path, development = created.headers["location"], created.json["identity_id"]
+    uploaded = await an_account.call("POST", "/v1/identities", as_pem(an_identity()))
+    real = uploaded.json["identity_id"]
+    await _make_real(gateway, real)
+
+    moved = await an_account.call("PUT", path, a_card(identity_id=real))
+    back = await an_account.call("PUT", path, a_card(identity_id=development))
+    stays = await an_account.call("PUT", path, a_card(name="Tea"))
+
+    assert (moved.json["revision"], moved.json["identity_id"]) == (2, real)
+    assert (back.status, back.code) == (409, "template_identity_fixed")
+    assert stays.json["identity_id"] == real
+
+
+async def test_identity_of_another_account_is_422(
+    an_account: AnAccount, another_account: AnAccount
+):
+    (theirs,) = (await another_account.call("GET", "/v1/identities")).json["data"]
+
+    answer = await an_account.call(
+        "POST", "/v1/templates", a_card(identity_id=theirs["identity_id"])
+    )
+
+    assert (answer.status, answer.code) == (422, "identity_unknown")
+
+
+async def _make_real(gateway: Gateway, identity_id: str) -> None:
+    """Only Apple issues real ones; these differ in nothing else."""
+    await gateway.query(
+        "UPDATE identities SET development = false WHERE identity_id = $1", identity_id
+    )

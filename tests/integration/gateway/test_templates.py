@@ -9,7 +9,6 @@ from services.gateway.catalogue.resending import resend_catalogue
 from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.identifiers import new_id
 from tests.integration.gateway.conftest import AnAccount, Answer, Gateway
-from tests.integration.gateway.test_identities import an_identity, as_pem
 from tests.integration.gateway.test_images import PNG, a_png
 
 CARD: dict[str, Any] = {
@@ -339,55 +338,6 @@ async def test_reader_may_not_write(an_account: AnAccount):
     assert (await reader.call("DELETE", path)).status == 403
 
 
-async def test_template_takes_the_development_identity_when_there_is_no_other(
-    an_account: AnAccount,
-):
-    (own,) = (await an_account.call("GET", "/v1/identities")).json["data"]
-
-    created = await saved_card(an_account)
-
-    assert created.json["identity_id"] == own["identity_id"]
-
-
-async def test_template_takes_the_newest_real_identity(gateway: Gateway, an_account: AnAccount):
-    uploaded = await an_account.call("POST", "/v1/identities", as_pem(an_identity()))
-    await _make_real(gateway, uploaded.json["identity_id"])
-
-    created = await saved_card(an_account)
-
-    assert created.json["identity_id"] == uploaded.json["identity_id"]
-
-
-async def test_template_moves_from_the_development_identity_to_a_real_one_for_good(
-    gateway: Gateway, an_account: AnAccount
-):
-    created = await saved_card(an_account)
-    path, development = created.headers["location"], created.json["identity_id"]
-    uploaded = await an_account.call("POST", "/v1/identities", as_pem(an_identity()))
-    real = uploaded.json["identity_id"]
-    await _make_real(gateway, real)
-
-    moved = await an_account.call("PUT", path, a_card(identity_id=real))
-    back = await an_account.call("PUT", path, a_card(identity_id=development))
-    stays = await an_account.call("PUT", path, a_card(name="Tea"))
-
-    assert (moved.json["revision"], moved.json["identity_id"]) == (2, real)
-    assert (back.status, back.code) == (409, "template_identity_fixed")
-    assert stays.json["identity_id"] == real
-
-
-async def test_identity_of_another_account_is_422(
-    an_account: AnAccount, another_account: AnAccount
-):
-    (theirs,) = (await another_account.call("GET", "/v1/identities")).json["data"]
-
-    answer = await an_account.call(
-        "POST", "/v1/templates", a_card(identity_id=theirs["identity_id"])
-    )
-
-    assert (answer.status, answer.code) == (422, "identity_unknown")
-
-
 async def test_current_knows_living_templates_of_that_account_only(
     gateway: Gateway, an_account: AnAccount, another_account: AnAccount
 ):
@@ -422,10 +372,3 @@ async def test_catalogue_is_announced_again_as_it_is(gateway: Gateway, an_accoun
     assert [(e["template_name"], e["revision"]) for e in templates] == [("Tea", 2)]
     assert templates[0]["images"].keys() == {"icon.png", "icon@2x.png", "icon@3x.png"}
     assert len(await announced(an_account, IdentitySaved.name)) == 1
-
-
-async def _make_real(gateway: Gateway, identity_id: str) -> None:
-    """Only Apple issues real ones; these differ in nothing else."""
-    await gateway.query(
-        "UPDATE identities SET development = false WHERE identity_id = $1", identity_id
-    )

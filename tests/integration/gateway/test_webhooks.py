@@ -10,6 +10,7 @@ import pytest_asyncio
 from services.gateway.routes.webhooks import EventType
 from shared.contracts.message import Done
 from shared.contracts.notifier import (
+    SECRET_PURPOSE,
     Attempt,
     CreateEndpoint,
     DeleteEndpoint,
@@ -54,7 +55,13 @@ async def owners(gateway: Gateway) -> Owners:
             created_at=NOON,
             updated_at=NOON,
         )
-        return EndpointSecret(endpoint=kept[command.endpoint_id], secret=f"whsec_{new_id().hex}")
+        return sealed(kept[command.endpoint_id], f"whsec_{new_id().hex}")
+
+    def sealed(endpoint: Endpoint, secret: str) -> EndpointSecret:
+        text = gateway.master_keys.seal(
+            secret.encode(), purpose=SECRET_PURPOSE, owner=str(endpoint.account_id)
+        )
+        return EndpointSecret(endpoint=endpoint, sealed_secret=text)
 
     def find(request: ReadEndpoint | UpdateEndpoint | RotateSecret) -> Endpoint:
         found = kept.get(request.endpoint_id)
@@ -70,9 +77,7 @@ async def owners(gateway: Gateway) -> Owners:
     owners.answer(CreateEndpoint, create)
     owners.answer(ReadEndpoint, find)
     owners.answer(UpdateEndpoint, update)
-    owners.answer(
-        RotateSecret, lambda command: EndpointSecret(endpoint=find(command), secret="whsec_new")
-    )
+    owners.answer(RotateSecret, lambda command: sealed(find(command), "whsec_new"))
     return owners
 
 

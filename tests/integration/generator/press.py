@@ -197,7 +197,9 @@ class Press:
         async with self.database.work() as work:
             outcome = await handler(list(messages), work, **clients)
         told = work.announced
-        self.built = [c for event in told if isinstance(event, ContentBuilt) for c in event.contents]
+        self.built = [
+            c for event in told if isinstance(event, ContentBuilt) for c in event.contents
+        ]
         return outcome
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from shared.database import Database
 from shared.messaging.embedded import MIGRATIONS, SCHEMA, EmbeddedTransport
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.transport import Transport
-from shared.database import Database
 from shared.migrations import migrate
 from tests.integration.messaging.toys import toy_database
 

@@ -252,7 +252,7 @@ async def test_an_event_whose_connection_is_cut_in_the_middle_is_handled_once(
     assert await effects(toys) == ["blue-ticket"]
 
 
-class ProcessDeath(BaseException):  # noqa: N818 - no error: it stands for kill -9
+class ProcessDeath(BaseException):
     """The end of a process in the middle of its work."""
 
 

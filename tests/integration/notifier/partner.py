@@ -20,8 +20,10 @@ from services.notifier.domain import Rota
 from services.notifier.jobs import DeliveryJob
 from services.notifier.settings import Settings
 from shared.contracts.notifier import (
+    SECRET_PURPOSE,
     CreateEndpoint,
     Delivery,
+    Endpoint,
     EndpointSecret,
     ListDeliveries,
     ReplayDeliveries,
@@ -36,6 +38,14 @@ from shared.sealing import MasterKeys
 from shared.service import Service
 
 MIGRATIONS = Path(handlers.__file__).parent / "migrations"
+
+
+@dataclass(frozen=True)
+class Made:
+    """An endpoint and its secret, as its owner sees them once."""
+
+    endpoint: Endpoint
+    secret: str
 
 
 @dataclass
@@ -60,11 +70,11 @@ class Notifier:
         async with self.database.work() as work:
             return await handler(list(messages), work)
 
-    async def create(self, command: CreateEndpoint) -> EndpointSecret:
+    async def create(self, command: CreateEndpoint) -> Made:
         handler = partial(
             handlers.create_endpoints, check_url=self.client.check_url, keys=self.keys
         )
-        return (await self.tell(handler, command))[0]
+        return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def update(self, command: Any) -> Any:
         handler = partial(
@@ -72,9 +82,9 @@ class Notifier:
         )
         return (await self.tell(handler, command))[0]
 
-    async def rotate(self, command: Any) -> EndpointSecret:
+    async def rotate(self, command: Any) -> Made:
         handler = partial(handlers.rotate_secrets, keys=self.keys)
-        return (await self.tell(handler, command))[0]
+        return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def log(self, *events: LoggedEvent) -> None:
         handler = partial(handlers.store_events, ring=self.ring)
@@ -210,3 +220,9 @@ def an_event(account_id: UUID, kind: EventKind = "scan", **fields: Any) -> Logge
 
 def statuses(deliveries: Sequence[Delivery]) -> list[list[int | None]]:
     return [[attempt.status for attempt in d.attempts] for d in deliveries]
+
+
+def opened(keys: MasterKeys, reply: EndpointSecret) -> Made:
+    owner = str(reply.endpoint.account_id)
+    secret = keys.open(reply.sealed_secret, purpose=SECRET_PURPOSE, owner=owner)
+    return Made(reply.endpoint, secret.decode())

@@ -39,6 +39,7 @@ from tests.integration.notifier.partner import (
     a_service,
     an_endpoint,
     an_event,
+    opened,
     verified,
 )
 
@@ -357,7 +358,8 @@ async def test_running_service_posts_soon_after_the_event_and_logs_no_secret(
     await migrate(
         fresh_database, {"notifier": [MESSAGING, MIGRATIONS], "messaging": [TRANSPORT_MIGRATIONS]}
     )
-    service, transport = a_service(fresh_database, MasterKeys.generate_text())
+    keys = MasterKeys.generate_text()
+    service, transport = a_service(fresh_database, keys)
     running = RunningServices([service], transport)
     with capture_logs() as lines:
         try:
@@ -365,7 +367,7 @@ async def test_running_service_posts_soon_after_the_event_and_logs_no_secret(
             handle = {s.message: s.handler for s in service.subscriptions}
             async with service.database.work() as work:
                 command = an_endpoint(ACCOUNT, f"{partner.url}/canary-path")
-                [made] = await handle[type(command)]([command], work)
+                [reply] = await handle[type(command)]([command], work)
             async with service.database.work() as work:
                 event = an_event(ACCOUNT, data={"changes": {"name": ["", "canary-value"]}})
                 await handle[EventsLogged]([EventsLogged(events=[event])], work)
@@ -373,6 +375,7 @@ async def test_running_service_posts_soon_after_the_event_and_logs_no_secret(
         finally:
             await running.stop()
 
+    made = opened(MasterKeys.parse(keys), reply)
     assert verified(made.secret, partner.heard[0])
     logged = repr(lines) + caplog.text
     for canary in (made.secret, made.secret[6:], "canary-value", "v1,", "whsec_"):

@@ -168,7 +168,7 @@ class Life:
         return good((await self._do(questions.read_timelines, [query]))[0]).events
 
     async def page(self, **rest: Any) -> PassPage:
-        query = ListPasses(**{"account_id": ACCOUNT, **rest})
+        query = ListPasses.model_validate({"account_id": ACCOUNT, **rest})
         return (await self._do(questions.list_passes, [query]))[0]
 
     async def counts(self, *, account_id: UUID = ACCOUNT) -> Counts:

@@ -1,12 +1,10 @@
 import asyncio
-
 from uuid import UUID
 
 from services.triggers.handlers import catalogue
 from shared.contracts.member import MembersChanged
 from tests.integration.triggers.life import (
     OTHER_ACCOUNT,
-    TEMPLATE,
     Life,
     a_creation,
     a_member,

@@ -1,0 +1,120 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.generator.clients import PressRoom
+from services.generator.domain import Earlier, Plate, Seal, Sheet, press
+from shared.contracts.triggers import Pass
+from shared.passes.development import DevelopmentAuthority
+from shared.passes.document import TemplateDocument
+from shared.passes.state import IssuerFacts
+from shared.passes.template import compile_template
+
+MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+@cache
+def authority() -> DevelopmentAuthority:
+    return DevelopmentAuthority.create(MOMENT)
+
+
+@cache
+def a_seal(revision: int = 1) -> Seal:
+    identity = authority().issue("pass.com.example", "TEAM123456", "Example", MOMENT)
+    return Seal(identity, revision)
+
+
+def a_plate(revision: int = 1, identity_revision: int = 1) -> Plate:
+    document = TemplateDocument.model_validate(
+        {"pass": {"generic": {"headerFields": [{"key": "points", "value": 0}]}}}
+    )
+    return Plate(
+        template_id=UUID(int=10),
+        revision=revision,
+        compiled=compile_template(document, name="Card", organization="Beans"),
+        images={},
+        image_digests={"icon.png": "ab" * 20},
+        facts=IssuerFacts("pass.com.example", "TEAM123456", "Beans"),
+        seal=a_seal(identity_revision),
+    )
+
+
+def a_pass(points: int = 1, **rest: Any) -> Pass:
+    return Pass(
+        handle="handle0",
+        account_id=UUID(int=1),
+        template_id=UUID(int=10),
+        serial_number="serial0",
+        version=1,
+        values={"structure_headerFields_points_value": points},
+        created_at=MOMENT,
+        updated_at=MOMENT,
+        **rest,
+    )
+
+
+def pressed(sheet: Sheet) -> Earlier:
+    return Earlier(1, sheet.manifest, 1, 1, 1, is_deleted=False)
+
+
+def test_first_pressing_makes_every_part():
+    sheet = press(a_plate(), a_pass(), None, MOMENT)
+
+    assert sheet.pass_json is not None
+    assert sheet.signature is not None
+    assert set(orjson.loads(sheet.manifest)) == {"icon.png", "pass.json"}
+
+
+def test_same_bytes_are_not_signed_again():
+    first = press(a_plate(), a_pass(), None, MOMENT)
+
+    again = press(a_plate(2), a_pass(), pressed(first), MOMENT)
+
+    assert again == Sheet(first.manifest, None, None)
+
+
+def test_same_bytes_are_signed_again_by_a_renewed_identity():
+    first = press(a_plate(), a_pass(), None, MOMENT)
+
+    again = press(a_plate(identity_revision=2), a_pass(), pressed(first), MOMENT)
+
+    assert (again.manifest, again.pass_json) == (first.manifest, None)
+    assert again.signature is not None
+
+
+def test_voided_pass_has_other_bytes():
+    first = press(a_plate(), a_pass(), None, MOMENT)
+
+    voided = press(a_plate(), a_pass(voided=True), pressed(first), MOMENT)
+
+    assert voided.manifest != first.manifest
+    assert orjson.loads(voided.pass_json or b"{}")["voided"] is True
+
+
+def test_other_images_are_other_bytes():
+    plate = a_plate()
+    first = press(plate, a_pass(), None, MOMENT)
+
+    other = replace(plate, image_digests={"icon.png": "cd" * 20})
+    again = press(other, a_pass(), pressed(first), MOMENT)
+
+    assert again.manifest != first.manifest
+
+
+async def test_press_room_keeps_the_order():
+    room = PressRoom(2)
+    plate = a_plate()
+
+    sheets = await room.press([(plate, a_pass(n), None) for n in range(30)], MOMENT)
+    nothing = await room.press([], MOMENT)
+    await room.close()
+
+    assert nothing == []
+    assert [
+        orjson.loads(sheet.pass_json or b"")["generic"]["headerFields"][0]["value"]
+        for sheet in sheets
+    ] == list(range(30))

@@ -1,0 +1,247 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.triggers.domain import (
+    BIT_OF,
+    MEMBER_FACTS,
+    SCAN_TEXTS,
+    PassFullError,
+    PassRecord,
+    announcements,
+    begin,
+    change,
+    delete,
+    facts_of,
+    follow_member,
+)
+from shared.contracts.member import Member
+from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted
+from shared.errors import InvalidError
+from shared.passes.document import TemplateDocument
+from shared.passes.template import compile_template
+
+MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
+POINTS = "structure_headerFields_points_value"
+
+
+def an_increment(path: str) -> dict[str, Any]:
+    return {"action": "PSActionIncrementValue", "targetPath": path, "amount": 1}
+
+
+def a_setting(path: str, value: Any) -> dict[str, Any]:
+    return {"action": "PSActionSetValue", "targetPath": path, "value": value}
+
+
+TEMPLATE = compile_template(
+    TemplateDocument.model_validate(
+        {
+            "pass": {
+                "storeCard": {"headerFields": [{"key": "points", "value": 0}]},
+                "barcodes": [{"format": "PKBarcodeFormatQR"}],
+            },
+            "properties": {"note": "", "stamps": 0, "psScanText": ""},
+            "triggers": {
+                "onCreate": an_increment("stamps"),
+                "onScan": [an_increment("stamps"), a_setting("psScanText", "{stamps}")],
+                "onCheck": a_setting("psScanText", "Checked"),
+                "onEdit": a_setting("note", "{member_name}"),
+            },
+        }
+    ),
+    name="Card",
+    organization="Beans",
+)
+
+
+def a_record(values: dict[str, Any] | None = None) -> PassRecord:
+    return PassRecord(
+        handle="handle0",
+        account_id=UUID(int=1),
+        template_id=UUID(int=2),
+        serial_number="serial0",
+        member_id="ann",
+        version=0,
+        sequence=0,
+        push_version=0,
+        own_values=values or {},
+        happened=0,
+        voided=False,
+        created_at=MOMENT,
+        updated_at=MOMENT,
+    )
+
+
+def a_begun(values: dict[str, Any] | None = None) -> PassRecord:
+    record = a_record(values)
+    begin(record, TEMPLATE)
+    return record
+
+
+def shown(record: PassRecord) -> bytes:
+    """Whatever makes a new version when it differs, as it is written."""
+    facts = {fact: (record.member or {}).get(fact) for fact in MEMBER_FACTS}
+    return orjson.dumps(
+        [record.own_values, record.voided, facts, bool(record.deleted_at)],
+        option=orjson.OPT_SORT_KEYS,
+    )
+
+
+values = st.dictionaries(
+    st.sampled_from(["note", "stamps", POINTS, "psScanText", "barcodes_0_message", "nothing"]),
+    st.sampled_from([None, 0, 1, True, 1.0, "", "x", "1", "Checked", [1], {"a": 1}]),
+    max_size=3,
+)
+kinds = st.sampled_from(
+    ["check", "scan", "install", "register", "push", "remove", "edit", "update", "void", "unvoid"]
+)
+facts = st.none() | st.fixed_dictionaries(
+    {"name": st.sampled_from([None, "Ann", "Bob"]), "points": st.integers(0, 1)},
+)
+happenings = st.lists(st.tuples(kinds, values) | st.tuples(st.just("member"), facts), max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(happenings)
+def test_version_and_sequence_tell_exactly_what_happened(happenings: list[tuple[str, Any]]):
+    record = a_begun()
+    for number, (kind, given_values) in enumerate(happenings):
+        before = shown(record)
+        version, sequence, happened = record.version, record.sequence, record.happened
+        at = MOMENT + timedelta(seconds=number)
+
+        try:
+            if kind == "member":
+                follow_member(record, given_values, at)
+            else:
+                change(record, kind, given_values, TEMPLATE, at)  # pyright: ignore[reportArgumentType]
+        except InvalidError:
+            assert (shown(record), record.sequence, record.happened) == (before, sequence, happened)
+
+        is_new = shown(record) != before or record.happened != happened
+        assert record.version == version + is_new
+        assert record.sequence >= sequence + is_new
+        assert record.sequence == len(record.events)
+    assert [event.sequence for event in record.events] == list(range(1, record.sequence + 1))
+    versions = [event.version for event in record.events]
+    assert versions == sorted(versions)
+    assert versions[-1] == record.version == record.push_version
+    assert record.first == list(dict.fromkeys(event.kind for event in record.events))
+    assert record.happened == sum(BIT_OF[kind] for kind in record.first)
+
+
+@pytest.mark.parametrize("kind", ["check", "scan", "register", "edit"])
+def test_events_of_people_are_always_logged(kind: Any):
+    record = a_begun({"psScanText": "Checked"})
+
+    reports = [change(record, kind, {}, TEMPLATE, MOMENT) for _ in range(3)]
+
+    assert [report.sequence for report in reports] == [2, 3, 4]
+
+
+def test_update_is_reported_unless_only_scan_texts_changed():
+    record = a_begun()
+
+    reports = [
+        change(record, "update", {path: "new"}, TEMPLATE, MOMENT)
+        for path in (*sorted(SCAN_TEXTS & TEMPLATE.leaves.keys()), "note")
+    ]
+
+    assert [report.updated for report in reports] == [False, True]
+
+
+def test_time_of_a_pass_never_goes_back():
+    record = a_begun()
+    change(record, "scan", {}, TEMPLATE, MOMENT + timedelta(minutes=1))
+
+    change(record, "scan", {}, TEMPLATE, MOMENT)
+
+    assert record.updated_at == MOMENT + timedelta(minutes=1)
+
+
+def test_container_takes_the_place_of_what_was_set_within_it():
+    record = a_begun({POINTS: 5})
+
+    change(
+        record,
+        "update",
+        {"structure_headerFields_points": {"label": "P", "value": 8}},
+        TEMPLATE,
+        MOMENT,
+    )
+
+    assert POINTS not in record.own_values
+    assert record.events[-1].data["changes"][POINTS] == [5, None]
+
+
+def test_values_given_bit_by_bit_find_no_more_room_than_all_at_once():
+    paths = [f"text{number}" for number in range(8)]
+    roomy = compile_template(
+        TemplateDocument.model_validate(
+            {"pass": {"generic": {}}, "properties": dict.fromkeys(paths, "")}
+        ),
+        name="Card",
+        organization="Beans",
+    )
+    record = a_begun()
+    for path in paths[:4]:
+        change(record, "update", {path: "x" * 15_000}, roomy, MOMENT)
+    before = shown(record)
+
+    with pytest.raises(PassFullError):
+        change(record, "update", {paths[4]: "x" * 15_000}, roomy, MOMENT)
+
+    assert (shown(record), record.sequence) == (before, 5)
+
+
+def test_deletion_leaves_neither_values_nor_facts():
+    record = a_begun({"note": "private"})
+    follow_member(record, {"name": "Ann"}, MOMENT)
+
+    delete(record, MOMENT)
+
+    assert (record.own_values, record.member, record.deleted_at) == ({}, None, MOMENT)
+    assert record.events[-1].data == {}
+
+
+def test_nothing_is_told_of_a_pass_to_which_nothing_happened():
+    assert list(announcements([a_record()])) == []
+
+
+def test_deleted_pass_is_announced_as_gone_and_not_as_changed():
+    living, gone = a_begun(), a_begun()
+    delete(gone, MOMENT)
+
+    changed, deleted, logged = announcements([living, gone])
+
+    assert isinstance(changed, PassesChanged)
+    assert isinstance(deleted, PassesDeleted)
+    assert isinstance(logged, EventsLogged)
+    assert (changed.passes[0].version, deleted.passes[0].version) == (1, 2)
+    assert [event.kind for event in logged.events] == ["create", "create", "delete"]
+
+
+def test_passes_may_show_five_facts_of_a_member_and_none_of_a_deleted_one():
+    member = Member(
+        account_id=UUID(int=1),
+        member_id="ann",
+        version=1,
+        name="Ann",
+        phone="42",
+        created_at=MOMENT,
+        updated_at=MOMENT,
+    )
+
+    assert facts_of(member) == {
+        "name": "Ann",
+        "email": None,
+        "points": 0,
+        "tier": None,
+        "external_id": None,
+    }
+    assert facts_of(member.model_copy(update={"deleted": True})) is None
