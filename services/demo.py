@@ -56,7 +56,7 @@ TEMPLATE: dict[str, Any] = {
         },
         "barcode": {"format": "PKBarcodeFormatQR"},
     },
-    "properties": {},
+    "properties": {"psScanText": ""},
     "triggers": {
         "onScan": [
             {

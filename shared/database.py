@@ -82,6 +82,7 @@ class Database:
             timeout=self._acquire_timeout,
             command_timeout=self._statement_timeout,
             init=_speak_json,
+            reset=_leave_as_it_is,
             server_settings={
                 "application_name": f"passwright {self.schema}",
                 "role": role_of(self.schema),
@@ -204,6 +205,10 @@ async def _speak_json(connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(
             kind, encoder=_encode_json, decoder=orjson.loads, schema="pg_catalog"
         )
+
+
+async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
+    """Skip the reset statement at each release: nobody here changes a session, only SET LOCAL."""
 
 
 def _encode_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can say

@@ -19,7 +19,7 @@ from shared.contracts.services import LISTENERS, ServiceName
 from shared.database import Database
 from shared.errors import UnavailableError
 from shared.http.server import HttpServer, operational_routes
-from shared.logs import configure_logs
+from shared.logs import configure_logs, trace_of
 from shared.messaging import inbox
 from shared.messaging.consumer import EventConsumer, QuestionConsumer
 from shared.messaging.outbox import Relay
@@ -184,8 +184,10 @@ async def _supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
             await run()
         except UnavailableError as error:
             log.warning("task_waits", task=name, reason=error.code)
-        except Exception:
-            log.exception("task_failed", task=name)
+        except Exception as error:  # noqa: BLE001 - one failure must not end it for good
+            log.error(  # noqa: TRY400 - a trace with its message may show personal values
+                "task_failed", task=name, kind=type(error).__name__, trace=trace_of(error)
+            )
         await asyncio.sleep(1.0)
 
 

@@ -273,7 +273,7 @@ class QuestionConsumer:
         return outcome
 
     async def _twins_outcome(self, command: Command) -> str | None:
-        """Find what became of a command whose twin was faster, perhaps the reason for our failure."""
+        """Find what became of a command whose twin was faster, perhaps so that we failed."""
         try:
             async with self._database.connection() as connection:
                 stored = await inbox.stored_outcomes(connection, [command.command_id])

@@ -13,6 +13,7 @@ import structlog
 from shared.contracts.message import Lane
 from shared.contracts.services import ServiceName
 from shared.database import Database, DatabaseAwayError
+from shared.logs import trace_of
 from shared.messaging.envelope import (
     DeadLetter,
     Delivery,
@@ -76,7 +77,7 @@ class EmbeddedTransport:
 
     @property
     def connected(self) -> bool:
-        return self._started and not self._stopping
+        return self._started
 
     async def start(self) -> None:
         if self._started:
@@ -112,7 +113,7 @@ class EmbeddedTransport:
     async def ask(
         self, service: ServiceName, lane: Lane, name: str, body: bytes, seconds: float
     ) -> bytes:
-        if not self.connected:
+        if not self._started or self._stopping:
             raise TransportAwayError
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[bytes] = loop.create_future()
@@ -199,8 +200,10 @@ class EmbeddedTransport:
                     continue
             except DatabaseAwayError:
                 pass
-            except Exception:
-                log.exception("receiver_failed", queue=queue)
+            except Exception as error:  # noqa: BLE001 - the list comes back, and the reader stays
+                log.error(  # noqa: TRY400 - a trace with its message may show personal values
+                    "receiver_failed", queue=queue, kind=type(error).__name__, trace=trace_of(error)
+                )
             try:
                 await asyncio.wait_for(wake.wait(), timeout=LOOK_SECONDS)
             except TimeoutError:

@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from shared.logs import trace_of
+
 Item = TypeVar("Item")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -28,8 +30,6 @@ class Intake(Generic[Item]):
         self._heaviest = heaviest
         self._waiting: asyncio.Queue[Item] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def start(self) -> None:
         if self._worker is None:
@@ -42,12 +42,12 @@ class Intake(Generic[Item]):
         """Drop what waits, for instance because its connection is gone."""
         while not self._waiting.empty():
             self._waiting.get_nowait()
+            self._waiting.task_done()
 
     async def stop(self, seconds: float = 20.0) -> None:
-        """Take nothing new and give the list in work some time to end."""
-        self.clear()
+        """Give the list in work, and what was not cleared, some time to end."""
         try:
-            await asyncio.wait_for(self._idle.wait(), timeout=seconds)
+            await asyncio.wait_for(self._waiting.join(), timeout=seconds)
         except TimeoutError:
             log.warning("list_abandoned")
         if self._worker is not None:
@@ -62,12 +62,14 @@ class Intake(Generic[Item]):
             while len(items) < self._most and weight < self._heaviest and not self._waiting.empty():
                 items.append(self._waiting.get_nowait())
                 weight += self._weigh(items[-1])
-            self._idle.clear()
             try:
                 await self._receiver(items)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - the worker must stay
                 # A receiver settles its own failures; this one did not, so the list stays
                 # unsettled and comes back when the connection ends.
-                log.exception("receiver_failed")
+                log.error(  # noqa: TRY400 - a trace with its message may show personal values
+                    "receiver_failed", kind=type(error).__name__, trace=trace_of(error)
+                )
             finally:
-                self._idle.set()
+                for _ in items:
+                    self._waiting.task_done()

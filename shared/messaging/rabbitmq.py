@@ -157,14 +157,6 @@ class RabbitMQTransport:
         for supervisor in self._supervisors:
             supervisor.cancel()
         await asyncio.gather(*self._supervisors, return_exceptions=True)
-        for connection in (self._publishing, self._consuming):
-            if connection is not None:
-                try:
-                    await asyncio.wait_for(connection.close(), timeout=3)
-                except (TimeoutError, *AWAY):
-                    log.debug("connection_closed_roughly")
-        self._lose_publishing()
-        self._lose_consuming()
         self._supervisors = []
 
     # Sending
@@ -258,9 +250,10 @@ class RabbitMQTransport:
     async def stop_receiving(self) -> None:
         self._receiving = False
         for subscription in self._subscriptions:
-            if subscription.channel is not None:
-                # Closing the channel gives back what was prefetched, but not while lists are in
-                # work whose acknowledgements need it: so cancel by closing only after the intake.
+            # Closing the channel gives back what was prefetched, but not while lists are in
+            # work whose acknowledgements need it: so cancel by closing only after the intake.
+            # What was acknowledged on arrival has nobody else to answer it.
+            if not subscription.at_once:
                 subscription.intake.clear()
         await asyncio.gather(*(s.intake.stop() for s in self._subscriptions))
         for subscription in self._subscriptions:
@@ -376,8 +369,8 @@ class RabbitMQTransport:
                 log.warning("broker_away", reason="stalled")
             finally:
                 lose()
-            if connection is not None and not connection.is_closed:
-                await _close_quietly(connection)
+                if connection is not None and not connection.is_closed:
+                    await _close_quietly(connection)
             # Spread, so that all processes do not come back in the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             pause = min(pause * 2, 2.0)
@@ -439,9 +432,16 @@ class RabbitMQTransport:
         subscription.channel = channel
 
         # A channel that the broker closes alone (queue deleted, channel error) would leave this
-        # consumer silent: start over with the whole connection.
-        channel.close_callbacks.add(_closer(connection))
-        queue.close_callbacks.add(_closer(connection))
+        # consumer silent: start over with the whole connection. When we closed it ourselves, to
+        # drain, the connection is still needed: the relay sends only while both are there.
+        close = _closer(connection)
+
+        def start_over(*_: object) -> None:
+            if self._receiving:
+                close()
+
+        channel.close_callbacks.add(start_over)
+        queue.close_callbacks.add(start_over)
 
     async def _declare(self, channel: AbstractChannel) -> None:
         """Declare everything, always the same, whichever service we are."""

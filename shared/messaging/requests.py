@@ -16,6 +16,8 @@ from shared.errors import (
     InternalError,
     InvalidError,
     NotFoundError,
+    TooLargeError,
+    UnauthorizedError,
     UnavailableError,
 )
 from shared.messaging.joining import Joiner
@@ -63,6 +65,8 @@ _ERRORS: dict[int, type[ApplicationError]] = {
         InternalError,
         InvalidError,
         NotFoundError,
+        TooLargeError,
+        UnauthorizedError,
         UnavailableError,
     )
 }
@@ -90,7 +94,7 @@ class Requester:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._joiners: dict[tuple[str, Lane], Joiner[Request, BaseModel]] = {}
+        self._joiners: dict[tuple[str, Lane], Joiner[bytes, BaseModel]] = {}
 
     async def ask(
         self, request: Request, reply: type[Reply], *, lane: Lane = "interactive"
@@ -101,40 +105,43 @@ class Requester:
         """
         if not self._transport.connected:
             raise TransportAwayError
+        # Written before it is joined: what cannot be written fails alone.
+        row = request.model_dump_json(exclude_defaults=True).encode()
         try:
             async with asyncio.timeout(PATIENCE[lane]):
-                answer = await self._joiner(request, lane).join(request)
+                answer = await self._joiner(type(request), lane).join(row)
         except TimeoutError as error:
             raise NoAnswerError from error
         if not isinstance(answer, reply):
             raise TypeError(answer)
         return answer
 
-    def _joiner(self, request: Request, lane: Lane) -> Joiner[Request, BaseModel]:
+    def _joiner(self, request: type[Request], lane: Lane) -> Joiner[bytes, BaseModel]:
         joiner = self._joiners.get((request.name, lane))
         if joiner is None:
 
-            async def send(rows: list[Request]) -> list[BaseModel | Exception]:
-                return await self._send(rows, lane)
+            async def send(rows: list[bytes]) -> list[BaseModel | Exception]:
+                return await self._send(request, rows, lane)
 
             joiner = self._joiners[request.name, lane] = Joiner(
                 send, most=100, in_flight=IN_FLIGHT[lane]
             )
         return joiner
 
-    async def _send(self, rows: list[Request], lane: Lane) -> list[BaseModel | Exception]:
-        name = rows[0].name
-        encoded = [row.model_dump_json(exclude_defaults=True).encode() for row in rows]
+    async def _send(
+        self, request: type[Request], rows: list[bytes], lane: Lane
+    ) -> list[BaseModel | Exception]:
+        name = request.name
         answers = await asyncio.gather(
             *(
                 self._transport.ask(owner_of(name), lane, name, body, PATIENCE[lane])
-                for body in _bodies(encoded)
+                for body in _bodies(rows)
             )
         )
         return [
             outcome.ok if outcome.ok is not None else _error(outcome)
             for answer in answers
-            for outcome in _outcomes(rows[0].reply).validate_json(answer)
+            for outcome in _outcomes(request.reply).validate_json(answer)
         ]
 
 

@@ -170,15 +170,15 @@ class Press:
         await handlers.build_contents([event], work, shelf=self.shelf, room=self.room)
 
     async def delete(self, version: int = 9, handle: str = HANDLE) -> None:
+        async with self.database.work() as work:
+            await self.delete_in(work, version, handle)
+
+    async def delete_in(self, work: UnitOfWork, version: int, handle: str = HANDLE) -> None:
         gone = DeletedPass(handle=handle, account_id=ACCOUNT, version=version)
-        await self._do(handlers.delete_contents, [PassesDeleted(passes=[gone])])
+        await handlers.delete_contents([PassesDeleted(passes=[gone])], work)
 
     async def ask(self, *queries: ReadContent) -> list[Content | ApplicationError]:
         return await self._do(handlers.read_contents, queries, shelf=self.shelf, room=self.room)
-
-    async def ask_in(self, work: UnitOfWork, query: ReadContent) -> Content:
-        outcomes = await handlers.read_contents([query], work, shelf=self.shelf, room=self.room)
-        return good(outcomes[0])
 
     async def read(self, **rest: Any) -> Content:
         """Give the content of one pass as the gateway gets it."""

@@ -181,6 +181,17 @@ async def test_pass_deleted_before_it_came_stays_deleted(press: Press):
         await press.read()
 
 
+async def test_new_pass_deleted_while_it_is_built_stays_deleted(press: Press):
+    async with press.database.work() as deleting:
+        await press.delete_in(deleting, 2)
+        building = asyncio.create_task(press.build([a_pass(3)]))
+        await until_somebody_waits(press.database)
+
+    assert await building == []
+    with pytest.raises(ContentGoneError):
+        await press.read()
+
+
 async def test_tombstones_are_forgotten_after_30_days(
     press: Press, monkeypatch: pytest.MonkeyPatch
 ):

@@ -115,6 +115,17 @@ async def test_unseen_content_between_two_served_ones_makes_no_gap(press: Press)
     assert (await press.read(version=3)).last_modified == served + SECOND
 
 
+async def test_same_bytes_of_a_newer_version_stay_served(press: Press):
+    await press.build([a_pass(1, {"hidden": 1})])
+    await press.backdate(-timedelta(minutes=1))
+    served = (await press.read()).last_modified
+
+    await press.build([a_pass(2, {"hidden": 2})])
+    [changed] = await press.build([a_pass(3)])
+
+    assert changed.last_modified == served + SECOND
+
+
 async def test_content_is_not_sent_again_to_whoever_has_it(press: Press):
     await press.build([a_pass(1)])
     content = await press.read()

@@ -1,8 +1,10 @@
 import asyncio
 from uuid import UUID
 
+import pytest
+
 from services.triggers.handlers import catalogue
-from shared.contracts.member import MembersChanged
+from shared.contracts.member import Member, MembersChanged
 from tests.integration.triggers.life import (
     OTHER_ACCOUNT,
     Life,
@@ -116,7 +118,11 @@ async def test_creations_of_one_batch_show_the_newest_of_their_member(life: Life
     assert [(p.member or {})["name"] for p in passes] == ["Anne", "Anne"]
 
 
-async def test_member_changed_while_its_pass_is_created_reaches_the_pass(life: Life):
+@pytest.mark.parametrize("heard_of", [[], [a_member(1, name="Ann")]])
+async def test_member_changed_while_its_pass_is_created_reaches_the_pass(
+    life: Life, heard_of: list[Member]
+):
+    await life.follow(*heard_of)
     command = a_creation(member=a_member(1, name="Ann"))
 
     async with life.database.work() as creating:
@@ -129,7 +135,11 @@ async def test_member_changed_while_its_pass_is_created_reaches_the_pass(life: L
     assert ((await life.read(command.handle))[0].member or {})["name"] == "Anne"
 
 
-async def test_pass_created_while_its_member_changes_shows_the_change(life: Life):
+@pytest.mark.parametrize("heard_of", [[], [a_member(1, name="Ann")]])
+async def test_pass_created_while_its_member_changes_shows_the_change(
+    life: Life, heard_of: list[Member]
+):
+    await life.follow(*heard_of)
     command = a_creation(member=a_member(1, name="Ann"))
 
     async with life.database.work() as following:
