@@ -42,6 +42,8 @@ SCAN_TEXTS: Final = frozenset({"psScanText", "psScanColor"})
 """What a scanner shows; a change of these alone is no update of the pass."""
 
 MEMBER_FACTS: Final = ("name", "email", "points", "tier", "external_id")
+PERSONAL_FACTS: Final = frozenset({"name", "email", "external_id"})
+"""What tells who a member is; its values stay out of logs and webhooks."""
 
 BIT_OF: Final = {kind: 1 << number for number, kind in enumerate(get_args(EventKind))}
 
@@ -208,16 +210,21 @@ def _full_path(path: str, compiled: CompiledTemplate) -> str:
 
 
 def follow_member(record: PassRecord, facts: dict[str, Any] | None, at: datetime) -> None:
-    """Give the pass its member's new facts; nothing happens when they are the same."""
+    """Give the pass its member's new facts; nothing happens when they are the same.
+
+    The log says what changed, but who the person is only by path: it outlives the member.
+    """
     before = record.member or {}
     after = facts or {}
-    changes = {
-        f"member_{fact}": [before.get(fact), after.get(fact)]
-        for fact in MEMBER_FACTS
-        if before.get(fact) != after.get(fact)
-    }
+    changed = [fact for fact in MEMBER_FACTS if before.get(fact) != after.get(fact)]
     record.member = facts
-    if changes:
+    if changed:
+        changes = {
+            f"member_{fact}": [None, None]
+            if fact in PERSONAL_FACTS
+            else [before.get(fact), after.get(fact)]
+            for fact in changed
+        }
         _advance(record, at)
         _log(record, "update", at, {"cause": "member", "changes": changes})
 

@@ -5,11 +5,14 @@ import secrets
 from datetime import date
 from functools import partial
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+import segno
 from aiohttp import ETag, hdrs, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
@@ -19,6 +22,7 @@ from shared.contracts.triggers import Pass
 from shared.errors import ApplicationError, GoneError, NotFoundError, UnavailableError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.passes.colours import normalise_colour
+from shared.passes.display import Display
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 WALLET_MEDIA = "application/vnd.apple.pkpass"
@@ -66,6 +70,7 @@ class Pages:
             self._pass,
             HTTPStatus.OK,
             display=display,
+            code=qr_code(display),
             colours=colours,
             images=shown.images,
             file_url=file_url,
@@ -99,6 +104,19 @@ def moment(text: str) -> str:
         return text
     written = f"{day.day} {day:%B %Y}"
     return f"{written}, {matched[2]}" if matched[2] else written
+
+
+def qr_code(display: Display) -> Markup | None:
+    """Draw a QR code as SVG; None for other kinds of codes, and for what is too long for one."""
+    if display.barcode_format != "PKBarcodeFormatQR" or not display.barcode_message:
+        return None
+    drawing = BytesIO()
+    try:
+        code = segno.make_qr(display.barcode_message, error="m")
+    except segno.DataOverflowError:
+        return None
+    code.save(drawing, kind="svg", xmldecl=False, omitsize=True, border=2, title="QR code")
+    return Markup(drawing.getvalue().decode())  # noqa: S704 - made by us, of squares only
 
 
 async def show_pass(

@@ -13,7 +13,7 @@ from services.triggers.domain import (
 )
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
-from services.triggers.repository.templates import TemplateShelf
+from services.triggers.repository.templates import KnownTemplate, TemplateShelf
 from shared import clock
 from shared.contracts.member import Member
 from shared.contracts.triggers import (
@@ -40,13 +40,14 @@ async def create_passes(
     for command in commands:
         needed[command.template_id] = max(needed[command.template_id], command.template_revision)
     templates = await shelf.at_least(work.connection, needed)
-    learned = await carry_members([c.member for c in commands if c.member], work)
+    allowed = [c for c in commands if _may_issue(c, templates[c.template_id])]
+    learned = await carry_members([c.member for c in allowed if c.member], work)
     now = clock.now()
     outcomes: list[PassCreated | ApplicationError] = []
     created: list[PassRecord] = []
     for command in commands:
         template = templates[command.template_id]
-        if template.is_deleted or template.account_id != command.account_id:
+        if not _may_issue(command, template):
             outcomes.append(
                 TemplateGoneError(
                     errors=[{"pointer": "/template_id", "detail": "the template was deleted"}]
@@ -87,6 +88,12 @@ async def create_passes(
         await PassRepository(work.connection).add(created)
         work.publish(*announcements(created))
     return outcomes
+
+
+def _may_issue(command: CreatePass, template: KnownTemplate) -> bool:
+    """Whether template and member are this account's; the gateway has looked, we make sure."""
+    owners = {template.account_id, command.member.account_id if command.member else None}
+    return owners <= {command.account_id, None} and not template.is_deleted
 
 
 async def change_passes(

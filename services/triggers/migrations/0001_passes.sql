@@ -35,7 +35,10 @@ CREATE TABLE passes (
     updated_at timestamptz NOT NULL,
     deleted_at timestamptz
 ) WITH (fillfactor = 90);
-CREATE INDEX passes_of_template ON passes (account_id, template_id, handle);
+CREATE INDEX passes_of_account ON passes (account_id, handle) WHERE deleted_at IS NULL;
+CREATE INDEX passes_of_template ON passes (account_id, template_id, handle)
+    WHERE deleted_at IS NULL;
+CREATE INDEX passes_deleted ON passes (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX passes_of_member ON passes (account_id, member_id, handle) WHERE member_id IS NOT NULL;
 
 CREATE TABLE events (

@@ -101,7 +101,7 @@ async def test_page_shows_the_pass(gateway: Gateway, an_account: AnAccount, owne
         "--pass: rgb(19, 49, 92)",
         f'src="/images/{sharp}.png"',
         f'href="/p/{found.handle}.pkpass"',
-        f"<code>{found.handle}</code>",
+        f'<code class="small">{found.handle}</code>',
         'href="https://beans.example/"',
         "a phone will not accept it",
     ):
