@@ -30,6 +30,9 @@ from shared.messaging.topology import MOST_ATTEMPTS, retry_delay
 MOST_STARTS = 5
 """Starts without an end after which a redelivered message is taken for one that kills."""
 
+ANSWER_SECONDS = 0.25
+"""What is kept of a deadline for the last look and the way back."""
+
 MOST_ROWS = 200
 """Rows of requests handled in one transaction."""
 
@@ -216,7 +219,7 @@ class QuestionConsumer:
         """Ask again for the rows that were not ready, 5, 10, 20 … 200 ms apart, to the deadline."""
         loop = asyncio.get_running_loop()
         pause = 0.005
-        while None in outcomes and loop.time() + pause < question.expires_at:
+        while None in outcomes and loop.time() + pause < question.expires_at - ANSWER_SECONDS:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)
             for index, row in enumerate(rows):

@@ -431,9 +431,9 @@ class RabbitMQTransport:
         await queue.consume(take, no_ack=False)
         subscription.channel = channel
 
-        # A channel that the broker closes alone (queue deleted, channel error) would leave this
-        # consumer silent: start over with the whole connection. When we closed it ourselves, to
-        # drain, the connection is still needed: the relay sends only while both are there.
+        # A channel that the broker closes alone, or a consumer that it cancels because its queue
+        # was deleted, would stay silent: start over with the whole connection. When we closed it
+        # ourselves, to drain, the connection is still needed: the relay sends only with both.
         close = _closer(connection)
 
         def start_over(*_: object) -> None:
@@ -441,7 +441,8 @@ class RabbitMQTransport:
                 close()
 
         channel.close_callbacks.add(start_over)
-        queue.close_callbacks.add(start_over)
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(start_over)
 
     async def _declare(self, channel: AbstractChannel) -> None:
         """Declare everything, always the same, whichever service we are."""

@@ -51,19 +51,16 @@ def breaks(old: Schema, new: Schema, path: str = "") -> Iterator[str]:
     for name in before.keys() & after.keys():
         yield from breaks(before[name], after[name], f"{path}/{name}")
     required_before, required_after = set(old.get("required", [])), set(new.get("required", []))
-    for name in required_before ^ required_after:
-        if name in before or name in required_after:
-            yield f"{path}/{name} changed whether it must be there"
-    if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
-        yield from breaks(old["items"], new["items"], f"{path}/*")
-    if isinstance(old.get("additionalProperties"), dict) and isinstance(
-        new.get("additionalProperties"), dict
-    ):
-        yield from breaks(old["additionalProperties"], new["additionalProperties"], f"{path}/*")
-    choices_before, choices_after = old.get("anyOf", []), new.get("anyOf", [])
-    if len(choices_before) != len(choices_after):
+    for name in (required_before ^ required_after) & after.keys():
+        yield f"{path}/{name} changed whether it must be there"
+    for inner in ("items", "additionalProperties"):
+        one, other = old.get(inner), new.get(inner)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from breaks(cast("Schema", one), cast("Schema", other), f"{path}/*")
+    choices = old.get("anyOf", []), new.get("anyOf", [])
+    if len(choices[0]) != len(choices[1]):
         yield f"{path} changed its type"
-    for one, other in zip(choices_before, choices_after, strict=False):
+    for one, other in zip(*choices, strict=False):
         yield from breaks(one, other, path)
     for key in ("type", "format", "enum", "const", "default", "contentEncoding"):
         if old.get(key) != new.get(key):

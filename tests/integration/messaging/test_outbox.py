@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from shared.contracts.triggers import EventsLogged
 from shared.database import Database
 from shared.messaging.consumer import EventConsumer
@@ -66,13 +68,15 @@ async def test_a_commit_wakes_the_relay(wire: Wire, toys: Database):
 
 async def test_what_was_rolled_back_does_not_leave(toys: Database):
     transport = CountingTransport()
-    try:
+
+    async def fail() -> None:
         async with toys.work() as work:
             work.publish(an_announcement("never"))
             await work.write_outbox()
             raise LookupError
-    except LookupError:
-        pass
+
+    with pytest.raises(LookupError):
+        await fail()
 
     assert await Relay(toys, transport).relay_turn() == 0  # type: ignore[arg-type]
     assert not toys.committed.is_set()
@@ -97,10 +101,8 @@ async def test_a_row_that_commits_after_a_younger_one_leaves_too(toys: Database)
 async def test_the_twin_of_a_relay_that_died_is_absorbed(wire: Wire, toys: Database):
     await listen(wire.transport, toys)
     await announce(toys, "blue")
-    try:
+    with pytest.raises(SystemError):
         await Relay(toys, DyingTransport(wire.transport)).relay_turn()  # type: ignore[arg-type]
-    except SystemError:
-        pass
 
     again = await Relay(toys, wire.transport).relay_turn()
     await announce(toys, "last")

@@ -1,9 +1,11 @@
-"""RabbitMQ dies, hangs up, loses a queue; the transport comes back and nothing confirmed is lost."""
+"""RabbitMQ dies, hangs up or loses a queue; the transport comes back, what was confirmed too."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
@@ -12,7 +14,7 @@ from deploy.local.rabbitmq import PrivateRabbitMQ
 from shared.contracts.triggers import EventsLogged
 from shared.database import Database
 from shared.messaging.consumer import EventConsumer
-from shared.messaging.envelope import Delivery
+from shared.messaging.envelope import Delivery, Question
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.subscription import on
 from shared.messaging.transport import TransportAwayError
@@ -90,22 +92,37 @@ async def test_a_broker_that_is_killed_comes_back_with_all_that_was_confirmed(
 
 
 async def test_a_connection_that_is_cut_is_made_again_and_consuming_resumes(
-    toys: Database, transport: RabbitMQTransport
+    toys: Database, amqp_url: str
 ):
-    listen(transport, toys)
-    await transport.start()
-    await publish_when_back(transport, "before", 5)
-    pending = asyncio.create_task(transport.ask("member", "interactive", "member.q.v1", b"[]", 20))
-    await asyncio.sleep(0.05)
+    line = Line(amqp_url)
+    async with line.opened() as url:
+        transport = RabbitMQTransport(url, prefix=f"test{secrets.token_hex(4)}")
+        listen(transport, toys)
+        asked_there = asyncio.Event()
 
-    cut(transport)
-    started = time.monotonic()
-    with pytest.raises(TransportAwayError):
-        await pending
-    await publish_when_back(transport, "after", 15)
-    await until(lambda: handled(toys, "after"), 15)
+        async def keep_silent(questions: list[Question]) -> None:
+            asked_there.set()
 
-    assert time.monotonic() - started < 15
+        transport.receive_questions("member", "interactive", keep_silent, most=1)
+        await transport.start()
+        await publish_when_back(transport, "before", 5)
+        asked = transport.ask("member", "interactive", "member.q.v1", b"[]", 20)
+        pending = asyncio.create_task(asked)
+        await asked_there.wait()
+        await until(lambda: handled(toys, "before"))
+
+        line.cut()
+        started = time.monotonic()
+        with pytest.raises(TransportAwayError):
+            await pending
+        told_after = time.monotonic() - started
+        await publish_when_back(transport, "after", 15)
+        await until(lambda: handled(toys, "after"), 15)
+        back_after = time.monotonic() - started
+        await transport.stop()
+
+    assert told_after < 1
+    assert back_after < 15
     assert await effects(toys) == ["after", "before"]
 
 
@@ -173,13 +190,17 @@ async def test_draining_finishes_the_list_in_work_and_gives_back_the_rest(
     assert transport.connected
 
 
-async def test_stopping_closes_every_connection(transport: RabbitMQTransport):
-    await transport.start()
-    connections = [transport._publishing, transport._consuming]
+async def test_stopping_closes_every_connection(amqp_url: str):
+    line = Line(amqp_url)
+    async with line.opened() as url:
+        transport = RabbitMQTransport(url, prefix=f"test{secrets.token_hex(4)}")
+        await transport.start()
+        open_before = line.connections
 
-    await transport.stop()
+        await transport.stop()
+        await until(lambda: line.connections == 0, 3)
 
-    assert all(c is not None and c.is_closed for c in connections)
+    assert open_before == 2
     assert not transport.connected
 
 
@@ -204,9 +225,43 @@ async def all_there(database: Database, count: int) -> bool:
     return len(await effects(database)) >= count
 
 
-def cut(transport: RabbitMQTransport) -> None:
-    """Abort both connections as a broken network does."""
-    for connection in (transport._publishing, transport._consuming):
-        assert connection is not None
-        assert connection.transport is not None
-        connection.transport.connection.writer.transport.abort()  # type: ignore[attr-defined]
+class Line:
+    """A line to the broker that can be cut."""
+
+    def __init__(self, url: str) -> None:
+        self._target = urlsplit(url)
+        self._writers: list[asyncio.StreamWriter] = []
+        self._copying: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[str]:
+        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        yield self._target._replace(netloc=f"guest:guest@127.0.0.1:{port}").geturl()
+        server.close()
+        self.cut()
+        await asyncio.gather(*self._copying, return_exceptions=True)
+
+    @property
+    def connections(self) -> int:
+        return len(self._copying) // 2
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._writers += [writer, there[1]]
+        for source, sink in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.create_task(self._copy(source, sink))
+            self._copying.add(task)
+            task.add_done_callback(self._copying.discard)
+
+    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()

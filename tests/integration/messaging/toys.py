@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
@@ -161,9 +161,7 @@ async def until(
     async with asyncio.timeout(seconds):
         while True:
             found = true()
-            if isinstance(found, Awaitable):
-                found = await found
-            if found:
+            if await cast("Awaitable[object]", found) if isinstance(found, Awaitable) else found:
                 return
             await asyncio.sleep(pause)
 

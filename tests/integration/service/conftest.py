@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.database import Database
+from tests.integration.messaging.conftest import wire
 from tests.integration.messaging.toys import migrate_toys
+
+__all__ = ["toys", "wire"]
 
 
 @pytest.fixture

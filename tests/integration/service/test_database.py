@@ -6,10 +6,10 @@ import time
 import asyncpg
 import pytest
 
+from shared.contracts.triggers import EventsLogged
 from shared.database import Database, DatabaseAwayError, role_of
 from shared.migrations import MESSAGING, migrate
 from tests.integration.messaging.toys import a_logged_event, effects, note, opened
-from shared.contracts.triggers import EventsLogged
 
 
 async def test_an_exhausted_pool_is_told_within_about_a_second(toys: Database, fresh_database: str):
@@ -43,12 +43,15 @@ async def test_a_database_not_started_or_stopped_is_away(fresh_database: str):
 
 
 async def test_a_work_that_fails_leaves_nothing(toys: Database):
-    with pytest.raises(LookupError):
+    async def fail() -> None:
         async with toys.work() as work:
             await note(work, ["never"])
             work.publish(EventsLogged(events=[a_logged_event("never")]))
             work.after_commit(lambda: pytest.fail("it did not commit"))
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
 
     assert await effects(toys) == []
     assert await outbox(toys) == []
@@ -113,13 +116,16 @@ async def test_a_mistaken_statement_is_not_taken_for_a_lost_server(toys: Databas
 
 
 async def test_a_lost_server_is_told_also_from_within_a_work(toys: Database, fresh_database: str):
-    with pytest.raises(DatabaseAwayError):
+    async def lose_it() -> None:
         async with toys.work() as work:
             pid = await work.connection.fetchval("SELECT pg_backend_pid()")
             other = await asyncpg.connect(fresh_database)
             await other.execute("SELECT pg_terminate_backend($1, 2000)", pid)
             await other.close()
             await work.connection.execute("SELECT 1")
+
+    with pytest.raises(DatabaseAwayError):
+        await lose_it()
 
     await toys.check()
 
@@ -146,7 +152,6 @@ async def test_a_connection_keeps_its_role_when_it_is_lent_again(
                 found = await connection.fetchrow(
                     "SELECT current_user::text AS role, current_schema() AS schema"
                 )
-                await connection.execute("SET search_path = public")
                 assert dict(found or {}) == {"role": role_of("notifier"), "schema": "notifier"}
 
 

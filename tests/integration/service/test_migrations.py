@@ -58,7 +58,7 @@ async def test_an_edited_migration_is_refused(fresh_database: str, folder: Path)
     await migrate(fresh_database, {"member": [folder]})
     (folder / "0002_blue.sql").write_text("INSERT INTO tickets VALUES ('navy');")
 
-    with pytest.raises(ChangedMigrationError, match="member/0002_blue.sql"):
+    with pytest.raises(ChangedMigrationError, match=r"member/0002_blue\.sql"):
         await migrate(fresh_database, {"member": [folder]})
 
     assert await look(fresh_database, "SELECT colour FROM member.tickets") == ["blue"]

@@ -12,9 +12,11 @@ from shared.contracts.message import Event
 from shared.contracts.services import LISTENERS
 from shared.contracts.triggers import EventsLogged
 from shared.database import Database, UnitOfWork
+from shared.errors import ApplicationError
+from shared.messaging.requests import Requester
 from shared.messaging.subscription import Subscription, answer, on
 from shared.service import Job, RunningServices, Service
-from tests.integration.messaging.conftest import Wire, wire  # noqa: F401 - a fixture
+from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.toys import (
     Stamped,
     StampPass,
@@ -23,8 +25,6 @@ from tests.integration.messaging.toys import (
     note_events,
     until,
 )
-from shared.errors import ApplicationError
-from shared.messaging.requests import Requester
 
 
 async def ignore(events: list[Event], work: UnitOfWork) -> None:
@@ -58,7 +58,7 @@ def test_a_service_that_does_not_listen_as_all_others_declare_is_refused():
 
 
 async def test_what_is_in_work_at_the_end_is_finished_and_its_announcements_leave(
-    wire: Wire,  # noqa: F811
+    wire: Wire,
     toys: Database,
 ):
     begun, go_on = asyncio.Event(), asyncio.Event()
@@ -89,7 +89,7 @@ async def test_what_is_in_work_at_the_end_is_finished_and_its_announcements_leav
 
 
 async def test_a_question_that_was_taken_is_answered_before_the_end(
-    wire: Wire,  # noqa: F811
+    wire: Wire,
     toys: Database,
 ):
     begun, go_on = asyncio.Event(), asyncio.Event()
@@ -119,7 +119,7 @@ async def test_a_question_that_was_taken_is_answered_before_the_end(
     await stopping
 
 
-async def test_a_process_tells_its_health_readiness_and_metrics(wire: Wire, toys: Database):  # noqa: F811
+async def test_a_process_tells_its_health_readiness_and_metrics(wire: Wire, toys: Database):
     running = RunningServices([a_service(toys)], wire.transport, health_port=0)
     await running.start()
     await until(lambda: wire.transport.connected)
@@ -140,7 +140,7 @@ async def test_a_process_tells_its_health_readiness_and_metrics(wire: Wire, toys
 
 
 async def test_a_job_that_failed_runs_again_and_tells_no_values(
-    wire: Wire,  # noqa: F811
+    wire: Wire,
     toys: Database,
 ):
     runs = 0
@@ -164,7 +164,7 @@ async def test_a_job_that_failed_runs_again_and_tells_no_values(
     assert not any("exc_info" in line for line in lines)
 
 
-async def test_a_job_runs_at_once_when_it_is_woken(wire: Wire, toys: Database):  # noqa: F811
+async def test_a_job_runs_at_once_when_it_is_woken(wire: Wire, toys: Database):
     runs = 0
 
     async def count() -> None:

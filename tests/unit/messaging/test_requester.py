@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, cast
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from shared.contracts.generator import Content
 from shared.contracts.message import Command, JsonObject, Lane, Query
@@ -42,7 +42,7 @@ class Echo(Command):
 
     text: str
     number: int = 0
-    more: JsonObject = {}
+    more: JsonObject = Field(default_factory=dict)
 
 
 class Whisper(Query):
@@ -52,14 +52,18 @@ class Whisper(Query):
     text: str
 
 
+def well(row: dict[str, Any]) -> object:
+    return {"ok": {"text": row["text"]}}
+
+
 class Owner:
     """Stands for the transport and the owner behind it; it notes every message."""
 
-    def __init__(self, outcome: Callable[[dict[str, Any]], object] | None = None) -> None:
+    def __init__(self, outcome: Callable[[dict[str, Any]], object] = well) -> None:
         self.connected = True
         self.messages: list[tuple[ServiceName, Lane, str, bytes]] = []
         self.holding: Callable[[], Awaitable[object]] | None = None
-        self._outcome = outcome or (lambda row: {"ok": {"text": row["text"]}})
+        self._outcome = outcome
 
     async def ask(
         self, service: ServiceName, lane: Lane, name: str, body: bytes, seconds: float
