@@ -111,7 +111,7 @@ class Database:
             raise DatabaseAwayError
         try:
             connection = await pool.acquire(timeout=self._acquire_timeout)
-        except (*AWAY, *PERHAPS_AWAY, TimeoutError) as error:
+        except (asyncpg.PostgresError, *PERHAPS_AWAY, TimeoutError) as error:
             raise self._away(error) from error
         try:
             yield connection

@@ -88,6 +88,7 @@ class RunningServices:
         self._health_port = health_port
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
+        self._health: list[HttpServer] = []
         self._questions: list[QuestionConsumer] = []
         self._draining = False
         self.stopping = asyncio.Event()
@@ -107,10 +108,14 @@ class RunningServices:
             for job in (*service.jobs, _forget_job(service.database)):
                 self._spawn(f"{service.name} {job.name}", lambda job=job: _repeat(job))
             if service.application is not None:
-                await self._serve(service.name, service.application, service.host, service.port)
+                server = await self._serve(
+                    service.name, service.application, service.host, service.port
+                )
+                self._servers.append(server)
         if self._health_port is not None:
-            application = web.Application()
-            await self._serve("health", application, "127.0.0.1", self._health_port)
+            host = self._services[0].host
+            health = await self._serve("health", web.Application(), host, self._health_port)
+            self._health.append(health)
 
     async def stop(self) -> None:
         """Drain: no new requests, finish what is in work, relay what was announced, close."""
@@ -126,16 +131,20 @@ class RunningServices:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for service in self._services:
-            with suppress(UnavailableError, TimeoutError):
-                relay = Relay(service.database, self._transport)
+            relay = Relay(service.database, self._transport)
+            try:
                 async with asyncio.timeout(5):
                     while await relay.relay_turn():
                         pass
+            except Exception as error:  # noqa: BLE001 - the rows stay, and the rest must close
+                log.warning("outbox_left", service=service.name, kind=type(error).__name__)
         await self._transport.stop()
         for service in self._services:
             for closed in service.closed:
                 await closed()
             await service.database.stop()
+        for server in self._health:  # last, so that a probe hears "not ready" while we drain
+            await server.stop(1)
 
     async def ready(self) -> dict[str, bool]:
         """Check what each service needs to do its work, all at once."""
@@ -164,12 +173,14 @@ class RunningServices:
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(_supervised(name, run), name=name))
 
-    async def _serve(self, name: str, application: web.Application, host: str, port: int) -> None:
+    async def _serve(
+        self, name: str, application: web.Application, host: str, port: int
+    ) -> HttpServer:
         health = {"services": " ".join(service.name for service in self._services)}
         application.add_routes(operational_routes(health, self.ready, metrics.render))
         server = HttpServer(application, host, port)
         self.ports[name] = await server.start()
-        self._servers.append(server)
+        return server
 
 
 async def _answers(database: Database) -> bool:

@@ -26,6 +26,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     return Service(
         name="generator",
         database=database,
+        host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
             on(TemplateSaved, handlers.keep_templates),

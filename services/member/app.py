@@ -34,6 +34,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         database=Database(
             settings.database_url.get_secret_value(), schema="member", size=settings.pool_size
         ),
+        host=settings.host,
         migrations=MIGRATIONS,
         subscriptions=[
             answer(SaveMember, save_members),

@@ -60,6 +60,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     return Service(
         name="notifier",
         database=database,
+        host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
             on(TemplateDeleted, disable_endpoints),

@@ -32,6 +32,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     return Service(
         name="triggers",
         database=database,
+        host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
             on(TemplateSaved, catalogue.keep_templates),

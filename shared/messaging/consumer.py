@@ -38,6 +38,15 @@ MOST_ROWS = 200
 
 Result = TypeVar("Result")
 
+_NOT_UNDERSTOOD = (
+    failure_of(
+        UnavailableError("the owner of this request is of another release; send it again soon")
+    )
+    .model_dump_json()
+    .encode()
+)
+"""Answers a joined message as a whole, when it is not known how many rows it has."""
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -174,6 +183,8 @@ class QuestionConsumer:
         subscription = self._subscriptions.get(name)
         if subscription is None:
             log.error("request_unknown", name=name)
+            for question in group:
+                await question.answer(_NOT_UNDERSTOOD)
             return
         joined: list[tuple[Question, list[Request]]] = []
         for question in group:
@@ -181,6 +192,7 @@ class QuestionConsumer:
                 rows = _parse_rows(subscription.message, question.body)
             except ValidationError:
                 log.error("request_unreadable", name=name)  # noqa: TRY400 - a trace shows the data
+                await question.answer(_NOT_UNDERSTOOD)
                 continue
             joined.append((question, rows))
         while joined:
@@ -256,6 +268,8 @@ class QuestionConsumer:
                 if error.table_name != "inbox":
                     break
                 # A twin of this command was faster; its outcome is there now.
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+                cause = error  # somebody else got through; now it is our turn
             except Exception as error:  # noqa: BLE001 - the row is answered as failed
                 cause = error
                 break

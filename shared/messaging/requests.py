@@ -138,6 +138,9 @@ class Requester:
                 for body in _bodies(rows)
             )
         )
+        for answer in answers:
+            if answer.startswith(b"{"):  # the owner could not read the message at all
+                raise raised_from(Failure.model_validate_json(answer))
         return [
             outcome.ok if outcome.ok is not None else _error(outcome)
             for answer in answers

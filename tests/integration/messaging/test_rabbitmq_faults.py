@@ -78,7 +78,7 @@ async def test_a_broker_that_is_killed_comes_back_with_all_that_was_confirmed(
     restarted = time.monotonic()
     await publish_when_back(transport, "after", 15)
     back_after = time.monotonic() - restarted
-    reader = RabbitMQTransport(amqp_url, prefix=transport.name("")[:-1])
+    reader = RabbitMQTransport(amqp_url, prefix=transport.names.of("")[:-1])
     listen(reader, toys)
     await reader.start()
     await until(lambda: handled(toys, "after"))
@@ -136,7 +136,7 @@ async def test_a_deleted_queue_is_declared_again_and_consuming_resumes(
 
     async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
-        await channel.queue_delete(transport.name(QUEUE))
+        await channel.queue_delete(transport.names.of(QUEUE))
     async with asyncio.timeout(15):
         number = 0
         while not await handled(toys, f"after-{number}"):
@@ -174,7 +174,7 @@ async def test_draining_finishes_the_list_in_work_and_gives_back_the_rest(
     finished = len(await effects(toys))
     connected = transport.connected
     await transport.publish([an_event("while-draining")])
-    other = RabbitMQTransport(amqp_url, prefix=transport.name("")[:-1])
+    other = RabbitMQTransport(amqp_url, prefix=transport.names.of("")[:-1])
     listen(other, toys)
     started = time.monotonic()
     await other.start()

@@ -157,3 +157,21 @@ async def test_a_cancelled_waiter_does_not_stop_the_others(count: int):
     gate.let_go()
 
     assert await asyncio.gather(*joined[1:]) == [2 * n for n in range(1, count + 1)]
+
+
+async def test_one_slow_answer_holds_up_only_those_who_wait_for_it():
+    slow = asyncio.Event()
+
+    async def send(items: list[str]) -> list[str]:
+        if "slow" in items:
+            await slow.wait()
+        return items
+
+    joiner = Joiner(send, patience=0.01)
+    waiting = asyncio.create_task(joiner.join("slow"))
+    await asyncio.sleep(0)
+
+    assert await asyncio.wait_for(joiner.join("quick"), 5) == "quick"
+    assert not waiting.done()
+    slow.set()
+    assert await waiting == "slow"

@@ -1,10 +1,10 @@
-"""The transport over RabbitMQ: quorum queues for events, quick ones for requests."""
+"""The transport itself: two supervised connections, what is sent and what is received."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import aio_pika
@@ -15,11 +15,11 @@ from aio_pika.abc import (
     AbstractExchange,
     AbstractIncomingMessage,
 )
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
 from shared.contracts.message import Lane
-from shared.contracts.services import LISTENERS, ServiceName
+from shared.contracts.services import ServiceName
 from shared.identifiers import new_id
+from shared.logs import trace_of
 from shared.messaging.envelope import (
     DeadLetter,
     Delivery,
@@ -29,24 +29,23 @@ from shared.messaging.envelope import (
     QuestionReceiver,
 )
 from shared.messaging.intake import Intake
-from shared.messaging.topology import (
-    EVENT_QUEUES,
-    LANES,
-    RETRY_DELAYS,
-    ROUTES,
-    dead_queue,
-    requests_queue,
+from shared.messaging.rabbitmq import dead_letters
+from shared.messaging.rabbitmq.declaration import Names, declare
+from shared.messaging.rabbitmq.wire import (
+    AWAY,
+    close_quietly,
+    closer,
+    guarded,
+    read_event,
+    setter,
+    write_event,
 )
+from shared.messaging.topology import EVENT_QUEUES, dead_queue, requests_queue
 from shared.messaging.transport import HEAVIEST_LIST, NoAnswerError, TransportAwayError
 
 CONNECT_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
 HEARTBEAT_SECONDS = 15
-DELIVERY_LIMIT = 20
-"""The broker's own backstop; the consumer gives up on a message that kills long before."""
-
-AWAY = (AMQPError, OSError, ChannelInvalidStateError, RuntimeError)
-
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -75,7 +74,7 @@ class QueueDelivery:
         self._message = message
         self._queue = queue
         self._transport = transport
-        self.envelope = _envelope(message)
+        self.envelope = read_event(message)
         self.redelivered = bool(message.redelivered)
 
     async def done(self) -> None:
@@ -85,12 +84,12 @@ class QueueDelivery:
             log.debug("ack_lost", name=self.envelope.name)
 
     async def retry(self, reason: str, delay: float) -> None:
-        exchange = self._transport.retry_exchange(delay)
+        exchange = self._transport.names.retry(delay)
         await self._move(exchange, self._queue, self.envelope.failed(reason))
 
     async def bury(self, reason: str) -> None:
-        service = EVENT_QUEUES[self._transport.plain(self._queue)]
-        target = self._transport.name(dead_queue(service))
+        service = EVENT_QUEUES[self._transport.names.plain(self._queue)]
+        target = self._transport.names.of(dead_queue(service))
         await self._move("", target, self.envelope.failed(reason))
 
     async def _move(self, exchange: str, key: str, envelope: Envelope) -> None:
@@ -111,7 +110,7 @@ class RabbitMQTransport:
 
     def __init__(self, url: str, *, prefix: str = "passwright") -> None:
         self._url = url
-        self._prefix = prefix
+        self.names = Names(prefix)
         self._subscriptions: list[_Subscription] = []
         self._pending: dict[str, asyncio.Future[bytes]] = {}
         self._supervisors: list[asyncio.Task[None]] = []
@@ -127,16 +126,6 @@ class RabbitMQTransport:
     @property
     def connected(self) -> bool:
         return self._confirmed is not None and self._replies is not None
-
-    def name(self, queue: str) -> str:
-        return f"{self._prefix}.{queue}"
-
-    def plain(self, name: str) -> str:
-        return name.removeprefix(f"{self._prefix}.")
-
-    def retry_exchange(self, delay: float) -> str:
-        fitting = next((d for d in RETRY_DELAYS if d >= delay), RETRY_DELAYS[-1])
-        return self.name(f"retry.{fitting}")
 
     async def start(self) -> None:
         if self._supervisors:
@@ -162,7 +151,7 @@ class RabbitMQTransport:
     # Sending
 
     async def publish(self, envelopes: list[Envelope]) -> None:
-        exchange = self.name("events")
+        exchange = self.names.events
         await asyncio.gather(
             *(
                 self.send(exchange, f"{envelope.lane}.{envelope.name}", envelope)
@@ -177,23 +166,9 @@ class RabbitMQTransport:
         channel = self._confirmed
         if channel is None:
             raise TransportAwayError
-        headers: dict[str, Any] = {"attempts": envelope.attempts, "lane": envelope.lane}
-        if envelope.reason is not None:
-            headers["reason"] = envelope.reason
-        if origin is not None:
-            headers["origin"] = origin
-        message = aio_pika.Message(
-            envelope.body,
-            headers=headers,
-            type=envelope.name,
-            # Unique per publish: returns and confirms are told apart by it.
-            message_id=str(new_id()),
-            correlation_id=str(envelope.message_id),
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            content_type="application/json",
-        )
+        message = write_event(envelope, origin)
         target = await self._exchange(channel, exchange)
-        await self._guarded(target.publish(message, key, mandatory=False), PUBLISH_SECONDS)
+        await guarded(target.publish(message, key, mandatory=False), PUBLISH_SECONDS)
 
     async def ask(
         self, service: ServiceName, lane: Lane, name: str, body: bytes, seconds: float
@@ -214,9 +189,9 @@ class RabbitMQTransport:
         )
         try:
             async with asyncio.timeout(seconds):
-                await self._guarded(
+                await guarded(
                     channel.default_exchange.publish(
-                        message, self.name(requests_queue(service, lane)), mandatory=False
+                        message, self.names.of(requests_queue(service, lane)), mandatory=False
                     ),
                     seconds,
                 )
@@ -229,7 +204,7 @@ class RabbitMQTransport:
     # Receiving
 
     def receive_events(self, queue: str, receiver: EventReceiver, *, most: int) -> None:
-        name = self.name(queue)
+        name = self.names.of(queue)
 
         def wrap(message: AbstractIncomingMessage) -> Delivery:
             return QueueDelivery(message, name, self)
@@ -243,7 +218,7 @@ class RabbitMQTransport:
     def receive_questions(
         self, service: ServiceName, lane: Lane, receiver: QuestionReceiver, *, most: int
     ) -> None:
-        name = self.name(requests_queue(service, lane))
+        name = self.names.of(requests_queue(service, lane))
         intake = Intake(receiver, most, _question_size, HEAVIEST_LIST)
         self._subscribe(_Subscription(name, 2 * most, intake, self._question, at_once=True))
 
@@ -267,77 +242,18 @@ class RabbitMQTransport:
     # Dead letters
 
     async def dead_letters(self, service: ServiceName, most: int = 1000) -> list[DeadLetter]:
-        letters: list[DeadLetter] = []
-
-        async def look(message: AbstractIncomingMessage) -> bool:
-            envelope = _envelope(message)
-            letters.append(
-                DeadLetter(
-                    envelope.message_id,
-                    envelope.name,
-                    envelope.attempts,
-                    envelope.reason or _broker_reason(message),
-                    len(message.body),
-                    message.timestamp,
-                )
-            )
-            return len(letters) < most
-
-        await self._walk_dead(service, look)
-        return letters
+        return await dead_letters.list_letters(self._link(), self.names, service, most)
 
     async def dead_body(self, service: ServiceName, message_id: UUID) -> bytes | None:
-        found: list[bytes] = []
-
-        async def look(message: AbstractIncomingMessage) -> bool:
-            if _envelope(message).message_id == message_id:
-                found.append(message.body)
-            return not found
-
-        await self._walk_dead(service, look)
-        return found[0] if found else None
+        return await dead_letters.find_body(self._link(), self.names, service, message_id)
 
     async def replay(self, service: ServiceName, message_id: UUID | None = None) -> int:
-        replayed = 0
+        return await dead_letters.replay(self._link(), self.names, service, message_id, self.send)
 
-        async def put_back(message: AbstractIncomingMessage) -> bool:
-            nonlocal replayed
-            envelope = _envelope(message)
-            if message_id in (None, envelope.message_id):
-                fresh = Envelope(envelope.message_id, envelope.name, envelope.lane, envelope.body)
-                await self.send("", self._origin(message, fresh, service), fresh)
-                await message.ack()
-                replayed += 1
-            return message_id is None or not replayed
-
-        await self._walk_dead(service, put_back)
-        return replayed
-
-    async def _walk_dead(
-        self,
-        service: ServiceName,
-        look: Callable[[AbstractIncomingMessage], Awaitable[bool]],
-    ) -> None:
-        """Look at dead letters one by one; those not settled lie there again afterwards."""
+    def _link(self) -> AbstractConnection:
         if self._consuming is None:
             raise TransportAwayError
-        channel = await self._consuming.channel()
-        try:
-            queue = await channel.get_queue(self.name(dead_queue(service)), ensure=False)
-            while (message := await queue.get(fail=False)) is not None:
-                if not await look(message):
-                    break
-        finally:
-            await channel.close()
-
-    def _origin(
-        self, message: AbstractIncomingMessage, envelope: Envelope, service: ServiceName
-    ) -> str:
-        origin = message.headers.get("origin")
-        if isinstance(origin, str):
-            return origin
-        queues = ROUTES.get((envelope.name, envelope.lane), [])
-        return self.name(next(queue for queue in queues if EVENT_QUEUES[queue] == service))
+        return self._consuming
 
     # Connections
 
@@ -353,7 +269,7 @@ class RabbitMQTransport:
                     aio_pika.connect(self._url, heartbeat=HEARTBEAT_SECONDS),
                     timeout=CONNECT_SECONDS,
                 )
-                connection.close_callbacks.add(_setter(closed))
+                connection.close_callbacks.add(setter(closed))
                 await asyncio.wait_for(open_(connection), timeout=4 * CONNECT_SECONDS)
                 if self.connected:
                     self._ready.set()
@@ -367,22 +283,24 @@ class RabbitMQTransport:
                 if task is None or task.cancelling():
                     raise
                 log.warning("broker_away", reason="stalled")
+            except Exception as error:  # noqa: BLE001 - nothing may end the reconnecting
+                log.error("broker_lost_oddly", kind=type(error).__name__, trace=trace_of(error))  # noqa: TRY400
             finally:
                 lose()
                 if connection is not None and not connection.is_closed:
-                    await _close_quietly(connection)
+                    await close_quietly(connection)
             # Spread, so that all processes do not come back in the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             pause = min(pause * 2, 2.0)
 
     async def _open_publishing(self, connection: AbstractConnection) -> None:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=False)
-        await self._declare(channel)
+        await declare(channel, self.names)
         self._quick = await connection.channel(publisher_confirms=False)
-        self._events = await channel.get_exchange(self.name("events"), ensure=False)
+        self._events = await channel.get_exchange(self.names.events, ensure=False)
         self._publishing = connection
         self._confirmed = channel
-        channel.close_callbacks.add(_closer(connection))
+        channel.close_callbacks.add(closer(connection))
 
     def _lose_publishing(self) -> None:
         self._confirmed = self._quick = self._events = self._publishing = None
@@ -391,9 +309,9 @@ class RabbitMQTransport:
 
     async def _open_consuming(self, connection: AbstractConnection) -> None:
         channel = await connection.channel()
-        await self._declare(channel)
+        await declare(channel, self.names)
         replies = await channel.declare_queue(
-            self.name(f"replies.{new_id().hex}"), exclusive=True, auto_delete=True
+            self.names.of(f"replies.{new_id().hex}"), exclusive=True, auto_delete=True
         )
         await replies.consume(self._take_reply, no_ack=True)
         self._consuming = connection
@@ -434,7 +352,7 @@ class RabbitMQTransport:
         # A channel that the broker closes alone, or a consumer that it cancels because its queue
         # was deleted, would stay silent: start over with the whole connection. When we closed it
         # ourselves, to drain, the connection is still needed: the relay sends only with both.
-        close = _closer(connection)
+        close = closer(connection)
 
         def start_over(*_: object) -> None:
             if self._receiving:
@@ -444,67 +362,12 @@ class RabbitMQTransport:
         underlay = await channel.get_underlay_channel()
         underlay.on_consumer_cancel_callbacks.add(start_over)
 
-    async def _declare(self, channel: AbstractChannel) -> None:
-        """Declare everything, always the same, whichever service we are."""
-        events = await channel.declare_exchange(
-            self.name("events"), aio_pika.ExchangeType.TOPIC, durable=True
-        )
-        for service in LISTENERS:
-            # Classic, because peeking at a dead letter counts as a delivery on a quorum queue.
-            await channel.declare_queue(self.name(dead_queue(service)), durable=True)
-            for lane in LANES:
-                await channel.declare_queue(self.name(requests_queue(service, lane)), durable=True)
-        for queue, service in EVENT_QUEUES.items():
-            await channel.declare_queue(
-                self.name(queue),
-                durable=True,
-                arguments={
-                    "x-queue-type": "quorum",
-                    "x-delivery-limit": DELIVERY_LIMIT,
-                    **_dead_lettering(self.name(dead_queue(service))),
-                },
-            )
-        for (name, lane), queues in ROUTES.items():
-            for queue in queues:
-                bound = await channel.get_queue(self.name(queue), ensure=False)
-                await bound.bind(events, f"{lane}.{name}")
-        for delay in RETRY_DELAYS:
-            exchange = await channel.declare_exchange(
-                self.name(f"retry.{delay}"), aio_pika.ExchangeType.FANOUT, durable=True
-            )
-            # When its time is over a message leaves by the default exchange under its own
-            # routing key, which is the queue it came from.
-            waiting = await channel.declare_queue(
-                self.name(f"retry.{delay}"),
-                durable=True,
-                arguments={
-                    "x-queue-type": "quorum",
-                    "x-message-ttl": delay * 1000,
-                    **_dead_lettering(None),
-                },
-            )
-            await waiting.bind(exchange)
-
     async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
         if not name:
             return channel.default_exchange
         if self._events is not None and name == self._events.name:
             return self._events
         return await channel.get_exchange(name, ensure=False)
-
-    async def _guarded(self, publishing: Awaitable[object], seconds: float) -> None:
-        """Await a publish; whatever says "the broker is away" becomes one error."""
-        try:
-            async with asyncio.timeout(seconds):
-                await publishing
-        except (*AWAY, TimeoutError) as error:
-            raise TransportAwayError from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # A stalled broker shows itself as a cancelled confirm, nobody having cancelled us.
-            raise TransportAwayError from error
 
     async def _take_reply(self, message: AbstractIncomingMessage) -> None:
         answered = self._pending.get(message.correlation_id or "")
@@ -536,65 +399,9 @@ class RabbitMQTransport:
         self._pending.clear()
 
 
-def _dead_lettering(queue: str | None) -> dict[str, Any]:
-    """At least once needs both of these, else the broker silently does it at most once."""
-    arguments: dict[str, Any] = {
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-    if queue is not None:
-        arguments["x-dead-letter-routing-key"] = queue
-    return arguments
-
-
-def _envelope(message: AbstractIncomingMessage) -> Envelope:
-    headers = message.headers
-    attempts = headers.get("attempts", 0)
-    reason = headers.get("reason")
-    lane: Lane = "bulk" if headers.get("lane") == "bulk" else "interactive"
-    return Envelope(
-        UUID(message.correlation_id),
-        message.type or "",
-        lane,
-        message.body,
-        attempts if isinstance(attempts, int) else 0,
-        reason if isinstance(reason, str) else None,
-    )
-
-
-def _broker_reason(message: AbstractIncomingMessage) -> str | None:
-    deaths = cast("list[dict[str, Any]]", message.headers.get("x-death") or [])
-    return str(deaths[0].get("reason")) if deaths else None
-
-
 def _delivery_size(delivery: Delivery) -> int:
     return len(delivery.envelope.body)
 
 
 def _question_size(question: Question) -> int:
     return len(question.body)
-
-
-def _setter(event: asyncio.Event) -> Callable[..., None]:
-    def set_event(*_: object) -> None:
-        event.set()
-
-    return set_event
-
-
-def _closer(connection: AbstractConnection) -> Callable[..., None]:
-    closing: list[asyncio.Task[None]] = []
-
-    def close(*_: object) -> None:
-        if not closing and not connection.is_closed:
-            closing.append(asyncio.ensure_future(_close_quietly(connection)))
-
-    return close
-
-
-async def _close_quietly(connection: AbstractConnection) -> None:
-    try:
-        await asyncio.wait_for(connection.close(), timeout=2)
-    except (TimeoutError, *AWAY):
-        log.debug("connection_closed_roughly")
