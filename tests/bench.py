@@ -34,7 +34,7 @@ from shared.passes.template import compile_template
 from tests.system import System, start_distributed
 
 SECONDS = 8.0
-SINGLES_AT_ONCE = 64
+SINGLES_AT_ONCE = 128
 PLURALS_AT_ONCE = 6
 ROWS = 500
 PLURALS = 40

@@ -50,7 +50,8 @@ class Sheet:
 
     manifest: bytes
     pass_json: bytes | None
-    signature: bytes | None
+    signature_value: bytes | None
+    """What of the signature differs from pass to pass; the file is assembled when it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +81,5 @@ def press(plate: Plate, pass_: Pass, earlier: Earlier | None, at: datetime) -> S
     if earlier is not None and earlier.manifest == manifest:
         if earlier.identity_revision == plate.seal.revision:
             return Sheet(manifest, None, None)
-        return Sheet(manifest, None, plate.seal.signer.sign(manifest, at))
-    return Sheet(manifest, pass_json, plate.seal.signer.sign(manifest, at))
+        return Sheet(manifest, None, plate.seal.signer.sign_value(manifest, at))
+    return Sheet(manifest, pass_json, plate.seal.signer.sign_value(manifest, at))

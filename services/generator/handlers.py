@@ -162,6 +162,7 @@ def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate
             last_modified=content.last_modified,
             not_modified=True,
         )
+    plate = plates[content.template_id]
     return Content.model_construct(
         handle=content.handle,
         content_number=content.content_number,
@@ -169,6 +170,8 @@ def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate
         last_modified=content.last_modified,
         pass_json=content.pass_json or b"",
         manifest=content.manifest,
-        signature=content.signature or b"",
-        images=dict(plates[content.template_id].images),
+        signature=plate.seal.signer.assemble(
+            content.manifest, content.signed_at, content.signature_value or b""
+        ),
+        images=dict(plate.images),
     )

@@ -33,7 +33,8 @@ class StoredContent:
     content_number: int
     pass_json: bytes | None
     manifest: bytes
-    signature: bytes | None
+    signature_value: bytes | None
+    signed_at: datetime
     last_modified: datetime
     served: bool
     deleted_at: datetime | None
@@ -82,18 +83,20 @@ class ContentRepository:
         rows = await self._connection.fetch(
             "INSERT INTO contents AS old (handle, account_id, template_id, version, state,"
             " template_revision, identity_revision, content_number, pass_json, manifest,"
-            " signature, last_modified)"
+            " signature_value, signed_at, last_modified)"
             " SELECT handle, account_id, template_id, version, state, template_revision,"
-            " identity_revision, 1, pass_json, manifest, signature, $11 FROM"
+            " identity_revision, 1, pass_json, manifest, signature_value, $11, $11 FROM"
             " unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[],"
             " $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[])"
             " AS new (handle, account_id, template_id, version, state, template_revision,"
-            " identity_revision, pass_json, manifest, signature)"
+            " identity_revision, pass_json, manifest, signature_value)"
             " ON CONFLICT (handle) DO UPDATE SET version = excluded.version,"
             " state = excluded.state, template_revision = excluded.template_revision,"
             " identity_revision = excluded.identity_revision,"
             " pass_json = coalesce(excluded.pass_json, old.pass_json),"
-            " signature = coalesce(excluded.signature, old.signature),"
+            " signature_value = coalesce(excluded.signature_value, old.signature_value),"
+            " signed_at = CASE WHEN excluded.signature_value IS NULL THEN old.signed_at"
+            " ELSE excluded.signed_at END,"
             " manifest = excluded.manifest,"
             " content_number = old.content_number"
             " + (old.manifest <> excluded.manifest)::integer,"
@@ -115,7 +118,7 @@ class ContentRepository:
             [plate.seal.revision for _, plate, _ in ordered],
             [sheet.pass_json for _, _, sheet in ordered],
             [sheet.manifest for _, _, sheet in ordered],
-            [sheet.signature for _, _, sheet in ordered],
+            [sheet.signature_value for _, _, sheet in ordered],
             at.replace(microsecond=0),
         )
         return [Stored(**row) for row in rows]
@@ -140,12 +143,13 @@ class ContentRepository:
         """Leave tombstones, which refuse what arrives late."""
         await self._connection.execute(
             "INSERT INTO contents AS old (handle, account_id, template_id, version, state,"
-            " template_revision, identity_revision, content_number, manifest, last_modified,"
-            " deleted_at) SELECT handle, account_id, account_id, version, '', 0, 0, 0, '', now(),"
-            " now() FROM unnest($1::text[], $2::uuid[], $3::bigint[])"
+            " template_revision, identity_revision, content_number, manifest, signed_at,"
+            " last_modified, deleted_at)"
+            " SELECT handle, account_id, account_id, version, '', 0, 0, 0, '',"
+            " now(), now(), now() FROM unnest($1::text[], $2::uuid[], $3::bigint[])"
             " AS gone (handle, account_id, version)"
             " ON CONFLICT (handle) DO UPDATE SET version = excluded.version, state = '',"
-            " pass_json = NULL, signature = NULL, manifest = '',"
+            " pass_json = NULL, signature_value = NULL, manifest = '',"
             " deleted_at = coalesce(old.deleted_at, now())",
             *(
                 list(column)

@@ -168,7 +168,7 @@ async def test_deleted_pass_refuses_what_comes_late(press: Press):
     assert await press.build([a_pass(1)], [a_pass(3)]) == []
     assert kinds(await press.ask(a_query())) == ["ContentGoneError"]
     async with press.database.connection() as connection:
-        row = await connection.fetchrow("SELECT state, pass_json, signature FROM contents")
+        row = await connection.fetchrow("SELECT state, pass_json, signature_value FROM contents")
     assert row is not None
     assert tuple(row) == ("", None, None)
 
