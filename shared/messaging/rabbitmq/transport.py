@@ -31,16 +31,16 @@ from shared.messaging.envelope import (
 from shared.messaging.intake import Intake
 from shared.messaging.rabbitmq import dead_letters
 from shared.messaging.rabbitmq.declaration import Names, declare
+from shared.messaging.rabbitmq.delivery import QueueDelivery
 from shared.messaging.rabbitmq.wire import (
     AWAY,
     close_quietly,
     closer,
     guarded,
-    read_event,
     setter,
     write_event,
 )
-from shared.messaging.topology import EVENT_QUEUES, dead_queue, requests_queue
+from shared.messaging.topology import requests_queue
 from shared.messaging.transport import HEAVIEST_LIST, NoAnswerError, TransportAwayError
 
 CONNECT_SECONDS = 5.0
@@ -58,46 +58,6 @@ class _Subscription:
     at_once: bool = False
     """Acknowledge on arrival: what a request lost with its owner becomes, its sender finds out."""
     channel: AbstractChannel | None = field(default=None)
-
-
-class QueueDelivery:
-    """A message of a quorum queue; settling it on a lost connection changes nothing.
-
-    The broker delivers such a message again, and the inbox knows it.
-    """
-
-    __slots__ = ("_message", "_queue", "_transport", "envelope", "redelivered")
-
-    def __init__(
-        self, message: AbstractIncomingMessage, queue: str, transport: "RabbitMQTransport"
-    ) -> None:
-        self._message = message
-        self._queue = queue
-        self._transport = transport
-        self.envelope = read_event(message)
-        self.redelivered = bool(message.redelivered)
-
-    async def done(self) -> None:
-        try:
-            await self._message.ack()
-        except AWAY:
-            log.debug("ack_lost", name=self.envelope.name)
-
-    async def retry(self, reason: str, delay: float) -> None:
-        exchange = self._transport.names.retry(delay)
-        await self._move(exchange, self._queue, self.envelope.failed(reason))
-
-    async def bury(self, reason: str) -> None:
-        service = EVENT_QUEUES[self._transport.names.plain(self._queue)]
-        target = self._transport.names.of(dead_queue(service))
-        await self._move("", target, self.envelope.failed(reason))
-
-    async def _move(self, exchange: str, key: str, envelope: Envelope) -> None:
-        try:
-            await self._transport.send(exchange, key, envelope, origin=self._queue)
-        except TransportAwayError:
-            return  # unsettled: it comes back as it was
-        await self.done()
 
 
 class RabbitMQTransport:
@@ -207,7 +167,7 @@ class RabbitMQTransport:
         name = self.names.of(queue)
 
         def wrap(message: AbstractIncomingMessage) -> Delivery:
-            return QueueDelivery(message, name, self)
+            return QueueDelivery(message, name, self.names, self.send)
 
         self._subscribe(
             _Subscription(
