@@ -336,6 +336,10 @@ class Expansion:
                 return to_text(value)
         if parts := self._texts.get(path):
             return self._expand(parts, (*trail, path))
+        leaf = self._known[path]
+        if leaf.source == "member":
+            member = self._state.member
+            return to_text(member.get(MEMBER_FACTS[path])) if member else ""
         return self._default_text(path, trail)
 
     def _default_text(self, path: str, trail: tuple[str, ...]) -> str:
