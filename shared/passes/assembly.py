@@ -1,12 +1,13 @@
 """Lays a pass's own values over its template, copying only what is touched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.passes.magic import Expansion, Parts
 from shared.passes.paths import Catalogue, Leaf, Location
 from shared.passes.registry import FIELD_GROUPS, POSTER_STYLE
+from shared.passes.state import PassState
 from shared.passes.values import Json, UnfitError, convert, is_list, is_object, parse_number
 
 _FIELD_DEPTH: Final = 3
@@ -42,14 +43,21 @@ class PlacedText:
         return cls(leaf, parts, key == "attributedValue", is_free, tuple(holder), key)
 
 
-def choose_values(catalogue: Catalogue, values: Mapping[str, Any]) -> list[tuple[Leaf, Any]]:
-    """Return the values that have a place on the pass, containers first."""
+def choose_values(
+    catalogue: Catalogue, state: PassState, expansion: Expansion | None = None
+) -> list[tuple[Leaf, Any]]:
+    """Return the values that have a place on the pass, containers first.
+
+    With an expansion those that may be expanded are.
+    """
     chosen: list[tuple[Leaf, Any]] = []
     known = catalogue.known
-    for path, value in values.items():
+    for path, value in state.values.items():
         leaf = known.get(path)
         if leaf is None or not leaf.location:
             continue
+        if expansion is not None and state.may_expand(path):
+            value = expansion.expand_own(leaf, value)  # noqa: PLW2901  the value as it is shown
         try:
             chosen.append((leaf, fit(leaf, value)))
         except UnfitError:
@@ -140,7 +148,7 @@ class Assembly:
         if not self._covered or leaf.field_key is None:
             return location
         group = location[:2]
-        fields = self._at(group)
+        fields = self.at(group)
         if is_list(fields):
             for index, entry in enumerate(fields):
                 if is_object(entry) and entry.get("key") == leaf.field_key:
@@ -150,10 +158,10 @@ class Assembly:
         return location
 
     def value_at(self, leaf: Leaf) -> Json:
-        return self._at(self.locate(leaf))
+        return self.at(self.locate(leaf))
 
     def has_at(self, location: Location) -> bool:
-        return self._at(location) is not None
+        return self.at(location) is not None
 
     def drop_fields_without_value(self) -> None:
         """Wallet silently refuses a pass with a field that has no value."""
@@ -162,7 +170,7 @@ class Assembly:
             if is_object(fields):
                 self.document[style] = dict(_complete_groups(fields))
 
-    def _at(self, location: Location) -> Json:
+    def at(self, location: Location) -> Json:
         found: Any = self.document
         for key in location:
             if is_object(found) and isinstance(key, str):

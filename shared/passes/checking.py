@@ -1,25 +1,31 @@
 """Whether values may be set on a pass of a template: known path, fitting type, sizes."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from shared.errors import InvalidError
 from shared.passes.assembly import fit
+from shared.passes.magic import parse
 from shared.passes.paths import Catalogue, Leaf
 from shared.passes.rules import LARGEST_VALUE, LARGEST_VALUES, MOST_VALUES
 from shared.passes.skeleton import Place, SkeletonWalk
 from shared.passes.values import MISSING, Json, UnfitError, holds_nul
 
+IMAGE_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
-def check_values(catalogue: Catalogue, values: Mapping[str, Any]) -> dict[str, Any]:
+
+def check_values(
+    catalogue: Catalogue, values: Mapping[str, Any], *, may_expand: bool = False
+) -> dict[str, Any]:
     """Return the values as they are to be stored, or InvalidError naming each unfit path."""
     checked: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     for path, value in values.items():
         try:
-            settled = settle(catalogue, path, value)
+            settled = settle(catalogue, path, value, may_expand=may_expand)
         except UnfitError as error:
             errors.append({"pointer": path, "detail": str(error)})
         else:
@@ -34,14 +40,20 @@ def check_values(catalogue: Catalogue, values: Mapping[str, Any]) -> dict[str, A
     return checked
 
 
-def settle(catalogue: Catalogue, path: str, value: Json) -> Json:
+def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = False) -> Json:
     """One value as it is to be stored, or UnfitError."""
     leaf = catalogue.find(path)
     if leaf is None:
         raise UnfitError("the template has no such path")
     if leaf.is_read_only:
         raise UnfitError("this path is read-only")
-    value = _container(leaf, value) if leaf.is_container and value is not None else fit(leaf, value)
+    if leaf.source == "image":
+        if value is not None and not (isinstance(value, str) and IMAGE_DIGEST.fullmatch(value)):
+            raise UnfitError("64 lower-case hex digits of SHA-256 are needed")
+    elif leaf.is_container and value is not None:
+        value = _container(leaf, value)
+    elif not (may_expand and isinstance(value, str) and parse(value, catalogue)):
+        value = fit(leaf, value)
     try:
         raw = orjson.dumps(value)
     except TypeError as error:

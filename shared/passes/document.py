@@ -6,12 +6,26 @@ from typing import Any, ClassVar, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from shared.passes.actions import check_triggers
 from shared.passes.barcodes import BarcodePolicy
+from shared.passes.checking import IMAGE_DIGEST
 from shared.passes.findings import Findings
-from shared.passes.magic import unknown_paths
-from shared.passes.paths import Catalogue, Leaf, pass_style, reserved_names, survey
+from shared.passes.hiding import read_condition
+from shared.passes.loops import find_loops
+from shared.passes.magic import Parts, parse, unknown_paths
+from shared.passes.migrations import follow_moves, read_migrations
+from shared.passes.paths import (
+    IMAGE_NAMES,
+    IMAGE_SCALES,
+    MIGRATIONS_PATH,
+    PATH_LISTS,
+    Catalogue,
+    Leaf,
+    pass_style,
+    reserved_names,
+    survey,
+)
 from shared.passes.registry import POSTER_STYLE, STYLES
-from shared.passes.rules import check_triggers
 from shared.passes.skeleton import (
     BRACKET,
     Node,
@@ -21,15 +35,20 @@ from shared.passes.skeleton import (
     read_attribute,
     walk_pass,
 )
-from shared.passes.values import MISSING, holds_nul, is_date, is_list, is_object, parse_number
+from shared.passes.specials import SPECIAL_WORDS
+from shared.passes.values import (
+    MISSING,
+    Json,
+    holds_nul,
+    is_date,
+    is_list,
+    is_object,
+    parse_number,
+)
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 
-_IMAGE_NAME = re.compile(
-    r"(icon|logo|primaryLogo|secondaryLogo|strip|thumbnail|background|artwork|footer"
-    r"|personalizationLogo|venueMap)(@[23]x)?"
-)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_IMAGES: Final = frozenset(name + scale for name in IMAGE_NAMES for scale in IMAGE_SCALES)
 _PROPERTY_NAME = re.compile(r"[^{}\x00:]{1,128}")
 _NEW_FORMATS: Final = frozenset(
     {
@@ -74,8 +93,10 @@ def check_template(document: TemplateDocument) -> Findings:
     _, walk = walk_pass(document.pass_, style)
     findings = walk.findings
     _check_style(document.pass_, style, findings)
-    catalogue = survey(walk.nodes, style, document.properties)
+    catalogue = survey(walk.nodes, style, document.properties, document.images)
     _check_texts(walk, catalogue)
+    for conditional in walk.conditionals:
+        read_condition(conditional.text, conditional.json_path, catalogue, findings)
     _check_formats(walk.nodes, catalogue, findings)
     _check_barcodes(walk.nodes, findings)
     for key in ("description", "organizationName"):
@@ -83,6 +104,7 @@ def check_template(document: TemplateDocument) -> Findings:
         if leaf is None or leaf.default in {MISSING, ""}:
             findings.warn("missing-key", f"$.pass.{key}", "missing: filled in at composing")
     _check_properties(document.properties, catalogue, findings)
+    _check_loops(walk.nodes, document.properties, catalogue, findings)
     check_triggers(document.triggers, catalogue, findings)
     _check_images(document.images, findings)
     return findings
@@ -163,21 +185,63 @@ def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings
             findings.error("property-name", path, "1 to 128 characters, without { } and :")
         elif name in reserved or name in catalogue.aliases or is_taken:
             findings.error("property-name", path, f"{name} is the name of a part of the pass")
+        elif name in SPECIAL_WORDS:
+            detail = f"{{{name}}} in a text is the special word, never this property"
+            findings.warn("property-name", path, detail)
         if is_attribute_object(value):
-            read_attribute(value, path, findings)
+            attribute = read_attribute(value, path, findings)
+            if attribute.conditions:
+                read_condition(attribute.conditions, f"{path}.conditions", catalogue, findings)
             value, path = value["value"], f"{path}.value"  # noqa: PLW2901  the value itself
-        if isinstance(value, str):
-            for unknown in unknown_paths(value, catalogue):
-                detail = f"{{{unknown}}} names no path and stays text"
-                findings.warn("unknown-path", path, detail)
+        _check_property_value(name, value, path, catalogue, findings)
+
+
+def _check_property_value(
+    name: str, value: Json, path: str, catalogue: Catalogue, findings: Findings
+) -> None:
+    if name == MIGRATIONS_PATH:
+        _check_migrations(value, path, catalogue, findings)
+    elif isinstance(value, str):
+        for unknown in unknown_paths(value, catalogue):
+            detail = f"{{{unknown}}} names no path and stays text"
+            findings.warn("unknown-path", path, detail)
+        if name in PATH_LISTS and not BRACKET.search(value):
+            for unknown in (part.strip() for part in value.split(",")):
+                if unknown and catalogue.find(unknown) is None:
+                    findings.warn("unknown-path", path, f"{unknown} names no path")
+
+
+def _check_migrations(value: Json, path: str, catalogue: Catalogue, findings: Findings) -> None:
+    moves = read_migrations(value)
+    if not moves and value not in ("", "{}", None, {}):
+        findings.error("migrations", path, "an object of old path to new path is needed")
+    for old in sorted(moves.keys() - follow_moves(moves).keys()):
+        findings.warn("migrations", path, f"the moves of {old} go round in a circle")
+    for new in sorted(set(moves.values()) - moves.keys()):
+        if catalogue.find(new) is None:
+            findings.warn("unknown-path", path, f"{new} names no path")
+
+
+def _check_loops(
+    nodes: list[Node], properties: dict[str, Any], catalogue: Catalogue, findings: Findings
+) -> None:
+    texts: dict[str, Parts] = {}
+    for path, leaf in catalogue.given.items():
+        if isinstance(leaf.default, str) and (parts := parse(leaf.default, catalogue)):
+            texts[path] = parts
+    places = {"_".join(node.place.parts): node.place.json_path for node in nodes}
+    places |= {name: "$.properties" + json_step(name) for name in properties}
+    for path in find_loops(texts):
+        detail = f"{{{path}}} leads back to itself and stays text"
+        findings.warn("loop", places.get(path, path), detail)
 
 
 def _check_images(images: dict[str, str], findings: Findings) -> None:
     for name, digest in images.items():
         path = "$.images" + json_step(name)
-        if not _IMAGE_NAME.fullmatch(name):
+        if name not in _IMAGES:
             findings.error("image-name", path, f"Wallet knows no image {name!r}")
-        if not _SHA256.fullmatch(digest):
+        if not IMAGE_DIGEST.fullmatch(digest):
             findings.error("image-hash", path, "64 lower-case hex digits of SHA-256 are needed")
     if not images.keys() & {"icon", "icon@2x", "icon@3x"}:
         findings.warn("missing-icon", "$.images", "no icon: a plain one is supplied")

@@ -1,72 +1,182 @@
-"""Magic strings: `{path}` in a template's text stands for the composed value of that path."""
+"""Magic strings: `{path}` in a text stands for the composed value of that path."""
 
-from collections.abc import Mapping
-from typing import Final
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
-from shared.passes.paths import MEMBER_FACTS, MESSAGE_PATH, Catalogue, Leaf
+from shared.passes.own import own_value
+from shared.passes.paths import (
+    DESCRIPTION_PATH,
+    MEMBER_FACTS,
+    MESSAGE_PATH,
+    PASS_DESCRIPTION_PATH,
+    PORTAL_HEADER_PATH,
+    Catalogue,
+    Leaf,
+)
 from shared.passes.skeleton import BRACKET
-from shared.passes.state import PassState
-from shared.passes.values import MISSING, Json, UnfitError, accept, escape_html, to_text
-
-# Literal text and paths in turn, beginning and ending with literal text.
-Parts = tuple[str, ...]
+from shared.passes.specials import (
+    PAGE_WORDS,
+    SCANNER_CONFIG,
+    SCANNER_CONFIG_URL,
+    SPECIAL_WORDS,
+    encode_url,
+    special_text,
+)
+from shared.passes.state import PassState, Surroundings
+from shared.passes.values import (
+    MISSING,
+    Json,
+    UnfitError,
+    accept,
+    escape_html,
+    is_list,
+    is_object,
+    to_text,
+)
 
 _DEEPEST: Final = 8
 _MOST_CHARACTERS: Final = 64 * 1024
 # Chains of brackets with nothing in them cost time without making text.
 _MOST_REFERENCES: Final = 4096
+_MOST_TRANSFORMATIONS: Final = 4
+_TRANSFORMATION = re.compile(r"(.+):(URLEncoded|EscapedQuotes|PassScannerConfig)", re.DOTALL)
+_HTML_KEY: Final = "attributedValue"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A bracket that means something: a path or a special word, and what becomes of its text."""
+
+    name: str
+    bracket: str
+    is_special: bool = False
+    transformations: tuple[str, ...] = ()
+    # Whether this is a path and nothing more: asked for every bracket of every pass.
+    is_plain: bool = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Decide once what kind of bracket this is."""
+        is_unusual = self.is_special or self.transformations or self.name == MESSAGE_PATH
+        object.__setattr__(self, "is_plain", not is_unusual)
+
+
+# Literal text and references in turn, beginning and ending with literal text.
+Parts: TypeAlias = tuple[Any, ...]
+
+
+def find_reference(name: str, catalogue: Catalogue) -> Reference | None:
+    """Return what stands between brackets, or None if it names nothing."""
+    bracket = f"{{{name}}}"
+    transformations: list[str] = []
+    while True:
+        # A field's key may hold a colon, so that the whole comes first.
+        if name in SPECIAL_WORDS:
+            return Reference(name, bracket, is_special=True, transformations=(*transformations,))
+        leaf = catalogue.find(name)
+        if leaf is not None:
+            return Reference(leaf.path, bracket, transformations=(*transformations,))
+        matched = _TRANSFORMATION.fullmatch(name)
+        if matched is None or len(transformations) == _MOST_TRANSFORMATIONS:
+            return None
+        name = matched[1]
+        transformations.insert(0, matched[2])
 
 
 def parse(text: str, catalogue: Catalogue) -> Parts | None:
-    """Return the text cut at the brackets that name known paths, or None if there are none."""
-    parts: list[str] = []
+    """Return the text cut at the brackets that mean something, or None if there are none."""
+    parts: list[Any] = []
     literal = ""
     end = 0
     for matched in BRACKET.finditer(text):
-        leaf = catalogue.find(matched[1])
+        reference = find_reference(matched[1], catalogue)
         literal += text[end : matched.start()]
         end = matched.end()
-        if leaf is None:
+        if reference is None:
             literal += matched[0]
         else:
-            parts += (literal, leaf.path)
+            parts += (literal, reference)
             literal = ""
     return (*parts, literal + text[end:]) if parts else None
 
 
 def unknown_paths(text: str, catalogue: Catalogue) -> list[str]:
     # Brackets of JSON written as text are none of ours.
-    names = [name for name in BRACKET.findall(text) if '"' not in name]
-    return [name for name in names if catalogue.find(name) is None]
+    names = [name for name in BRACKET.findall(text) if '"' not in name and name not in PAGE_WORDS]
+    return [name for name in names if find_reference(name, catalogue) is None]
+
+
+def references_of(parts: Parts) -> list[Reference]:
+    return list(parts[1::2])
+
+
+Fill: TypeAlias = Callable[["Expansion"], Any]
+
+
+def compile_value(value: Json, catalogue: Catalogue) -> Fill:
+    """Return what makes a JSON value with all texts in it expanded."""
+    if isinstance(value, str):
+        parts = parse(value, catalogue)
+        if parts is not None:
+            return lambda expansion: expansion.expand(parts, "")
+    elif is_list(value):
+        entries = [compile_value(entry, catalogue) for entry in value]
+        return lambda expansion: [fill(expansion) for fill in entries]
+    elif is_object(value):
+        members = {key: compile_value(entry, catalogue) for key, entry in value.items()}
+        return lambda expansion: {key: fill(expansion) for key, fill in members.items()}
+    return lambda _expansion: value
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What the brackets of one template mean."""
+
+    catalogue: Catalogue
+    texts: Mapping[str, Parts]
+    barcode_policy: str
+    edit_code: str = ""
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 class Expansion:
     """Expands texts against one state; its limits hold for all texts of one composing together."""
 
     __slots__ = (
+        "_catalogue",
         "_characters",
+        "_has_containers",
         "_known",
-        "_policy",
+        "_lexicon",
         "_references",
         "_state",
         "_texts",
         "_values",
+        "loops",
     )
 
-    def __init__(
-        self,
-        known: Mapping[str, Leaf],
-        texts: Mapping[str, Parts],
-        state: PassState,
-        barcode_policy: str,
-    ) -> None:
-        self._known = known
-        self._texts = texts
+    def __init__(self, lexicon: Lexicon, state: PassState) -> None:
+        self._lexicon = lexicon
+        self._catalogue = lexicon.catalogue
+        self._known = lexicon.catalogue.known
+        self._texts = lexicon.texts
         self._state = state
-        self._policy = barcode_policy
         self._values = state.values
         self._references = _MOST_REFERENCES
         self._characters = _MOST_CHARACTERS
+        self._has_containers = not lexicon.catalogue.containers.isdisjoint(state.values)
+        # Paths whose text led back to itself.
+        self.loops: list[str] = []
+
+    @property
+    def happened(self) -> frozenset[str]:
+        return self._state.happened
+
+    @property
+    def spent(self) -> int:
+        """How much of the limits is used up, in characters and references."""
+        return _MOST_REFERENCES - self._references + _MOST_CHARACTERS - self._characters
 
     def expand(self, parts: Parts, path: str) -> str:
         """Return the text of `path`, its brackets replaced."""
@@ -74,53 +184,201 @@ class Expansion:
 
     def expand_html(self, parts: Parts, path: str) -> str:
         """Return the same for a text that holds markup: what is put in is escaped."""
+        return self._expand(parts, (path,), escape_html)
+
+    def expand_url(self, parts: Parts) -> str:
+        """Return an address: what is put in is URL-encoded, except where the address begins."""
         pieces = list(parts)
         for index in range(1, len(pieces), 2):
-            text = self._reference(pieces[index], (path,))
-            pieces[index] = f"{{{pieces[index]}}}" if text is None else escape_html(text)
+            reference: Reference = pieces[index]
+            text = self._reference(reference, ("",))
+            if text is None:
+                pieces[index] = reference.bracket
+            elif (index == 1 and not pieces[0]) or "URLEncoded" in reference.transformations:
+                pieces[index] = text
+            else:
+                pieces[index] = encode_url(text)
         return "".join(pieces)
 
-    def _expand(self, parts: Parts, trail: tuple[str, ...]) -> str:
-        pieces = list(parts)
-        for index in range(1, len(pieces), 2):
-            text = self._reference(pieces[index], trail)
-            pieces[index] = f"{{{pieces[index]}}}" if text is None else text
-        return "".join(pieces)
+    def expand_own(self, leaf: Leaf, value: Json) -> Json:
+        """Return an own value that may be expanded, with all texts in it expanded."""
+        is_markup = bool(leaf.location) and leaf.location[-1] == _HTML_KEY
+        return self._expand_json(value, leaf.path, is_markup=is_markup)
 
-    def _reference(self, path: str, trail: tuple[str, ...]) -> str | None:
-        """Return the composed text of a path, or None if its bracket has to stay."""
+    def _expand_json(self, value: Json, path: str, *, is_markup: bool) -> Json:
+        if isinstance(value, str):
+            parts = parse(value, self._catalogue) if "{" in value else None
+            if parts is None:
+                return value
+            return self.expand_html(parts, path) if is_markup else self.expand(parts, path)
+        if is_list(value):
+            return [self._expand_json(entry, path, is_markup=False) for entry in value]
+        if is_object(value):
+            return {
+                key: self._expand_json(entry, path, is_markup=key == _HTML_KEY)
+                for key, entry in value.items()
+            }
+        return value
+
+    def evaluate(self, reference: Reference) -> Json:
+        """Return the value of a bracket in a condition: raw, unless it is a text with brackets."""
+        path = reference.name
+        if reference.is_special or reference.transformations:
+            return self._reference(reference, ("",))
         self._references -= 1
-        if self._references < 0 or path in trail or len(trail) > _DEEPEST:
+        if self._references < 0 or self._characters < 0:
             return None
-        is_message = path == MESSAGE_PATH
-        text = self._message(trail) if is_message else self._own_or_default(path, trail)
+        value = self._message(("",)) if path == MESSAGE_PATH else self._own(path, ("",))
+        return self._default(path) if value is MISSING else value
+
+    def _default(self, path: str) -> Json:
+        leaf = self._known[path]
+        if leaf.is_read_only:
+            return self.fact(leaf)
+        if path in self._texts or (path == PASS_DESCRIPTION_PATH and leaf.default is MISSING):
+            return self._default_text(path, ("",))
+        return None if leaf.default is MISSING else leaf.default
+
+    def _expand(
+        self, parts: Parts, trail: tuple[str, ...], treat: Callable[[str], str] | None = None
+    ) -> str:
+        pieces = list(parts)
+        resolve = self._reference
+        for index in range(1, len(pieces), 2):
+            text = resolve(pieces[index], trail)
+            if text is None:
+                pieces[index] = pieces[index].bracket
+            else:
+                pieces[index] = text if treat is None else treat(text)
+        return "".join(pieces)
+
+    def _reference(self, reference: Reference, trail: tuple[str, ...]) -> str | None:
+        """Return the composed text of a bracket, or None if it has to stay."""
+        self._references -= 1
+        if self._references < 0 or self._characters < 0:
+            return None
+        name = reference.name
+        if name in trail and not reference.is_special:
+            self.loops.append(name)
+            return None
+        if reference.is_plain:
+            text = None if len(trail) > _DEEPEST else self._own_or_default(name, trail)
+        else:
+            text = self._unusual(reference, trail)
+        if text is None:
+            return None
         self._characters -= len(text)
         return text if self._characters >= 0 else None
 
+    def _unusual(self, reference: Reference, trail: tuple[str, ...]) -> str | None:
+        """Return the text of a special word, of the message, or of a path with transformations."""
+        name = reference.name
+        if reference.is_special:
+            text = self._special(reference, trail)
+        elif len(trail) > _DEEPEST:
+            return None
+        else:
+            is_message = name == MESSAGE_PATH
+            text = self._message(trail) if is_message else self._own_or_default(name, trail)
+        for transformation in reference.transformations:
+            text = None if text is None else self._transform(text, transformation)
+        return text
+
+    def _special(self, reference: Reference, trail: tuple[str, ...]) -> str | None:
+        lexicon = self._lexicon
+        text = special_text(
+            reference.name,
+            self._state,
+            lexicon.surroundings,
+            edit_code=lexicon.edit_code,
+            is_of_pass=SCANNER_CONFIG not in reference.transformations
+            and PORTAL_HEADER_PATH not in trail,
+        )
+        if text is not None and reference.name == SCANNER_CONFIG_URL:
+            return self._transform(text, SCANNER_CONFIG)
+        return text
+
+    def _transform(self, text: str, transformation: str) -> str:
+        if transformation == "URLEncoded":
+            return encode_url(text)
+        if transformation == "EscapedQuotes":
+            return text.replace('"', '\\"')
+        return f"passscanner://?customURL={encode_url(text)}{self._beacon()}"
+
+    def _beacon(self) -> str:
+        """Return the first beacon as the scanner's parameters, if the pass has one."""
+        own = self._values.get("beacons")
+        entry: Any = own[0] if is_list(own) and own else None
+        parameters = ""
+        for key in ("proximityUUID", "major", "minor"):
+            leaf = self._known.get(f"beacons_0_{key}")
+            if is_object(entry):
+                value = entry.get(key)
+            elif leaf is None or "beacons" in self._values:
+                continue
+            else:
+                value, _ = own_value(self._catalogue, self._values, leaf)
+                value = leaf.default if value is MISSING else value
+            if value is not None and value is not MISSING:
+                parameters += f"&{key}={encode_url(to_text(value))}"
+        return parameters
+
     def _message(self, trail: tuple[str, ...]) -> str:
-        if self._policy == "handle":
+        if self._lexicon.barcode_policy == "handle":
             return self._state.handle
         return self._own_or_default(MESSAGE_PATH, trail) or self._state.handle
 
     def _own_or_default(self, path: str, trail: tuple[str, ...]) -> str:
-        value = self._values.get(path, MISSING)
-        if value is not MISSING:
-            return self._own(path, value)
+        # Most passes have no value there and no container around it.
+        if self._has_containers or path in self._values:
+            value = self._own(path, trail)
+            if value is not MISSING:
+                return to_text(value)
         if parts := self._texts.get(path):
             return self._expand(parts, (*trail, path))
         leaf = self._known[path]
-        state = self._state
         if leaf.source == "member":
-            return to_text(state.member.get(MEMBER_FACTS[path])) if state.member else ""
+            member = self._state.member
+            return to_text(member.get(MEMBER_FACTS[path])) if member else ""
+        return self._default_text(path, trail)
+
+    def _default_text(self, path: str, trail: tuple[str, ...]) -> str:
+        if parts := self._texts.get(path):
+            return self._expand(parts, (*trail, path))
+        leaf = self._known[path]
+        if leaf.is_read_only:
+            return to_text(self.fact(leaf))
+        if leaf.default is not MISSING:
+            return to_text(leaf.default)
+        if path == PASS_DESCRIPTION_PATH:
+            return self._reference(_DESCRIPTION, (*trail, path)) or ""
+        return ""
+
+    def fact(self, leaf: Leaf) -> Json:
+        """Return what the pass's member or its serial number says at a read-only path."""
+        state = self._state
         if leaf.source == "serial":
             return state.serial
-        return "" if leaf.default is MISSING else to_text(leaf.default)
+        return state.member.get(MEMBER_FACTS[leaf.path]) if state.member else None
 
-    def _own(self, path: str, value: Json) -> str:
+    def _own(self, path: str, trail: tuple[str, ...]) -> Json:
+        """Return the pass's own value, its brackets replaced if they may be, or MISSING."""
+        value = self._values.get(path, MISSING)
+        owner = path
+        if value is MISSING:
+            if not self._has_containers:
+                return MISSING
+            value, owner = own_value(self._catalogue, self._values, self._known[path])
+        if isinstance(value, str) and "{" in value and self._state.may_expand(owner):
+            parts = parse(value, self._catalogue)
+            value = value if parts is None else self._expand(parts, (*trail, path))
         rule = self._known[path].rule
-        if rule.type.kind == "colour":
+        if rule.type.kind == "colour" and value is not MISSING:
             try:
-                return to_text(accept(rule, value))
+                return accept(rule, value)
             except UnfitError:
                 return ""
-        return to_text(value)
+        return value
+
+
+_DESCRIPTION: Final = Reference(DESCRIPTION_PATH, "{description}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal
 
+from shared.passes.migrations import follow_moves, read_migrations
 from shared.passes.registry import (
     FIELD_GROUPS,
     IDENTITY_KEYS,
@@ -29,9 +30,50 @@ SERIAL_PATH: Final = "serialNumber"
 STYLE_PATH: Final = "passType"
 STRUCTURE_PATH: Final = "structure"
 MESSAGE_PATH: Final = "barcode_message"
+DESCRIPTION_PATH: Final = "description"
+PASS_DESCRIPTION_PATH: Final = "psPassDescription"  # noqa: S105  a pass, no password
+TRIGGER_ERROR_PATH: Final = "psTriggerError"
+EDIT_CODE_PATH: Final = "psEditCode"
+MIGRATIONS_PATH: Final = "psPathMigrations"
+PORTAL_HEADER_PATH: Final = "psPortalHeader"
+PATH_LISTS: Final = ("psEditorPaths", "psPortalUpdatePaths", "psExportPaths")
+"""Properties that hold paths, parted by commas."""
+
+SPECIAL_PROPERTIES: Final = (
+    PASS_DESCRIPTION_PATH,
+    TRIGGER_ERROR_PATH,
+    EDIT_CODE_PATH,
+    MIGRATIONS_PATH,
+    PORTAL_HEADER_PATH,
+    *PATH_LISTS,
+    "psScanText",
+    "psScanColor",
+    "psInformationURL",
+    "psInformationLabel",
+    "psDisplayURL",
+    "psRegistrationMessage",
+    "psRegisteredMessage",
+    "psEditorHeader",
+)
+"""Properties with a meaning of their own: every template has them, declared or not."""
+
+IMAGE_NAMES: Final = (
+    "icon",
+    "logo",
+    "primaryLogo",
+    "secondaryLogo",
+    "strip",
+    "thumbnail",
+    "background",
+    "artwork",
+    "footer",
+    "personalizationLogo",
+    "venueMap",
+)
+IMAGE_SCALES: Final = ("", "@2x", "@3x")
 
 Location = tuple[str | int, ...]
-Source = Literal["pass", "property", "member", "style", "serial"]
+Source = Literal["pass", "property", "member", "style", "serial", "image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +92,7 @@ class Leaf:
     options: Json = None
     validation: Json = None
     conditions: Json = None
+    step: Json = None
     field_key: str | None = None
     # Other places that show the same value: a template's `barcode` and its twin in `barcodes`.
     twins: tuple[Location, ...] = ()
@@ -83,6 +126,9 @@ class Catalogue:
     known: Mapping[str, Leaf]
     given: Mapping[str, Leaf] = field(default_factory=dict[str, Leaf])
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    # The containers that can be set whole: their paths, and the same by where they stand.
+    containers: frozenset[str] = frozenset()
+    container_at: Mapping[Location, str] = field(default_factory=dict[Location, str])
 
     def find(self, path: str) -> Leaf | None:
         return self.known.get(self.aliases.get(path, path))
@@ -110,6 +156,7 @@ def _with_attribute(leaf: Leaf, default: Json, attribute: Attribute) -> Leaf:
         options=attribute.options,
         validation=attribute.validation,
         conditions=attribute.conditions,
+        step=attribute.step,
         is_numeric=is_number(default),
     )
 
@@ -134,13 +181,19 @@ def shared_leaves() -> Mapping[str, Leaf]:
     for path in MEMBER_FACTS:
         leaves[path] = replace(_leaf(path, free_rule(path), ()), source="member")
     leaves[SERIAL_PATH] = replace(_leaf(SERIAL_PATH, free_rule(SERIAL_PATH), ()), source="serial")
+    for path in SPECIAL_PROPERTIES:
+        leaves[path] = replace(_leaf(path, free_rule(path), ()), source="property")
+    image_rule = KeyRule("", "images", ValueType("string"))
+    for path in (f"images_{name}{scale}" for name in IMAGE_NAMES for scale in IMAGE_SCALES):
+        leaves[path] = replace(_leaf(path, image_rule, ()), source="image")
     return leaves
 
 
 def reserved_names() -> frozenset[str]:
     """Names that an additional property may not take."""
     pass_keys = keys_of("Pass").keys() | shared_leaves().keys()
-    return frozenset(pass_keys | {STYLE_PATH, STRUCTURE_PATH, "transitType", "images"})
+    others = {STYLE_PATH, STRUCTURE_PATH, "transitType", "images", "triggers"}
+    return frozenset(pass_keys | others).difference(SPECIAL_PROPERTIES)
 
 
 def _style_leaves(style: str) -> Iterator[Leaf]:
@@ -184,6 +237,7 @@ def _property_leaf(name: str, value: Json) -> Leaf:
             options=data.get("options"),
             validation=data.get("validation"),
             conditions=data.get("conditions"),
+            step=data.get("step"),
         )
         value = data["value"]
     kind = "any"
@@ -198,8 +252,13 @@ def _property_leaf(name: str, value: Json) -> Leaf:
     return _with_attribute(leaf, MISSING if value is None else value, attribute)
 
 
-def survey(nodes: list[Node], style: str, properties: Mapping[str, Any]) -> Catalogue:
-    """Every path of a template, from the nodes of its skeleton and its additional properties."""
+def survey(
+    nodes: list[Node],
+    style: str,
+    properties: Mapping[str, Any],
+    images: Mapping[str, str] | None = None,
+) -> Catalogue:
+    """Every path of a template: its skeleton's nodes, its additional properties, its images."""
     known = dict(shared_leaves())
     known.update((leaf.path, leaf) for leaf in _style_leaves(style))
     for node in nodes:
@@ -220,11 +279,34 @@ def survey(nodes: list[Node], style: str, properties: Mapping[str, Any]) -> Cata
     _pair_barcodes(known, given)
     _mark_numeric_fields(known, given)
     for name, value in properties.items():
-        if name not in known:
+        if name not in known or name in SPECIAL_PROPERTIES:
             known[name] = given[name] = _property_leaf(name, value)
+    _add_images(images or {}, known)
     if style:
         given[STYLE_PATH] = known[STYLE_PATH]
-    return Catalogue(style, known, given, aliases)
+    aliases |= _old_paths(known, properties)
+    containers = [leaf for leaf in known.values() if leaf.is_container and leaf.location]
+    return Catalogue(
+        style,
+        known,
+        given,
+        aliases,
+        frozenset(leaf.path for leaf in containers),
+        {leaf.location: leaf.path for leaf in containers},
+    )
+
+
+def _add_images(images: Mapping[str, str], known: dict[str, Leaf]) -> None:
+    for name, digest in images.items():
+        path = f"images_{name}"
+        if path in known:
+            known[path] = replace(known[path], default=digest)
+
+
+def _old_paths(known: Mapping[str, Leaf], properties: Mapping[str, Any]) -> dict[str, str]:
+    """Return the former names of paths, which go on naming them where nothing else took them."""
+    moves = follow_moves(read_migrations(properties.get(MIGRATIONS_PATH)))
+    return {old: new for old, new in moves.items() if old not in known and new in known}
 
 
 _FIELD_DEPTH: Final = 3

@@ -1,233 +1,318 @@
-"""Trigger rules: what a template does to a pass's values when something happens to it."""
+"""Trigger rules: what a template does to a pass's values when something happens to it.
+
+A list of actions runs until it ends or has to call a URL. Then the run stands still as plain data,
+and goes on when the caller has made the call, on the pass as it is by then.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any, Final
 
 import orjson
 
+from shared.passes.actions import (
+    CALL_URL,
+    DEEPEST_LISTS,
+    EXECUTE_TRIGGERS,
+    INCREMENT_VALUE,
+    SET_VALUE,
+    Action,
+    parse_list,
+    read_actions,
+)
 from shared.passes.findings import Findings
-from shared.passes.magic import unknown_paths
-from shared.passes.paths import Catalogue
-from shared.passes.skeleton import json_step
+from shared.passes.magic import Expansion, Lexicon
+from shared.passes.own import mark_of, own_value
+from shared.passes.paths import TRIGGER_ERROR_PATH
+from shared.passes.runs import Call, Frame, Operation, RuleOutcome, Run
 from shared.passes.state import PassState
 from shared.passes.values import (
     LARGEST_NUMBER,
+    MISSING,
     Json,
     UnfitError,
     force_number,
-    is_list,
-    is_number,
-    is_object,
-    parse_number,
     plain_number,
     to_text,
 )
 
-TRIGGER_KEYS: Final = (
-    "onCheck",
-    "onCreate",
-    "onInstall",
-    "onDeviceUpdate",
-    "onRegister",
-    "onDelete",
-    "onScan",
-    "onEdit",
-)
-SET_VALUE: Final = "PSActionSetValue"
-INCREMENT_VALUE: Final = "PSActionIncrementValue"
 MOST_VALUES: Final = 200
 LARGEST_VALUE: Final = 16 * 1024
 LARGEST_VALUES: Final = 64 * 1024
+MOST_ACTIONS: Final = 1000
+LARGEST_EXPANSION: Final = 1024 * 1024
+"""How much text the actions of one run may make together, which bounds its time."""
 
 _ARITHMETIC = Context(prec=34)
-_CALLS_OUT: Final = frozenset({"PSActionExecuteTriggers"})
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One step of a trigger."""
-
-    name: str
-    target_path: str
-    value: Json = None
-    amount: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleOutcome:
-    """The values after a trigger (the same object if nothing changed) and what each action did."""
-
-    values: dict[str, Any]
-    trace: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 @dataclass(frozen=True, slots=True)
 class Workings:
     """What the rules need of the template they belong to."""
 
+    lexicon: Lexicon
+    lists: Mapping[str, list[Action]]
     read: Callable[[PassState, str], Any]
     # The template's text of a value, expanded, where there is one: what an increment starts from.
     compose_text: Callable[[PassState, str], str | None]
-    expand: Callable[[PassState, str], str]
     settle: Callable[[str, Any], Any]
     merge: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
     is_number_place: Callable[[str], bool]
 
 
-def check_triggers(triggers: Mapping[str, Any], catalogue: Catalogue, findings: Findings) -> None:
-    """Report findings for all triggers of a template."""
-    for key, entry in triggers.items():
-        path = "$.triggers" + json_step(key)
-        if key not in TRIGGER_KEYS:
-            findings.error("trigger", path, f"one of {', '.join(TRIGGER_KEYS)} is needed")
-        _read_actions(entry, path, catalogue, findings)
+class _StoppedError(Exception):
+    """The run ends here; the text is for whoever caused the event."""
 
 
-def compile_triggers(triggers: Mapping[str, Any], catalogue: Catalogue) -> dict[str, list[Action]]:
-    """Return the actions by trigger; one with an error is left out, never done by halves."""
-    return {
-        key: _read_actions(triggers[key], "$", catalogue, Findings())
-        for key in TRIGGER_KEYS
-        if key in triggers
-    }
+def start(trigger: str, actions: list[Action], state: PassState, workings: Workings) -> Run:
+    """Run a trigger's actions until they end or have to call a URL."""
+    if not actions:
+        outcome = RuleOutcome(state.values, literal=state.literal)
+        return Run(trigger, state.changed_at, state.happened, outcome=outcome)
+    frame = Frame("", tuple(actions))
+    run = Run(trigger, state.changed_at, state.happened, frames=(frame,))
+    values = state.values
+    if TRIGGER_ERROR_PATH in values:
+        values = {path: value for path, value in values.items() if path != TRIGGER_ERROR_PATH}
+    return _Runner(run, state, state.with_values(values), workings).go_on()
 
 
-def _read_actions(entry: Json, path: str, catalogue: Catalogue, findings: Findings) -> list[Action]:
-    if is_object(entry):
-        pairs: list[tuple[str, Any]] = [(path, entry)]
-    elif is_list(entry):
-        pairs = [(f"{path}[{index}]", item) for index, item in enumerate(entry)]
-    else:
-        findings.error("actions", path, "an action or a list of actions is needed")
-        return []
-    actions = [_read_action(item, item_path, catalogue, findings) for item_path, item in pairs]
-    return [action for action in actions if action]
+def resume(run: Run, state: PassState, workings: Workings) -> Run:
+    """Go on after a call, on the pass as it is by then.
+
+    What the run did so far is done again: increments add, and a set gives way where anybody wrote
+    meanwhile. A psTriggerError among the values was written since the start, and stops the run.
+    """
+    if run.call is None:
+        raise ValueError("the run is over")
+    state = replace(state, happened=run.happened, changed_at=run.at)
+    runner = _Runner(replace(run, call=None), state, state, workings)
+    return runner.go_on(is_again=True)
 
 
-def _read_action(item: Json, path: str, catalogue: Catalogue, findings: Findings) -> Action | None:
-    if not is_object(item):
-        findings.error("action", path, "an action is an object")
-        return None
-    name = item.get("action")
-    if name not in (SET_VALUE, INCREMENT_VALUE):
-        _report_action(name, f"{path}.action", findings)
-        return None
-    needed = "value" if name == SET_VALUE else "amount"
-    target = item.get("targetPath")
-    # Doing the action whatever its conditions say would be wrong.
-    if "PSConditions" in item:
-        findings.error("conditions", f"{path}.PSConditions", "conditions are not supported yet")
-    elif not isinstance(target, str) or not target:
-        findings.error("target-path", f"{path}.targetPath", "an API path is needed")
-    elif needed not in item:
-        findings.error("action", path, f"{name} needs {needed}")
-    else:
-        for key in item.keys() - {"action", "targetPath", needed}:
-            findings.warn("unknown-key", path + json_step(key), f"{name} has no such key")
-        _check_target(target, f"{path}.targetPath", catalogue, findings)
-        target = catalogue.aliases.get(target, target)
-        read = _read_set if name == SET_VALUE else _read_increment
-        return read(target, item[needed], f"{path}.{needed}", catalogue, findings)
-    return None
+def load_run(data: Mapping[str, Any], workings: Workings) -> Run:
+    """Read what `to_json` wrote; actions that the template of today cannot do are left out."""
+    catalogue = workings.lexicon.catalogue
+    frames = tuple(
+        Frame(
+            frame["path"],
+            tuple(a for _, a in read_actions(frame["actions"], "$", catalogue, Findings())),
+        )
+        for frame in data["frames"]
+    )
+    operations = tuple(
+        Operation(o["path"], amount=Decimal(o["amount"]))
+        if "amount" in o
+        else Operation(o["path"], value=o["value"], mark=o["mark"])
+        for o in data["operations"]
+    )
+    return Run(
+        trigger=data["trigger"],
+        at=datetime.fromisoformat(data["at"]),
+        happened=frozenset(data["happened"]),
+        position=data["position"],
+        spent=data["spent"],
+        frames=frames,
+        operations=operations,
+        trace=tuple(data["trace"]),
+        call=Call(data["url"], data["position"]),
+    )
 
 
-def _read_set(
-    target: str, value: Json, path: str, catalogue: Catalogue, findings: Findings
-) -> Action:
-    if isinstance(value, str):
-        for unknown in unknown_paths(value, catalogue):
-            findings.warn("unknown-path", path, f"{{{unknown}}} names no path and stays text")
-    return Action(SET_VALUE, target, value=value)
+class _Runner:
+    """One stretch of a run: from its start or a call to the next call or the end."""
 
+    def __init__(self, run: Run, given: PassState, state: PassState, workings: Workings) -> None:
+        self._run = run
+        self._given = given
+        self._state = state
+        self._workings = workings
+        # The innermost list last, each with its next action last.
+        self._frames = [(frame.path, list(reversed(frame.actions))) for frame in run.frames]
+        self._operations = list(run.operations)
+        self._trace = list(run.trace)
+        self._position = run.position
+        self._spent = run.spent
 
-def _read_increment(
-    target: str, value: Json, path: str, _catalogue: Catalogue, findings: Findings
-) -> Action | None:
-    amount = _amount(value)
-    if amount is None:
-        findings.error("amount", path, "a number is needed")
-        return None
-    return Action(INCREMENT_VALUE, target, amount=amount)
-
-
-def _report_action(name: Json, path: str, findings: Findings) -> None:
-    if isinstance(name, str) and (
-        name in _CALLS_OUT or (name.startswith("PSAction") and "URL" in name.upper())
-    ):
-        findings.error("action", path, f"{name} is not supported yet")
-    else:
-        findings.error("action", path, f"{SET_VALUE} or {INCREMENT_VALUE} is needed")
-
-
-def _check_target(target: str, path: str, catalogue: Catalogue, findings: Findings) -> None:
-    leaf = catalogue.find(target)
-    if leaf is None:
-        findings.warn("target-path", path, f"{target} names no path: the action does nothing")
-    elif leaf.is_read_only:
-        findings.warn("target-path", path, f"{target} is read-only: the action does nothing")
-
-
-def _amount(amount: Json) -> Decimal | None:
-    number = parse_number(amount) if isinstance(amount, str) else amount
-    if not is_number(number) or not abs(number) <= LARGEST_NUMBER:
-        return None
-    return force_number(amount if isinstance(amount, str) else number)
-
-
-def run_actions(actions: list[Action], state: PassState, workings: Workings) -> RuleOutcome:
-    """Do the actions one after the other; each sees what those before it did."""
-    trace: list[dict[str, Any]] = []
-    original = state.values
-    for action in actions:
-        path = action.target_path
-        before = workings.read(state, path)
-        entry = {"action": action.name, "path": path, "from": before, "to": before}
-        trace.append(entry)
+    def go_on(self, *, is_again: bool = False) -> Run:
         try:
-            if action.name == SET_VALUE:
-                value = _expanded(action.value, state, workings)
+            if is_again:
+                self._check_error()
+                self._do_again()
+            call = self._advance()
+        except _StoppedError as stop:
+            outcome = RuleOutcome(
+                self._given.values, self._trace, self._given.literal, error=str(stop)
+            )
+            return self._standing(outcome=outcome)
+        if call is not None:
+            return self._standing(call=call)
+        return self._standing(outcome=self._outcome())
+
+    def _standing(self, *, call: Call | None = None, outcome: RuleOutcome | None = None) -> Run:
+        return replace(
+            self._run,
+            position=self._position,
+            spent=self._spent,
+            frames=tuple(
+                Frame(path, tuple(reversed(actions))) for path, actions in self._frames if actions
+            ),
+            operations=tuple(self._marked(operation) for operation in self._operations)
+            if call
+            else (),
+            trace=tuple(self._trace),
+            call=call,
+            outcome=outcome,
+        )
+
+    def _marked(self, operation: Operation) -> Operation:
+        if operation.mark or operation.amount is not None:
+            return operation
+        catalogue = self._workings.lexicon.catalogue
+        mark = mark_of(catalogue, self._given.values, operation.path)
+        return replace(operation, mark=mark)
+
+    def _outcome(self) -> RuleOutcome:
+        original, values = self._given.values, self._state.values
+        # Equal content is no change: rules may set what is there already, and 1 == True in Python.
+        is_same = values is original or orjson.dumps(
+            values, option=orjson.OPT_SORT_KEYS
+        ) == orjson.dumps(original, option=orjson.OPT_SORT_KEYS)
+        if is_same:
+            return RuleOutcome(original, self._trace, self._given.literal)
+        literal = self._state.literal
+        return RuleOutcome(values, self._trace, literal and literal & values.keys())
+
+    def _check_error(self) -> None:
+        error = self._state.values.get(TRIGGER_ERROR_PATH)
+        if isinstance(error, str) and error:
+            raise _StoppedError(error)
+
+    def _do_again(self) -> None:
+        catalogue = self._workings.lexicon.catalogue
+        kept: list[Operation] = []
+        for operation in self._operations:
+            path = operation.path
+            entry: dict[str, Any] = {"path": path}
+            try:
+                if operation.amount is not None:
+                    entry["action"] = INCREMENT_VALUE
+                    self._increment(path, operation.amount)
+                else:
+                    entry["action"] = SET_VALUE
+                    if mark_of(catalogue, self._given.values, path) != operation.mark:
+                        raise UnfitError("another value was written meanwhile")  # noqa: TRY301
+                    self._set(path, operation.value)
+            except UnfitError as error:
+                self._trace.append({**entry, "reason": str(error)})
             else:
-                value = _incremented(action, before, state, workings)
-            value = workings.settle(path, value)
-            values = workings.merge(state.values, {path: value})
-            _check_room(values)
+                kept.append(operation)
+        self._operations = kept
+
+    def _advance(self) -> Call | None:
+        while self._frames:
+            path, actions = self._frames[-1]
+            if not actions:
+                self._frames.pop()
+                continue
+            if self._position >= MOST_ACTIONS:
+                raise _StoppedError(f"The triggers do more than {MOST_ACTIONS} actions.")
+            if self._spent > LARGEST_EXPANSION:
+                raise _StoppedError("The triggers make more text than a run may.")
+            self._position += 1
+            call = self._do(actions.pop(), path)
+            if call is not None:
+                return call
+        return None
+
+    def _do(self, action: Action, list_path: str) -> Call | None:
+        entry: dict[str, Any] = {"action": action.name}
+        if action.target_path:
+            entry["path"] = action.target_path
+        if list_path:
+            entry["list"] = list_path
+        self._trace.append(entry)
+        expansion = Expansion(self._workings.lexicon, self._state)
+        try:
+            if action.condition is not None and not action.condition.holds(expansion):
+                entry["skipped"] = str(action.condition)
+            elif action.name == CALL_URL:
+                # Not the expanded address, in which there may be a client hash.
+                entry["url"] = action.source["url"]
+                url = action.url
+                text = url if isinstance(url, str) else expansion.expand_url(url)
+                return Call(text, self._position)
+            elif action.name == EXECUTE_TRIGGERS:
+                self._enter(action.target_path)
+            else:
+                self._change(action, entry, expansion)
         except UnfitError as error:
             entry["reason"] = str(error)
-            continue
-        entry["to"] = value
-        state = state.with_values(values)
-    # Equal content is no change: rules may set what is there already, and 1 == True in Python.
-    is_same = orjson.dumps(state.values, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
-        original, option=orjson.OPT_SORT_KEYS
-    )
-    return RuleOutcome(original if is_same else state.values, trace)
+        finally:
+            self._spent += expansion.spent
+            if expansion.loops:
+                entry["loops"] = sorted(set(expansion.loops))
+        return None
 
+    def _change(self, action: Action, entry: dict[str, Any], expansion: Expansion) -> None:
+        path = action.target_path
+        entry["from"] = entry["to"] = self._workings.read(self._state, path)
+        if action.fill is not None:
+            entry["to"] = self._set(path, action.fill(expansion))
+            self._operations.append(Operation(path, value=entry["to"]))
+        else:
+            entry["to"] = self._increment(path, action.amount)
+            self._operations.append(Operation(path, amount=action.amount))
+        if path == TRIGGER_ERROR_PATH:
+            self._check_error()
 
-def _expanded(value: Json, state: PassState, workings: Workings) -> Json:
-    if isinstance(value, str):
-        return workings.expand(state, value)
-    if is_list(value):
-        return [_expanded(entry, state, workings) for entry in value]
-    if is_object(value):
-        return {key: _expanded(entry, state, workings) for key, entry in value.items()}
-    return value
+    def _set(self, path: str, value: Json) -> Json:
+        value = self._workings.settle(path, value)
+        literal = self._state.literal
+        self._put(path, value, literal if literal is None else literal | {path})
+        return value
 
+    def _increment(self, path: str, amount: Decimal) -> int | float | str:
+        workings, state = self._workings, self._state
+        text = workings.compose_text(state, path)
+        number = force_number(workings.read(state, path) if text is None else text)
+        total = _ARITHMETIC.add(number, amount)
+        if abs(total) > LARGEST_NUMBER:
+            raise UnfitError("the number has grown too large")
+        result = plain_number(total)
+        value = workings.settle(path, result if workings.is_number_place(path) else to_text(result))
+        self._put(path, value, state.literal)
+        return value
 
-def _incremented(
-    action: Action, before: Json, state: PassState, workings: Workings
-) -> int | float | str:
-    path = action.target_path
-    text = workings.compose_text(state, path)
-    number = force_number(before if text is None else text)
-    total = _ARITHMETIC.add(number, action.amount)
-    if abs(total) > LARGEST_NUMBER:
-        raise UnfitError("the number has grown too large")
-    result = plain_number(total)
-    return result if workings.is_number_place(path) else to_text(result)
+    def _put(self, path: str, value: Json, literal: frozenset[str] | None) -> None:
+        values = self._workings.merge(self._state.values, {path: value})
+        if len(values) > MOST_VALUES or len(orjson.dumps(values)) > LARGEST_VALUES:
+            raise UnfitError("the pass has no room for more")
+        self._state = self._state.with_values(values, literal)
 
+    def _enter(self, path: str) -> None:
+        if len(self._frames) > DEEPEST_LISTS:
+            raise _StoppedError(f"The triggers execute lists deeper than {DEEPEST_LISTS}.")
+        self._frames.append((path, list(reversed(self._list_at(path)))))
 
-def _check_room(values: dict[str, Any]) -> None:
-    if len(values) > MOST_VALUES or len(orjson.dumps(values)) > LARGEST_VALUES:
-        raise UnfitError("the pass has no room for more")
+    def _list_at(self, path: str) -> list[Action]:
+        workings = self._workings
+        catalogue = workings.lexicon.catalogue
+        leaf = catalogue.known.get(path)
+        if leaf is None:
+            raise UnfitError("the template has no such path")
+        value, owner = own_value(catalogue, self._state.values, leaf)
+        if value is MISSING:
+            if path not in workings.lists:
+                raise UnfitError("there is no list of actions")
+            return workings.lists[path]
+        if leaf.editable and not self._state.may_expand(owner):
+            raise UnfitError("what a user typed is not executed")
+        findings = Findings()
+        actions = read_actions(parse_list(value), path, catalogue, findings)
+        if findings.errors:
+            first = findings.errors[0]
+            self._trace.append({"list": path, "reason": f"{first.path}: {first.detail}"})
+        return [action for _, action in actions]

@@ -10,11 +10,21 @@ from shared.passes.registry import IDENTITY_KEYS, KeyRule, free_rule, keys_of, l
 from shared.passes.values import MISSING, Json, UnfitError, accept, is_list, is_object
 
 ATTRIBUTE_KEYS: Final = frozenset(
-    {"value", "editable", "dynamic", "label", "type", "options", "validation", "conditions"}
+    {
+        "value",
+        "editable",
+        "dynamic",
+        "label",
+        "type",
+        "options",
+        "validation",
+        "conditions",
+        "step",
+    }
 )
 BRACKET: Final = re.compile(r"\{([^{}]+)\}")
 
-_CONDITIONAL_OBJECTS: Final = frozenset({"FieldContent", "Barcode"})
+CONDITIONAL_OBJECTS: Final = frozenset({"FieldContent", "Barcode"})
 _DEEPEST: Final = 32
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNFIT_KEY = re.compile(r"[{}\x00]")
@@ -31,6 +41,8 @@ class Attribute:
     options: Json = None
     validation: Json = None
     conditions: Json = None
+    # By how much an editor's stepper goes up and down.
+    step: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,15 @@ class Node:
     attribute: Attribute = field(default_factory=Attribute)
 
 
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """A part of the pass that is shown only if something holds."""
+
+    place: Place
+    text: Json
+    json_path: str
+
+
 def json_step(key: str | int) -> str:
     """One step of a JSON path."""
     if isinstance(key, int):
@@ -86,8 +107,6 @@ def read_attribute(data: dict[str, Any], json_path: str, findings: Findings) -> 
             findings.error("attribute", f"{json_path}.{key}", "a text is needed")
     for key in data.keys() - ATTRIBUTE_KEYS:
         findings.warn("unknown-key", json_path + json_step(key), "no such key of an attribute")
-    if "conditions" in data:
-        warn_conditions(f"{json_path}.conditions", findings)
     label, input_type = data.get("label"), data.get("type")
     return Attribute(
         editable=data.get("editable") is True,
@@ -97,18 +116,16 @@ def read_attribute(data: dict[str, Any], json_path: str, findings: Findings) -> 
         options=data.get("options"),
         validation=data.get("validation"),
         conditions=data.get("conditions"),
+        step=data.get("step"),
     )
 
 
-def warn_conditions(json_path: str, findings: Findings) -> None:
-    findings.warn("conditions", json_path, "conditions are kept and not evaluated yet")
-
-
 class SkeletonWalk:
-    """One walk: `nodes` and `findings` fill up; each step returns plain JSON without the faults."""
+    """One walk: its lists fill up; each step returns plain JSON without the faults."""
 
     def __init__(self, style: str = "") -> None:
         self.nodes: list[Node] = []
+        self.conditionals: list[Conditional] = []
         self.findings = Findings()
         self._style = style
         self._field_keys: set[tuple[tuple[str | int, ...], str]] = set()
@@ -128,6 +145,7 @@ class SkeletonWalk:
                 self._unfit(place, f"{rule.type.text} is needed, or an attribute object")
                 return MISSING
             attribute = read_attribute(value, place.json_path, self.findings)
+            self._note_conditions(attribute.conditions, place)
             place = replace(place, json_path=place.json_path + ".value")
             value = value.get("value")
         node = Node(place, rule, value, attribute)
@@ -141,8 +159,8 @@ class SkeletonWalk:
         tree: dict[str, Any] = {}
         for key, value in data.items():
             inner = place.child(key)
-            if key == "conditions" and object_name in _CONDITIONAL_OBJECTS:
-                warn_conditions(inner.json_path, self.findings)
+            if key == "conditions" and object_name in CONDITIONAL_OBJECTS:
+                self._note_conditions(value, place)
                 continue
             if object_name == "FieldContent" and key == "key":
                 tree[key] = value
@@ -166,6 +184,10 @@ class SkeletonWalk:
             if result is not MISSING:
                 tree[key] = result
         return tree
+
+    def _note_conditions(self, text: Json, place: Place) -> None:
+        if text is not None and text != "":
+            self.conditionals.append(Conditional(place, text, f"{place.json_path}.conditions"))
 
     def _rule(self, object_name: str, key: str, place: Place) -> KeyRule:
         rule = lookup(object_name, key)

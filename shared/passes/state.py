@@ -1,13 +1,24 @@
-"""What is known of one pass, and of whoever issues it, at the moment of composing."""
+"""What is known of one pass, of its issuer and of the house, at the moment of composing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.passes.values import MISSING, Json
+
+NOTHING_HAPPENED: frozenset[str] = frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class PassState:
-    """One pass: its values, its member's name, email, points, tier, external_id, and its flags."""
+    """One pass: its values, its member's name, email, points, tier, external_id, and its flags.
+
+    `happened` holds the state words that are true: registered, scanned, deleted, installed. While
+    an event is handled they are those from before it, and `changed_at` is the event's time.
+    `literal` names the own values whose brackets are plain text: what a user typed and what a set
+    action made. None says that nobody knows, and then all of them are.
+    """
 
     handle: str
     serial: str
@@ -15,12 +26,25 @@ class PassState:
     member: dict[str, Any] | None
     voided: bool
     changed_at: datetime
+    happened: frozenset[str] = NOTHING_HAPPENED
+    literal: frozenset[str] | None = None
 
-    def with_values(self, values: dict[str, Any]) -> "PassState":
+    def with_values(self, values: dict[str, Any], literal: Json = MISSING) -> "PassState":
         """Return the same pass with other values; several times faster than dataclasses.replace."""
         return PassState(
-            self.handle, self.serial, values, self.member, self.voided, self.changed_at
+            self.handle,
+            self.serial,
+            values,
+            self.member,
+            self.voided,
+            self.changed_at,
+            self.happened,
+            self.literal if literal is MISSING else literal,
         )
+
+    def may_expand(self, path: str) -> bool:
+        """Whether the brackets in this own value stand for what they name."""
+        return self.literal is not None and path not in self.literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +55,17 @@ class IssuerFacts:
     team_identifier: str
     organization_name: str
     web_service_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What texts may say of the installation and the account; the word for a None stays text.
+
+    A client hash changes during the life of a revision, so it may be given as a function.
+    """
+
+    root_url: str | None = None
+    client_hash: str | Callable[[], str | None] | None = None
+    client_id: str | None = None
+    template_id: str | None = None
+    template_hash: str | None = None

@@ -1,19 +1,27 @@
 """A template compiled once per revision: composing a pass touches only what differs on it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from shared.passes import checking, rules
+from shared.passes.actions import Action, compile_lists, compile_triggers
 from shared.passes.assembly import TEXT_KINDS, Assembly, PlacedText, choose_values
 from shared.passes.barcodes import BarcodePolicy, apply_barcodes
 from shared.passes.display import Display, display_of
 from shared.passes.document import TemplateDocument
-from shared.passes.magic import Expansion, Parts, parse
+from shared.passes.hiding import compile_hidings, hide
+from shared.passes.loops import find_loops
+from shared.passes.magic import Expansion, Lexicon, Parts, parse
+from shared.passes.migrations import follow_moves, migrate, read_migrations
+from shared.passes.own import own_value
 from shared.passes.paths import (
-    MEMBER_FACTS,
+    DESCRIPTION_PATH,
+    EDIT_CODE_PATH,
+    MIGRATIONS_PATH,
+    PASS_DESCRIPTION_PATH,
     STYLE_PATH,
     Catalogue,
     Leaf,
@@ -22,12 +30,17 @@ from shared.passes.paths import (
     survey,
 )
 from shared.passes.registry import POSTER_STYLE, STYLES
-from shared.passes.rules import Action, RuleOutcome, Workings
-from shared.passes.skeleton import BRACKET, Node, walk_pass
-from shared.passes.state import IssuerFacts, PassState
-from shared.passes.values import MISSING, Json
+from shared.passes.rules import RuleOutcome, Run, Workings
+from shared.passes.skeleton import BRACKET, Conditional, Node, walk_pass
+from shared.passes.state import IssuerFacts, PassState, Surroundings
+from shared.passes.values import MISSING, Json, to_text
 
 _NOBODY: Final = IssuerFacts("", "", "")
+_NOWHERE: Final = Surroundings()
+
+
+class CallsOutError(Exception):
+    """The trigger calls a URL, so that it has to be started and resumed."""
 
 
 class CompiledTemplate:
@@ -41,8 +54,11 @@ class CompiledTemplate:
         triggers: Mapping[str, Any],
         barcode_policy: BarcodePolicy,
         organization: str,
+        conditionals: Iterable[Conditional] = (),
+        images: Mapping[str, str] | None = None,
+        surroundings: Surroundings = _NOWHERE,
     ) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._base = base
         self._barcode_policy: BarcodePolicy = barcode_policy
         self._organization = organization
@@ -65,11 +81,20 @@ class CompiledTemplate:
         self.editable_paths: tuple[str, ...] = tuple(
             path for path, leaf in catalogue.given.items() if leaf.editable
         )
-        self.rules: Mapping[str, list[Action]] = rules.compile_triggers(triggers, catalogue)
+        self.loops: tuple[str, ...] = find_loops(self._texts)
+        """The paths of the template's own texts that lead back to themselves."""
+        self._images = dict(images or {})
+        self._hidings = compile_hidings(conditionals, catalogue)
+        self._moves = _moves(catalogue)
+        self._lexicon = Lexicon(
+            catalogue, self._texts, barcode_policy, _edit_code(catalogue), surroundings
+        )
+        self.rules: Mapping[str, list[Action]] = compile_triggers(triggers, catalogue)
         self._workings = Workings(
-            read=self.read,
+            lexicon=self._lexicon,
+            lists=compile_lists(self.rules, catalogue),
+            read=self._read,
             compose_text=self._compose_text,
-            expand=self.expand,
             settle=lambda path, value: checking.settle(catalogue, path, value),
             merge=self.merge_values,
             is_number_place=self._is_number_place,
@@ -77,38 +102,83 @@ class CompiledTemplate:
 
     def find(self, path: str) -> Leaf | None:
         """Any path that a pass may have, whether the template gives it a value or not."""
-        return self._catalogue.find(path)
+        return self.catalogue.find(path)
 
-    def check_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values as they are to be stored; InvalidError names each unfit path."""
-        return checking.check_values(self._catalogue, values)
+    def check_values(
+        self, values: Mapping[str, Any], *, may_expand: bool = False
+    ) -> dict[str, Any]:
+        """Return the values as they are to be stored; InvalidError names each unfit path.
+
+        Values that may be expanded may have brackets where a colour or a date is needed.
+        """
+        return checking.check_values(self.catalogue, values, may_expand=may_expand)
 
     def merge_values(
         self, current: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Lay checked changes over current values; a container drops what was set within it."""
-        return checking.merge_values(self._catalogue, current, changes)
+        return checking.merge_values(self.catalogue, current, changes)
+
+    def migrate(self, state: PassState) -> PassState:
+        """Return the pass with its values under the paths of this revision (psPathMigrations)."""
+        return migrate(state, self._moves)
 
     def read(self, state: PassState, path: str) -> Json:
         """Return the raw value: the pass's own, else the template's or the member's, or None."""
-        leaf = self._catalogue.find(path)
+        return self._read(self.migrate(state), path)
+
+    def _read(self, state: PassState, path: str) -> Json:
+        leaf = self.catalogue.find(path)
         if leaf is None:
             return None
-        if leaf.source == "member":
-            return state.member.get(MEMBER_FACTS[leaf.path]) if state.member else None
-        if leaf.source == "serial":
-            return state.serial
+        if leaf.is_read_only:
+            return self.expansion(state).fact(leaf)
         if leaf.is_container and leaf.source == "pass":
-            assembly = Assembly(self._base, self._catalogue.style)
-            assembly.add_values(choose_values(self._catalogue, state.values))
+            assembly = Assembly(self._base, self.catalogue.style)
+            assembly.add_values(choose_values(self.catalogue, state))
             return assembly.value_at(leaf)
-        default = None if leaf.default is MISSING else leaf.default
-        return state.values.get(leaf.path, default)
+        value, _ = own_value(self.catalogue, state.values, leaf)
+        if value is MISSING and leaf.path == PASS_DESCRIPTION_PATH and leaf.default is MISSING:
+            return self._read(state, DESCRIPTION_PATH)
+        value = leaf.default if value is MISSING else value
+        return None if value is MISSING else value
+
+    def text_of(self, state: PassState, path: str) -> str:
+        """Return the composed text of a path, nothing if there is none; what a scanner shows."""
+        if self.catalogue.find(path) is None:
+            return ""
+        return self.expand(state, f"{{{path}}}")
+
+    def images(self, state: PassState) -> dict[str, str]:
+        """Return the SHA-256 of each image by name: the template's, and the pass's own before."""
+        images = dict(self._images)
+        for path, value in self.migrate(state).values.items():
+            leaf = self.catalogue.known.get(path)
+            if leaf is not None and leaf.source == "image":
+                name = path.removeprefix("images_")
+                if value is None:
+                    images.pop(name, None)
+                else:
+                    images[name] = value
+        return images
+
+    def find_loops(self, state: PassState) -> tuple[str, ...]:
+        """Return the paths whose text leads back to itself on this pass, where it stays text."""
+        state = self.migrate(state)
+        expansion = self.expansion(state)
+        for path in {**self._texts, **state.values}:
+            leaf = self.catalogue.known.get(path)
+            value = state.values.get(path, MISSING)
+            if leaf is not None and value is MISSING:
+                expansion.expand(self._texts[path], path)
+            elif leaf is not None and state.may_expand(path):
+                expansion.expand_own(leaf, value)
+        return tuple(sorted(set(expansion.loops)))
 
     def expand(self, state: PassState, text: str) -> str:
         """Any text with its magic strings replaced."""
-        parts = parse(text, self._catalogue)
-        return self._expansion(state).expand(parts, "") if parts else text
+        parts = parse(text, self.catalogue)
+        return self.expansion(self.migrate(state)).expand(parts, "") if parts else text
 
     def compose(
         self, state: PassState, facts: IssuerFacts, *, authentication_token: str | None = None
@@ -123,27 +193,49 @@ class CompiledTemplate:
         """Return what a web page shows of the pass."""
         return display_of(self._compose(state, _NOBODY))
 
+    def start(self, key: str, state: PassState) -> Run:
+        """Run a trigger until it ends (`outcome`) or has to call a URL (`call`)."""
+        return rules.start(key, self.rules.get(key, []), self.migrate(state), self._workings)
+
+    def resume(self, run: Run, state: PassState) -> Run:
+        """Go on after the call, on the pass as it is by now."""
+        return rules.resume(run, self.migrate(state), self._workings)
+
+    def load_run(self, data: Mapping[str, Any]) -> Run:
+        """Read a run that was kept as JSON while it waited for its call."""
+        return rules.load_run(data, self._workings)
+
     def run(self, key: str, state: PassState) -> RuleOutcome:
-        """Return what a trigger makes of the pass's values."""
-        actions = self.rules.get(key)
-        if not actions:
-            return RuleOutcome(state.values)
-        return rules.run_actions(actions, state, self._workings)
+        """Return what a trigger that calls no URL makes of the pass's values."""
+        if not self.rules.get(key):
+            return RuleOutcome(state.values, literal=state.literal)
+        outcome = self.start(key, state).outcome
+        if outcome is None:
+            raise CallsOutError(key)
+        return outcome
 
     def _compose(self, state: PassState, facts: IssuerFacts) -> dict[str, Any]:
+        if self._moves:
+            state = migrate(state, self._moves)
         values = state.values
-        assembly = Assembly(self._base, self._catalogue.style)
-        chosen = choose_values(self._catalogue, values) if values else []
+        assembly = Assembly(self._base, self.catalogue.style)
+        chosen: list[tuple[Leaf, Any]] = []
+        if values:
+            expansion = None if state.literal is None else self.expansion(state)
+            chosen = choose_values(self.catalogue, state, expansion)
         assembly.own_containers(self._containers)
         if self._placed:
             own = {leaf.path for leaf, _ in chosen}
-            assembly.add_texts(self._placed, self._expansion(state), own)
+            assembly.add_texts(self._placed, self.expansion(state), own)
         assembly.add_values(chosen)
+        barcode_policy: BarcodePolicy = self._barcode_policy
+        if self._hidings and hide(assembly, self._hidings, self.expansion(state)):
+            barcode_policy = "none"
         if self._has_gaps or assembly.has_gaps:
             assembly.drop_fields_without_value()
         document = assembly.document
         self._settle_style(document, values.get(STYLE_PATH))
-        apply_barcodes(document, self._barcode_policy, state.handle)
+        apply_barcodes(document, barcode_policy, state.handle)
         document["formatVersion"] = 1
         document["serialNumber"] = state.serial
         document["passTypeIdentifier"] = facts.pass_type_identifier
@@ -151,7 +243,7 @@ class CompiledTemplate:
         if not document.get("organizationName"):
             document["organizationName"] = facts.organization_name or self._organization
         if not document.get("description"):
-            document["description"] = self._catalogue.given["description"].default
+            document["description"] = self.catalogue.given["description"].default
         if facts.web_service_url:
             document["webServiceURL"] = facts.web_service_url
         if state.voided:
@@ -160,7 +252,7 @@ class CompiledTemplate:
 
     def _settle_style(self, document: dict[str, Any], wanted: Json) -> None:
         """Move the structure to the style that the pass asks for."""
-        style = self._catalogue.style
+        style = self.catalogue.style
         if wanted is None or wanted == style or wanted not in STYLES or style not in document:
             return
         fields = dict(document.pop(style))
@@ -172,27 +264,39 @@ class CompiledTemplate:
             document.pop(POSTER_STYLE, None)
         document[wanted] = fields
 
-    def _expansion(self, state: PassState) -> Expansion:
-        return Expansion(self._catalogue.known, self._texts, state, self._barcode_policy)
+    def expansion(self, state: PassState) -> Expansion:
+        """Return what expands texts on a pass, and what its conditions read."""
+        return Expansion(self._lexicon, state)
 
     def _compose_text(self, state: PassState, path: str) -> str | None:
-        parts = self._texts.get(path)
-        if parts is None or path in state.values:
+        """Return a text with brackets as it is composed, or None if the raw value says it all."""
+        leaf = self.catalogue.find(path)
+        if leaf is None:
             return None
-        return self._expansion(state).expand(parts, path)
+        value, owner = own_value(self.catalogue, state.values, leaf)
+        parts = self._texts.get(path)
+        if isinstance(value, str) and state.may_expand(owner):
+            parts = parse(value, self.catalogue)
+        elif value is not MISSING:
+            return None
+        return self.expansion(state).expand(parts, path) if parts else None
 
     def _is_number_place(self, path: str) -> bool:
-        leaf = self._catalogue.find(path)
+        leaf = self.catalogue.find(path)
         return leaf is not None and leaf.rule.type.kind != "string"
 
 
 def compile_template(
-    document: TemplateDocument, *, name: str, organization: str
+    document: TemplateDocument,
+    *,
+    name: str,
+    organization: str,
+    surroundings: Surroundings = _NOWHERE,
 ) -> CompiledTemplate:
     """Compile a revision; what check_template calls an error is left out, not guessed at."""
     style = pass_style(document.pass_)
     base, walk = walk_pass(document.pass_, style)
-    catalogue = survey(walk.nodes, style, document.properties)
+    catalogue = survey(walk.nodes, style, document.properties, document.images)
     given = _with_names(catalogue, name, organization)
     catalogue = replace(catalogue, given=given, known={**catalogue.known, **given})
     return CompiledTemplate(
@@ -201,7 +305,25 @@ def compile_template(
         triggers=document.triggers,
         barcode_policy=document.barcode_policy,
         organization=organization,
+        conditionals=walk.conditionals,
+        images=document.images,
+        surroundings=surroundings,
     )
+
+
+def _moves(catalogue: Catalogue) -> dict[str, str]:
+    """Return old path → new path, of those that lead to a path of today."""
+    moves = follow_moves(read_migrations(catalogue.known[MIGRATIONS_PATH].default))
+    return {
+        old: leaf.path
+        for old, new in moves.items()
+        if (leaf := catalogue.find(new)) is not None and leaf.path != old
+    }
+
+
+def _edit_code(catalogue: Catalogue) -> str:
+    default = catalogue.known[EDIT_CODE_PATH].default
+    return "" if default is MISSING else to_text(default)
 
 
 def _has_value(catalogue: Catalogue, fields_leaf: Leaf) -> bool:

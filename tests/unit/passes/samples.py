@@ -1,6 +1,7 @@
 """Templates and passes for the tests of shared.passes."""
 
 import copy
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,9 +64,19 @@ def a_pass(
     member: dict[str, Any] | None = None,
     *,
     voided: bool = False,
+    happened: Iterable[str] = (),
+    literal: Iterable[str] | None = None,
 ) -> PassState:
-    moment = datetime(2026, 11, 21, tzinfo=UTC)
-    return PassState("handle0", "serial0", values or {}, member, voided, moment)
+    return PassState(
+        "handle0",
+        "serial0",
+        values or {},
+        member,
+        voided,
+        datetime(2026, 11, 21, tzinfo=UTC),
+        frozenset(happened),
+        None if literal is None else frozenset(literal),
+    )
 
 
 def composed(template: CompiledTemplate, state: PassState) -> dict[str, Any]:

@@ -155,12 +155,6 @@ def test_unknown_path_in_a_text_is_a_warning():
     assert ("unknown-path", "$.pass.logoText") in warnings(a_document({"logoText": "{nope}"}))
 
 
-def test_conditions_are_kept_with_a_warning():
-    document = a_card([{"key": "a", "value": 1, "conditions": "registered"}])
-
-    assert ("conditions", "$.pass.storeCard.headerFields[0].conditions") in warnings(document)
-
-
 @pytest.mark.parametrize(
     "name", ["barcode", "logoText", "structure", "member_name", "a{b", "passType"]
 )
@@ -175,10 +169,11 @@ def test_property_may_not_take_the_name_of_a_part_of_the_pass(name: str):
         ({"onScan": 5}, ("actions", "$.triggers.onScan")),
         ({"onScan": [5]}, ("action", "$.triggers.onScan[0]")),
         ({"onScan": {"action": "PSActionJump"}}, ("action", "$.triggers.onScan.action")),
-        ({"onScan": {"action": "PSActionURL", "url": "x"}}, ("action", "$.triggers.onScan.action")),
+        ({"onScan": {"action": "PSActionURL", "url": " "}}, ("url", "$.triggers.onScan.url")),
+        ({"onScan": {"action": "PSActionURL"}}, ("action", "$.triggers.onScan")),
         (
             {"onScan": {"action": "PSActionExecuteTriggers", "targetPath": "code"}},
-            ("action", "$.triggers.onScan.action"),
+            ("actions", "$.triggers.onScan.targetPath"),
         ),
         (
             {"onScan": {"action": "PSActionSetValue", "value": 1}},
@@ -198,10 +193,10 @@ def test_property_may_not_take_the_name_of_a_part_of_the_pass(name: str):
                     "action": "PSActionSetValue",
                     "targetPath": "code",
                     "value": 1,
-                    "PSConditions": "scanned",
+                    "PSConditions": "scanned &",
                 }
             },
-            ("conditions", "$.triggers.onScan.PSConditions"),
+            ("condition", "$.triggers.onScan.PSConditions"),
         ),
     ],
 )

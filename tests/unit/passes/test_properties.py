@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from shared.errors import InvalidError
 from shared.passes import registry
+from shared.passes.actions import TRIGGER_KEYS
 from shared.passes.document import TemplateDocument, check_template
-from shared.passes.rules import TRIGGER_KEYS
 from shared.passes.template import compile_template
 from tests.unit.passes.samples import FACTS, a_pass, a_template, compiled
 

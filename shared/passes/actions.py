@@ -1,0 +1,273 @@
+"""What the triggers of a template say, read and checked; rules.py does it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from shared.passes.conditions import Condition
+from shared.passes.findings import Findings
+from shared.passes.hiding import read_condition
+from shared.passes.magic import Fill, Parts, compile_value, parse, unknown_paths
+from shared.passes.paths import Catalogue
+from shared.passes.skeleton import json_step
+from shared.passes.values import (
+    LARGEST_NUMBER,
+    MISSING,
+    Json,
+    UnfitError,
+    force_number,
+    is_list,
+    is_number,
+    is_object,
+    parse_number,
+)
+
+TRIGGER_KEYS: Final = (
+    "onCheck",
+    "onCreate",
+    "onInstall",
+    "onDeviceUpdate",
+    "onRegister",
+    "onDelete",
+    "onScan",
+    "onEdit",
+)
+SET_VALUE: Final = "PSActionSetValue"
+INCREMENT_VALUE: Final = "PSActionIncrementValue"
+EXECUTE_TRIGGERS: Final = "PSActionExecuteTriggers"
+CALL_URL: Final = "PSActionURL"
+DEEPEST_LISTS: Final = 16
+
+_NEEDS: Final = {
+    SET_VALUE: ("targetPath", "value"),
+    INCREMENT_VALUE: ("targetPath", "amount"),
+    EXECUTE_TRIGGERS: ("targetPath",),
+    CALL_URL: ("url",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One step of a trigger, compiled; `source` is what its author wrote."""
+
+    name: str
+    source: Mapping[str, Any]
+    condition: Condition | None = None
+    target_path: str = ""
+    fill: Fill | None = None
+    amount: Decimal = Decimal(0)
+    url: str | Parts = ""
+
+
+def read_actions(
+    entry: Json, path: str, catalogue: Catalogue, findings: Findings
+) -> list[tuple[str, Action]]:
+    """Return the sound actions of a list, each with its JSON path."""
+    read: list[tuple[str, Action]] = []
+    for item, item_path in _items(entry, path, findings, 1):
+        action = _read_action(item, item_path, catalogue, findings)
+        if action is not None:
+            read.append((item_path, action))
+    return read
+
+
+def parse_list(value: Json) -> Json:
+    """Return the list of actions that a value of a path holds, or UnfitError."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+            # What is nested too deeply to be written again is refused here.
+            orjson.dumps(value)
+        except (orjson.JSONDecodeError, TypeError) as error:
+            raise UnfitError(f"a JSON array of actions is needed: {error}") from error
+    if not is_list(value) and not is_object(value):
+        raise UnfitError("a JSON array of actions is needed")
+    return value
+
+
+def check_triggers(triggers: Mapping[str, Any], catalogue: Catalogue, findings: Findings) -> None:
+    """Report findings for all triggers of a template and the lists that they execute."""
+    lists = _ListCheck(catalogue, findings)
+    for key, entry in triggers.items():
+        path = "$.triggers" + json_step(key)
+        if key not in TRIGGER_KEYS:
+            findings.error("trigger", path, f"one of {', '.join(TRIGGER_KEYS)} is needed")
+        lists.follow(read_actions(entry, path, catalogue, findings), ())
+
+
+def compile_triggers(triggers: Mapping[str, Any], catalogue: Catalogue) -> dict[str, list[Action]]:
+    """Return the actions by trigger; one with an error is left out, never done by halves."""
+    return {
+        key: [action for _, action in read_actions(triggers[key], "$", catalogue, Findings())]
+        for key in TRIGGER_KEYS
+        if key in triggers
+    }
+
+
+def compile_lists(
+    rules: Mapping[str, list[Action]], catalogue: Catalogue
+) -> dict[str, list[Action]]:
+    """Return the lists that the template itself has at the paths its actions execute."""
+    lists: dict[str, list[Action]] = {}
+    waiting = [action for actions in rules.values() for action in actions]
+    while waiting:
+        action = waiting.pop()
+        leaf = catalogue.known.get(action.target_path)
+        if action.name != EXECUTE_TRIGGERS or leaf is None or leaf.path in lists:
+            continue
+        try:
+            entry = parse_list(None if leaf.default is MISSING else leaf.default)
+        except UnfitError:
+            continue
+        read = [found for _, found in read_actions(entry, "$", catalogue, Findings())]
+        lists[leaf.path] = read
+        waiting += read
+    return lists
+
+
+class _ListCheck:
+    """Follows the actions that execute lists, each list once."""
+
+    def __init__(self, catalogue: Catalogue, findings: Findings) -> None:
+        self._catalogue = catalogue
+        self._findings = findings
+        self._done: set[str] = set()
+
+    def follow(self, actions: list[tuple[str, Action]], trail: tuple[str, ...]) -> None:
+        for path, action in actions:
+            if action.name == EXECUTE_TRIGGERS:
+                self._check_list(action.target_path, f"{path}.targetPath", trail)
+
+    def _check_list(self, target: str, path: str, trail: tuple[str, ...]) -> None:
+        leaf = self._catalogue.known.get(target)
+        if target in trail:
+            circle = " → ".join((*trail[trail.index(target) :], target))
+            self._findings.error("cycle", path, f"these lists execute each other: {circle}")
+        elif len(trail) >= DEEPEST_LISTS:
+            detail = f"lists execute each other deeper than {DEEPEST_LISTS}"
+            self._findings.error("too-deep", path, detail)
+        elif leaf is not None and target not in self._done:
+            self._done.add(target)
+            if leaf.default is MISSING or leaf.default == "":
+                detail = f"the template has no list at {target}: only a pass may give one"
+                self._findings.warn("target-path", path, detail)
+                return
+            inner = f"$.properties{json_step(target)}" if leaf.source == "property" else target
+            try:
+                entry = parse_list(leaf.default)
+            except UnfitError as error:
+                self._findings.error("actions", path, f"{target}: {error}")
+                return
+            actions = read_actions(entry, inner, self._catalogue, self._findings)
+            self.follow(actions, (*trail, target))
+
+
+def _items(
+    entry: Json, path: str, findings: Findings, depth: int
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Give the actions of a list one after the other; a list may stand within a list."""
+    if is_object(entry):
+        yield entry, path
+    elif not is_list(entry):
+        code, detail = ("action", "an action is an object")
+        if depth == 1:
+            code, detail = ("actions", "an action or a list of actions is needed")
+        findings.error(code, path, detail)
+    elif depth > DEEPEST_LISTS:
+        findings.error("too-deep", path, f"lists within lists deeper than {DEEPEST_LISTS}")
+    else:
+        for index, item in enumerate(entry):
+            yield from _items(item, f"{path}[{index}]", findings, depth + 1)
+
+
+def name_of(name: Json) -> str | None:
+    """Return the action that a name means; calls of URLs went by several names."""
+    if not isinstance(name, str):
+        return None
+    if name in _NEEDS:
+        return name
+    return CALL_URL if name.startswith("PSAction") and "URL" in name.upper() else None
+
+
+def _read_action(
+    item: dict[str, Any], path: str, catalogue: Catalogue, findings: Findings
+) -> Action | None:
+    name = name_of(item.get("action"))
+    if name is None:
+        findings.error("action", f"{path}.action", f"one of {', '.join(_NEEDS)} is needed")
+        return None
+    needed = _NEEDS[name]
+    action: Action | None = Action(name, item)
+    if "targetPath" in needed:
+        action = _with_target(action, item.get("targetPath"), path, catalogue, findings)
+    text = item.get("PSConditions")
+    if text is not None and text != "":
+        # An action whose condition cannot be read is never done.
+        condition = read_condition(text, f"{path}.PSConditions", catalogue, findings)
+        action = replace(action, condition=condition) if action and condition else None
+    if needed[-1] != "targetPath" and needed[-1] not in item:
+        findings.error("action", path, f"{name} needs {needed[-1]}")
+        return None
+    for key in item.keys() - {"action", "PSConditions", *needed}:
+        findings.warn("unknown-key", path + json_step(key), f"{name} has no such key")
+    return action and _with_operand(action, item, path, catalogue, findings)
+
+
+def _with_target(
+    action: Action, target: Json, path: str, catalogue: Catalogue, findings: Findings
+) -> Action | None:
+    path = f"{path}.targetPath"
+    if not isinstance(target, str) or not target:
+        findings.error("target-path", path, "an API path is needed")
+        return None
+    leaf = catalogue.find(target)
+    if leaf is None:
+        findings.warn("target-path", path, f"{target} names no path: the action does nothing")
+    elif leaf.is_read_only and action.name != EXECUTE_TRIGGERS:
+        findings.warn("target-path", path, f"{target} is read-only: the action does nothing")
+    return replace(action, target_path=catalogue.aliases.get(target, target))
+
+
+def _with_operand(
+    action: Action, item: dict[str, Any], path: str, catalogue: Catalogue, findings: Findings
+) -> Action | None:
+    if action.name == SET_VALUE:
+        _warn_unknown(item["value"], f"{path}.value", catalogue, findings)
+        return replace(action, fill=compile_value(item["value"], catalogue))
+    if action.name == INCREMENT_VALUE:
+        amount = _amount(item["amount"])
+        if amount is None:
+            findings.error("amount", f"{path}.amount", "a number is needed")
+            return None
+        return replace(action, amount=amount)
+    if action.name == CALL_URL:
+        url = item["url"]
+        if not isinstance(url, str) or not url.strip():
+            findings.error("url", f"{path}.url", "an address is needed")
+            return None
+        _warn_unknown(url, f"{path}.url", catalogue, findings)
+        return replace(action, url=parse(url, catalogue) or url)
+    return action
+
+
+def _warn_unknown(value: Json, path: str, catalogue: Catalogue, findings: Findings) -> None:
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if is_list(value):
+            waiting += value
+        elif is_object(value):
+            waiting += value.values()
+        elif isinstance(value, str):
+            for unknown in unknown_paths(value, catalogue):
+                findings.warn("unknown-path", path, f"{{{unknown}}} names no path and stays text")
+
+
+def _amount(amount: Json) -> Decimal | None:
+    number = parse_number(amount) if isinstance(amount, str) else amount
+    if not is_number(number) or not abs(number) <= LARGEST_NUMBER:
+        return None
+    return force_number(amount if isinstance(amount, str) else number)
