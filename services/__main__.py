@@ -18,6 +18,8 @@ def main() -> int:
     account = commands.add_parser("account", help="make an account and its first API key")
     account.add_argument("name")
     account.add_argument("--organization", help="the name on its passes (default: the name)")
+    account.add_argument("--email", help="with a password a login of the PassSource dialect")
+    account.add_argument("--password", help="its password; - reads it from standard input")
     catalogue = commands.add_parser("catalogue", help="announce every template and identity again")
     catalogue.add_argument("action", choices=["resend"])
     dead = commands.add_parser("dead", help="look after messages that could not be handled")

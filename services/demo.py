@@ -1,15 +1,19 @@
 """The first run: a demo account, its template with images, one pass, and what to try next."""
 
 import json
+import secrets
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 
 from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.logins import LoginChange
 from services.local import write_private
+from shared.hashes import template_hash
 
 IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")
 
@@ -86,6 +90,10 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
         say(f"  what was made on the first run is in {record}")
         return
     account, key = await door.accounts.create("Demo", "Passwright Coffee")
+    email, password = f"demo-{secrets.token_hex(4)}@localhost", secrets.token_urlsafe(12)
+    account = await door.logins.change(
+        account.account_id, LoginChange(email=email, password=password)
+    )
     root = data / "development_root.pem"
     root.write_bytes(await door.accounts.root_pem())
     async with aiohttp.ClientSession(base_url, headers={"X-API-Key": key}) as session:
@@ -104,6 +112,12 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
         "template_id": template["template_id"],
         "pass_handle": issued["handle"],
         "development_root": str(root.resolve()),
+        "email": email,
+        "password": password,
+        "client_hash": door.logins.client_hash(account),
+        "template_hash": template_hash(
+            door.master_keys, account.account_id, UUID(template["template_id"])
+        ),
     }
     write_private(record, json.dumps(demo, indent=2) + "\n")
     _introduce(demo, say)

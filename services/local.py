@@ -133,7 +133,12 @@ def build_all(premises: Premises, transport: Transport) -> list[Service]:
             ),
             transport,
         ),
-        gateway.build(GatewaySettings.model_validate(common), transport),
+        gateway.build(
+            GatewaySettings.model_validate(
+                common | {"allow_loopback_images": settings.allow_loopback_webhooks}
+            ),
+            transport,
+        ),
     ]
 
 

@@ -12,6 +12,7 @@ from services import demo
 from services.gateway.app import describe, list_endpoints, open_door
 from services.gateway.catalogue import resending
 from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.logins import SHORTEST_PASSWORD, LoginChange
 from services.gateway.settings import Settings as GatewaySettings
 from services.local import (
     LocalSettings,
@@ -59,6 +60,15 @@ async def migrate(settings: LocalSettings, _arguments: argparse.Namespace) -> in
 
 async def create_account(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     """Make an account; prints its id and its API key, which is never shown again."""
+    email, password = arguments.email, arguments.password
+    if (email is None) != (password is None):
+        _say("--email and --password belong together")
+        return 2
+    if password == "-":  # noqa: S105 - says where it is
+        password = (await asyncio.to_thread(sys.stdin.readline)).rstrip("\r\n")
+    if email is not None and ("@" not in email or len(password) < SHORTEST_PASSWORD):
+        _say(f"an e-mail address is needed, and a password of {SHORTEST_PASSWORD} characters")
+        return 2
     async with (
         _premises(settings) as premises,
         _door(premises, open_transport(premises)) as door,
@@ -66,7 +76,12 @@ async def create_account(settings: LocalSettings, arguments: argparse.Namespace)
         account, key = await door.accounts.create(
             arguments.name, arguments.organization or arguments.name
         )
-    _say(json.dumps({"account_id": str(account.account_id), "api_key": key}))
+        made = {"account_id": str(account.account_id), "api_key": key}
+        if email is not None:
+            change = LoginChange(email=email, password=password)
+            account = await door.logins.change(account.account_id, change)
+            made |= {"email": email, "client_hash": door.logins.client_hash(account)}
+    _say(json.dumps(made))
     return 0
 
 

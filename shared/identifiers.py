@@ -3,6 +3,7 @@
 import base64
 import secrets
 import time
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -22,6 +23,11 @@ def new_handle() -> str:
     """
     moment = int(time.time()).to_bytes(4, "big")
     return base64.b32hexencode(moment + secrets.token_bytes(16)).decode().lower()
+
+
+def handle_before(moment: datetime) -> str:
+    """Give a bound above the handles that were made before a moment, and below all later ones."""
+    return base64.b32hexencode(int(moment.timestamp()).to_bytes(4, "big")).decode().lower()[:6]
 
 
 def new_serial() -> str:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import ClassVar, Final, Self
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -19,6 +19,7 @@ KEY_LENGTH: Final = 32
 SALT_LENGTH: Final = 16
 NONCE_LENGTH: Final = 12
 TAG_LENGTH: Final = 16
+TOKEN_KEY_LENGTH: Final = 64
 
 
 # Both answer 500: a seal that does not open is the operator's trouble, not the customer's request.
@@ -44,7 +45,7 @@ class MasterKeys:
     key of its own (HKDF-SHA-256, 16 bytes of salt), so AES-256-GCM never runs out of nonces.
     """
 
-    __slots__ = ("_keys", "_sealing_id")
+    __slots__ = ("_keys", "_sealing_id", "_tokens")
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         """ValueError without a key, or with one that is not 32 bytes long."""
@@ -52,6 +53,7 @@ class MasterKeys:
             raise ValueError("at least one master key is needed, each of 32 bytes")
         self._keys = {_key_id(key): key for key in keys}
         self._sealing_id = _key_id(keys[0])
+        self._tokens: dict[str, list[AESSIV]] = {}
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -101,12 +103,45 @@ class MasterKeys:
         except InvalidTag:
             raise SealBrokenError from None
 
+    def mint(self, plain: bytes, *, purpose: str) -> str:
+        """Make a short token of what others may carry but not read: the same content, the same one.
+
+        AES-SIV needs no nonce, so nothing has to be kept of a token to check it.
+        """
+        content = self._token_ciphers(purpose)[0].encrypt(plain, [purpose.encode()])
+        return _encode(content)
+
+    def read_token(self, token: str, *, purpose: str) -> bytes | None:
+        """Give what a token was made of; None if it is not one of ours, or not for this purpose."""
+        try:
+            content = _decode(token)
+        except ValueError:
+            return None
+        if len(content) <= TAG_LENGTH:
+            return None
+        for cipher in self._token_ciphers(purpose):
+            try:
+                return cipher.decrypt(content, [purpose.encode()])
+            except InvalidTag:
+                continue
+        return None
+
     def __repr__(self) -> str:
         return f"MasterKeys({', '.join(self._keys)})"
 
     def _cipher(self, key_id: str, salt: bytes, purpose: str) -> AESGCM:
         derivation = HKDF(SHA256(), KEY_LENGTH, salt, purpose.encode())
         return AESGCM(derivation.derive(self._keys[key_id]))
+
+    def _token_ciphers(self, purpose: str) -> list[AESSIV]:
+        """One per master key, the sealing one first."""
+        if purpose not in self._tokens:
+            info = f"token {purpose}".encode()
+            self._tokens[purpose] = [
+                AESSIV(HKDF(SHA256(), TOKEN_KEY_LENGTH, None, info).derive(key))
+                for key in self._keys.values()
+            ]
+        return self._tokens[purpose]
 
 
 def _key_id(key: bytes) -> str:

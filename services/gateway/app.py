@@ -9,11 +9,14 @@ from aiohttp import web
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
+from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
+from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.templates import Templates
 from services.gateway.domain import SCOPES
 from services.gateway.routes import (
@@ -29,12 +32,15 @@ from services.gateway.routes import (
     webhooks,
 )
 from services.gateway.routes.authentication import authenticator
+from services.gateway.routes.passsource import api as passsource_api
+from services.gateway.routes.passsource import links as passsource_links
 from services.gateway.settings import Settings
 from shared.database import Database
 from shared.http.docs import docs_routes
 from shared.http.endpoint import AnyEndpoint, routes
 from shared.http.middleware import install_middleware
 from shared.http.openapi import openapi_document
+from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
 from shared.sealing import MasterKeys
@@ -42,7 +48,19 @@ from shared.service import Job, Service
 
 SCHEMA = "gateway"
 MIGRATIONS = Path(__file__).parent / "migrations"
-ROOMS = (accounts, keys, templates, images, identities, passes, members, webhooks, pages)
+ROOMS = (
+    accounts,
+    keys,
+    templates,
+    images,
+    identities,
+    passes,
+    members,
+    webhooks,
+    pages,
+    passsource_api,
+    passsource_links,
+)
 DESCRIPTION = """Issues and runs Apple Wallet passes at volume.
 
 Send an API key as `X-API-Key`. A POST with an `Idempotency-Key` may be sent again: it has one
@@ -50,11 +68,17 @@ effect and one answer. Errors are problems of RFC 9457."""
 
 
 def open_door(
-    database: Database, requester: Requester, master_keys: MasterKeys, base_url: str
+    database: Database,
+    requester: Requester,
+    master_keys: MasterKeys,
+    base_url: str,
+    *,
+    allow_loopback: bool = False,
 ) -> Door:
     """Put the catalogue together."""
     keyring, images = Keyring(database), Images(database)
     identities = Identities(database, master_keys)
+    templates = Templates(database, images, identities)
     return Door(
         database=database,
         requester=requester,
@@ -63,9 +87,14 @@ def open_door(
         keyring=keyring,
         accounts=Accounts(database, Authority(database, master_keys), identities),
         keys=Keys(database, keyring),
-        templates=Templates(database, images, identities),
+        templates=templates,
+        constructors=Constructors(database, templates),
         images=images,
         identities=identities,
+        logins=Logins(database, master_keys),
+        pictures=Pictures(
+            OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
+        ),
         base_url=base_url,
     )
 
@@ -81,18 +110,27 @@ def build(settings: Settings, transport: Transport) -> Service:
         settings.database_url.get_secret_value(), schema=SCHEMA, size=settings.pool_size
     )
     door = open_door(
-        database, Requester(transport), settings.read_master_keys(), settings.public_url
+        database,
+        Requester(transport),
+        settings.read_master_keys(),
+        settings.public_url,
+        allow_loopback=settings.allow_loopback_images,
     )
 
     async def close() -> None:
         await door.keyring.close()
+        await door.pictures.close()
         door.identities.close()
 
     return Service(
         name="gateway",
         database=database,
         migrations=MIGRATIONS,
-        jobs=[Job("forget expired claims", door.claims.forget_expired, every=600)],
+        jobs=[
+            Job("forget expired claims", door.claims.forget_expired, every=600),
+            Job("forget login attempts", door.logins.forget_old_attempts, every=600),
+        ],
+        opened=[door.pictures.open],
         application=_application(door),
         port=settings.port,
         host=settings.host,

@@ -61,7 +61,7 @@ SCOPES: Final[Mapping[Scope, str]] = MappingProxyType(
         "keys:read": "List API keys; never their secrets.",
         "keys:write": "Create, rotate and revoke API keys that may do no more than this one.",
         "accounts:read": "Read the account and the accounts it manages.",
-        "accounts:write": "Create accounts that this account manages.",
+        "accounts:write": "Change the account, and create accounts that it manages.",
     }
 )
 
@@ -120,6 +120,13 @@ class Account:
     organization_name: str
     managed_by: UUID | None
     created_at: datetime
+    email: str | None = None
+    subscription_expires_at: datetime | None = None
+    additional: dict[str, Any] = field(default_factory=dict[str, Any])
+    whitelabel: bool = False
+    background_color: str | None = None
+    credential_epoch: int = 1
+    """Rises with e-mail, password and subscription; a client hash holds for one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,11 @@ class Settings(CommonSettings):
     base_url: str | None = Field(None, pattern="^https?://")
     """The address the public sees, without a slash at its end; http://localhost:<port> if unset."""
 
+    allow_loopback_images: bool = Field(
+        default=False, validation_alias="PASSWRIGHT_ALLOW_LOOPBACK_WEBHOOKS"
+    )
+    """Whether images may be fetched from this machine: on a developer's own only."""
+
     @property
     def public_url(self) -> str:
         """The address the public sees."""

@@ -1,5 +1,6 @@
 """The triggers service, wired: which message goes to which handler."""
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from shared.contracts.triggers import (
     ChangePass,
     CreatePass,
     ListPasses,
+    PushPasses,
     ReadCounts,
+    ReadLastEvent,
     ReadPass,
     ReadTimeline,
 )
@@ -21,6 +24,8 @@ from shared.database import Database
 from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
+
+PURGE_SECONDS = 6 * 3600.0
 
 
 def build(settings: Settings, _transport: Transport) -> Service:
@@ -44,10 +49,24 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),
+            answer(ReadLastEvent, questions.read_last_events),
+            answer(PushPasses, passes.push_passes),
         ],
         jobs=[
             Job("fold counters", partial(jobs.fold_counters, database), every=5),
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
+            Job("push passes", partial(jobs.push_passes, database), every=1),
+            Job(
+                "purge passes",
+                partial(
+                    jobs.purge_passes,
+                    database,
+                    stale_after=timedelta(days=settings.purge_stale_days),
+                    untouched_after=timedelta(days=settings.purge_untouched_days),
+                    is_on=settings.purge,
+                ),
+                every=PURGE_SECONDS,
+            ),
             Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),
         ],
     )

@@ -66,6 +66,18 @@ class PassFullError(InvalidError):
     code = "pass_full"
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a pass is to be changed, as `ChangePass` says it."""
+
+    trusted: bool = True
+    replace_all: bool = False
+    push: bool = True
+
+
+USUAL: Final = Manner()
+
+
 @dataclass(slots=True)
 class PassRecord:
     """A pass while something happens to it; `member` holds its member's facts."""
@@ -169,24 +181,67 @@ def change(
     values: Mapping[str, Any],
     compiled: CompiledTemplate,
     at: datetime,
+    *,
+    manner: Manner = USUAL,
 ) -> PassChanged:
     """Let one event happen to a pass: its values, its rules, its log line, its version.
 
-    Events of people (check, scan, register, edit) are always logged; what is already so (values
-    that are equal, void when voided) changes and logs nothing. Raises InvalidError with nothing
-    changed when a value is not acceptable.
+    Events of people and devices are always logged; what is already so (values that are equal,
+    void when voided) changes and logs nothing. Raises InvalidError with nothing changed when a
+    value is not acceptable.
     """
-    before = record.own_values
+    before, pushed = record.own_values, record.push_version
     if kind == "delete":
         delete(record, at)
     elif kind in ("void", "unvoid"):
         _set_void(record, kind, at)
+    elif kind == "push":
+        push(record, at)
     else:
-        record.own_values = changed_values(record, values, compiled)
+        allowed = _allowed_values(record, values, compiled, manner)
+        record.own_values = changed_values(record, allowed, compiled)
         if kind != "update" or changes_between(before, record.own_values):
             _happen(record, kind, compiled, before, at)
-    after = record.own_values
-    return _report(record, compiled, updated=_differs(before, after, SCAN_TEXTS))
+    if not manner.push:
+        record.push_version = pushed
+    changes = changes_between(before, record.own_values)
+    updated = any(path not in SCAN_TEXTS for path in changes)
+    return _report(record, compiled, updated=updated, values_changed=bool(changes))
+
+
+def push(record: PassRecord, at: datetime) -> None:
+    """Ask for a push, also where the content is built and nothing else is new."""
+    _advance(record, at)
+    _log(record, "push", at, {})
+
+
+def first_values(
+    values: Mapping[str, Any], compiled: CompiledTemplate, *, trusted: bool
+) -> dict[str, Any]:
+    """Return the values with which a pass begins; null stands for the template's own."""
+    allowed = values if trusted else only_editable(values, compiled)
+    if not allowed:
+        return {}
+    return compiled.check_values({path: v for path, v in allowed.items() if v is not None})
+
+
+def only_editable(values: Mapping[str, Any], compiled: CompiledTemplate) -> dict[str, Any]:
+    """Leave out what users may not change."""
+    editable = set(compiled.editable_paths)
+    return {p: value for p, value in values.items() if _full_path(p, compiled) in editable}
+
+
+def _allowed_values(
+    record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate, manner: Manner
+) -> dict[str, Any]:
+    """Leave out what may not be changed, and add null for what is to be taken away."""
+    allowed = dict(values) if manner.trusted else only_editable(values, compiled)
+    if manner.replace_all:
+        replaced = record.own_values.keys()
+        if not manner.trusted:
+            replaced &= set(compiled.editable_paths)
+        allowed |= dict.fromkeys(replaced - {_full_path(path, compiled) for path in allowed})
+    return allowed
 
 
 def changed_values(
@@ -270,7 +325,7 @@ def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:
 
 
 def _advance(record: PassRecord, at: datetime) -> None:
-    """Raise the version; whatever changes a pass by /v1 or a scan also asks for a push."""
+    """Raise the version, and ask for a push of it."""
     record.version += 1
     record.push_version = record.version
     record.updated_at = max(at, record.updated_at)
@@ -317,11 +372,9 @@ def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever JSON can 
     )
 
 
-def _differs(before: Mapping[str, Any], after: Mapping[str, Any], ignored: frozenset[str]) -> bool:
-    return any(path not in ignored for path in changes_between(before, after))
-
-
-def _report(record: PassRecord, compiled: CompiledTemplate, *, updated: bool) -> PassChanged:
+def _report(
+    record: PassRecord, compiled: CompiledTemplate, *, updated: bool, values_changed: bool
+) -> PassChanged:
     state = record.state()
 
     def text(path: str) -> str | None:
@@ -335,6 +388,7 @@ def _report(record: PassRecord, compiled: CompiledTemplate, *, updated: bool) ->
         version=record.version,
         sequence=record.sequence,
         updated=updated,
+        values_changed=values_changed,
         scan_text=text("psScanText"),
         scan_color=text("psScanColor"),
         description=text("psPassDescription") or text("description"),

@@ -1,13 +1,19 @@
 """What the clock starts in the triggers service."""
 
-from services.triggers.domain import announcements, delete
+from datetime import timedelta
+
+from services.triggers.domain import announcements, delete, push
 from services.triggers.repository.passes import CounterRepository, PassRepository
+from services.triggers.repository.purging import PurgeRepository
 from services.triggers.repository.templates import TemplateRepository
+from services.triggers.repository.walks import WalkRepository
 from shared import clock
 from shared.database import Database
 
 TOMBSTONE_DAYS = 30
 DELETE_TURN = 500
+PUSH_TURN = 500
+PURGE_TURN = 500
 FORGET_TURN = 1000
 
 
@@ -31,6 +37,54 @@ async def delete_orphans(database: Database) -> None:
                 delete(record, now)
             await passes.save(records)
             work.publish(*announcements(records))
+
+
+async def push_passes(database: Database) -> None:
+    """Go on with pushing all installed passes of templates, in short turns."""
+    while True:
+        async with database.work("bulk") as work:
+            walks = WalkRepository(work.connection)
+            walk = await walks.next_locked()
+            if walk is None:
+                return
+            passes = PassRepository(work.connection)
+            records = await passes.lock_installed(
+                walk.account_id, walk.template_id, walk.after, PUSH_TURN
+            )
+            now = clock.now()
+            for record in records:
+                push(record, now)
+            await passes.save(records)
+            work.publish(*announcements(records))
+            if records:
+                await walks.advance(walk, records[-1].handle)
+            else:
+                await walks.end(walk)
+
+
+async def purge_passes(
+    database: Database, *, stale_after: timedelta, untouched_after: timedelta, is_on: bool
+) -> None:
+    """Delete passes that nobody uses and log lines that are old, if that is switched on."""
+    if not is_on:
+        return
+    stale, untouched = clock.now() - stale_after, clock.now() - untouched_after
+    after: str | None = ""
+    while after is not None:
+        async with database.work("bulk") as work:
+            purge = PurgeRepository(work.connection)
+            handles, after = await purge.find_old(after, stale, untouched, PURGE_TURN)
+            passes = PassRepository(work.connection)
+            locked = list((await passes.lock(handles)).values())
+            records = [r for r in locked if r.deleted_at is None and r.updated_at < untouched]
+            for record in records:
+                delete(record, clock.now())
+            await passes.save(records)
+            work.publish(*announcements(records))
+    after = ""
+    while after is not None:
+        async with database.work("bulk") as work:
+            after = await PurgeRepository(work.connection).forget_events(after, stale, PURGE_TURN)
 
 
 async def forget_tombstones(database: Database) -> None:

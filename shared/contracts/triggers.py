@@ -58,6 +58,8 @@ class CreatePass(Command):
     serial_number: str
     member: Member | None = None
     values: JsonObject = Field(default_factory=dict)
+    trusted: bool = True
+    """If not, only user-editable values are set, as a user typed them; others are ignored."""
 
 
 class PassChanged(BaseModel):
@@ -75,6 +77,8 @@ class PassChanged(BaseModel):
     information_url: str | None = None
     information_label: str | None = None
     display_url: str | None = None
+    values_changed: bool = False
+    """Some own value changed, the scan texts included."""
 
 
 class ChangePass(Command):
@@ -85,9 +89,18 @@ class ChangePass(Command):
 
     account_id: UUID
     handle: str
-    kind: Literal["check", "scan", "register", "edit", "update", "void", "unvoid", "delete"]
+    kind: Literal[
+        "check", "scan", "register", "edit", "update", "void", "unvoid", "delete", "install",
+        "device_update", "remove", "push",
+    ]  # fmt: skip
     values: JsonObject = Field(default_factory=dict)
     """New own values by path; null takes an own value away."""
+    trusted: bool = True
+    """If not, only user-editable values are changed, as a user typed them; others are ignored."""
+    replace_all: bool = False
+    """Own values that are not given are taken away: all, or if not trusted the editable ones."""
+    push: bool = True
+    """Whether devices are to hear of it; if not, whatever is pushed next brings it along."""
 
 
 class ReadPass(Query):
@@ -107,7 +120,10 @@ class PassPage(BaseModel):
 
 
 class ListPasses(Query):
-    """A keyset page of an account's passes by handle, which is by creation."""
+    """A keyset page of an account's passes by handle, which is by creation.
+
+    A page of long passes is shorter than its limit; `more` says whether there are others.
+    """
 
     name: ClassVar = "triggers.list_passes.v1"
     reply: ClassVar = PassPage
@@ -117,6 +133,10 @@ class ListPasses(Query):
     member_id: str | None = None
     after: str | None = None
     limit: int = 50
+    kind: EventKind | None = None
+    """Only passes to which this happened at least once."""
+    skip: int = 0
+    """How many to leave out at the beginning of the page."""
 
 
 class LoggedEvent(BaseModel):
@@ -150,6 +170,40 @@ class ReadTimeline(Query):
     handle: str
     after: int = 0
     limit: int = 100
+
+
+class LastEvent(BaseModel):
+    """When something happened last; None if it never did, or its log line was purged."""
+
+    happened: bool
+    occurred_at: datetime | None = None
+
+
+class ReadLastEvent(Query):
+    """When a kind of event happened to a pass last."""
+
+    name: ClassVar = "triggers.read_last_event.v1"
+    reply: ClassVar = LastEvent
+
+    account_id: UUID
+    handle: str
+    kind: EventKind
+
+
+class PassesPushed(BaseModel):
+    """How many passes will be pushed."""
+
+    count: int
+
+
+class PushPasses(Command):
+    """Push every installed pass of a template; it goes on after the answer, a page at a time."""
+
+    name: ClassVar = "triggers.push_passes.v1"
+    reply: ClassVar = PassesPushed
+
+    account_id: UUID
+    template_id: UUID
 
 
 class Counts(BaseModel):

@@ -7,6 +7,7 @@ from asyncio import get_running_loop
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Final
 
@@ -234,16 +235,34 @@ class OutgoingClient:
                 errors=[{"pointer": "/url", "detail": objection}],
             )
 
+    async def fetch(self, url: str, *, most: int) -> bytes:
+        """Get the whole body of a 200, at most that many bytes.
+
+        AddressRefusedError, or OutgoingFailedError, whose kind may also be `status` or `size`.
+        """
+        session = self._session_for(url)
+        try:
+            async with session.get(URL(url), allow_redirects=False) as response:
+                if response.status != HTTPStatus.OK:
+                    response.close()
+                    raise OutgoingFailedError("status")
+                content = await _read_most(response, most)
+        except TimeoutError:
+            raise OutgoingFailedError("timeout") from None
+        except aiohttp.ClientError as error:
+            raise _named(error) from None
+        except OSError as error:
+            raise OutgoingFailedError(_kind_of(error)) from None
+        if content is None:
+            raise OutgoingFailedError("size")
+        return content
+
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> OutgoingResponse:
         """Post once. AddressRefusedError, or OutgoingFailedError when no answer came."""
-        if self._session is None:
-            raise OutgoingFailedError("ours")
-        objection = self._policy.objection(url)
-        if objection is not None:
-            raise AddressRefusedError(f"the URL cannot be used: {objection}")
+        session = self._session_for(url)
         started = get_running_loop().time()
         try:
-            async with self._session.post(
+            async with session.post(
                 URL(url), data=body, headers=headers, allow_redirects=False
             ) as response:
                 excerpt = await _read_excerpt(response)
@@ -261,21 +280,37 @@ class OutgoingClient:
         except OSError as error:
             raise OutgoingFailedError(_kind_of(error)) from None
 
+    def _session_for(self, url: str) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise OutgoingFailedError("ours")
+        objection = self._policy.objection(url)
+        if objection is not None:
+            raise AddressRefusedError(f"the URL cannot be used: {objection}")
+        return self._session
+
+
+async def _read_most(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """Read the body; None as soon as it proves too long."""
+    if (response.content_length or 0) > most:
+        response.close()
+        return None
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        if len(content) + len(chunk) > most:
+            response.close()
+            return None
+        content += chunk
+    return bytes(content)
+
 
 async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
-    if (response.content_length or 0) > MOST_EXCERPT:
-        response.close()
-        return TOO_LARGE
-    content = bytearray()
     try:
-        async for chunk in response.content.iter_any():
-            if len(content) + len(chunk) > MOST_EXCERPT:
-                response.close()
-                return TOO_LARGE
-            content += chunk
+        content = await _read_most(response, MOST_EXCERPT)
     except (TimeoutError, aiohttp.ClientError):
         response.close()
         return UNFINISHED
+    if content is None:
+        return TOO_LARGE
     # PostgreSQL's text holds every character but this one.
     return content.decode(errors="replace").replace("\0", "\ufffd")
 

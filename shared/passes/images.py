@@ -43,6 +43,22 @@ CHUNK_FRAME: Final = 12
 # unpack to a thousand times their size, and an animation keeps its still picture.
 PIXEL_CHUNKS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
+# Points of each slot (7B.6, the largest where styles differ); `venueMap` has no size of its own.
+SLOT_SIZES: Final = MappingProxyType(
+    {
+        "artwork": (358, 448),
+        "background": (345, 505),
+        "footer": (286, 15),
+        "icon": (38, 38),
+        "logo": (160, 50),
+        "personalizationLogo": (150, 40),
+        "primaryLogo": (126, 30),
+        "secondaryLogo": (135, 12),
+        "strip": (375, 144),
+        "thumbnail": (90, 90),
+    }
+)
+
 ICON_SIZES: Final = MappingProxyType({"icon": 29, "icon@2x": 58, "icon@3x": 87})
 ICON_COLOUR: Final = (108, 117, 125)
 
@@ -119,6 +135,25 @@ def check_png(data: bytes) -> Png:
         size=len(clean),
         data=clean,
     )
+
+
+def scale_png(png: Png, slot: str) -> Png:
+    """Make an image no larger than its slot shows it, in its own proportions."""
+    name, _, scale = slot.partition("@")
+    points = SLOT_SIZES.get(name)
+    if points is None:
+        return png
+    factor = int(scale.removesuffix("x") or 1)
+    most = (points[0] * factor, points[1] * factor)
+    if png.width <= most[0] and png.height <= most[1]:
+        return png
+    output = BytesIO()
+    with Image.open(BytesIO(png.data), formats=["PNG"]) as image:
+        has_alpha = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+        smaller = image.convert("RGBA" if has_alpha else "RGB")
+        smaller.thumbnail(most, Image.Resampling.LANCZOS)
+        smaller.save(output, "PNG")
+    return check_png(output.getvalue())
 
 
 @cache

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.claims import Claims
+from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
+from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
 from shared.messaging.requests import Requester
@@ -28,5 +31,8 @@ class Door:
     templates: Templates
     images: Images
     identities: Identities
+    constructors: Constructors
+    logins: Logins
+    pictures: Pictures
     base_url: str
     """The address the public sees, without a slash at its end."""

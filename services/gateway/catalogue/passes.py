@@ -31,7 +31,10 @@ from shared.errors import (
 from shared.identifiers import new_handle, new_serial
 from shared.passes.archive import ArchiveEntry, PassArchive
 
-Change = Literal["check", "scan", "register", "edit", "update", "void", "unvoid", "delete"]
+Change = Literal[
+    "check", "scan", "register", "edit", "update", "void", "unvoid", "delete", "install",
+    "device_update", "remove", "push",
+]  # fmt: skip
 Outcome = TypeVar("Outcome")
 
 FILE_SUFFIX = ".pkpass"
@@ -61,6 +64,8 @@ class Order:
 
     values: JsonObject
     member_id: str | None = None
+    trusted: bool = True
+    """If not, only user-editable values are set and others are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,9 @@ async def change(
     *,
     command_id: UUID,
     values: JsonObject | None = None,
+    trusted: bool = True,
+    replace_all: bool = False,
+    push: bool = True,
 ) -> PassChanged:
     """Let something happen to a pass."""
     command = ChangePass(
@@ -149,6 +157,9 @@ async def change(
         handle=handle,
         kind=kind,
         values=values or {},
+        trusted=trusted,
+        replace_all=replace_all,
+        push=push,
     )
     try:
         return await door.requester.ask(command, PassChanged)
@@ -241,6 +252,7 @@ def _creation(
         serial_number=new_serial(),
         member=member,
         values=order.values,
+        trusted=order.trusted,
     )
 
 

@@ -58,6 +58,10 @@ class Showcase:
         )
         return Shown(model.compiled.display(state), model.images, model.is_development)
 
+    async def compiled(self, account_id: UUID, template_id: UUID) -> CompiledTemplate:
+        """Give the newest revision of a template, ready to read its passes."""
+        return (await self._model(account_id, template_id)).compiled
+
     async def _model(self, account_id: UUID, template_id: UUID) -> Model:
         revisions = await self._door.templates.current(account_id, [template_id])
         if template_id not in revisions:

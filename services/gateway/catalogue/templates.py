@@ -105,20 +105,32 @@ class Templates:
     ) -> Template:
         """Save the next revision, or nothing if nothing changed; `expected` guards the present."""
         async with self._database.work() as work:
-            templates = TemplateRepository(work.connection)
-            present = await templates.find_locked(account_id, template_id)
-            if present is None:
-                raise TemplateNotFoundError
-            document = _plain(draft.document)
-            identity_id = await self._next_identity(work, present, draft.identity_id)
-            same = (draft.name, identity_id) == (present.name, present.identity_id)
-            if same and orjson.dumps(document) == orjson.dumps(present.document):
-                return present
-            if expected not in {None, present.revision}:
-                raise RevisionConflictError(f"The template is at revision {present.revision}.")
-            saved = await templates.raise_revision(present, identity_id, draft.name, document)
-            await self._announce(work, saved, draft.images)
-            return saved
+            return await self.replace_in(work, account_id, template_id, draft, expected=expected)
+
+    async def replace_in(
+        self,
+        work: UnitOfWork,
+        account_id: UUID,
+        template_id: UUID,
+        draft: Draft,
+        *,
+        expected: int | None,
+    ) -> Template:
+        """Replace within a unit of work; the template stays locked until it ends."""
+        templates = TemplateRepository(work.connection)
+        present = await templates.find_locked(account_id, template_id)
+        if present is None:
+            raise TemplateNotFoundError
+        document = _plain(draft.document)
+        identity_id = await self._next_identity(work, present, draft.identity_id)
+        same = (draft.name, identity_id) == (present.name, present.identity_id)
+        if same and orjson.dumps(document) == orjson.dumps(present.document):
+            return present
+        if expected not in {None, present.revision}:
+            raise RevisionConflictError(f"The template is at revision {present.revision}.")
+        saved = await templates.raise_revision(present, identity_id, draft.name, document)
+        await self._announce(work, saved, draft.images)
+        return saved
 
     async def delete(self, account_id: UUID, template_id: UUID) -> None:
         """Delete a template, with its passes."""

@@ -5,7 +5,10 @@ from uuid import UUID
 from services.gateway.domain import Account
 from shared.database import Connection
 
-_ACCOUNT = "account_id, name, organization_name, managed_by, created_at"
+_ACCOUNT = (
+    "account_id, name, organization_name, managed_by, created_at, email, subscription_expires_at,"
+    " additional, whitelabel, background_color, credential_epoch"
+)
 
 
 class AccountRepository:

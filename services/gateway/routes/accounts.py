@@ -4,19 +4,29 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.gateway.catalogue.accounts import AccountNotFoundError
 from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.logins import (
+    LONGEST_EMAIL,
+    LONGEST_PASSWORD,
+    SHORTEST_PASSWORD,
+    LoginChange,
+)
+from services.gateway.repository.logins import EmailTakenError
 from services.gateway.routes.once import answer_once
 from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
+from shared.contracts.message import JsonObject
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
 
 TAG = "Accounts"
 PEM_MEDIA = "application/x-pem-file"
+LARGEST_ADDITIONAL = 64 * 1024
 
 
 class NewAccount(BaseModel):
@@ -43,6 +53,45 @@ class AccountView(BaseModel):
     organization_name: str
     managed_by: UUID | None = Field(description="The account that created this one.")
     created_at: datetime
+    email: str | None = Field(None, description="By which it logs in to the PassSource dialect.")
+    subscription_expires_at: datetime | None = None
+    additional: JsonObject = {}
+    whitelabel: bool = False
+    background_color: str | None = None
+
+
+class ChangedAccount(BaseModel):
+    """What is to change of an account; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    email: str | None = Field(
+        None,
+        max_length=LONGEST_EMAIL,
+        pattern=r"^\s*[^@\s\x00]+@[^@\s\x00]+\s*$",
+        description="With the password the login of the PassSource dialect.",
+    )
+    password: str | None = Field(
+        None, min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, repr=False
+    )
+    subscription_expires_at: AwareDatetime | None = Field(
+        None, description="After it client hashes are refused; without it never."
+    )
+    additional: JsonObject = Field({}, description="Anything the account wants kept with it.")
+    whitelabel: bool = False
+    background_color: str | None = Field(None, max_length=64)
+
+    @field_validator("additional")
+    @classmethod
+    def _is_short(cls, value: JsonObject) -> JsonObject:
+        if len(orjson.dumps(value, default=str)) > LARGEST_ADDITIONAL:
+            raise ValueError(f"At most {LARGEST_ADDITIONAL // 1024} KiB")
+        return value
+
+    @property
+    def change(self) -> LoginChange:
+        """Only what was sent."""
+        return LoginChange(**{name: getattr(self, name) for name in self.model_fields_set})
 
 
 class CreatedAccount(AccountView):
@@ -70,6 +119,12 @@ async def create_account(call: Call[NewAccount, None], *, door: Door) -> Reply:
 async def show_own_account(call: Call[None, None], *, door: Door) -> AccountView:
     own = call.caller.account_id
     return AccountView.model_validate(await door.accounts.get(own, own))
+
+
+async def change_own_account(call: Call[ChangedAccount, None], *, door: Door) -> AccountView:
+    """Change the account; a new e-mail, password or subscription ends its client hashes."""
+    changed = await door.logins.change(call.caller.account_id, call.body.change)
+    return AccountView.model_validate(changed)
 
 
 async def show_account(call: Call[None, None], *, door: Door) -> AccountView:
@@ -136,6 +191,17 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope="accounts:read",
             returns=AccountView,
             errors=(AccountNotFoundError,),
+        ),
+        Endpoint(
+            "PATCH",
+            "/v1/account",
+            partial(change_own_account, door=door),
+            summary="Change this account and its login",
+            tag=TAG,
+            scope="accounts:write",
+            body=ChangedAccount,
+            returns=AccountView,
+            errors=(AccountNotFoundError, EmailTakenError),
         ),
         Endpoint(
             "GET",

@@ -78,6 +78,10 @@ class Pages:
             is_development=shown.is_development,
         )
 
+    def render_text(self, title: str, text: str, status: int) -> web.Response:
+        """Say something in words of one's own."""
+        return _page(self._notice, status, title=title, text=text)
+
     def render_notice(self, error: ApplicationError) -> web.Response:
         """Say in plain words why there is no pass to see."""
         match error:

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 
 from services.triggers.domain import (
+    Manner,
     PassDeletedError,
     PassNotFoundError,
     PassRecord,
     announcements,
     begin,
     change,
+    first_values,
     follow_member,
 )
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import KnownTemplate, TemplateShelf
+from services.triggers.repository.walks import WalkRepository
 from shared import clock
 from shared.contracts.member import Member
 from shared.contracts.triggers import (
@@ -21,6 +24,8 @@ from shared.contracts.triggers import (
     CreatePass,
     PassChanged,
     PassCreated,
+    PassesPushed,
+    PushPasses,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, InvalidError
@@ -73,10 +78,9 @@ async def create_passes(
         if member:
             record.member = learned[member.account_id, member.member_id].after
         try:
-            if command.values:
-                record.own_values = template.compiled.check_values(
-                    {path: value for path, value in command.values.items() if value is not None}
-                )
+            record.own_values = first_values(
+                command.values, template.compiled, trusted=command.trusted
+            )
         except InvalidError as error:
             outcomes.append(error)
             continue
@@ -116,12 +120,21 @@ async def change_passes(
             continue
         compiled = templates[record.template_id].compiled
         try:
-            outcomes.append(change(record, command.kind, command.values, compiled, now))
+            manner = Manner(command.trusted, command.replace_all, command.push)
+            changed = change(record, command.kind, command.values, compiled, now, manner=manner)
+            outcomes.append(changed)
         except InvalidError as error:
             outcomes.append(error)
     await passes.save(list(records.values()))
     work.publish(*announcements(records.values()))
     return outcomes
+
+
+async def push_passes(commands: list[PushPasses], work: UnitOfWork) -> list[PassesPushed]:
+    """Begin to push installed passes; a job goes on with it, turn by turn."""
+    walks = WalkRepository(work.connection)
+    counts = [await walks.begin(command) for command in commands]
+    return [PassesPushed(count=count) for count in counts]
 
 
 async def carry_members(members: Sequence[Member], work: UnitOfWork) -> dict[MemberKey, Learned]:

@@ -1,19 +1,29 @@
 """Queries: one pass, pages of passes, timelines, counts."""
 
-from services.triggers.domain import PassDeletedError, PassNotFoundError
+import orjson
+
+from services.triggers.domain import PassDeletedError, PassNotFoundError, PassRecord
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from shared.contracts.triggers import (
     Counts,
     EventPage,
+    LastEvent,
     ListPasses,
     Pass,
     PassPage,
     ReadCounts,
+    ReadLastEvent,
     ReadPass,
     ReadTimeline,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
+
+MOST_BYTES = 700 * 1024
+"""Passes of one answer: no message is over 1 MiB."""
+
+PASS_BYTES = 600
+"""What a pass takes on the wire besides its values and its member."""
 
 
 async def read_passes(queries: list[ReadPass], work: UnitOfWork) -> list[Pass | ApplicationError]:
@@ -33,13 +43,42 @@ async def read_passes(queries: list[ReadPass], work: UnitOfWork) -> list[Pass | 
 async def list_passes(queries: list[ListPasses], work: UnitOfWork) -> list[PassPage]:
     passes = PassRepository(work.connection)
     pages: list[PassPage] = []
+    room = MOST_BYTES
     for query in queries:
-        found = await passes.list_passes(
-            query.account_id, query.template_id, query.member_id, query.after, query.limit + 1
-        )
-        page = [record.to_contract() for record in found[: query.limit]]
-        pages.append(PassPage(passes=page, more=len(found) > query.limit))
+        found = await passes.list_passes(query, query.limit + 1)
+        kept, room = _within(found[: query.limit], room)
+        page = [record.to_contract() for record in kept]
+        pages.append(PassPage(passes=page, more=len(found) > len(kept)))
     return pages
+
+
+def _within(records: list[PassRecord], room: int) -> tuple[list[PassRecord], int]:
+    """Take as many as a message holds, at least one, and the room that is left."""
+    for position, record in enumerate(records):
+        room -= PASS_BYTES + len(orjson.dumps([record.own_values, record.member]))
+        if room < 0 and position:
+            return records[:position], 0
+    return records, max(room, 0)
+
+
+async def read_last_events(
+    queries: list[ReadLastEvent], work: UnitOfWork
+) -> list[LastEvent | ApplicationError]:
+    passes = PassRepository(work.connection)
+    records = await passes.find(query.handle for query in queries)
+    answers: list[LastEvent | ApplicationError] = []
+    for query in queries:
+        record = records.get(query.handle)
+        if record is None or record.account_id != query.account_id:
+            answers.append(PassNotFoundError())
+        elif record.deleted_at is not None:
+            answers.append(PassDeletedError())
+        elif not record.has(query.kind):
+            answers.append(LastEvent(happened=False))
+        else:
+            moment = await passes.find_last_event(query.handle, query.kind)
+            answers.append(LastEvent(happened=True, occurred_at=moment))
+    return answers
 
 
 async def read_timelines(

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
-from services.triggers.domain import PassRecord
+from services.triggers.domain import BIT_OF, PassRecord
 from services.triggers.repository.members import MemberKey, MemberRepository
-from shared.contracts.triggers import Counts, LoggedEvent
+from shared.contracts.triggers import Counts, EventKind, ListPasses, LoggedEvent
 from shared.database import Connection, json_array
 from shared.errors import NotReadyError
 
@@ -18,6 +18,13 @@ COLUMNS = (
     "handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
     " own_values, happened, voided, created_at, updated_at, deleted_at"
 )
+
+
+# Written out, so that the index of passes to which more than their creation happened is used.
+_HAPPENED: Final = {
+    kind: "" if kind == "create" else f" AND happened > 1 AND happened & {bit} <> 0"
+    for kind, bit in BIT_OF.items()
+}
 
 
 class PassRepository:
@@ -122,28 +129,47 @@ class PassRepository:
             list(set(handles)),
         )
 
-    async def list_passes(
-        self,
-        account_id: UUID,
-        template_id: UUID | None,
-        member_id: str | None,
-        after: str | None,
-        limit: int,
-    ) -> list[PassRecord]:
+    async def list_passes(self, query: ListPasses, limit: int) -> list[PassRecord]:
         """Return one keyset page of living passes, by handle, which is by creation."""
         records = await self._records(
             f"SELECT {COLUMNS} FROM passes WHERE account_id = $1"  # noqa: S608
             " AND ($2::uuid IS NULL OR template_id = $2)"
             " AND ($3::text IS NULL OR member_id = $3)"
             " AND ($4::text IS NULL OR handle > $4)"
-            " AND deleted_at IS NULL ORDER BY handle LIMIT $5",
-            account_id,
-            template_id,
-            member_id,
-            after,
+            f"{_HAPPENED[query.kind or 'create']}"
+            " AND deleted_at IS NULL ORDER BY handle LIMIT $5 OFFSET $6",
+            query.account_id,
+            query.template_id,
+            query.member_id,
+            query.after,
             limit,
+            query.skip,
         )
         return list(records.values())
+
+    async def lock_installed(
+        self, account_id: UUID, template_id: UUID, after: str, most: int
+    ) -> list[PassRecord]:
+        """Lock a keyset page of the passes of a template that have been on a device."""
+        records = await self._records(
+            f"SELECT {COLUMNS} FROM passes WHERE account_id = $1 AND template_id = $2"  # noqa: S608
+            f" AND handle > $3 AND deleted_at IS NULL{_HAPPENED['install']}"
+            " ORDER BY handle LIMIT $4 FOR NO KEY UPDATE",
+            account_id,
+            template_id,
+            after,
+            most,
+        )
+        return list(records.values())
+
+    async def find_last_event(self, handle: str, kind: EventKind) -> datetime | None:
+        """Find when a kind of event happened to a pass last."""
+        return await self._connection.fetchval(
+            "SELECT occurred_at FROM events WHERE handle = $1 AND kind = $2"
+            " ORDER BY sequence DESC LIMIT 1",
+            handle,
+            kind,
+        )
 
     async def list_events(self, record: PassRecord, after: int, limit: int) -> list[LoggedEvent]:
         rows = await self._connection.fetch(

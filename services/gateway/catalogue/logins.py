@@ -1,0 +1,205 @@
+"""Logins of accounts by e-mail and password, and the client hashes that stand for them."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from services.gateway.catalogue.accounts import AccountNotFoundError
+from services.gateway.domain import Account
+from services.gateway.repository.accounts import AccountRepository
+from services.gateway.repository.logins import LoginRepository
+from shared import clock
+from shared.database import Database
+from shared.errors import ApplicationError, UnauthorizedError
+from shared.hashes import client_hash, read_client_hash
+from shared.identifiers import new_id
+from shared.sealing import MasterKeys
+
+MOST_ATTEMPTS: Final = 5
+ATTEMPTS_WITHIN: Final = timedelta(minutes=15)
+LONGEST_EMAIL: Final = 254
+SHORTEST_PASSWORD: Final = 8
+LONGEST_PASSWORD: Final = 256
+
+_COST, _BLOCK, _LANES = 2**15, 8, 1
+_MEMORY = 64 * 1024 * 1024
+_SALT_LENGTH = 16
+_AT_ONCE = 2
+"""Each takes 32 MiB and a tenth of a second of a core."""
+
+
+class LoginRefusedError(UnauthorizedError):
+    """The e-mail address or the password is wrong."""
+
+    code = "login_refused"
+
+
+class TooManyAttemptsError(ApplicationError):
+    """Too many attempts to log in: wait a quarter of an hour."""
+
+    status = 429
+    code = "too_many_attempts"
+
+
+class SubscriptionEndedError(UnauthorizedError):
+    """The subscription of this account has ended."""
+
+    code = "subscription_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """Says that something is to stay as it is."""
+
+
+UNSET: Final = Unset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginChange:
+    """What is to change of an account; what is not set stays."""
+
+    email: str | Unset | None = UNSET
+    password: str | Unset | None = UNSET
+    subscription_expires_at: datetime | Unset | None = UNSET
+    additional: dict[str, Any] | Unset = UNSET
+    whitelabel: bool | Unset = UNSET
+    background_color: str | Unset | None = UNSET
+
+
+class Logins:
+    """Who may log in, and who a client hash is."""
+
+    def __init__(self, database: Database, master_keys: MasterKeys) -> None:
+        self._database = database
+        self._master_keys = master_keys
+        self._hashers = asyncio.Semaphore(_AT_ONCE)
+
+    async def change(self, account_id: UUID, change: LoginChange) -> Account:
+        """Change an account; a new e-mail, password or subscription ends its client hashes."""
+        password = change.password
+        secret = await self._hash(password) if isinstance(password, str) else None
+        async with self._database.work() as work:
+            logins = LoginRepository(work.connection)
+            account = await logins.find_locked(account_id)
+            if account is None:
+                raise AccountNotFoundError
+            changed = _changed(account, change)
+            has_new_password = not isinstance(password, Unset)
+            before = (account.email, account.subscription_expires_at)
+            if has_new_password or before != (changed.email, changed.subscription_expires_at):
+                changed = replace(changed, credential_epoch=account.credential_epoch + 1)
+            await logins.save(changed)
+            if has_new_password:
+                await logins.save_password(account_id, secret)
+        return changed
+
+    async def login(self, email: str, password: str, address: str) -> Account:
+        """Let somebody in; what is answered and how long it takes tells nothing of who is known."""
+        email = normal_email(email)
+        attempt_id = new_id()
+        places = [_place("email", email), _place("address", address)]
+        async with self._database.work() as work:
+            logins = LoginRepository(work.connection)
+            if await logins.most_attempts(places, ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
+                raise TooManyAttemptsError
+            # Noted before the password is looked at, so that many at once do not slip by.
+            await logins.add_attempt(attempt_id, places)
+            known = await logins.find_password(email)
+        account_id, secret = known or (None, None)
+        fits = await self._fits(password, secret)
+        if account_id is None or not fits:
+            raise LoginRefusedError
+        async with self._database.work() as work:
+            await LoginRepository(work.connection).forget_attempt(attempt_id, places)
+            account = await AccountRepository(work.connection).find(account_id, account_id)
+        if account is None:
+            raise LoginRefusedError
+        if has_ended(account):
+            raise SubscriptionEndedError
+        return account
+
+    async def find_client(self, text: str) -> Account | None:
+        """Find the account that a client hash names at its present credentials."""
+        name = read_client_hash(self._master_keys, text)
+        if name is None:
+            return None
+        async with self._database.connection() as connection:
+            account = await AccountRepository(connection).find(name.account_id, name.account_id)
+        if account is None or account.credential_epoch != name.epoch or has_ended(account):
+            return None
+        return account
+
+    def client_hash(self, account: Account) -> str:
+        """Write the account's client hash as it is now."""
+        return client_hash(self._master_keys, account.account_id, account.credential_epoch)
+
+    async def forget_old_attempts(self) -> None:
+        """Delete attempts that count no more."""
+        async with self._database.connection() as connection:
+            await LoginRepository(connection).forget_old(ATTEMPTS_WITHIN)
+
+    async def _hash(self, password: str) -> str:
+        salt = secrets.token_bytes(_SALT_LENGTH)
+        derived = await self._derive(password, salt)
+        return f"scrypt.{b64encode(salt).decode()}.{b64encode(derived).decode()}"
+
+    async def _fits(self, password: str, secret: str | None) -> bool:
+        """Compare in the same time whether or not there is anything to compare with."""
+        _, salt, expected = (secret or f"none.{b64encode(bytes(_SALT_LENGTH)).decode()}.").split(
+            "."
+        )
+        derived = await self._derive(password[: LONGEST_PASSWORD + 1], b64decode(salt))
+        return hmac.compare_digest(derived, b64decode(expected)) and secret is not None
+
+    async def _derive(self, password: str, salt: bytes) -> bytes:
+        async with self._hashers:
+            return await asyncio.to_thread(
+                hashlib.scrypt,
+                password.encode("utf-8", "surrogatepass"),
+                salt=salt,
+                n=_COST,
+                r=_BLOCK,
+                p=_LANES,
+                maxmem=_MEMORY,
+            )
+
+
+def normal_email(email: str) -> str:
+    """Write an e-mail address as it is compared."""
+    return email.strip().lower()
+
+
+def has_ended(account: Account) -> bool:
+    """Whether the account's subscription is over; one without an end never is."""
+    end = account.subscription_expires_at
+    return end is not None and end <= clock.now()
+
+
+def _changed(account: Account, change: LoginChange) -> Account:
+    email = change.email
+    return replace(
+        account,
+        email=normal_email(email) if isinstance(email, str) else _or(email, account.email),
+        subscription_expires_at=_or(
+            change.subscription_expires_at, account.subscription_expires_at
+        ),
+        additional=_or(change.additional, account.additional),
+        whitelabel=_or(change.whitelabel, account.whitelabel),
+        background_color=_or(change.background_color, account.background_color),
+    )
+
+
+def _or(given: Any | Unset, present: Any) -> Any:  # noqa: ANN401 - whatever the field holds
+    return present if isinstance(given, Unset) else given
+
+
+def _place(kind: str, text: str) -> bytes:
+    """Make a digest: an attempt by somebody unknown leaves no address of theirs with us."""
+    return hashlib.sha256(f"{kind}:{text}".encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,63 @@
+"""Pictures that others name by URL or send as they are: fetched safely, checked, made to fit."""
+
+import asyncio
+from typing import Final
+
+from services.gateway.catalogue.images import Images
+from shared.errors import InvalidError
+from shared.http.outgoing import AddressRefusedError, OutgoingClient, OutgoingFailedError
+from shared.passes.images import LARGEST_FILE, Png, scale_png
+
+AT_ONCE: Final = 4
+"""Fetches on their way at a time, each of at most 4 MiB."""
+
+_REASONS: Final = {
+    "timeout": "its server took too long",
+    "name": "its host is not known",
+    "connect": "its server cannot be reached",
+    "tls": "its server has no valid certificate",
+    "status": "its server did not answer 200",
+    "size": "it is larger than 4 MiB",
+}
+
+
+class PictureRefusedError(InvalidError):
+    """The image cannot be fetched."""
+
+    code = "image_not_fetched"
+
+
+class Pictures:
+    """Makes images of slots out of URLs and uploads."""
+
+    def __init__(self, client: OutgoingClient, images: Images) -> None:
+        self._client = client
+        self._images = images
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def open(self) -> None:
+        """Make the connection pool."""
+        await self._client.open()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def fetch(self, url: str, slot: str) -> Png:
+        """Fetch an image for a slot; PictureRefusedError says why not."""
+        async with self._turns:
+            try:
+                content = await self._client.fetch(url, most=LARGEST_FILE)
+            except AddressRefusedError as error:
+                raise PictureRefusedError(f"The image {slot} cannot be fetched: {error}.") from None
+            except OutgoingFailedError as error:
+                reason = _REASONS.get(error.kind, "its server did not answer")
+                raise PictureRefusedError(
+                    f"The image {slot} cannot be fetched: {reason}."
+                ) from None
+        return await self.fit(content, slot)
+
+    async def fit(self, content: bytes, slot: str) -> Png:
+        """Check an uploaded image and make it fit a slot."""
+        png = await self._images.check(content)
+        return await asyncio.to_thread(scale_png, png, slot)

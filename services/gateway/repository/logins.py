@@ -1,0 +1,103 @@
+"""Logins in PostgreSQL: passwords as scrypt leaves them, and attempts to guess them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from services.gateway.domain import Account
+from services.gateway.repository.accounts import AccountRepository
+from shared.database import Connection
+from shared.errors import ConflictError
+
+_ATTEMPTS_LOCK = 7_205_759
+
+
+class EmailTakenError(ConflictError):
+    """Another account has this e-mail address."""
+
+    code = "email_taken"
+
+
+class LoginRepository:
+    """The login of each account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def find_locked(self, account_id: UUID) -> Account | None:
+        """Find an account and keep it as it is until the transaction ends."""
+        await self._connection.execute(
+            "SELECT FROM accounts WHERE account_id = $1 FOR NO KEY UPDATE", account_id
+        )
+        return await AccountRepository(self._connection).find(account_id, account_id)
+
+    async def save(self, account: Account) -> None:
+        """Write what may change of an account; EmailTakenError if its address is another's."""
+        try:
+            await self._connection.execute(
+                "UPDATE accounts SET email = $2, subscription_expires_at = $3, additional = $4,"
+                " whitelabel = $5, background_color = $6, credential_epoch = $7"
+                " WHERE account_id = $1",
+                account.account_id,
+                account.email,
+                account.subscription_expires_at,
+                account.additional,
+                account.whitelabel,
+                account.background_color,
+                account.credential_epoch,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise EmailTakenError from error
+
+    async def save_password(self, account_id: UUID, secret: str | None) -> None:
+        """Write a password as scrypt left it, or none."""
+        await self._connection.execute(
+            "UPDATE accounts SET password = $2 WHERE account_id = $1", account_id, secret
+        )
+
+    async def find_password(self, email: str) -> tuple[UUID, str | None] | None:
+        """Find whose e-mail address this is: this is how the account becomes known."""
+        row = await self._connection.fetchrow(
+            "SELECT account_id, password FROM accounts WHERE email = $1", email
+        )
+        return (row["account_id"], row["password"]) if row else None
+
+    async def most_attempts(self, places: Sequence[bytes], within: timedelta) -> int:
+        """Count the attempts at the place that has most; others at these places wait for us."""
+        for place in sorted(places):
+            await self._connection.execute(
+                "SELECT pg_advisory_xact_lock($1, $2)",
+                _ATTEMPTS_LOCK,
+                int.from_bytes(place[:4], "big", signed=True),
+            )
+        return await self._connection.fetchval(
+            "SELECT coalesce(max(amount), 0) FROM (SELECT count(*) AS amount FROM login_attempts"
+            " WHERE place = ANY($1::bytea[]) AND occurred_at > clock_timestamp() - $2::interval"
+            " GROUP BY place) AS counted",
+            places,
+            within,
+        )
+
+    async def add_attempt(self, attempt_id: UUID, places: Sequence[bytes]) -> None:
+        """Note an attempt at each place."""
+        await self._connection.execute(
+            "INSERT INTO login_attempts (attempt_id, place) SELECT $1, unnest($2::bytea[])",
+            attempt_id,
+            places,
+        )
+
+    async def forget_attempt(self, attempt_id: UUID, places: Sequence[bytes]) -> None:
+        """Take back an attempt that turned out to be right."""
+        await self._connection.execute(
+            "DELETE FROM login_attempts WHERE place = ANY($2::bytea[]) AND attempt_id = $1",
+            attempt_id,
+            places,
+        )
+
+    async def forget_old(self, within: timedelta) -> None:
+        """Delete attempts that count no more."""
+        await self._connection.execute(
+            "DELETE FROM login_attempts WHERE occurred_at <= now() - $1::interval", within
+        )

@@ -1,0 +1,131 @@
+"""Whose call it is, and what it may reach: its own account, and those that it manages."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from structlog.contextvars import bind_contextvars
+
+from services.gateway.catalogue import passes
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.templates import TemplateNotFoundError
+from services.gateway.domain import Account, Template
+from services.gateway.routes.passsource.words import ParameterError, Words
+from shared.contracts.triggers import Pass
+from shared.errors import ForbiddenError, NotFoundError, UnauthorizedError
+from shared.hashes import TemplateName, read_template_hash, template_hash
+
+
+class ClientHashError(UnauthorizedError):
+    """The clientHash is missing or no longer valid."""
+
+    code = "client_hash_invalid"
+
+
+class NoRightError(ForbiddenError):
+    """With that clientHash nobody has a right to this template."""
+
+    code = "no_right"
+
+
+class UnknownTemplateHashError(NotFoundError):
+    """There is no template of this templateHash."""
+
+    code = "template_hash_unknown"
+
+
+class UnknownPassError(NotFoundError):
+    """There is no pass of this hashedSerialNumber."""
+
+    code = "pass_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One call of a function: its words, the door, and who is asking if that is known."""
+
+    door: Door
+    words: Words
+    client: Account | None
+    address: str
+
+    @property
+    def account(self) -> Account:
+        """Who is asking; ClientHashError if that is not known."""
+        if self.client is None:
+            raise ClientHashError
+        return self.client
+
+    async def owner_of(self, account_id: UUID) -> Account | None:
+        """Read the account whose thing it is, if the caller has a right to it."""
+        if self.client is None:
+            return None
+        if self.client.account_id == account_id:
+            return self.client
+        try:
+            return await self.door.accounts.get(self.client.account_id, account_id)
+        except NotFoundError:
+            return None
+
+    async def need_owner(self, account_id: UUID) -> Account:
+        """Read the account whose thing it is; NoRightError if it is none of the caller's."""
+        _ = self.account
+        owner = await self.owner_of(account_id)
+        if owner is None:
+            raise NoRightError
+        return owner
+
+    def template_name(self) -> TemplateName:
+        """Read which template the templateHash names."""
+        text = self.words.credentials.get("templateHash")
+        if not text:
+            raise ParameterError("The parameter templateHash is missing.")
+        name = read_template_hash(self.door.master_keys, text)
+        if name is None:
+            raise UnknownTemplateHashError
+        return name
+
+    async def template(self) -> tuple[Account, Template]:
+        """Read the template, which must be the caller's or an account's that it manages."""
+        name = self.template_name()
+        owner = await self.need_owner(name.account_id)
+        return owner, await self.find_template(name)
+
+    async def find_template(self, name: TemplateName) -> Template:
+        """Read a template, whosever it is."""
+        try:
+            return await self.door.templates.get(name.account_id, name.template_id)
+        except TemplateNotFoundError as error:
+            raise UnknownTemplateHashError from error
+
+    def handle(self) -> str:
+        """Read which pass the hashedSerialNumber names."""
+        handle = self.words.credentials.get("hashedSerialNumber")
+        if not handle:
+            raise ParameterError("The parameter hashedSerialNumber is missing.")
+        return handle
+
+    async def find_pass(self) -> Pass:
+        """Read a pass, whosever it is."""
+        try:
+            return await passes.read(self.door, None, self.handle())
+        except NotFoundError as error:
+            raise UnknownPassError from error
+
+    async def own_pass(self) -> tuple[Account, Pass]:
+        """Read a pass of the caller's, or of an account that it manages."""
+        _ = self.account
+        found = await self.find_pass()
+        return await self.need_owner(found.account_id), found
+
+    def template_hash(self, account_id: UUID, template_id: UUID) -> str:
+        """Write the hash of a template."""
+        return template_hash(self.door.master_keys, account_id, template_id)
+
+
+async def begin_visit(door: Door, words: Words, address: str) -> Visit:
+    """Find out who is asking; a hash that no longer holds is as good as none."""
+    text = words.credentials.get("clientHash")
+    client = await door.logins.find_client(text) if text else None
+    if client is not None:
+        bind_contextvars(account_id=str(client.account_id))
+    return Visit(door, words, client, address)

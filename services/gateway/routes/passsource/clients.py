@@ -1,0 +1,67 @@
+"""The functions about accounts: login, logout, clientInfo."""
+
+from typing import Any
+
+from aiohttp import web
+
+from services.gateway.catalogue.door import Door
+from services.gateway.domain import Account
+from services.gateway.routes.passsource.access import Visit
+from services.gateway.routes.passsource.words import moment, success
+
+COOKIE = "passwright_client"
+PROFESSIONAL = 2
+
+
+async def login(visit: Visit) -> web.Response:
+    """Give the client hash for an e-mail address and a password."""
+    words, door = visit.words, visit.door
+    account = await door.logins.login(words.need("email"), words.need("password"), visit.address)
+    text = door.logins.client_hash(account)
+    response = success(clientHash=text)
+    response.set_cookie(
+        COOKIE, text, path="/", httponly=True, samesite="Lax",
+        secure=door.base_url.startswith("https:"),
+    )  # fmt: skip
+    return response
+
+
+async def logout(_visit: Visit) -> web.Response:
+    """Forget who is logged in in this browser."""
+    response = success()
+    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax")
+    return response
+
+
+async def show_client(visit: Visit) -> web.Response:
+    """Tell about the account of a client hash."""
+    return success(**await client_facts(visit, visit.account))
+
+
+async def client_facts(visit: Visit, owner: Account) -> dict[str, Any]:
+    """Tell about an account; the client hash is that which was sent."""
+    best = await best_identity(visit.door, owner)
+    return {
+        "clientName": owner.name,
+        "clientId": str(owner.account_id),
+        "email": owner.email or "",
+        "clientType": PROFESSIONAL,
+        "clientHash": visit.words.credentials.get("clientHash", ""),
+        "expires": moment(owner.subscription_expires_at),
+        "additional": owner.additional,
+        "whitelabel": owner.whitelabel,
+        "referenceId": str(owner.managed_by) if owner.managed_by else 0,
+        **({"backgroundColor": owner.background_color} if owner.background_color else {}),
+        **best,
+    }
+
+
+async def best_identity(door: Door, owner: Account) -> dict[str, Any]:
+    """Tell by what its passes are signed; private keys and their passwords never come out."""
+    async with door.database.work() as work:
+        identity = await door.identities.choose(work, owner.account_id, None)
+    return {
+        "passTypeId": identity.pass_type_identifier,
+        "teamIdentifier": identity.team_identifier,
+        "certificatePassword": "",
+    }

@@ -1,0 +1,146 @@
+"""The links under `/pass`: they create a pass, show it, hand out its file, and export passes."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from aiohttp import hdrs, web
+
+from services.gateway.catalogue import passes as catalogue
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import FILE_SUFFIX
+from services.gateway.catalogue.showcase import Showcase
+from services.gateway.routes.pages import HTML_MEDIA, PRIVATE, Pages, download_pass
+from services.gateway.routes.passsource import exports, passes
+from services.gateway.routes.passsource.access import NoRightError, Visit, begin_visit
+from services.gateway.routes.passsource.api import TAG
+from services.gateway.routes.passsource.words import read_words
+from shared.errors import ApplicationError, ForbiddenError, GoneError, InvalidError, NotFoundError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+
+CSV_MEDIA: Final = "text/csv"
+WORDS: Final = ("generate", "download", passes.REPLACE)
+PHONES: Final = ("iPhone", "iPod")
+
+
+async def open_link(call: Call[Any, Any], *, door: Door, pages: Pages) -> web.StreamResponse:
+    """Create a pass from a link, or show the pass that the link names."""
+    request = call.request
+    if request.method == hdrs.METH_HEAD:  # whoever only looks at a link creates nothing
+        return web.Response(content_type=HTML_MEDIA, headers=PRIVATE)
+    try:
+        visit = await begin_visit(door, await read_words(request), request.remote or "")
+        handle = await _handle(visit)
+    except ApplicationError as error:
+        return _notice(pages, error)
+    if visit.words.flag("generate"):
+        return web.Response(text=handle, headers=PRIVATE)
+    if visit.words.flag("download"):
+        return await download_pass(replace(call, path={"handle": handle}), door=door, pages=pages)
+    url = catalogue.page_url(door, handle)
+    agent = request.headers.get(hdrs.USER_AGENT, "")
+    is_phone = any(phone in agent for phone in PHONES)
+    # Elsewhere than at the link itself, so that looking again creates nothing.
+    headers = {**PRIVATE, hdrs.LOCATION: url + FILE_SUFFIX if is_phone else url}
+    return web.Response(status=303, headers=headers)
+
+
+async def post_link(call: Call[Any, Any], *, door: Door, pages: Pages) -> web.StreamResponse:
+    """Create a pass from a form."""
+    return await open_link(call, door=door, pages=pages)
+
+
+async def _handle(visit: Visit) -> str:
+    values = visit.words.paths(but=WORDS)
+    wants_hash = visit.words.flag("generate") is True
+    visit.words.flag("download")
+    if visit.words.credentials.get("hashedSerialNumber"):
+        found = await visit.find_pass()
+        if values or visit.words.flag(passes.REPLACE):
+            await passes.update(visit, values)
+        return found.handle
+    if wants_hash and await visit.owner_of(visit.template_name().account_id) is None:
+        raise NoRightError
+    return (await passes.issue(visit, values)).handle
+
+
+def _notice(pages: Pages, error: ApplicationError) -> web.Response:
+    if isinstance(error, InvalidError | ForbiddenError) or error.status < 404:  # noqa: PLR2004
+        details = [f"{fault['pointer']}: {fault['detail']}" for fault in error.errors]
+        text = " ".join([error.detail, "; ".join(details)]).strip()
+        return pages.render_text("This link does not work", text, error.status)
+    return pages.render_notice(error)
+
+
+async def export_passes(
+    call: Call[Any, Any], *, door: Door, showcase: Showcase
+) -> web.StreamResponse:
+    """Send the passes of a template as CSV: 1,000 from `start` on, or with `all` each of them."""
+    request = call.request
+    visit = await begin_visit(door, await read_words(request), request.remote or "")
+    _, template = await visit.template()
+    rows = exports.export_rows(
+        visit,
+        showcase,
+        template,
+        start=visit.words.number("start", 0, 0),
+        is_all=visit.words.flag("all") is True,
+    )
+    head = await anext(rows)
+    response = web.StreamResponse(
+        headers={
+            **PRIVATE,
+            hdrs.CONTENT_TYPE: f"{CSV_MEDIA}; charset=utf-8; header=present",
+            hdrs.CONTENT_DISPOSITION: 'attachment; filename="passes.csv"',
+        }
+    )
+    await response.prepare(request)
+    await response.write(head)
+    async for piece in rows:
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    pages = Pages()
+    errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
+    return [
+        Endpoint(
+            "GET",
+            r"/pass/{page:create(?:\.php)?}",
+            partial(open_link, door=door, pages=pages),
+            summary="Create a pass from a link, or show one",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=HTML_MEDIA,
+            errors=errors,
+            description="With `templateHash` and values by API path a pass is created, of which "
+            "only user-editable ones are set without a `clientHash`; with `hashedSerialNumber` "
+            "that pass is shown. `download=true` gives the file, `generate=true` the hash.",
+        ),
+        Endpoint(
+            "POST",
+            r"/pass/{page:create(?:\.php)?}",
+            partial(post_link, door=door, pages=pages),
+            summary="Create a pass from a form",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=HTML_MEDIA,
+            errors=errors,
+        ),
+        Endpoint(
+            "GET",
+            r"/pass/{page:export(?:\.php)?}",
+            partial(export_passes, door=door, showcase=Showcase(door)),
+            summary="Export the passes of a template as CSV",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=CSV_MEDIA,
+            errors=errors,
+        ),
+    ]

@@ -1,0 +1,162 @@
+"""The functions about single passes."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiohttp import web
+
+from services.gateway.catalogue import passes
+from services.gateway.catalogue.passes import Order
+from services.gateway.routes.passsource.access import Visit
+from services.gateway.routes.passsource.streams import all_events, all_passes, stream_list
+from services.gateway.routes.passsource.templates import whole_facts
+from services.gateway.routes.passsource.words import (
+    ACCESS_TYPES,
+    moment,
+    only_kind,
+    success,
+)
+from shared.contracts.triggers import LastEvent, Pass, PassChanged, PassCreated, ReadLastEvent
+from shared.identifiers import new_id
+
+ALL: Final = -1
+REPLACE: Final = "psReplaceAll"
+
+
+async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
+    """List the passes of a template to which a kind of event happened."""
+    _, template = await visit.template()
+    kind = visit.words.access_type()
+    count = visit.words.number("count", ALL, ALL)
+    rows = all_passes(
+        visit.door,
+        template.account_id,
+        template.template_id,
+        kind=kind,
+        start=visit.words.number("start", 0, 0),
+        count=None if count == ALL else count,
+        lane="interactive",
+    )
+
+    async def pages() -> AsyncIterator[list[Any]]:
+        async for page in rows:
+            yield [_pass_facts(found) for found in page]
+
+    return await stream_list(request, "passes", pages())
+
+
+async def create_pass(visit: Visit) -> web.Response:
+    """Create a pass with the values that the caller may set."""
+    created = await issue(visit, visit.words.paths())
+    return success(hashedSerialNumber=created.handle)
+
+
+async def issue(visit: Visit, values: dict[str, Any]) -> PassCreated:
+    """Issue a pass; without a right to the template only user-editable values are set."""
+    name = visit.template_name()
+    template = await visit.find_template(name)
+    owner = await visit.owner_of(template.account_id)
+    order = Order(values, trusted=owner is not None)
+    return await passes.issue(
+        visit.door, template.account_id, template.template_id, order, new_id()
+    )
+
+
+async def show_pass(visit: Visit) -> web.Response:
+    """Tell about a pass, and about its template."""
+    owner, found = await visit.own_pass()
+    template = await visit.door.templates.get(found.account_id, found.template_id)
+    return success(**await whole_facts(visit, owner, template), **_pass_facts(found))
+
+
+async def show_tracking(visit: Visit, request: web.Request) -> web.StreamResponse:
+    """List what happened to a pass, oldest first."""
+    _, found = await visit.own_pass()
+
+    async def pages() -> AsyncIterator[list[Any]]:
+        async for events in all_events(visit.door, found.account_id, found.handle):
+            yield [
+                {
+                    "accessType": ACCESS_TYPES.index(event.kind),
+                    "time": moment(event.occurred_at),
+                }
+                for event in events
+                if event.kind in ACCESS_TYPES
+            ]
+
+    return await stream_list(request, "tracking", pages())
+
+
+async def track_access(visit: Visit) -> web.Response:
+    """Let something happen to a pass, and tell the scanner what it shows."""
+    _, found = await visit.own_pass()
+    kind = only_kind(visit.words.access_type())
+    changed = await passes.change(
+        visit.door, found.account_id, found.handle, kind, command_id=new_id()
+    )
+    return success(**(_scan_facts(changed) if kind in {"check", "scan"} else {}))
+
+
+async def check_access(visit: Visit) -> web.Response:
+    """Tell whether something has happened to a pass, and when it did last."""
+    _, found = await visit.own_pass()
+    question = ReadLastEvent(
+        account_id=found.account_id, handle=found.handle, kind=visit.words.access_type()
+    )
+    event = await visit.door.requester.ask(question, LastEvent)
+    last = {"last": moment(event.occurred_at)} if event.occurred_at else {}
+    return success(check=event.happened, **last)
+
+
+async def update_fields(visit: Visit) -> web.Response:
+    """Change the values of a pass that the caller may change; nothing is pushed."""
+    changed = await update(visit, visit.words.paths(but=[REPLACE]))
+    return success(updated=changed.values_changed)
+
+
+async def update(visit: Visit, values: dict[str, Any]) -> PassChanged:
+    """Change values; without a right to the pass only user-editable ones."""
+    found = await visit.find_pass()
+    owner = await visit.owner_of(found.account_id)
+    return await passes.change(
+        visit.door,
+        found.account_id,
+        found.handle,
+        "update",
+        command_id=new_id(),
+        values=values,
+        trusted=owner is not None,
+        replace_all=visit.words.flag(REPLACE) is True,
+        push=False,
+    )
+
+
+async def push_update(visit: Visit) -> web.Response:
+    """Push a pass as it is now."""
+    _, found = await visit.own_pass()
+    await passes.change(visit.door, found.account_id, found.handle, "push", command_id=new_id())
+    return success()
+
+
+async def delete_pass(visit: Visit) -> web.Response:
+    """Delete a pass for good."""
+    _, found = await visit.own_pass()
+    await passes.change(visit.door, found.account_id, found.handle, "delete", command_id=new_id())
+    return success()
+
+
+def _pass_facts(found: Pass) -> dict[str, Any]:
+    return {"hashedSerialNumber": found.handle, "userFields": found.values}
+
+
+def _scan_facts(changed: PassChanged) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "scanText": changed.scan_text,
+        "scanColor": changed.scan_color,
+        "description": changed.description,
+        "informationURL": changed.information_url,
+        "informationLabel": changed.information_label,
+        "displayURL": changed.display_url,
+    }
+    shown = {name: value for name, value in facts.items() if value is not None}
+    return {"updated": changed.updated, **shown}

@@ -1,0 +1,91 @@
+"""Long answers: read page by page from their owners, and sent as they come."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import orjson
+from aiohttp import hdrs, web
+
+from services.gateway.catalogue.door import Door
+from shared.contracts.message import Lane
+from shared.contracts.triggers import (
+    EventKind,
+    EventPage,
+    ListPasses,
+    LoggedEvent,
+    Pass,
+    PassPage,
+    ReadTimeline,
+)
+from shared.http.endpoint import JSON_MEDIA
+
+PAGE = 1000
+
+
+async def all_passes(
+    door: Door,
+    account_id: UUID,
+    template_id: UUID,
+    *,
+    kind: EventKind = "create",
+    start: int = 0,
+    count: int | None = None,
+    lane: Lane = "bulk",
+) -> AsyncIterator[list[Pass]]:
+    """Read the passes of a template in the order of their creation, at most 1,000 at a time."""
+    after: str | None = None
+    left = count
+    while left is None or left > 0:
+        question = ListPasses(
+            account_id=account_id,
+            template_id=template_id,
+            kind=kind,
+            after=after,
+            skip=0 if after else start,
+            limit=PAGE if left is None else min(PAGE, left),
+        )
+        page = await door.requester.ask(question, PassPage, lane=lane)
+        if not page.passes:
+            return
+        yield page.passes
+        if not page.more:
+            return
+        after = page.passes[-1].handle
+        left = None if left is None else left - len(page.passes)
+
+
+async def all_events(door: Door, account_id: UUID, handle: str) -> AsyncIterator[list[LoggedEvent]]:
+    """Read the log of a pass, oldest first."""
+    after = 0
+    while True:
+        question = ReadTimeline(account_id=account_id, handle=handle, after=after, limit=PAGE)
+        page = await door.requester.ask(question, EventPage)
+        yield page.events
+        if not page.more:
+            return
+        after = page.events[-1].sequence
+
+
+async def stream_list(
+    request: web.Request, name: str, pages: AsyncIterator[list[Any]]
+) -> web.StreamResponse:
+    """Send a list as it is read; the first page is read before anything is sent."""
+    first = await anext(pages, list[Any]())
+    response = web.StreamResponse(
+        headers={hdrs.CONTENT_TYPE: JSON_MEDIA, hdrs.CACHE_CONTROL: "no-store"}
+    )
+    await response.prepare(request)
+    await response.write(b'{"success":true,"%s":[' % name.encode() + _joined(first))
+    is_empty = not first
+    async for page in pages:
+        if page:
+            await response.write((b"" if is_empty else b",") + _joined(page))
+            is_empty = False
+    await response.write(b"]}")
+    await response.write_eof()
+    return response
+
+
+def _joined(rows: list[Any]) -> bytes:
+    return orjson.dumps(rows, default=str)[1:-1]
