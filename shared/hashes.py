@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from shared.passes.state import Surroundings
 from shared.sealing import MasterKeys
 
 _CLIENT: Final = "client hash"
@@ -45,6 +46,18 @@ def read_client_hash(master_keys: MasterKeys, text: str) -> ClientName | None:
 def template_hash(master_keys: MasterKeys, account_id: UUID, template_id: UUID) -> str:
     """Name a template."""
     return master_keys.mint(template_id.bytes + account_id.bytes, purpose=_TEMPLATE)
+
+
+def surroundings_of(
+    master_keys: MasterKeys, root_url: str, account_id: UUID, template_id: UUID
+) -> Surroundings:
+    """Tell what the texts of a template may say of where it lives."""
+    return Surroundings(
+        root_url=root_url,
+        client_id=str(account_id),
+        template_id=str(template_id),
+        template_hash=template_hash(master_keys, account_id, template_id),
+    )
 
 
 def read_template_hash(master_keys: MasterKeys, text: str) -> TemplateName | None:

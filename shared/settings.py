@@ -28,12 +28,21 @@ class CommonSettings(BaseSettings):
     """Where /health, /ready and /metrics are served; none when not set."""
     host: str = "127.0.0.1"
     """The address to listen on."""
+    port: int = Field(8080, ge=0, le=65535)
+    """Where the gateway serves HTTP; with 0 the system chooses."""
+    base_url: str | None = Field(None, pattern="^https?://")
+    """The address the public sees; http://localhost:<port> if unset."""
     log_level: str = "INFO"
     log_json: bool = True
     master_keys: SecretStr | None = None
     """Base64url keys of 32 bytes, comma separated; the first seals, all open."""
     master_key_file: Path | None = None
     """A file that holds the same; used when `master_keys` is not set."""
+
+    @property
+    def public_url(self) -> str:
+        """The address the public sees, without a slash at its end."""
+        return (self.base_url or f"http://localhost:{self.port}").rstrip("/")
 
     @model_validator(mode="after")
     def _one_source_of_keys(self) -> Self:

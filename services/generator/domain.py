@@ -11,7 +11,7 @@ from shared.errors import GoneError
 from shared.passes.identities import SigningIdentity
 from shared.passes.manifest import compose_manifest
 from shared.passes.signing import PassSigner
-from shared.passes.state import IssuerFacts, PassState
+from shared.passes.state import IssuerFacts
 from shared.passes.template import CompiledTemplate
 
 
@@ -68,15 +68,7 @@ class Earlier:
 
 def press(plate: Plate, pass_: Pass, earlier: Earlier | None, at: datetime) -> Sheet:
     """Compose a pass, and sign it unless the same bytes are signed already."""
-    state = PassState(
-        pass_.handle,
-        pass_.serial_number,
-        pass_.values,
-        pass_.member,
-        pass_.voided,
-        pass_.updated_at,
-    )
-    pass_json = plate.compiled.compose(state, plate.facts)
+    pass_json = plate.compiled.compose(pass_.state(), plate.facts)
     manifest = compose_manifest(pass_json, plate.image_digests)
     if earlier is not None and earlier.manifest == manifest:
         if earlier.identity_revision == plate.seal.revision:

@@ -33,7 +33,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     database = Database(
         settings.database_url.get_secret_value(), schema="triggers", size=settings.pool_size
     )
-    shelf = TemplateShelf()
+    shelf = TemplateShelf(settings.read_master_keys(), settings.public_url)
     return Service(
         name="triggers",
         database=database,

@@ -45,6 +45,14 @@ MEMBER_FACTS: Final = ("name", "email", "points", "tier", "external_id")
 PERSONAL_FACTS: Final = frozenset({"name", "email", "external_id"})
 """What tells who a member is; its values stay out of logs and webhooks."""
 
+KIND_OF_WORD: Final[Mapping[str, EventKind]] = {
+    "registered": "register",
+    "scanned": "scan",
+    "installed": "install",
+    "deleted": "remove",
+}
+"""State word of conditions → the kind of event that makes it true."""
+
 BIT_OF: Final = {kind: 1 << number for number, kind in enumerate(get_args(EventKind))}
 
 
@@ -58,6 +66,12 @@ class PassDeletedError(GoneError):
     """The pass was deleted."""
 
     code = "pass_deleted"
+
+
+class TriggerStoppedError(InvalidError):
+    """A rule of the template stopped it."""
+
+    code = "trigger_error"
 
 
 class PassFullError(InvalidError):
@@ -96,6 +110,8 @@ class PassRecord:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+    literal: list[str] = field(default_factory=list[str])
+    """Paths of own values whose brackets are plain text."""
     member: dict[str, Any] | None = None
     version_before: int = field(init=False)
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
@@ -107,14 +123,17 @@ class PassRecord:
         """Remember the version that the rest of the system knows."""
         self.version_before = self.version
 
-    def state(self) -> PassState:
+    def state(self, at: datetime | None = None) -> PassState:
+        """Return it as the pure code knows it, with the words of what has happened so far."""
         return PassState(
             self.handle,
             self.serial_number,
             self.own_values,
             self.member,
             self.voided,
-            self.updated_at,
+            at or self.updated_at,
+            frozenset(word for word, kind in KIND_OF_WORD.items() if self.has(kind)),
+            frozenset(self.literal),
         )
 
     def has(self, kind: EventKind) -> bool:
@@ -134,6 +153,8 @@ class PassRecord:
             registered=self.has("register"),
             scanned=self.has("scan"),
             installed=self.has("install"),
+            removed=self.has("remove"),
+            literal=self.literal,
             created_at=self.created_at,
             updated_at=self.updated_at,
             push_version=self.push_version,
@@ -199,9 +220,15 @@ def change(
         push(record, at)
     else:
         allowed = _allowed_values(record, values, compiled, manner)
-        record.own_values = changed_values(record, allowed, compiled)
-        if kind != "update" or changes_between(before, record.own_values):
-            _happen(record, kind, compiled, before, at)
+        literal = record.literal
+        try:
+            record.own_values = changed_values(record, allowed, compiled, trusted=manner.trusted)
+            record.literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
+            if kind != "update" or changes_between(before, record.own_values):
+                _happen(record, kind, compiled, before, at)
+        except InvalidError:
+            record.own_values, record.literal = before, literal
+            raise
     if not manner.push:
         record.push_version = pushed
     changes = changes_between(before, record.own_values)
@@ -222,7 +249,8 @@ def first_values(
     allowed = values if trusted else only_editable(values, compiled)
     if not allowed:
         return {}
-    return compiled.check_values({path: v for path, v in allowed.items() if v is not None})
+    given = {path: value for path, value in allowed.items() if value is not None}
+    return compiled.check_values(given, may_expand=trusted)
 
 
 def only_editable(values: Mapping[str, Any], compiled: CompiledTemplate) -> dict[str, Any]:
@@ -245,18 +273,34 @@ def _allowed_values(
 
 
 def changed_values(
-    record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate
+    record: PassRecord,
+    values: Mapping[str, Any],
+    compiled: CompiledTemplate,
+    *,
+    trusted: bool = True,
 ) -> dict[str, Any]:
     """Return the own values with the given ones laid over; null takes an own value away."""
     if not values:
         return record.own_values
-    given = compiled.check_values({p: v for p, v in values.items() if v is not None})
+    set_values = {path: value for path, value in values.items() if value is not None}
+    given = compiled.check_values(set_values, may_expand=trusted)
     merged = compiled.merge_values(record.own_values, given)
     gone = {_full_path(path, compiled) for path, value in values.items() if value is None}
     kept = {path: value for path, value in merged.items() if path not in gone}
     if len(kept) > MOST_VALUES or len(orjson.dumps(kept)) > LARGEST_VALUES:
         raise PassFullError
     return kept
+
+
+def literal_paths(
+    record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate, *, trusted: bool
+) -> list[str]:
+    """Say which own values are plain text, now that `values` were set: a user's are."""
+    touched = {_full_path(path, compiled) for path in values}
+    literal = set(record.literal) - touched
+    if not trusted:
+        literal |= touched
+    return sorted(literal & record.own_values.keys())
 
 
 def _full_path(path: str, compiled: CompiledTemplate) -> str:
@@ -294,8 +338,11 @@ def _happen(
     trigger = TRIGGER_OF.get(kind)
     data: dict[str, Any] = {}
     if trigger is not None:
-        outcome = compiled.run(trigger, record.state())
+        outcome = compiled.run(trigger, record.state(at))
+        if outcome.error is not None:
+            raise TriggerStoppedError(outcome.error)
         record.own_values = outcome.values
+        record.literal = sorted(outcome.literal or ())
         if outcome.trace:
             data["rules"] = outcome.trace
     changes = changes_between(before, record.own_values)
@@ -309,7 +356,7 @@ def _happen(
 def delete(record: PassRecord, at: datetime) -> None:
     """End a pass: its values and its member's facts leave it, its log stays."""
     record.deleted_at = at
-    record.own_values = {}
+    record.own_values, record.literal = {}, []
     record.member = None
     _advance(record, at)
     _log(record, "delete", at, {})
@@ -378,10 +425,7 @@ def _report(
     state = record.state()
 
     def text(path: str) -> str | None:
-        value = compiled.read(state, path)
-        if value is None or value == "":
-            return None
-        return compiled.expand(state, value) if isinstance(value, str) else str(value)
+        return compiled.text_of(state, path) or None
 
     return PassChanged.model_construct(
         handle=record.handle,
@@ -391,7 +435,7 @@ def _report(
         values_changed=values_changed,
         scan_text=text("psScanText"),
         scan_color=text("psScanColor"),
-        description=text("psPassDescription") or text("description"),
+        description=text("psPassDescription"),
         information_url=text("psInformationURL"),
         information_label=text("psInformationLabel"),
         display_url=text("psDisplayURL"),

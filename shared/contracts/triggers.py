@@ -1,13 +1,14 @@
 """The triggers service's public face: the life of passes."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from shared.contracts.member import Member
 from shared.contracts.message import Command, Event, JsonObject, Query
+from shared.passes.state import PassState
 
 EventKind = Literal[
     "create", "check", "scan", "install", "device_update", "register", "push", "remove", "edit",
@@ -15,6 +16,14 @@ EventKind = Literal[
 ]  # fmt: skip
 """What can happen to a pass. `remove`: a device dropped it (PassSource's onDelete); `delete`: the
 account deleted it; `update`: values changed through the API or by a member's change."""
+
+STATE_WORDS: Final = {
+    "registered": "registered",
+    "scanned": "scanned",
+    "installed": "installed",
+    "removed": "deleted",
+}
+"""Flag of a pass → the word of conditions for it."""
 
 
 class Pass(BaseModel):
@@ -33,10 +42,27 @@ class Pass(BaseModel):
     registered: bool = False
     scanned: bool = False
     installed: bool = False
+    removed: bool = False
+    """A device dropped it at least once."""
     created_at: datetime
     updated_at: datetime
     push_version: int = 0
     """The highest version for which a push was asked."""
+    literal: list[str] = Field(default_factory=list)
+    """Paths of own values whose brackets are plain text."""
+
+    def state(self) -> PassState:
+        """Return it as the pure code of passes knows it."""
+        return PassState(
+            self.handle,
+            self.serial_number,
+            self.values,
+            self.member,
+            self.voided,
+            self.updated_at,
+            frozenset(word for flag, word in STATE_WORDS.items() if getattr(self, flag)),
+            frozenset(self.literal),
+        )
 
 
 class PassCreated(BaseModel):

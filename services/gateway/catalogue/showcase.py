@@ -10,9 +10,9 @@ from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import PassWithoutTemplateError
 from shared.contracts.triggers import Pass
 from shared.errors import NotFoundError
+from shared.hashes import surroundings_of
 from shared.passes.display import Display
 from shared.passes.document import TemplateDocument
-from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate, compile_template
 
 MOST_COMPILED = 500
@@ -48,15 +48,7 @@ class Showcase:
     async def show(self, issued: Pass) -> Shown:
         """Lay the pass's values over the newest revision of its template."""
         model = await self._model(issued.account_id, issued.template_id)
-        state = PassState(
-            handle=issued.handle,
-            serial=issued.serial_number,
-            values=issued.values,
-            member=issued.member,
-            voided=issued.voided,
-            changed_at=issued.updated_at,
-        )
-        return Shown(model.compiled.display(state), model.images, model.is_development)
+        return Shown(model.compiled.display(issued.state()), model.images, model.is_development)
 
     async def compiled(self, account_id: UUID, template_id: UUID) -> CompiledTemplate:
         """Give the newest revision of a template, ready to read its passes."""
@@ -78,7 +70,14 @@ class Showcase:
         identity = await self._door.identities.get(account_id, template.identity_id)
         document = TemplateDocument.model_validate(template.document)
         model = Model(
-            compile_template(document, name=template.name, organization=account.organization_name),
+            compile_template(
+                document,
+                name=template.name,
+                organization=account.organization_name,
+                surroundings=surroundings_of(
+                    self._door.master_keys, self._door.base_url, account_id, template_id
+                ),
+            ),
             _sharpest(document.images),
             identity.development,
         )

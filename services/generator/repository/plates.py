@@ -14,6 +14,7 @@ from shared.contracts.gateway import (
     TemplateSaved,
 )
 from shared.database import Connection
+from shared.hashes import surroundings_of
 from shared.passes.document import TemplateDocument
 from shared.passes.identities import identity_from_pem
 from shared.passes.state import IssuerFacts
@@ -31,8 +32,9 @@ PlateKey = tuple[UUID, int, UUID, int]
 class PlateShelf:
     """Keeps prepared plates in memory; revisions never change, so nothing goes stale."""
 
-    def __init__(self, keys: MasterKeys) -> None:
+    def __init__(self, keys: MasterKeys, root_url: str) -> None:
         self._keys = keys
+        self._root_url = root_url
         self._plates: OrderedDict[PlateKey, Plate] = OrderedDict()
         self._seals: OrderedDict[tuple[UUID, int], Seal] = OrderedDict()
 
@@ -82,6 +84,9 @@ class PlateShelf:
                 TemplateDocument.model_validate(row["document"]),
                 name=row["name"],
                 organization=row["organization"],
+                surroundings=surroundings_of(
+                    self._keys, self._root_url, row["account_id"], template_id
+                ),
             ),
             images=images,
             image_digests={name: image.sha1 for name, image in images.items()},

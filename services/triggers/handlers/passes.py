@@ -81,10 +81,11 @@ async def create_passes(
             record.own_values = first_values(
                 command.values, template.compiled, trusted=command.trusted
             )
+            record.literal = [] if command.trusted else sorted(record.own_values)
+            begin(record, template.compiled)
         except InvalidError as error:
             outcomes.append(error)
             continue
-        begin(record, template.compiled)
         record.push_version = 0  # its first content is nobody's news
         created.append(record)
         outcomes.append(PassCreated.model_construct(handle=record.handle, version=record.version))

@@ -16,7 +16,7 @@ from shared.errors import NotReadyError
 
 COLUMNS = (
     "handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
-    " own_values, happened, voided, created_at, updated_at, deleted_at"
+    " own_values, happened, voided, created_at, updated_at, deleted_at, literal"
 )
 
 
@@ -46,12 +46,14 @@ class PassRepository:
         await self._connection.execute(
             f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
             " SELECT handle, account_id, template_id, serial_number, member_id, version, sequence,"
-            " push_version, own_values::jsonb, happened, voided, created_at, updated_at, NULL FROM"
+            " push_version, own_values::jsonb, happened, voided, created_at, updated_at, NULL,"
+            " literal::jsonb FROM"
             " unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],"
             " $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],"
-            " $12::timestamptz[], $13::timestamptz[])"
+            " $12::timestamptz[], $13::timestamptz[], $14::text[])"
             " AS new (handle, account_id, template_id, serial_number, member_id, version,"
-            " sequence, push_version, own_values, happened, voided, created_at, updated_at)",
+            " sequence, push_version, own_values, happened, voided, created_at, updated_at,"
+            " literal)",
             [r.handle for r in records],
             [r.account_id for r in records],
             [r.template_id for r in records],
@@ -65,6 +67,7 @@ class PassRepository:
             [r.voided for r in records],
             [r.created_at for r in records],
             [r.updated_at for r in records],
+            json_array([r.literal for r in records]),
         )
 
     async def save(self, records: Sequence[PassRecord]) -> None:
@@ -76,11 +79,11 @@ class PassRepository:
             "UPDATE passes SET version = new.version, sequence = new.sequence,"
             " push_version = new.push_version, own_values = new.own_values::jsonb,"
             " happened = new.happened, voided = new.voided, updated_at = new.updated_at,"
-            " deleted_at = new.deleted_at FROM"
+            " deleted_at = new.deleted_at, literal = new.literal::jsonb FROM"
             " unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],"
-            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[])"
+            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[])"
             " AS new (handle, version, sequence, push_version, own_values, happened, voided,"
-            " updated_at, deleted_at) WHERE passes.handle = new.handle",
+            " updated_at, deleted_at, literal) WHERE passes.handle = new.handle",
             [r.handle for r in happened],
             [r.version for r in happened],
             [r.sequence for r in happened],
@@ -90,6 +93,7 @@ class PassRepository:
             [r.voided for r in happened],
             [r.updated_at for r in happened],
             [r.deleted_at for r in happened],
+            json_array([r.literal for r in happened]),
         )
         await self._log(happened)
 

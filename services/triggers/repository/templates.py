@@ -10,8 +10,10 @@ import asyncpg
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.database import Connection
 from shared.errors import NotReadyError
+from shared.hashes import surroundings_of
 from shared.passes.document import TemplateDocument
 from shared.passes.template import CompiledTemplate, compile_template
+from shared.sealing import MasterKeys
 
 MOST_COMPILED = 500
 
@@ -29,7 +31,9 @@ class KnownTemplate:
 class TemplateShelf:
     """Keeps compiled revisions in memory; a revision never changes, so nothing goes stale."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: MasterKeys, root_url: str) -> None:
+        self._keys = keys
+        self._root_url = root_url
         self._compiled: OrderedDict[tuple[UUID, int], CompiledTemplate] = OrderedDict()
 
     async def newest(
@@ -74,7 +78,7 @@ class TemplateShelf:
         self, connection: Connection, template_ids: Iterable[UUID]
     ) -> list[tuple[UUID, int, CompiledTemplate]]:
         rows = await connection.fetch(
-            "SELECT template_id, revision, name, organization, document FROM templates"
+            "SELECT template_id, account_id, revision, name, organization, document FROM templates"
             " WHERE template_id = ANY($1::uuid[]) FOR SHARE",
             list(template_ids),
         )
@@ -84,6 +88,9 @@ class TemplateShelf:
                 TemplateDocument.model_validate(row["document"]),
                 name=row["name"],
                 organization=row["organization"],
+                surroundings=surroundings_of(
+                    self._keys, self._root_url, row["account_id"], row["template_id"]
+                ),
             )
             self._compiled[row["template_id"], row["revision"]] = compiled
             done.append((row["template_id"], row["revision"], compiled))

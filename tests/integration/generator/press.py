@@ -149,7 +149,7 @@ class Press:
     """One process of the generator; `built` holds what the last call announced."""
 
     database: Database
-    shelf: PlateShelf = field(default_factory=lambda: PlateShelf(KEYS))
+    shelf: PlateShelf = field(default_factory=lambda: PlateShelf(KEYS, "https://passes.example"))
     room: PressRoom = field(default_factory=lambda: PressRoom(2))
     built: list[BuiltContent] = field(default_factory=list[BuiltContent])
 

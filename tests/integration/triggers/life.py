@@ -37,6 +37,7 @@ from shared.identifiers import new_handle, new_id, new_serial
 from shared.messaging.consumer import QuestionConsumer
 from shared.messaging.envelope import Question
 from shared.messaging.subscription import answer
+from shared.sealing import MasterKeys
 
 ACCOUNT = UUID(int=1)
 OTHER_ACCOUNT = UUID(int=2)
@@ -130,7 +131,11 @@ class Life:
     """One process of the service; `told` holds what the last call announced."""
 
     database: Database
-    shelf: TemplateShelf = field(default_factory=TemplateShelf)
+    shelf: TemplateShelf = field(
+        default_factory=lambda: TemplateShelf(
+            MasterKeys.parse(MasterKeys.generate_text()), "https://passes.example"
+        )
+    )
     told: list[Event] = field(default_factory=list[Event])
 
     async def create(self, *commands: CreatePass) -> list[PassCreated | ApplicationError]:

@@ -58,14 +58,7 @@ def export_paths(compiled: CompiledTemplate) -> list[str]:
 
 def cells_of(found: Pass, compiled: CompiledTemplate, paths: Sequence[str]) -> list[str]:
     """Read a pass's values as texts, as the pass shows them."""
-    state = PassState(
-        handle=found.handle,
-        serial=found.serial_number,
-        values=found.values,
-        member=found.member,
-        voided=found.voided,
-        changed_at=found.updated_at,
-    )
+    state = found.state()
     return [cell_of(found, compiled, state, path) for path in paths]
 
 
