@@ -150,7 +150,10 @@ def scale_png(png: Png, slot: str) -> Png:
     output = BytesIO()
     with Image.open(BytesIO(png.data), formats=["PNG"]) as image:
         has_alpha = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
-        smaller = image.convert("RGBA" if has_alpha else "RGB")
+        if image.mode.startswith("I"):  # 16 bits of grey, of which convert would keep the lower 8
+            smaller = image.convert("I").point(lambda value: value / 256).convert("L")
+        else:
+            smaller = image.convert("RGBA" if has_alpha else "RGB")
         smaller.thumbnail(most, Image.Resampling.LANCZOS)
         smaller.save(output, "PNG")
     return check_png(output.getvalue())
