@@ -7,7 +7,7 @@ from functools import cache
 from hashlib import sha1, sha256
 from io import BytesIO
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from PIL import Image, ImageDraw
 
@@ -151,7 +151,8 @@ def scale_png(png: Png, slot: str) -> Png:
     with Image.open(BytesIO(png.data), formats=["PNG"]) as image:
         has_alpha = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
         if image.mode.startswith("I"):  # 16 bits of grey, of which convert would keep the lower 8
-            smaller = image.convert("I").point(lambda value: value / 256).convert("L")
+            greys: Any = image.convert("I")  # Pillow types `point` for pictures of 8 bits only
+            smaller: Image.Image = greys.point(lambda value: value / 256).convert("L")
         else:
             smaller = image.convert("RGBA" if has_alpha else "RGB")
         smaller.thumbnail(most, Image.Resampling.LANCZOS)
