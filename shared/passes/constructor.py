@@ -183,7 +183,7 @@ def _write(rule: KeyRule, value: Json) -> Json:
     if kind == "any":
         if is_attribute_object(value):
             return _write_attribute(value, rule)
-    elif is_object(value) and not value.keys().isdisjoint(ATTRIBUTE_KEYS):
+    elif is_object(value) and value and value.keys() <= set(ATTRIBUTE_KEYS):
         return _write_attribute(value, rule)
     return _write_plain(rule, value)
 

@@ -7,7 +7,7 @@ from functools import cache
 from hashlib import sha1, sha256
 from io import BytesIO
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from PIL import Image, ImageDraw
 
@@ -150,7 +150,11 @@ def scale_png(png: Png, slot: str) -> Png:
     output = BytesIO()
     with Image.open(BytesIO(png.data), formats=["PNG"]) as image:
         has_alpha = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
-        smaller = image.convert("RGBA" if has_alpha else "RGB")
+        if image.mode.startswith("I"):  # 16 bits of grey, of which convert would keep the lower 8
+            greys: Any = image.convert("I")  # Pillow types `point` for pictures of 8 bits only
+            smaller: Image.Image = greys.point(_upper_byte).convert("L")
+        else:
+            smaller = image.convert("RGBA" if has_alpha else "RGB")
         smaller.thumbnail(most, Image.Resampling.LANCZOS)
         smaller.save(output, "PNG")
     return check_png(output.getvalue())
@@ -199,6 +203,10 @@ def _reencode(data: bytes) -> bytes:
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, zlib.error) as error:
         raise BrokenImageError from error
     return output.getvalue()
+
+
+def _upper_byte(value: Any) -> Any:  # noqa: ANN401 - Pillow asks with an expression, not a number
+    return value / 256
 
 
 def _rounded_square(side: int) -> bytes:

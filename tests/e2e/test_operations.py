@@ -135,3 +135,15 @@ async def test_accounts_made_at_the_front_door_can_do_everything(distributed: Sy
 
     assert UUID(seen["account_id"]) == UUID(account["account_id"])
     assert seen["organization_name"] == "Org"
+
+
+async def test_an_account_made_with_a_login_can_log_in(distributed: System):
+    environment = distributed.extra["environment"]
+    login = {"email": "operator@beans.example", "password": "from the shell"}
+    made = await run_command(
+        environment, "account", "Third", "--email", login["email"], "--password", login["password"]
+    )
+    account = json.loads(made)
+
+    async with distributed.session() as session, session.get("/api/login", params=login) as answer:
+        assert (await answer.json())["clientHash"] == account["client_hash"]

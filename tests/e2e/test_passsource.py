@@ -393,6 +393,19 @@ async def test_a_manager_reaches_the_templates_of_its_accounts(system: System, a
     assert await api.refused("templateInfo", templateHash=template)
 
 
+async def test_change_the_color_of_a_pass_when_scanned(api: PassSource):
+    action = {"action": "PSActionSetValue", "targetPath": "backgroundColor", "value": "blue"}
+    template = await api.template(LOYALTY | {"triggers": {"onScan": action}})
+    handle = await api.issued(template)
+    before = json.loads((await download(api.http, handle))["pass.json"])
+
+    await api.do("trackPassAccess", hashedSerialNumber=handle, accessType="onScan")
+
+    after = json.loads((await download(api.http, handle))["pass.json"])
+    assert before["backgroundColor"] == "rgb(58, 36, 26)"
+    assert after["backgroundColor"] == "rgb(0, 0, 255)"
+
+
 # Links
 
 
@@ -492,7 +505,8 @@ async def test_exports_beyond_a_thousand_go_in_pages(system: System, api: PassSo
     template = await many.template()
     template_id = (await many.do("templateInfo", templateHash=template))["templateId"]
     for _ in range(3):
-        rows: Any = {"template_id": template_id, "passes": [{"values": {}}] * 400}
+        row: dict[str, Any] = {"values": {}}
+        rows = {"template_id": template_id, "passes": [row] * 400}
         await send(api.http, "POST", "/v1/passes", rows, 201, {"X-API-Key": account["key"]})
 
     first, second = await export(many, template), await export(many, template, start="1000")

@@ -239,6 +239,39 @@ async def test_failures_are_told_by_kind():
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+async def test_fetched_content_is_given_whole():
+    reply = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n\x89PNG\x00"
+    async with a_server(says(reply)) as server, client(development=True) as outgoing:
+        assert await outgoing.fetch(server.url, most=5) == b"\x89PNG\x00"
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n123456", "size"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n123456", "size"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "status"),
+        (b"HTTP/1.1 302 No\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "status"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12", "protocol"),
+    ],
+)
+async def test_fetch_that_fails_is_told_by_kind(reply: bytes, kind: str):
+    async with a_server(says(reply)) as server, client(development=True) as outgoing:
+        with pytest.raises(OutgoingFailedError) as caught:
+            await outgoing.fetch(server.url, most=5)
+
+    assert caught.value.kind == kind
+
+
+async def test_fetch_never_reaches_a_private_address():
+    async with tripwire() as wire, client() as outgoing:
+        for url in (f"https://127.0.0.1:{wire.port}/", f"https://[::1]:{wire.port}/"):
+            with pytest.raises(AddressRefusedError):
+                await outgoing.fetch(url, most=5)
+
+        assert wire.connections == 0
+
+
 class PretendPublic(OutgoingAddressPolicy):
     """Takes 127.0.0.9 for a public address, so that no test leaves this machine."""
 

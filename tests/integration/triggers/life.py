@@ -27,6 +27,7 @@ from shared.contracts.triggers import (
     PassCreated,
     PassesChanged,
     PassPage,
+    PushPasses,
     ReadCounts,
     ReadPass,
     ReadTimeline,
@@ -119,10 +120,20 @@ def a_creation(
 
 
 def a_change(
-    handle: str, kind: Any, values: dict[str, Any] | None = None, *, account_id: UUID = ACCOUNT
+    handle: str,
+    kind: Any,
+    values: dict[str, Any] | None = None,
+    *,
+    account_id: UUID = ACCOUNT,
+    **how: Any,
 ) -> ChangePass:
     return ChangePass(
-        command_id=new_id(), account_id=account_id, handle=handle, kind=kind, values=values or {}
+        command_id=new_id(),
+        account_id=account_id,
+        handle=handle,
+        kind=kind,
+        values=values or {},
+        **how,
     )
 
 
@@ -151,9 +162,13 @@ class Life:
         return command.handle
 
     async def happened(
-        self, handle: str, kind: str, values: dict[str, Any] | None = None
+        self, handle: str, kind: str, values: dict[str, Any] | None = None, **how: Any
     ) -> PassChanged:
-        return good((await self.change(a_change(handle, kind, values)))[0])
+        return good((await self.change(a_change(handle, kind, values, **how)))[0])
+
+    async def push_all(self, *, account_id: UUID = ACCOUNT) -> int:
+        command = PushPasses(command_id=new_id(), account_id=account_id, template_id=TEMPLATE)
+        return (await self._do(passes.push_passes, [command]))[0].count
 
     async def keep(self, *templates: TemplateSaved) -> None:
         await self._do(catalogue.keep_templates, templates)

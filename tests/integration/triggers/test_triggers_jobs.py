@@ -13,6 +13,7 @@ from shared import clock
 from shared.contracts.gateway import TemplateDeleted
 from shared.database import Database
 from shared.messaging.embedded import EmbeddedTransport
+from shared.sealing import MasterKeys
 from tests.integration.triggers.life import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -184,13 +185,15 @@ async def test_timeline_is_paged_by_sequence(life: Life):
 
 
 async def test_service_is_built_from_its_settings(triggers_database: str):
-    settings = Settings.model_validate({"DATABASE_URL": triggers_database, "master_keys": "unused"})
+    settings = Settings.model_validate(
+        {"DATABASE_URL": triggers_database, "master_keys": MasterKeys.generate_text()}
+    )
 
     service = build(settings, EmbeddedTransport(triggers_database))
 
     assert service.name == "triggers"
-    assert len({s.message.name for s in service.subscriptions}) == 9
-    assert len(service.jobs) == 3
+    assert len({s.message.name for s in service.subscriptions}) == 11
+    assert len(service.jobs) == 5
 
 
 async def age(database: Database, handles: list[str], by: timedelta) -> None:

@@ -17,6 +17,7 @@ from shared.passes.images import (
     file_name,
     is_image_name,
     plain_icon,
+    scale_png,
 )
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -242,3 +243,38 @@ def test_plain_icon_has_round_corners_and_a_full_middle():
     assert corner[3] == 0
     assert isinstance(middle, tuple)
     assert middle[3] == 255
+
+
+@pytest.mark.parametrize(
+    ("slot", "size", "expected"),
+    [
+        ("logo", (640, 200), (160, 50)),
+        ("logo@2x", (640, 200), (320, 100)),
+        ("logo@3x", (100, 300), (50, 150)),
+        ("icon", (38, 38), (38, 38)),
+        ("icon@2x", (10, 10), (10, 10)),
+        ("thumbnail", (300, 90), (90, 27)),
+        ("venueMap", (900, 900), (900, 900)),
+    ],
+)
+def test_image_is_no_larger_than_its_slot(
+    slot: str, size: tuple[int, int], expected: tuple[int, int]
+):
+    scaled = scale_png(check_png(a_png(*size)), slot)
+
+    assert (scaled.width, scaled.height) == expected
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_kind_of_png_can_be_scaled(mode: str):
+    assert scale_png(check_png(a_png(200, 200, mode)), "icon").width == 38
+
+
+def test_scaling_keeps_greys_of_sixteen_bits():
+    output = io.BytesIO()
+    Image.new("I;16", (100, 100), 0x8000).save(output, "PNG")
+
+    scaled = scale_png(check_png(output.getvalue()), "icon")
+
+    with Image.open(io.BytesIO(scaled.data)) as image:
+        assert image.convert("L").getpixel((5, 5)) == 0x80
