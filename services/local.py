@@ -45,7 +45,7 @@ class LocalSettings(BaseSettings):
     base_url: str | None = None
     master_keys: SecretStr | None = None
     master_key_file: Path | None = None
-    allow_loopback_webhooks: bool = True
+    allow_loopback: bool = True
     """On one's own machine partners' servers are on it too; the services alone default to no."""
     log_level: str = "WARNING"
 
@@ -114,6 +114,7 @@ def common_settings(premises: Premises) -> dict[str, Any]:
         "host": settings.host,
         "port": settings.port,
         "base_url": settings.base_url,
+        "allow_loopback": settings.allow_loopback,
         "master_keys": settings.master_keys,
         "master_key_file": premises.master_key_file,
     }
@@ -121,24 +122,13 @@ def common_settings(premises: Premises) -> dict[str, Any]:
 
 def build_all(premises: Premises, transport: Transport) -> list[Service]:
     """Build the five services on the same database and transport."""
-    settings = premises.settings
     common = common_settings(premises)
     return [
         member.build(MemberSettings.model_validate(common), transport),
         triggers.build(TriggersSettings.model_validate(common), transport),
         generator.build(GeneratorSettings.model_validate(common), transport),
-        notifier.build(
-            NotifierSettings.model_validate(
-                common | {"allow_loopback_webhooks": settings.allow_loopback_webhooks}
-            ),
-            transport,
-        ),
-        gateway.build(
-            GatewaySettings.model_validate(
-                common | {"allow_loopback_images": settings.allow_loopback_webhooks}
-            ),
-            transport,
-        ),
+        notifier.build(NotifierSettings.model_validate(common), transport),
+        gateway.build(GatewaySettings.model_validate(common), transport),
     ]
 
 

@@ -32,6 +32,8 @@ class CommonSettings(BaseSettings):
     """Where the gateway serves HTTP; with 0 the system chooses."""
     base_url: str | None = Field(None, pattern="^https?://")
     """The address the public sees; http://localhost:<port> if unset."""
+    allow_loopback: bool = False
+    """Whether webhooks, rules and image addresses may reach this machine: for development only."""
     log_level: str = "INFO"
     log_json: bool = True
     master_keys: SecretStr | None = None

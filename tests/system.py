@@ -145,7 +145,7 @@ async def start_distributed(folder: Path, database_url: str, amqp_url: str) -> S
         PASSWRIGHT_AMQP_PREFIX=f"e2e{secrets.token_hex(4)}",
         PASSWRIGHT_MASTER_KEYS=MasterKeys.generate_text(),
         PASSWRIGHT_PORT=str(port),
-        PASSWRIGHT_ALLOW_LOOPBACK_WEBHOOKS="true",
+        PASSWRIGHT_ALLOW_LOOPBACK="true",
         PASSWRIGHT_DATA=str(folder / "data"),
         PASSWRIGHT_LOG_LEVEL="WARNING",
     )

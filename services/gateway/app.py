@@ -114,7 +114,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         Requester(transport),
         settings.read_master_keys(),
         settings.public_url,
-        allow_loopback=settings.allow_loopback_images,
+        allow_loopback=settings.allow_loopback,
     )
 
     async def close() -> None:

@@ -52,7 +52,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         settings.database_url.get_secret_value(), schema="notifier", size=settings.pool_size
     )
     keys = settings.read_master_keys()
-    client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback_webhooks))
+    client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback))
     rota, wake = Rota(), asyncio.Event()
     job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
     ring = partial(ring_for, rota, wake)

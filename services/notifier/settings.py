@@ -1,8 +1,7 @@
-"""The notifier's settings."""
+"""What can be set for the notifier."""
 
 from shared.settings import CommonSettings
 
 
 class Settings(CommonSettings):
-    allow_loopback_webhooks: bool = False
-    """Whether webhooks may go to this machine, and over plain HTTP; for development only."""
+    """The common settings; the notifier has none of its own."""

@@ -21,11 +21,18 @@ from shared.contracts.triggers import (
     ReadTimeline,
 )
 from shared.database import Database
+from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
 PURGE_SECONDS = 6 * 3600.0
+
+CALL_SECONDS = 3.0
+"""How long a rule's call may take: whoever caused the event waits for it."""
+
+RUN_SECONDS = 0.1
+"""How soon a run's call is made."""
 
 
 def build(settings: Settings, _transport: Transport) -> Service:
@@ -33,7 +40,12 @@ def build(settings: Settings, _transport: Transport) -> Service:
     database = Database(
         settings.database_url.get_secret_value(), schema="triggers", size=settings.pool_size
     )
+    client = OutgoingClient(
+        OutgoingAddressPolicy(allow_loopback=settings.allow_loopback),
+        total_seconds=CALL_SECONDS,
+    )
     shelf = TemplateShelf(settings.read_master_keys(), settings.public_url)
+    runs = jobs.RunJob(database, shelf, jobs.UrlCaller(client))
     return Service(
         name="triggers",
         database=database,
@@ -55,6 +67,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         jobs=[
             Job("fold counters", partial(jobs.fold_counters, database), every=5),
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
+            Job("go on with runs", runs.run, every=RUN_SECONDS),
             Job("push passes", partial(jobs.push_passes, database), every=1),
             Job(
                 "purge passes",
@@ -69,4 +82,6 @@ def build(settings: Settings, _transport: Transport) -> Service:
             ),
             Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),
         ],
+        opened=[client.open],
+        closed=[runs.stop, client.close],
     )

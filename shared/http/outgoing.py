@@ -259,11 +259,20 @@ class OutgoingClient:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> OutgoingResponse:
         """Post once. AddressRefusedError, or OutgoingFailedError when no answer came."""
+        return await self._send("POST", url, headers, body)
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> OutgoingResponse:
+        """Get once, of the body an excerpt. Raises as `post` does."""
+        return await self._send("GET", url, headers, None)
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> OutgoingResponse:
         session = self._session_for(url)
         started = get_running_loop().time()
         try:
-            async with session.post(
-                URL(url), data=body, headers=headers, allow_redirects=False
+            async with session.request(
+                method, URL(url), data=body, headers=headers, allow_redirects=False
             ) as response:
                 excerpt = await _read_excerpt(response)
                 return OutgoingResponse(

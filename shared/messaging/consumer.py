@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.logs import trace_of
 from shared.messaging import inbox
 from shared.messaging.envelope import Delivery, Envelope, Question
-from shared.messaging.requests import failure_of
+from shared.messaging.requests import failure_of, write_failure, write_reply
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import MOST_ATTEMPTS, retry_delay
 
@@ -237,17 +237,17 @@ class QuestionConsumer:
             for index, row in enumerate(rows):
                 if outcomes[index] is None:
                     outcomes[index] = await self._outcome(subscription, row)
-        late = _failure(UnavailableError("the template's newest revision has not arrived yet"))
+        late = write_failure(UnavailableError("the template's newest revision has not arrived yet"))
         await question.answer(_write([late if o is None else o for o in outcomes]))
 
     async def _outcomes(self, subscription: Subscription, rows: list[Request]) -> list[str | None]:
         """Answer all rows in one transaction; if that fails, each in its own. None: not ready."""
         if len(rows) > 1:
             try:
-                return list(await self._handle(subscription, rows))
+                return await self._handle(subscription, rows)
             except UnavailableError as error:
                 # Row by row each would wait in vain, and those who ask behind them too.
-                return [_failure(error)] * len(rows)
+                return [write_failure(error)] * len(rows)
             except Exception as error:  # noqa: BLE001 - each row finds out for itself
                 log.debug("batch_failed", name=subscription.message.name, kind=type(error).__name__)
         return [await self._outcome(subscription, row) for row in rows]
@@ -260,9 +260,9 @@ class QuestionConsumer:
             except NotReadyError:
                 return None
             except UnavailableError as error:
-                return _failure(error)
+                return write_failure(error)
             except ApplicationError as error:
-                return await self._store_failure(row, _failure(error))
+                return await self._store_failure(row, write_failure(error))
             except asyncpg.UniqueViolationError as error:
                 cause = error
                 if error.table_name != "inbox":
@@ -276,7 +276,7 @@ class QuestionConsumer:
         kind = type(cause).__name__
         log.error("request_failed", name=row.name, kind=kind, trace=trace_of(cause))
         metrics.count_messages(self._service, row.name, "failed", 1, 0)
-        return _failure(InternalError())
+        return write_failure(InternalError())
 
     async def _store_failure(self, row: Request, outcome: str) -> str:
         if isinstance(row, Command):
@@ -298,7 +298,9 @@ class QuestionConsumer:
             return None
         return stored.get(command.command_id)
 
-    async def _handle(self, subscription: Subscription, rows: Sequence[Request]) -> list[str]:
+    async def _handle(
+        self, subscription: Subscription, rows: Sequence[Request]
+    ) -> list[str | None]:
         async with self._database.work(self._lane) as work:
             commands = [row for row in rows if isinstance(row, Command)]
             if not commands:
@@ -310,10 +312,12 @@ class QuestionConsumer:
             if fresh:
                 replies = await subscription.handler(list(fresh.values()), work)
                 new = dict(zip(fresh, replies, strict=True))
-                known |= {command_id: _write_outcome(reply) for command_id, reply in new.items()}
-                lasting = [i for i, reply in new.items() if not isinstance(reply, UnavailableError)]
-                await inbox.store_outcomes(work.connection, {i: known[i] for i in lasting})
-            return [known[command_id] for command_id in ids]
+                done = {i: r for i, r in new.items() if not isinstance(r, NotReadyError)}
+                written = {command_id: _write_outcome(reply) for command_id, reply in done.items()}
+                lasting = [i for i, r in done.items() if not isinstance(r, UnavailableError)]
+                await inbox.store_outcomes(work.connection, {i: written[i] for i in lasting})
+                known |= written
+            return [known.get(command_id) for command_id in ids]
 
 
 async def _until_database(act: Callable[[], Awaitable[Result]]) -> Result:
@@ -345,13 +349,7 @@ def _parse_rows(message: type[Message], body: bytes) -> list[Request]:
 
 
 def _write_outcome(reply: BaseModel | ApplicationError) -> str:
-    if isinstance(reply, ApplicationError):
-        return _failure(reply)
-    return f'{{"ok":{reply.model_dump_json(exclude_defaults=True)}}}'
-
-
-def _failure(error: ApplicationError) -> str:
-    return f'{{"error":{failure_of(error).model_dump_json()}}}'
+    return write_failure(reply) if isinstance(reply, ApplicationError) else write_reply(reply)
 
 
 def _write(outcomes: Sequence[str | None]) -> bytes:

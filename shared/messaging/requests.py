@@ -76,6 +76,16 @@ def failure_of(error: ApplicationError) -> Failure:
     return Failure(status=error.status, code=error.code, detail=error.detail, errors=error.errors)
 
 
+def write_reply(reply: BaseModel) -> str:
+    """Write a reply as an outcome."""
+    return f'{{"ok":{reply.model_dump_json(exclude_defaults=True)}}}'
+
+
+def write_failure(error: ApplicationError) -> str:
+    """Write an error as an outcome."""
+    return f'{{"error":{failure_of(error).model_dump_json()}}}'
+
+
 def raised_from(failure: Failure) -> ApplicationError:
     """Make the error the owner meant, with its own code."""
     kind = _ERRORS.get(failure.status, ApplicationError)

@@ -8,14 +8,15 @@ from pydantic import BaseModel
 
 from shared.contracts.message import Command, Event, Message, Query
 from shared.database import UnitOfWork
-from shared.errors import ApplicationError
+from shared.errors import ApplicationError, NotReadyError
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 AnyRequest = TypeVar("AnyRequest", bound=Command | Query)
 
 EventHandler = Callable[[list[AnyEvent], UnitOfWork], Awaitable[None]]
 RequestHandler = Callable[
-    [list[AnyRequest], UnitOfWork], Awaitable[Sequence[BaseModel | ApplicationError]]
+    [list[AnyRequest], UnitOfWork],
+    Awaitable[Sequence[BaseModel | ApplicationError | NotReadyError]],
 ]
 
 
@@ -37,5 +38,8 @@ def on(event: type[AnyEvent], handler: EventHandler[AnyEvent]) -> Subscription:
 
 
 def answer(request: type[AnyRequest], handler: RequestHandler[AnyRequest]) -> Subscription:
-    """Answer a request: one outcome per row, in order; an error fails only its own row."""
+    """Answer a request: one outcome per row, in order; an error fails only its own row.
+
+    A NotReadyError in the list keeps what was done, and has its row asked again until the deadline.
+    """
     return Subscription(request, handler)

@@ -7,7 +7,13 @@ from typing import Any, Final
 import orjson
 
 from shared.passes import checking, rules
-from shared.passes.actions import Action, compile_lists, compile_triggers
+from shared.passes.actions import (
+    CALL_URL,
+    EXECUTE_TRIGGERS,
+    Action,
+    compile_lists,
+    compile_triggers,
+)
 from shared.passes.assembly import TEXT_KINDS, Assembly, PlacedText, choose_values
 from shared.passes.barcodes import BarcodePolicy, apply_barcodes
 from shared.passes.display import Display, display_of
@@ -196,6 +202,10 @@ class CompiledTemplate:
     def start(self, key: str, state: PassState) -> Run:
         """Run a trigger until it ends (`outcome`) or has to call a URL (`call`)."""
         return rules.start(key, self.rules.get(key, []), self.migrate(state), self._workings)
+
+    def may_call(self, key: str) -> bool:
+        """Whether a trigger may have to call a URL; a list that is executed may hold anything."""
+        return any(a.name in (CALL_URL, EXECUTE_TRIGGERS) for a in self.rules.get(key, ()))
 
     def resume(self, run: Run, state: PassState) -> Run:
         """Go on after the call, on the pass as it is by now."""

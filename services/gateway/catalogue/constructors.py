@@ -1,12 +1,8 @@
-"""PassSource's constructors: read as template documents, kept as they came, given back unchanged.
-
-`read_constructor` and `write_constructor` are a plain translation without conditions of groups and
-such; what shared.passes has under the same names takes their place.
-"""
+"""PassSource's constructors: read as template documents, kept as they came, and given back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -18,22 +14,11 @@ from services.gateway.repository.images import ImageRepository
 from shared.database import Database
 from shared.errors import InvalidError
 from shared.passes.barcodes import BarcodePolicy
+from shared.passes.constructor import read_constructor, write_constructor
 from shared.passes.document import TemplateDocument
-from shared.passes.registry import IDENTITY_KEYS, keys_of
 
 LONGEST_NAME: Final = 200
 EDIT_CODE: Final = "psEditCode"
-
-_WORDS: Final = {
-    "PSValue": "value",
-    "PSEditable": "editable",
-    "PSLabel": "label",
-    "PSAttributeType": "type",
-    "PSOptions": "options",
-    "PSConditions": "conditions",
-}
-_PS_WORDS: Final = {ours: theirs for theirs, ours in _WORDS.items()}
-_MARKS: Final = _WORDS.keys() - {"PSConditions"}
 
 
 class ConstructorError(InvalidError):
@@ -155,71 +140,6 @@ class Constructors:
                 is_public=order.is_public is True,
             )
         return saved
-
-
-def read_constructor(
-    constructor: Mapping[str, Any],
-    *,
-    images: Mapping[str, str] | None = None,
-    barcode_policy: BarcodePolicy = "template",
-) -> TemplateDocument:
-    """Translate a constructor; a plain pass.json is one."""
-    known = keys_of("Pass")
-    triggers: object = constructor.get("triggers") or dict[str, Any]()
-    rest = {
-        key: _read(value)
-        for key, value in constructor.items()
-        if key != "triggers" and key not in IDENTITY_KEYS
-    }
-    return TemplateDocument.model_validate(
-        {
-            "pass": {key: value for key, value in rest.items() if key in known},
-            "properties": {key: value for key, value in rest.items() if key not in known},
-            "triggers": triggers,
-            "images": dict(images or {}),
-            "barcode_policy": barcode_policy,
-        }
-    )
-
-
-def write_constructor(document: TemplateDocument) -> dict[str, Any]:
-    """Translate a document back."""
-    constructor = {
-        key: _write(value) for key, value in {**document.pass_, **document.properties}.items()
-    }
-    return {**constructor, **({"triggers": document.triggers} if document.triggers else {})}
-
-
-def _read(value: object) -> Any:  # noqa: ANN401 - whatever JSON can say
-    match value:
-        case list():
-            return [_read(item) for item in cast("list[object]", value)]
-        case dict():
-            found = cast("dict[str, object]", value)
-            if found.keys() & _MARKS:
-                found = {"PSValue": None, **found}
-                if "PSEditable" in found:
-                    found["PSEditable"] = _is_true(found["PSEditable"])
-            return {_WORDS.get(key, key): _read(inner) for key, inner in found.items()}
-        case _:
-            return value
-
-
-def _write(value: object) -> Any:  # noqa: ANN401 - whatever JSON can say
-    match value:
-        case list():
-            return [_write(item) for item in cast("list[object]", value)]
-        case dict():
-            found = cast("dict[str, object]", value)
-            is_attribute = "value" in found and found.keys() <= _PS_WORDS.keys()
-            names = _PS_WORDS if is_attribute and found.keys() != {"value"} else {}
-            return {names.get(key, key): _write(inner) for key, inner in found.items()}
-        case _:
-            return value
-
-
-def _is_true(value: object) -> bool:
-    return value is True or str(value).lower() in {"1", "true", "yes", "on"}
 
 
 def _document(

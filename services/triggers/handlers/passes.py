@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.triggers.domain import (
-    Manner,
+    TRIGGER_OF,
     PassDeletedError,
     PassNotFoundError,
     PassRecord,
@@ -12,7 +12,9 @@ from services.triggers.domain import (
     change,
     first_values,
     follow_member,
+    manner_of,
 )
+from services.triggers.handlers.waiting import Told, Waiting
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import KnownTemplate, TemplateShelf
@@ -28,7 +30,7 @@ from shared.contracts.triggers import (
     PushPasses,
 )
 from shared.database import UnitOfWork
-from shared.errors import ApplicationError, InvalidError
+from shared.errors import ApplicationError, InvalidError, NotReadyError
 
 
 class TemplateGoneError(InvalidError):
@@ -39,7 +41,7 @@ class TemplateGoneError(InvalidError):
 
 async def create_passes(
     commands: list[CreatePass], work: UnitOfWork, *, shelf: TemplateShelf
-) -> list[PassCreated | ApplicationError]:
+) -> list[PassCreated | ApplicationError | NotReadyError]:
     """Issue passes: lock their members, run onCreate, insert, announce."""
     needed = {c.template_id: 0 for c in commands}
     for command in commands:
@@ -47,8 +49,13 @@ async def create_passes(
     templates = await shelf.at_least(work.connection, needed)
     allowed = [c for c in commands if _may_issue(c, templates[c.template_id])]
     learned = await carry_members([c.member for c in allowed if c.member], work)
+    waiting = await Waiting[PassCreated].look(
+        work,
+        PassCreated,
+        (c for c in commands if templates[c.template_id].compiled.may_call("onCreate")),
+    )
     now = clock.now()
-    outcomes: list[PassCreated | ApplicationError] = []
+    outcomes: list[PassCreated | ApplicationError | NotReadyError] = []
     created: list[PassRecord] = []
     for command in commands:
         template = templates[command.template_id]
@@ -82,7 +89,11 @@ async def create_passes(
                 command.values, template.compiled, trusted=command.trusted
             )
             record.literal = [] if command.trusted else sorted(record.own_values)
-            begin(record, template.compiled)
+            run = await waiting.start(command, record, "create", template.compiled, now)
+            if isinstance(run, Told):
+                outcomes.append(run.answer)
+                continue
+            begin(record, template.compiled, run)
         except InvalidError as error:
             outcomes.append(error)
             continue
@@ -103,14 +114,24 @@ def _may_issue(command: CreatePass, template: KnownTemplate) -> bool:
 
 async def change_passes(
     commands: list[ChangePass], work: UnitOfWork, *, shelf: TemplateShelf
-) -> list[PassChanged | ApplicationError]:
+) -> list[PassChanged | ApplicationError | NotReadyError]:
     """Let events happen to passes, in the order asked; a row lock orders those of one pass."""
     passes = PassRepository(work.connection)
     records = await passes.lock(command.handle for command in commands)
     needed = {record.template_id: 0 for record in records.values()}
     templates = await shelf.at_least(work.connection, needed)
+    waiting = await Waiting[PassChanged].look(
+        work,
+        PassChanged,
+        (
+            command
+            for command in commands
+            if (record := records.get(command.handle)) is not None
+            and templates[record.template_id].compiled.may_call(TRIGGER_OF.get(command.kind, ""))
+        ),
+    )
     now = clock.now()
-    outcomes: list[PassChanged | ApplicationError] = []
+    outcomes: list[PassChanged | ApplicationError | NotReadyError] = []
     for command in commands:
         record = records.get(command.handle)
         if record is None or record.account_id != command.account_id:
@@ -121,8 +142,14 @@ async def change_passes(
             continue
         compiled = templates[record.template_id].compiled
         try:
-            manner = Manner(command.trusted, command.replace_all, command.push)
-            changed = change(record, command.kind, command.values, compiled, now, manner=manner)
+            manner = manner_of(command)
+            run = await waiting.start(command, record, command.kind, compiled, now)
+            if isinstance(run, Told):
+                outcomes.append(run.answer)
+                continue
+            changed = change(
+                record, command.kind, command.values, compiled, now, manner=manner, outcome=run
+            )
             outcomes.append(changed)
         except InvalidError as error:
             outcomes.append(error)

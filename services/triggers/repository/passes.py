@@ -70,6 +70,10 @@ class PassRepository:
             json_array([r.literal for r in records]),
         )
 
+    async def remove(self, handle: str) -> None:
+        """Take away a pass that was never announced."""
+        await self._connection.execute("DELETE FROM passes WHERE handle = $1", handle)
+
     async def save(self, records: Sequence[PassRecord]) -> None:
         """Write the new states of locked passes, and what happened to them."""
         happened = [record for record in records if record.events]
@@ -219,6 +223,8 @@ class PassRepository:
 
     async def _log(self, records: Sequence[PassRecord]) -> None:
         events = [event for record in records for event in record.events]
+        if not events:
+            return
         await self._connection.execute(
             "INSERT INTO events (handle, sequence, event_id, kind, version, occurred_at, data)"
             " SELECT handle, sequence, event_id, kind, version, occurred_at, data::jsonb FROM"

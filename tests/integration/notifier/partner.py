@@ -128,7 +128,7 @@ async def a_notifier(
 
 def a_service(url: str, master_keys: str) -> tuple[Service, EmbeddedTransport]:
     settings = Settings.model_validate(
-        {"database_url": url, "master_keys": master_keys, "allow_loopback_webhooks": True}
+        {"database_url": url, "master_keys": master_keys, "allow_loopback": True}
     )
     transport = EmbeddedTransport(url)
     return build(settings, transport), transport

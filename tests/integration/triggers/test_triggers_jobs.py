@@ -185,15 +185,14 @@ async def test_timeline_is_paged_by_sequence(life: Life):
 
 
 async def test_service_is_built_from_its_settings(triggers_database: str):
-    settings = Settings.model_validate(
-        {"DATABASE_URL": triggers_database, "master_keys": MasterKeys.generate_text()}
-    )
+    keys = MasterKeys.generate_text()
+    settings = Settings.model_validate({"DATABASE_URL": triggers_database, "master_keys": keys})
 
     service = build(settings, EmbeddedTransport(triggers_database))
 
     assert service.name == "triggers"
     assert len({s.message.name for s in service.subscriptions}) == 11
-    assert len(service.jobs) == 5
+    assert len(service.jobs) == 6
 
 
 async def age(database: Database, handles: list[str], by: timedelta) -> None:

@@ -1,199 +1,41 @@
-"""What events do to a pass: rules and values, no I/O."""
+"""What events do to a pass: values, rules, log lines and versions; no I/O."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, get_args
-from uuid import UUID
+from typing import Any
 
 import orjson
 
-from shared.contracts.member import Member
-from shared.contracts.message import Event
-from shared.contracts.triggers import (
-    DeletedPass,
-    EventKind,
-    EventsLogged,
-    LoggedEvent,
-    Pass,
-    PassChanged,
-    PassesChanged,
-    PassesDeleted,
+from services.triggers.domain.records import (
+    BIT_OF,
+    MEMBER_FACTS,
+    PERSONAL_FACTS,
+    SCAN_TEXTS,
+    TRIGGER_OF,
+    USUAL,
+    Manner,
+    PassFullError,
+    PassRecord,
+    TriggerStoppedError,
 )
-from shared.errors import GoneError, InvalidError, NotFoundError
+from shared.contracts.triggers import (
+    ChangePass,
+    EventKind,
+    LoggedEvent,
+    PassChanged,
+)
+from shared.errors import InvalidError
 from shared.identifiers import new_id
 from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
-from shared.passes.state import PassState
+from shared.passes.runs import RuleOutcome
 from shared.passes.template import CompiledTemplate
 
-TRIGGER_OF: Final[Mapping[str, str]] = {
-    "check": "onCheck",
-    "create": "onCreate",
-    "install": "onInstall",
-    "device_update": "onDeviceUpdate",
-    "register": "onRegister",
-    "remove": "onDelete",
-    "scan": "onScan",
-    "edit": "onEdit",
-}
-"""Which of a template's rules run at which event; the others run none."""
 
-SCAN_TEXTS: Final = frozenset({"psScanText", "psScanColor"})
-"""What a scanner shows; a change of these alone is no update of the pass."""
-
-MEMBER_FACTS: Final = ("name", "email", "points", "tier", "external_id")
-PERSONAL_FACTS: Final = frozenset({"name", "email", "external_id"})
-"""What tells who a member is; its values stay out of logs and webhooks."""
-
-KIND_OF_WORD: Final[Mapping[str, EventKind]] = {
-    "registered": "register",
-    "scanned": "scan",
-    "installed": "install",
-    "deleted": "remove",
-}
-"""State word of conditions → the kind of event that makes it true."""
-
-BIT_OF: Final = {kind: 1 << number for number, kind in enumerate(get_args(EventKind))}
-
-
-class PassNotFoundError(NotFoundError):
-    """There is no such pass in this account."""
-
-    code = "pass_not_found"
-
-
-class PassDeletedError(GoneError):
-    """The pass was deleted."""
-
-    code = "pass_deleted"
-
-
-class TriggerStoppedError(InvalidError):
-    """A rule of the template stopped it."""
-
-    code = "trigger_error"
-
-
-class PassFullError(InvalidError):
-    """The pass has no room for more values."""
-
-    code = "pass_full"
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a pass is to be changed, as `ChangePass` says it."""
-
-    trusted: bool = True
-    replace_all: bool = False
-    push: bool = True
-
-
-USUAL: Final = Manner()
-
-
-@dataclass(slots=True)
-class PassRecord:
-    """A pass while something happens to it; `member` holds its member's facts."""
-
-    handle: str
-    account_id: UUID
-    template_id: UUID
-    serial_number: str
-    member_id: str | None
-    version: int
-    sequence: int
-    push_version: int
-    own_values: dict[str, Any]
-    happened: int
-    voided: bool
-    created_at: datetime
-    updated_at: datetime
-    deleted_at: datetime | None = None
-    literal: list[str] = field(default_factory=list[str])
-    """Paths of own values whose brackets are plain text."""
-    member: dict[str, Any] | None = None
-    version_before: int = field(init=False)
-    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
-    """What happened in this unit of work."""
-    first: list[EventKind] = field(default_factory=list[EventKind])
-    """The kinds that happened for the first time in the life of this pass."""
-
-    def __post_init__(self) -> None:
-        """Remember the version that the rest of the system knows."""
-        self.version_before = self.version
-
-    def state(self, at: datetime | None = None) -> PassState:
-        """Return it as the pure code knows it, with the words of what has happened so far."""
-        return PassState(
-            self.handle,
-            self.serial_number,
-            self.own_values,
-            self.member,
-            self.voided,
-            at or self.updated_at,
-            frozenset(word for word, kind in KIND_OF_WORD.items() if self.has(kind)),
-            frozenset(self.literal),
-        )
-
-    def has(self, kind: EventKind) -> bool:
-        return bool(self.happened & BIT_OF[kind])
-
-    def to_contract(self) -> Pass:
-        return Pass.model_construct(
-            handle=self.handle,
-            account_id=self.account_id,
-            template_id=self.template_id,
-            serial_number=self.serial_number,
-            member_id=self.member_id,
-            version=self.version,
-            values=self.own_values,
-            member=self.member,
-            voided=self.voided,
-            registered=self.has("register"),
-            scanned=self.has("scan"),
-            installed=self.has("install"),
-            removed=self.has("remove"),
-            literal=self.literal,
-            created_at=self.created_at,
-            updated_at=self.updated_at,
-            push_version=self.push_version,
-        )
-
-
-def announcements(records: Iterable[PassRecord]) -> Iterator[Event]:
-    """Tell what happened, and which passes are different now or gone."""
-    happened = [record for record in records if record.events]
-    changed = [
-        record
-        for record in happened
-        if record.deleted_at is None and record.version > record.version_before
-    ]
-    deleted = [record for record in happened if record.deleted_at is not None]
-    if changed:
-        yield PassesChanged.model_construct(passes=[record.to_contract() for record in changed])
-    if deleted:
-        yield PassesDeleted(
-            passes=[
-                DeletedPass(handle=r.handle, account_id=r.account_id, version=r.version)
-                for r in deleted
-            ]
-        )
-    if happened:
-        events = [event for record in happened for event in record.events]
-        yield EventsLogged.model_construct(events=events)
-
-
-def facts_of(member: Member) -> dict[str, Any] | None:
-    """Return what a pass may show of a member; None once the member is deleted."""
-    if member.deleted:
-        return None
-    return {fact: getattr(member, fact) for fact in MEMBER_FACTS}
-
-
-def begin(record: PassRecord, compiled: CompiledTemplate) -> None:
+def begin(
+    record: PassRecord, compiled: CompiledTemplate, outcome: RuleOutcome | None = None
+) -> None:
     """Let the creation happen: log it, run onCreate. The record comes with its first values."""
-    _happen(record, "create", compiled, dict(record.own_values), record.created_at)
+    _happen(record, "create", compiled, dict(record.own_values), record.created_at, outcome=outcome)
 
 
 def change(
@@ -204,12 +46,13 @@ def change(
     at: datetime,
     *,
     manner: Manner = USUAL,
+    outcome: RuleOutcome | None = None,
 ) -> PassChanged:
     """Let one event happen to a pass: its values, its rules, its log line, its version.
 
     Events of people and devices are always logged; what is already so (values that are equal,
     void when voided) changes and logs nothing. Raises InvalidError with nothing changed when a
-    value is not acceptable.
+    value is not acceptable. `outcome` is that of the rules, where they have run before.
     """
     before, pushed = record.own_values, record.push_version
     if kind == "delete":
@@ -219,13 +62,11 @@ def change(
     elif kind == "push":
         push(record, at)
     else:
-        allowed = _allowed_values(record, values, compiled, manner)
         literal = record.literal
         try:
-            record.own_values = changed_values(record, allowed, compiled, trusted=manner.trusted)
-            record.literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
+            lay_over(record, values, compiled, manner)
             if kind != "update" or changes_between(before, record.own_values):
-                _happen(record, kind, compiled, before, at)
+                _happen(record, kind, compiled, before, at, outcome=outcome)
         except InvalidError:
             record.own_values, record.literal = before, literal
             raise
@@ -234,6 +75,17 @@ def change(
     changes = changes_between(before, record.own_values)
     updated = any(path not in SCAN_TEXTS for path in changes)
     return _report(record, compiled, updated=updated, values_changed=bool(changes))
+
+
+def lay_over(
+    record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate, manner: Manner
+) -> None:
+    """Set values on a pass, as far as they may be set; InvalidError when one does not fit."""
+    allowed = _allowed_values(record, values, compiled, manner)
+    own_values = changed_values(record, allowed, compiled, trusted=manner.trusted)
+    literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
+    record.own_values = own_values
+    record.literal = sorted(own_values.keys() & literal)
 
 
 def push(record: PassRecord, at: datetime) -> None:
@@ -294,13 +146,11 @@ def changed_values(
 
 def literal_paths(
     record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate, *, trusted: bool
-) -> list[str]:
-    """Say which own values are plain text, now that `values` were set: a user's are."""
+) -> set[str]:
+    """Say which own values are plain text once `values` are set: a user's are."""
     touched = {_full_path(path, compiled) for path in values}
     literal = set(record.literal) - touched
-    if not trusted:
-        literal |= touched
-    return sorted(literal & record.own_values.keys())
+    return literal if trusted else literal | touched
 
 
 def _full_path(path: str, compiled: CompiledTemplate) -> str:
@@ -334,11 +184,13 @@ def _happen(
     compiled: CompiledTemplate,
     before: Mapping[str, Any],
     at: datetime,
+    *,
+    outcome: RuleOutcome | None,
 ) -> None:
     trigger = TRIGGER_OF.get(kind)
     data: dict[str, Any] = {}
     if trigger is not None:
-        outcome = compiled.run(trigger, record.state(at))
+        outcome = outcome or compiled.run(trigger, record.state(at))
         if outcome.error is not None:
             raise TriggerStoppedError(outcome.error)
         record.own_values = outcome.values
@@ -440,3 +292,7 @@ def _report(
         information_label=text("psInformationLabel"),
         display_url=text("psDisplayURL"),
     )
+
+
+def manner_of(command: ChangePass) -> Manner:
+    return Manner(command.trusted, command.replace_all, command.push)

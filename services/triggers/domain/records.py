@@ -1,0 +1,185 @@
+"""A pass while something happens to it, and what the others are told of it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, get_args
+from uuid import UUID
+
+from shared.contracts.member import Member
+from shared.contracts.message import Event
+from shared.contracts.triggers import (
+    DeletedPass,
+    EventKind,
+    EventsLogged,
+    LoggedEvent,
+    Pass,
+    PassesChanged,
+    PassesDeleted,
+)
+from shared.errors import GoneError, InvalidError, NotFoundError
+from shared.passes.state import PassState
+
+TRIGGER_OF: Final[Mapping[str, str]] = {
+    "check": "onCheck",
+    "create": "onCreate",
+    "install": "onInstall",
+    "device_update": "onDeviceUpdate",
+    "register": "onRegister",
+    "remove": "onDelete",
+    "scan": "onScan",
+    "edit": "onEdit",
+}
+"""Which of a template's rules run at which event; the others run none."""
+
+SCAN_TEXTS: Final = frozenset({"psScanText", "psScanColor"})
+"""What a scanner shows; a change of these alone is no update of the pass."""
+
+MEMBER_FACTS: Final = ("name", "email", "points", "tier", "external_id")
+PERSONAL_FACTS: Final = frozenset({"name", "email", "external_id"})
+"""What tells who a member is; its values stay out of logs and webhooks."""
+
+KIND_OF_WORD: Final[Mapping[str, EventKind]] = {
+    "registered": "register",
+    "scanned": "scan",
+    "installed": "install",
+    "deleted": "remove",
+}
+"""State word of conditions → the kind of event that makes it true."""
+
+BIT_OF: Final = {kind: 1 << number for number, kind in enumerate(get_args(EventKind))}
+
+
+class PassNotFoundError(NotFoundError):
+    """There is no such pass in this account."""
+
+    code = "pass_not_found"
+
+
+class PassDeletedError(GoneError):
+    """The pass was deleted."""
+
+    code = "pass_deleted"
+
+
+class TriggerStoppedError(InvalidError):
+    """A rule of the template stopped it."""
+
+    code = "trigger_error"
+
+
+class PassFullError(InvalidError):
+    """The pass has no room for more values."""
+
+    code = "pass_full"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a pass is to be changed, as `ChangePass` says it."""
+
+    trusted: bool = True
+    replace_all: bool = False
+    push: bool = True
+
+
+USUAL: Final = Manner()
+
+
+@dataclass(slots=True)
+class PassRecord:
+    """A pass while something happens to it; `member` holds its member's facts."""
+
+    handle: str
+    account_id: UUID
+    template_id: UUID
+    serial_number: str
+    member_id: str | None
+    version: int
+    sequence: int
+    push_version: int
+    own_values: dict[str, Any]
+    happened: int
+    voided: bool
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+    literal: list[str] = field(default_factory=list[str])
+    """Paths of own values whose brackets are plain text."""
+    member: dict[str, Any] | None = None
+    version_before: int = field(init=False)
+    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
+    """What happened in this unit of work."""
+    first: list[EventKind] = field(default_factory=list[EventKind])
+    """The kinds that happened for the first time in the life of this pass."""
+
+    def __post_init__(self) -> None:
+        """Remember the version that the rest of the system knows."""
+        self.version_before = self.version
+
+    def state(self, at: datetime | None = None) -> PassState:
+        """Return it as the pure code knows it, with the words of what has happened so far."""
+        return PassState(
+            self.handle,
+            self.serial_number,
+            self.own_values,
+            self.member,
+            self.voided,
+            at or self.updated_at,
+            frozenset(word for word, kind in KIND_OF_WORD.items() if self.has(kind)),
+            frozenset(self.literal),
+        )
+
+    def has(self, kind: EventKind) -> bool:
+        return bool(self.happened & BIT_OF[kind])
+
+    def to_contract(self) -> Pass:
+        return Pass.model_construct(
+            handle=self.handle,
+            account_id=self.account_id,
+            template_id=self.template_id,
+            serial_number=self.serial_number,
+            member_id=self.member_id,
+            version=self.version,
+            values=self.own_values,
+            member=self.member,
+            voided=self.voided,
+            registered=self.has("register"),
+            scanned=self.has("scan"),
+            installed=self.has("install"),
+            removed=self.has("remove"),
+            literal=self.literal,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            push_version=self.push_version,
+        )
+
+
+def announcements(records: Iterable[PassRecord]) -> Iterator[Event]:
+    """Tell what happened, and which passes are different now or gone."""
+    happened = [record for record in records if record.events]
+    changed = [
+        record
+        for record in happened
+        if record.deleted_at is None and record.version > record.version_before
+    ]
+    deleted = [record for record in happened if record.deleted_at is not None]
+    if changed:
+        yield PassesChanged.model_construct(passes=[record.to_contract() for record in changed])
+    if deleted:
+        yield PassesDeleted(
+            passes=[
+                DeletedPass(handle=r.handle, account_id=r.account_id, version=r.version)
+                for r in deleted
+            ]
+        )
+    if happened:
+        events = [event for record in happened for event in record.events]
+        yield EventsLogged.model_construct(events=events)
+
+
+def facts_of(member: Member) -> dict[str, Any] | None:
+    """Return what a pass may show of a member; None once the member is deleted."""
+    if member.deleted:
+        return None
+    return {fact: getattr(member, fact) for fact in MEMBER_FACTS}

@@ -1,0 +1,100 @@
+"""Events whose rules call a URL: kept as durable runs, and asked for until they are over."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Generic, Self, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from services.triggers.domain import (
+    TRIGGER_OF,
+    PassDeletedError,
+    PassRecord,
+    lay_over,
+    manner_of,
+)
+from services.triggers.repository.passes import PassRepository
+from services.triggers.repository.runs import RunRepository
+from shared.contracts.triggers import (
+    ChangePass,
+    CreatePass,
+    EventKind,
+)
+from shared.database import UnitOfWork
+from shared.errors import ApplicationError, NotReadyError
+from shared.messaging.requests import Outcome, raised_from
+from shared.passes.runs import RuleOutcome
+from shared.passes.template import CompiledTemplate
+
+Reply = TypeVar("Reply", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[Reply]):
+    """What a command whose rules call is answered: its run's outcome, or that it is not over."""
+
+    answer: Reply | ApplicationError | NotReadyError
+
+
+class Waiting(Generic[Reply]):
+    """The runs of one batch of commands; those whose rules cannot call cost nothing."""
+
+    def __init__(
+        self,
+        work: UnitOfWork,
+        reply: type[Reply],
+        watched: set[UUID],
+        known: dict[UUID, str | None],
+    ) -> None:
+        self._work = work
+        self._reply = reply
+        self._watched = watched
+        self._known = known
+
+    @classmethod
+    async def look(
+        cls, work: UnitOfWork, reply: type[Reply], commands: Iterable[CreatePass | ChangePass]
+    ) -> Self:
+        """Find the runs that commands may have begun when they were asked before."""
+        watched = {command.command_id for command in commands}
+        known = await RunRepository(work.connection).outcomes(watched) if watched else {}
+        return cls(work, reply, watched, known)
+
+    async def start(
+        self,
+        command: CreatePass | ChangePass,
+        record: PassRecord,
+        kind: EventKind,
+        compiled: CompiledTemplate,
+        at: datetime,
+    ) -> RuleOutcome | Told[Reply] | None:
+        """Run the rules as far as they go without a call.
+
+        None: the rules cannot call and are still to be run. Else their outcome, or, where a call
+        is needed, what the command is answered for now.
+        """
+        if command.command_id not in self._watched:
+            return None
+        if command.command_id in self._known:
+            return Told(self._read(self._known[command.command_id]))
+        before = replace(record)
+        if isinstance(command, ChangePass):
+            lay_over(before, command.values, compiled, manner_of(command))
+        run = compiled.start(TRIGGER_OF[kind], before.state(at))
+        if run.call is None:
+            return run.outcome
+        if isinstance(command, CreatePass):
+            # Readable by its handle for whoever is called, but not announced.
+            await PassRepository(self._work.connection).add([record])
+        await RunRepository(self._work.connection).begin(command, record, kind, run.to_json())
+        return Told(NotReadyError())
+
+    def _read(self, outcome: str | None) -> Reply | ApplicationError | NotReadyError:
+        if outcome is None:
+            return NotReadyError()
+        read = Outcome[self._reply].model_validate_json(outcome)
+        if read.ok is not None:
+            return read.ok
+        return raised_from(read.error) if read.error else PassDeletedError()

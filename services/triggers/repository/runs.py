@@ -1,0 +1,98 @@
+"""Durable runs: rules that wait for a URL, outside every pass's lock."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.triggers.domain import PassRecord
+from shared.contracts.triggers import ChangePass, CreatePass, EventKind
+from shared.database import Connection
+
+LEASE_SECONDS = 30
+"""Longer than a call may take: whoever claims a run and dies leaves it to another after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that waits for its call; `command` is what caused it, as JSON."""
+
+    command_id: UUID
+    account_id: UUID
+    handle: str
+    kind: EventKind
+    command: dict[str, Any]
+    program: dict[str, Any]
+
+
+class RunRepository:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def outcomes(self, command_ids: Iterable[UUID]) -> dict[UUID, str | None]:
+        """Find runs by their commands: the outcome as JSON, None while it is open."""
+        rows = await self._connection.fetch(
+            "SELECT command_id, outcome FROM runs WHERE command_id = ANY($1::uuid[])",
+            list(command_ids),
+        )
+        return {row["command_id"]: row["outcome"] for row in rows}
+
+    async def begin(
+        self,
+        command: CreatePass | ChangePass,
+        record: PassRecord,
+        kind: EventKind,
+        program: dict[str, Any],
+    ) -> None:
+        """Keep a run; a psTriggerError from before it does not count."""
+        await self._connection.execute(
+            "INSERT INTO runs (command_id, account_id, handle, kind, command, program, began_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, now())",
+            command.command_id,
+            record.account_id,
+            record.handle,
+            kind,
+            command.model_dump(mode="json"),
+            program,
+        )
+        await self._connection.execute(
+            "UPDATE passes SET own_values = own_values - 'psTriggerError' WHERE handle = $1",
+            record.handle,
+        )
+
+    async def claim(self, most: int, busy: Sequence[UUID]) -> list[OpenRun]:
+        """Take open runs that nobody works on; accounts that are `busy` wait for their turn."""
+        rows = await self._connection.fetch(
+            "UPDATE runs SET lease_until = now() + $2 * interval '1 second'"
+            " WHERE command_id = ANY(ARRAY(SELECT command_id FROM runs WHERE outcome IS NULL"
+            " AND lease_until < now() AND account_id <> ALL($3::uuid[])"
+            " ORDER BY began_at LIMIT $1 FOR UPDATE SKIP LOCKED))"
+            " RETURNING command_id, account_id, handle, kind, command, program",
+            most,
+            LEASE_SECONDS,
+            list(busy),
+        )
+        return [OpenRun(**row) for row in rows]
+
+    async def go_on(self, command_id: UUID, program: dict[str, Any]) -> None:
+        """Keep where a run stands: it waits for its next call."""
+        await self._connection.execute(
+            "UPDATE runs SET program = $2, lease_until = '-infinity' WHERE command_id = $1",
+            command_id,
+            program,
+        )
+
+    async def end(self, command_id: UUID, outcome: str) -> None:
+        await self._connection.execute(
+            "UPDATE runs SET outcome = $2, ended_at = now(), program = '{}', command = '{}'"
+            " WHERE command_id = $1",
+            command_id,
+            outcome,
+        )
+
+    async def forget_ended(self, days: int) -> None:
+        await self._connection.execute(
+            "DELETE FROM runs WHERE command_id = ANY(ARRAY(SELECT command_id FROM runs"
+            " WHERE ended_at < now() - $1 * interval '1 day' LIMIT 1000))",
+            days,
+        )

@@ -1,0 +1,160 @@
+"""Rules that call a URL: outside every lock, and what the called service does counts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.e2e.test_journeys import POINTS, a_pass, get, patch, post, template_body
+from tests.system import System
+
+ADD_ONE = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amount": 1}
+
+
+class Called:
+    """A service that rules call; what it does before it answers is up to the test."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.act: Callable[[web.Request], Awaitable[None]] | None = None
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        application = web.Application()
+        application.router.add_get("/called/{handle}", self._take)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/called"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        self.calls.append((request.match_info["handle"], request.headers["Idempotency-Key"]))
+        if self.act is not None:
+            await self.act(request)
+        return web.Response(text="ignored")
+
+
+@pytest.fixture
+async def called() -> AsyncIterator[Called]:
+    called = Called()
+    await called.start()
+    yield called
+    await called.stop()
+
+
+async def a_calling_template(session: Any, called: Called, trigger: str, *after: Any) -> str:
+    body = template_body()
+    call = {"action": "PSActionURL", "url": f"{called.url}/{{hashedSerialNumber}}"}
+    body["triggers"] = {trigger: [ADD_ONE, call, *after]}
+    return (await post(session, "/v1/templates", body, expect=201))["template_id"]
+
+
+async def test_what_the_called_service_changes_is_seen_by_the_actions_behind_the_call(
+    system: System, called: Called
+):
+    copy = {"action": "PSActionSetValue", "targetPath": "psScanText", "value": "No. {number}"}
+    async with system.session() as session:
+        handle = await a_pass(session, await a_calling_template(session, called, "onScan", copy))
+        seen: list[Any] = []
+
+        async def act(_request: web.Request) -> None:
+            seen.append((await get(session, f"/v1/passes/{handle}"))["values"])
+            change = {"values": {"number": "42", POINTS: 10}}
+            await patch(session, f"/v1/passes/{handle}", change)
+
+        called.act = act
+        scanned = await post(session, f"/v1/passes/{handle}/scan")
+        after = await get(session, f"/v1/passes/{handle}")
+        timeline = await get(session, f"/v1/passes/{handle}/timeline")
+
+    assert seen == [{}]
+    assert scanned["scan_text"] == "No. 42"
+    assert after["values"][POINTS] == 11
+    assert [handle for handle, _ in called.calls] == [handle]
+    events = [entry for entry in timeline["data"] if entry["source"] == "event"]
+    in_order = sorted(events, key=lambda event: event["sequence"])
+    assert [event["type"] for event in in_order] == ["pass.create", "pass.update", "pass.scan"]
+
+
+async def test_an_error_set_during_the_call_stops_the_event(system: System, called: Called):
+    async with system.session() as session:
+        handle = await a_pass(session, await a_calling_template(session, called, "onScan"))
+
+        async def act(_request: web.Request) -> None:
+            change = {"values": {"psTriggerError": "Not today"}}
+            await patch(session, f"/v1/passes/{handle}", change)
+
+        called.act = act
+        problem = await post(session, f"/v1/passes/{handle}/scan", expect=422)
+        after = await get(session, f"/v1/passes/{handle}")
+        timeline = await get(session, f"/v1/passes/{handle}/timeline")
+
+    assert (problem["code"], problem["detail"]) == ("trigger_error", "Not today")
+    assert POINTS not in after["values"]
+    assert after["scanned"] is False
+    assert "pass.scan" not in [entry["type"] for entry in timeline["data"]]
+
+
+async def test_a_pass_can_be_read_while_its_creation_waits_for_a_call(
+    system: System, called: Called
+):
+    async with system.session() as session:
+        template = await a_calling_template(session, called, "onCreate")
+        read: list[Any] = []
+
+        async def act(request: web.Request) -> None:
+            read.append(await get(session, f"/v1/passes/{request.match_info['handle']}"))
+
+        called.act = act
+        handle = await a_pass(session, template)
+        after = await get(session, f"/v1/passes/{handle}")
+        counts = await get(session, f"/v1/templates/{template}/statistics")
+
+    assert [one["handle"] for one in read] == [handle]
+    assert (after["values"][POINTS], after["version"]) == (1, 1)
+    assert counts["totals"]["create"] == 1
+
+
+async def test_a_creation_that_a_call_stops_leaves_nothing(system: System, called: Called):
+    async with system.session() as session:
+        template = await a_calling_template(session, called, "onCreate")
+
+        async def act(request: web.Request) -> None:
+            change = {"values": {"psTriggerError": "Sold out"}}
+            await patch(session, f"/v1/passes/{request.match_info['handle']}", change)
+
+        called.act = act
+        problem = await post(session, "/v1/passes", {"template_id": template}, expect=422)
+        listed = await get(session, f"/v1/passes?template_id={template}")
+
+    assert problem["detail"] == "Sold out"
+    assert listed["data"] == []
+
+
+async def test_a_call_that_fails_is_ignored(system: System, called: Called):
+    async with system.session() as session:
+        handle = await a_pass(session, await a_calling_template(session, called, "onScan"))
+        await called.stop()
+
+        await post(session, f"/v1/passes/{handle}/scan")
+        after = await get(session, f"/v1/passes/{handle}")
+
+    assert after["values"][POINTS] == 1
+
+
+async def test_scans_that_call_at_the_same_time_all_count(system: System, called: Called):
+    async with system.session() as session:
+        handle = await a_pass(session, await a_calling_template(session, called, "onScan"))
+
+        await asyncio.gather(*(post(session, f"/v1/passes/{handle}/scan") for _ in range(12)))
+        after = await get(session, f"/v1/passes/{handle}")
+
+    assert after["values"][POINTS] == 12
+    assert len({key for _, key in called.calls}) == 12
