@@ -1,5 +1,6 @@
 """The opaque names that PassSource gives out: of an account at its credentials, of a template."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -49,11 +50,24 @@ def template_hash(master_keys: MasterKeys, account_id: UUID, template_id: UUID) 
 
 
 def surroundings_of(
-    master_keys: MasterKeys, root_url: str, account_id: UUID, template_id: UUID
+    master_keys: MasterKeys,
+    root_url: str,
+    account_id: UUID,
+    template_id: UUID,
+    epochs: Mapping[UUID, int] | None = None,
 ) -> Surroundings:
-    """Tell what the texts of a template may say of where it lives."""
+    """Tell what the texts of a template may say of where it lives.
+
+    `epochs` holds the accounts' present credentials; without it no text tells a client hash.
+    """
+
+    def present_client_hash() -> str | None:
+        epoch = epochs.get(account_id) if epochs is not None else None
+        return None if epoch is None else client_hash(master_keys, account_id, epoch)
+
     return Surroundings(
         root_url=root_url,
+        client_hash=present_client_hash,
         client_id=str(account_id),
         template_id=str(template_id),
         template_hash=template_hash(master_keys, account_id, template_id),

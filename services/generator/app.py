@@ -7,7 +7,7 @@ from services.generator import handlers, jobs
 from services.generator.clients import PressRoom
 from services.generator.repository.plates import PlateShelf
 from services.generator.settings import Settings
-from shared.contracts.gateway import IdentitySaved, TemplateSaved
+from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateSaved
 from shared.contracts.generator import ReadContent
 from shared.contracts.triggers import PassesChanged, PassesDeleted
 from shared.database import Database
@@ -30,6 +30,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
             on(TemplateSaved, handlers.keep_templates),
+            on(AccountSaved, handlers.keep_accounts),
             on(IdentitySaved, handlers.keep_identities),
             on(PassesChanged, partial(handlers.build_contents, shelf=shelf, room=room)),
             on(PassesDeleted, handlers.delete_contents),

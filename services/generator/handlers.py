@@ -9,7 +9,7 @@ from services.generator.domain import ContentGoneError, Plate
 from services.generator.repository.contents import ContentRepository, StoredContent
 from services.generator.repository.plates import CatalogueRepository, PlateShelf
 from shared import clock
-from shared.contracts.gateway import IdentitySaved, TemplateSaved
+from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateSaved
 from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
 from shared.contracts.triggers import Pass, PassesChanged, PassesDeleted
 from shared.database import UnitOfWork
@@ -20,6 +20,12 @@ async def keep_templates(events: list[TemplateSaved], work: UnitOfWork) -> None:
     catalogue = CatalogueRepository(work.connection)
     for event in sorted(events, key=lambda event: (event.template_id, event.revision)):
         await catalogue.save_template(event)
+
+
+async def keep_accounts(events: list[AccountSaved], work: UnitOfWork) -> None:
+    catalogue = CatalogueRepository(work.connection)
+    for event in sorted(events, key=lambda event: (event.account_id, event.credential_epoch)):
+        await catalogue.save_account(event)
 
 
 async def keep_identities(events: list[IdentitySaved], work: UnitOfWork) -> None:

@@ -8,7 +8,7 @@ from services.triggers import jobs
 from services.triggers.handlers import catalogue, passes, questions
 from services.triggers.repository.templates import TemplateShelf
 from services.triggers.settings import Settings
-from shared.contracts.gateway import TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged
 from shared.contracts.triggers import (
     ChangePass,
@@ -52,6 +52,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
+            on(AccountSaved, catalogue.keep_accounts),
             on(TemplateSaved, catalogue.keep_templates),
             on(TemplateDeleted, catalogue.delete_templates),
             on(MembersChanged, catalogue.follow_members),

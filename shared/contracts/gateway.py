@@ -48,6 +48,16 @@ class TemplateDeleted(CatalogueEvent):
     revision: int
 
 
+class AccountSaved(CatalogueEvent):
+    """An account has new credentials; every client hash from before has ended."""
+
+    name: ClassVar = "gateway.account_saved.v1"
+
+    account_id: UUID
+    credential_epoch: int
+    """1 for an account that was never heard of; it only rises."""
+
+
 class IdentitySaved(CatalogueEvent):
     """A signing identity is new or renewed; its key crosses sealed by the master key."""
 

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Event
@@ -13,7 +13,7 @@ ServiceName = Literal["gateway", "generator", "member", "notifier", "triggers"]
 LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "gateway": (),
     "member": (),
-    "triggers": (TemplateSaved, TemplateDeleted, MembersChanged),
-    "generator": (TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
+    "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged),
+    "generator": (AccountSaved, TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
     "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
 }

@@ -15,6 +15,7 @@ from services.gateway.domain import Account
 from services.gateway.repository.accounts import AccountRepository
 from services.gateway.repository.logins import LoginRepository
 from shared import clock
+from shared.contracts.gateway import AccountSaved
 from shared.database import Database
 from shared.errors import ApplicationError, UnauthorizedError
 from shared.hashes import client_hash, read_client_hash
@@ -95,6 +96,8 @@ class Logins:
             before = (account.email, account.subscription_expires_at)
             if has_new_password or before != (changed.email, changed.subscription_expires_at):
                 changed = replace(changed, credential_epoch=account.credential_epoch + 1)
+                epoch = changed.credential_epoch
+                work.publish(AccountSaved(account_id=account_id, credential_epoch=epoch))
             await logins.save(changed)
             if has_new_password:
                 await logins.save_password(account_id, secret)

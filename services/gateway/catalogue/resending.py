@@ -3,8 +3,10 @@
 from services.gateway.catalogue.identities import identity_saved
 from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.templates import template_saved
+from services.gateway.repository.accounts import AccountRepository
 from services.gateway.repository.identities import IdentityRepository
 from services.gateway.repository.templates import TemplateRepository
+from shared.contracts.gateway import AccountSaved
 from shared.database import Database
 
 PAGE = 20
@@ -12,8 +14,22 @@ PAGE = 20
 
 
 async def resend_catalogue(database: Database) -> int:
-    """Announce every identity and living template at its present revision; how many."""
-    return await _resend_identities(database) + await _resend_templates(database, Images(database))
+    """Announce every account, identity and living template as they are now; how many."""
+    accounts = await _resend_accounts(database)
+    identities = await _resend_identities(database)
+    return accounts + identities + await _resend_templates(database, Images(database))
+
+
+async def _resend_accounts(database: Database) -> int:
+    count, after = 0, None
+    while True:
+        async with database.work("bulk") as work:
+            page = await AccountRepository(work.connection).list_epochs(after, PAGE)
+            for account_id, epoch in page:
+                work.publish(AccountSaved(account_id=account_id, credential_epoch=epoch))
+        if not page:
+            return count
+        count, after = count + len(page), page[-1][0]
 
 
 async def _resend_identities(database: Database) -> int:

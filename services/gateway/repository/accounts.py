@@ -53,6 +53,16 @@ class AccountRepository:
         )
         return [Account(**row) for row in rows]
 
+    async def list_epochs(self, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
+        """List accounts whose credentials ever changed, and at which they are."""
+        rows = await self._connection.fetch(
+            "SELECT account_id, credential_epoch FROM accounts WHERE credential_epoch > 1"
+            " AND ($1::uuid IS NULL OR account_id > $1) ORDER BY account_id LIMIT $2",
+            after,
+            limit,
+        )
+        return [(row["account_id"], row["credential_epoch"]) for row in rows]
+
 
 class AuthorityRepository:
     """The one development authority of this installation."""

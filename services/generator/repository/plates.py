@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from services.generator.domain import Plate, Seal
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
+    AccountSaved,
     IdentitySaved,
     ImageReference,
     TemplateSaved,
@@ -35,6 +36,7 @@ class PlateShelf:
     def __init__(self, keys: MasterKeys, root_url: str) -> None:
         self._keys = keys
         self._root_url = root_url
+        self._epochs: dict[UUID, int] = {}
         self._plates: OrderedDict[PlateKey, Plate] = OrderedDict()
         self._seals: OrderedDict[tuple[UUID, int], Seal] = OrderedDict()
 
@@ -44,11 +46,15 @@ class PlateShelf:
         """Find plates at the newest known revisions; what has not arrived yet is missing."""
         rows = await connection.fetch(
             "SELECT template_id, t.revision AS template_revision, identity_id,"
-            " i.revision AS identity_revision FROM templates t JOIN identities i"
-            " USING (identity_id) WHERE template_id = ANY($1::uuid[])",
+            " i.revision AS identity_revision, t.account_id,"
+            " coalesce(credential_epoch, 1) AS credential_epoch"
+            " FROM templates t JOIN identities i USING (identity_id)"
+            " LEFT JOIN accounts a ON a.account_id = t.account_id"
+            " WHERE template_id = ANY($1::uuid[])",
             list(set(template_ids)),
         )
-        return {row["template_id"]: await self._plate(connection, tuple(row)) for row in rows}
+        self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
+        return {row["template_id"]: await self._plate(connection, tuple(row)[:4]) for row in rows}
 
     async def _plate(self, connection: Connection, key: PlateKey) -> Plate:
         plate = self._plates.get(key)
@@ -85,7 +91,7 @@ class PlateShelf:
                 name=row["name"],
                 organization=row["organization"],
                 surroundings=surroundings_of(
-                    self._keys, self._root_url, row["account_id"], template_id
+                    self._keys, self._root_url, row["account_id"], template_id, self._epochs
                 ),
             ),
             images=images,
@@ -98,6 +104,15 @@ class PlateShelf:
 class CatalogueRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def save_account(self, saved: AccountSaved) -> None:
+        await self._connection.execute(
+            "INSERT INTO accounts (account_id, credential_epoch) VALUES ($1, $2)"
+            " ON CONFLICT (account_id) DO UPDATE SET credential_epoch ="
+            " greatest(accounts.credential_epoch, excluded.credential_epoch)",
+            saved.account_id,
+            saved.credential_epoch,
+        )
 
     async def save_template(self, saved: TemplateSaved) -> None:
         """Keep a revision unless a newer one is here."""

@@ -2,9 +2,15 @@
 
 from services.triggers.handlers.passes import carry_members
 from services.triggers.repository.templates import TemplateRepository
-from shared.contracts.gateway import TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged
 from shared.database import UnitOfWork
+
+
+async def keep_accounts(events: list[AccountSaved], work: UnitOfWork) -> None:
+    templates = TemplateRepository(work.connection)
+    for event in sorted(events, key=lambda event: (event.account_id, event.credential_epoch)):
+        await templates.save_account(event)
 
 
 async def keep_templates(events: list[TemplateSaved], work: UnitOfWork) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.contracts.gateway import TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.database import Connection
 from shared.errors import NotReadyError
 from shared.hashes import surroundings_of
@@ -34,6 +34,7 @@ class TemplateShelf:
     def __init__(self, keys: MasterKeys, root_url: str) -> None:
         self._keys = keys
         self._root_url = root_url
+        self._epochs: dict[UUID, int] = {}
         self._compiled: OrderedDict[tuple[UUID, int], CompiledTemplate] = OrderedDict()
 
     async def newest(
@@ -41,10 +42,13 @@ class TemplateShelf:
     ) -> dict[UUID, KnownTemplate]:
         """Find templates at their newest known revision; unknown ones are missing."""
         rows = await connection.fetch(
-            "SELECT template_id, account_id, revision, deleted_at IS NOT NULL AS is_deleted"
-            " FROM templates WHERE template_id = ANY($1::uuid[])",
+            "SELECT template_id, account_id, revision, deleted_at IS NOT NULL AS is_deleted,"
+            " coalesce(credential_epoch, 1) AS credential_epoch"
+            " FROM templates LEFT JOIN accounts USING (account_id)"
+            " WHERE template_id = ANY($1::uuid[])",
             list(set(template_ids)),
         )
+        self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
         known: dict[UUID, KnownTemplate] = {}
         missing: dict[UUID, asyncpg.Record] = {}
         for row in rows:
@@ -89,7 +93,11 @@ class TemplateShelf:
                 name=row["name"],
                 organization=row["organization"],
                 surroundings=surroundings_of(
-                    self._keys, self._root_url, row["account_id"], row["template_id"]
+                    self._keys,
+                    self._root_url,
+                    row["account_id"],
+                    row["template_id"],
+                    self._epochs,
                 ),
             )
             self._compiled[row["template_id"], row["revision"]] = compiled
@@ -102,6 +110,15 @@ class TemplateShelf:
 class TemplateRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def save_account(self, saved: AccountSaved) -> None:
+        await self._connection.execute(
+            "INSERT INTO accounts (account_id, credential_epoch) VALUES ($1, $2)"
+            " ON CONFLICT (account_id) DO UPDATE SET credential_epoch ="
+            " greatest(accounts.credential_epoch, excluded.credential_epoch)",
+            saved.account_id,
+            saved.credential_epoch,
+        )
 
     async def save(self, saved: TemplateSaved) -> None:
         """Keep a revision unless a newer one is here."""
