@@ -27,9 +27,10 @@ from services.generator.domain import Plate, Seal, press
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.identifiers import new_handle, new_id, new_serial
+from shared.passes.conditions import compile_condition
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.document import TemplateDocument
-from shared.passes.state import IssuerFacts
+from shared.passes.state import IssuerFacts, PassState
 from shared.passes.template import compile_template
 from tests.system import System, start_distributed
 
@@ -38,7 +39,19 @@ SINGLES_AT_ONCE = 128
 PLURALS_AT_ONCE = 6
 ROWS = 500
 PLURALS = 40
+SCANS_AT_ONCE = 64
+SCANNED = 2000
+WARMING_UP = 500
 POINTS = "structure_headerFields_points_value"
+CONDITIONS = (
+    "!registered",
+    "scanned",
+    f"{{{POINTS}}} > 20",
+    f"{{{POINTS}}} !isEmpty",
+    '{structure_secondaryFields_name_value} = "Member 7"',
+    f'{{passType}} = "storeCard" AND {{{POINTS}}} !< 10 OR (installed AND !deleted)',
+)
+"""Those of the reference's tutorials."""
 
 
 class Wire:
@@ -120,6 +133,35 @@ def kernel_per_second() -> float:
         for pass_ in passes:
             press(plate, pass_, None, now)
         count += len(passes)
+    return count / (time.perf_counter() - started)
+
+
+def evaluations_per_second() -> float:
+    """Compiled conditions asked of passes, on one core."""
+    now = datetime.now(UTC)  # noqa: TID251 - a measurement, not business
+    document = TemplateDocument.model_validate({"pass": TEMPLATE["pass"]})
+    template = compile_template(document, name="Bench", organization="Bench")
+    conditions = [compile_condition(text, template.catalogue) for text in CONDITIONS]
+    states = [
+        PassState(
+            "handle",
+            "serial",
+            {POINTS: n % 40},
+            {"name": f"Member {n}", "tier": "Gold"},
+            voided=False,
+            changed_at=now,
+            happened=frozenset({"registered", "scanned"} if n % 2 else {"installed"}),
+            literal=frozenset(),
+        )
+        for n in range(500)
+    ]
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < 3:
+        for state in states:
+            expansion = template.expansion(state)
+            for condition in conditions:
+                condition.holds(expansion)
+        count += len(states) * len(conditions)
     return count / (time.perf_counter() - started)
 
 
@@ -207,6 +249,33 @@ async def measure_bulk(system: System) -> float:
     return PLURALS * ROWS / seconds
 
 
+async def measure_scans(system: System) -> tuple[float, list[float]]:
+    """Scans of different passes: rules run, logged and durable before the answer."""
+    template_id = await a_template(system)
+    wires = [Wire(system.base_url, system.api_key) for _ in range(SCANS_AT_ONCE)]
+    body = json.dumps(
+        {"template_id": template_id, "passes": [{"values": {POINTS: n}} for n in range(ROWS)]}
+    ).encode()
+    handles: list[str] = []
+    while len(handles) < WARMING_UP + SCANNED:
+        status, answer = await wires[0].post("/v1/passes", body, secrets.token_hex(8))
+        assert status == 201, answer[:500]
+        handles += [row["handle"] for row in json.loads(answer)["passes"]]
+    await until_contents(system, template_id, len(handles))
+
+    async def scan(wire: Wire, handle: str) -> None:
+        status, answer = await wire.post(f"/v1/passes/{handle}/scan", b"")
+        assert status == 200, answer
+
+    await run_at_once(wires, iter(handles[:WARMING_UP]), scan)
+    started = time.perf_counter()
+    latencies = await run_at_once(wires, iter(handles[WARMING_UP:]), scan)
+    seconds = time.perf_counter() - started
+    for wire in wires:
+        wire.close()
+    return len(latencies) / seconds, latencies
+
+
 def percentile(values: list[float], share: float) -> float:
     return statistics.quantiles(values, n=1000)[int(share * 1000) - 1] * 1000
 
@@ -218,6 +287,8 @@ async def measure() -> dict[str, float]:
     result: dict[str, float] = {"rsa2048_sign_per_s": openssl_rsa_per_second()}
     say("the signing kernel …")
     result["kernel_per_s"] = kernel_per_second()
+    say("conditions …")
+    result["evaluation_per_s"] = evaluations_per_second()
     say("starting PostgreSQL, RabbitMQ and five processes …")
     postgres, rabbitmq = EmbeddedPostgres(folder / "postgres"), PrivateRabbitMQ(folder / "rabbitmq")
     try:
@@ -231,6 +302,9 @@ async def measure() -> dict[str, float]:
             result["single_p99_ms"] = percentile(latencies, 0.99)
             say("bulk …")
             result["bulk_per_s"] = await measure_bulk(system)
+            say("scans …")
+            result["scan_per_s"], latencies = await measure_scans(system)
+            result["scan_p99_ms"] = percentile(latencies, 0.99)
         finally:
             await asyncio.to_thread(system.stop)
     finally:
@@ -252,6 +326,13 @@ def report(result: dict[str, float]) -> str:
             f"p50 {result['single_p50_ms']:.1f} ms, p99 {result['single_p99_ms']:.1f} ms",
         ),
         ("bulk, end to end", result["bulk_per_s"], 0.70, f"{ROWS} rows to a POST"),
+        (
+            "scans of different passes",
+            result["scan_per_s"],
+            None,
+            f"{SCANS_AT_ONCE} at once, p99 {result['scan_p99_ms']:.1f} ms",
+        ),
+        ("conditions evaluated, one core", result["evaluation_per_s"], None, None),
     ]
     lines = [f"{'':36}{'per second':>12}{'share of R':>12}{'target':>9}"]
     for name, rate, target, note in rows:

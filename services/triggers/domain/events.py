@@ -54,6 +54,7 @@ def change(
     void when voided) changes and logs nothing. Raises InvalidError with nothing changed when a
     value is not acceptable. `outcome` is that of the rules, where they have run before.
     """
+    follow_moves(record, compiled)
     before, pushed = record.own_values, record.push_version
     if kind == "delete":
         delete(record, at)
@@ -86,6 +87,17 @@ def lay_over(
     literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
     record.own_values = own_values
     record.literal = sorted(own_values.keys() & literal)
+
+
+def follow_moves(record: PassRecord, compiled: CompiledTemplate) -> None:
+    """Keep the values under today's paths (psPathMigrations); the pass shows what it showed.
+
+    Left under a former path, a value would come back as soon as today's path is cleared.
+    """
+    state = record.state()
+    moved = compiled.migrate(state)
+    if moved is not state:
+        record.own_values, record.literal = moved.values, sorted(moved.literal or ())
 
 
 def push(record: PassRecord, at: datetime) -> None:

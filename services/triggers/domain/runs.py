@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from services.triggers.domain.events import begin, change, lay_over, manner_of
+from services.triggers.domain.events import begin, change, follow_moves, lay_over, manner_of
 from services.triggers.domain.records import PassRecord
 from shared.contracts.triggers import (
     ChangePass,
@@ -24,6 +24,7 @@ def resume(
 ) -> Run:
     """Go on with rules after their call, on the pass as it is by now."""
     trial = replace(record)
+    follow_moves(trial, compiled)
     if kind != "create":
         asked = ChangePass.model_validate(command)
         lay_over(trial, asked.values, compiled, manner_of(asked))

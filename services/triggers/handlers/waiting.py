@@ -12,6 +12,7 @@ from services.triggers.domain import (
     TRIGGER_OF,
     PassDeletedError,
     PassRecord,
+    follow_moves,
     lay_over,
     manner_of,
 )
@@ -80,6 +81,7 @@ class Waiting(Generic[Reply]):
         if command.command_id in self._known:
             return Told(self._read(self._known[command.command_id]))
         before = replace(record)
+        follow_moves(before, compiled)
         if isinstance(command, ChangePass):
             lay_over(before, command.values, compiled, manner_of(command))
         run = compiled.start(TRIGGER_OF[kind], before.state(at))

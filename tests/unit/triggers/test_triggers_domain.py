@@ -245,3 +245,25 @@ def test_passes_may_show_five_facts_of_a_member_and_none_of_a_deleted_one():
         "external_id": None,
     }
     assert facts_of(member.model_copy(update={"deleted": True})) is None
+
+
+@pytest.mark.parametrize("kind", ["scan", "update"])
+def test_values_of_former_paths_move_with_the_next_event(kind: Any):
+    document: dict[str, Any] = {
+        "pass": {"storeCard": {}},
+        "properties": {"name": "", "psPathMigrations": {"nick": "name"}},
+    }
+    moved = compile_template(
+        TemplateDocument.model_validate(document), name="Card", organization="Beans"
+    )
+    record = a_begun({"nick": "{clientHash}"})
+    record.literal = ["nick"]
+
+    reported = change(record, kind, {}, moved, MOMENT)
+
+    assert (record.own_values["name"], record.literal) == ("{clientHash}", ["name"])
+    assert "nick" not in record.own_values
+    assert not reported.values_changed
+
+    change(record, "update", {"name": None}, moved, MOMENT)
+    assert not {"name", "nick"} & record.own_values.keys()

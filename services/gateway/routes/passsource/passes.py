@@ -1,12 +1,13 @@
 """The functions about single passes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from aiohttp import web
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.passes import Order
+from services.gateway.domain import Template
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.streams import all_events, all_passes, stream_list
 from services.gateway.routes.passsource.templates import whole_facts
@@ -18,6 +19,8 @@ from services.gateway.routes.passsource.words import (
 )
 from shared.contracts.triggers import LastEvent, Pass, PassChanged, PassCreated, ReadLastEvent
 from shared.identifiers import new_id
+from shared.passes.migrations import follow_moves, migrate, read_migrations
+from shared.passes.paths import MIGRATIONS_PATH
 
 ALL: Final = -1
 REPLACE: Final = "psReplaceAll"
@@ -28,6 +31,7 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
     _, template = await visit.template()
     kind = visit.words.access_type()
     count = visit.words.number("count", ALL, ALL)
+    moves = _moves_of(template)
     rows = all_passes(
         visit.door,
         template.account_id,
@@ -40,7 +44,7 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
 
     async def pages() -> AsyncIterator[list[Any]]:
         async for page in rows:
-            yield [_pass_facts(found) for found in page]
+            yield [_pass_facts(found, moves) for found in page]
 
     return await stream_list(request, "passes", pages())
 
@@ -66,7 +70,8 @@ async def show_pass(visit: Visit) -> web.Response:
     """Tell about a pass, and about its template."""
     owner, found = await visit.own_pass()
     template = await visit.door.templates.get(found.account_id, found.template_id)
-    return success(**await whole_facts(visit, owner, template), **_pass_facts(found))
+    facts = _pass_facts(found, _moves_of(template))
+    return success(**await whole_facts(visit, owner, template), **facts)
 
 
 async def show_tracking(visit: Visit, request: web.Request) -> web.StreamResponse:
@@ -145,8 +150,15 @@ async def delete_pass(visit: Visit) -> web.Response:
     return success()
 
 
-def _pass_facts(found: Pass) -> dict[str, Any]:
-    return {"hashedSerialNumber": found.handle, "userFields": found.values}
+def _moves_of(template: Template) -> dict[str, str]:
+    properties: dict[str, Any] = template.document.get("properties", {})
+    return follow_moves(read_migrations(properties.get(MIGRATIONS_PATH)))
+
+
+def _pass_facts(found: Pass, moves: Mapping[str, str]) -> dict[str, Any]:
+    """Tell about a pass; values that nothing happened to since a path moved are at its new one."""
+    values = migrate(found.state(), moves).values if moves else found.values
+    return {"hashedSerialNumber": found.handle, "userFields": values}
 
 
 def _scan_facts(changed: PassChanged) -> dict[str, Any]:
