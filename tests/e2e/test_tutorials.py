@@ -409,7 +409,6 @@ async def test_addresses_carry_the_edit_code(system: System, api: PassSource):
     )
 
 
-@pytest.mark.xfail(reason="no service that composes texts knows the client hash", strict=True)
 async def test_addresses_without_an_edit_code_carry_the_client_hash(
     system: System, api: PassSource
 ):
