@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
 from shared.logs import trace_of
 from shared.messaging.requests import write_failure, write_reply
-from shared.passes.runs import Run
+from shared.passes.runs import RuleOutcome, Run
 from shared.passes.template import CompiledTemplate
 
 TOMBSTONE_DAYS = 30
@@ -40,6 +41,8 @@ MOST_RUNS = 50
 MOST_RUNS_OF_ACCOUNT = 10
 RUN_LOOK_SECONDS = 0.5
 RUN_DAYS = 14
+LONGEST_RUN = timedelta(seconds=30)
+TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -169,6 +172,9 @@ class RunJob:
             templates = await self._shelf.at_least(work.connection, needed)
             compiled = templates[record.template_id].compiled
             run = resume(open_run.kind, open_run.command, open_run.program, record, compiled)
+            if run.call is not None and clock.now() - open_run.began_at > LONGEST_RUN:
+                stopped = RuleOutcome(record.own_values, error=TOO_LONG)
+                run = replace(run, call=None, outcome=stopped)
             if run.call is not None:
                 await runs.go_on(open_run.command_id, run.to_json())
                 return

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ class OpenRun:
     kind: EventKind
     command: dict[str, Any]
     program: dict[str, Any]
+    began_at: datetime
 
 
 class RunRepository:
@@ -67,7 +69,7 @@ class RunRepository:
             " WHERE command_id = ANY(ARRAY(SELECT command_id FROM runs WHERE outcome IS NULL"
             " AND lease_until < now() AND account_id <> ALL($3::uuid[])"
             " ORDER BY began_at LIMIT $1 FOR UPDATE SKIP LOCKED))"
-            " RETURNING command_id, account_id, handle, kind, command, program",
+            " RETURNING command_id, account_id, handle, kind, command, program, began_at",
             most,
             LEASE_SECONDS,
             list(busy),

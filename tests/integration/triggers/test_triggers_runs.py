@@ -1,0 +1,112 @@
+"""Durable runs: rules that call a URL, their leases and their limits."""
+
+from typing import Any, cast
+
+import pytest
+
+from services.triggers.clients import UrlCaller
+from services.triggers.jobs import RunJob
+from shared.contracts.triggers import ChangePass
+from shared.errors import ApplicationError, NotReadyError
+from tests.integration.triggers.life import DOCUMENT, Life, a_change, a_template, good
+
+CALL = {"action": "PSActionURL", "url": "https://partner.example/called?of={hashedSerialNumber}"}
+STAMP = {"action": "PSActionIncrementValue", "targetPath": "stamps", "amount": 1}
+
+
+class FakeCaller:
+    """Partners' servers, all of them: they only note that they were called."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+
+    async def call(self, url: str, key: str) -> None:
+        self.calls.append((url, key))
+
+
+@pytest.fixture
+def caller() -> FakeCaller:
+    return FakeCaller()
+
+
+def a_job(life: Life, caller: FakeCaller) -> RunJob:
+    return RunJob(life.database, life.shelf, cast("UrlCaller", caller))
+
+
+async def a_scan(life: Life, *actions: Any) -> ChangePass:
+    """Begin a scan whose rules have to call; it is answered "not ready"."""
+    await life.keep(a_template(2, document={**DOCUMENT, "triggers": {"onScan": list(actions)}}))
+    scan = a_change(await life.issued(revision=2), "scan")
+    [answer] = await life.change(scan)
+    assert isinstance(answer, NotReadyError)
+    return scan
+
+
+async def test_run_is_gone_on_with_and_answers_its_command(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, STAMP, CALL, STAMP)
+
+    await a_job(life, caller).run()
+
+    [answer] = await life.change(scan)
+    assert good(answer).updated
+    [found] = await life.read(scan.handle)
+    assert found.values["stamps"] == 2
+    assert [e.kind for e in await life.timeline(scan.handle)] == ["create", "scan"]
+    [(url, key)] = caller.calls
+    assert url == f"https://partner.example/called?of={scan.handle}"
+    assert key.startswith(str(scan.command_id))
+
+
+async def test_command_asked_again_begins_no_second_run(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, CALL, STAMP)
+    again = await life.change(scan, scan)
+
+    await a_job(life, caller).run()
+
+    assert [type(answer) for answer in again] == [NotReadyError, NotReadyError]
+    assert len(caller.calls) == 1
+    assert [e.kind for e in await life.timeline(scan.handle)] == ["create", "scan"]
+
+
+async def test_run_whose_process_died_is_taken_over_after_its_lease(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, CALL, STAMP)
+    async with life.database.work() as work:
+        await work.connection.execute("UPDATE runs SET lease_until = now() + interval '1 minute'")
+    await a_job(life, caller).run()
+    untouched = list(caller.calls)
+    async with life.database.work() as work:
+        await work.connection.execute("UPDATE runs SET lease_until = now() - interval '1 second'")
+
+    await a_job(life, caller).run()
+
+    assert (untouched, len(caller.calls)) == ([], 1)
+    [found] = await life.read(scan.handle)
+    assert found.values["stamps"] == 1
+
+
+async def test_run_that_takes_too_long_is_stopped_and_keeps_nothing(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, STAMP, CALL, CALL, STAMP)
+    async with life.database.work() as work:
+        await work.connection.execute("UPDATE runs SET began_at = now() - interval '1 minute'")
+
+    await a_job(life, caller).run()
+
+    [answer] = await life.change(scan)
+    assert isinstance(answer, ApplicationError)
+    assert (answer.code, answer.detail) == (
+        "trigger_error",
+        "The rules took longer than 30 seconds.",
+    )
+    [found] = await life.read(scan.handle)
+    assert ("stamps" in found.values, found.scanned) == (False, False)
+
+
+async def test_pass_deleted_during_the_call_is_not_brought_back(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, CALL, STAMP)
+    await life.happened(scan.handle, "delete")
+
+    await a_job(life, caller).run()
+
+    [answer] = await life.change(scan)
+    assert isinstance(answer, ApplicationError)
+    assert answer.status == 410
