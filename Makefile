@@ -3,11 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := services shared deploy tests
 TESTS ?= tests
-SOAK ?=
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check lint types layers format bench soak message-map openapi clean rabbitmq
+.PHONY: help setup run test test-unit check lint types layers format bench message-map openapi clean rabbitmq
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,9 +44,6 @@ format: setup ## Format the code and repair what ruff can
 
 bench: setup rabbitmq ## Measure throughput and latency on this machine
 	@exec $(BIN)/python -m tests.bench
-
-soak: setup rabbitmq ## Run under load and faults for long; SOAK="--minutes 60" is passed on
-	@exec $(BIN)/python -m tests.soak $(SOAK)
 
 message-map: setup ## Print which service sends and handles which message
 	@exec $(BIN)/python -m services message-map

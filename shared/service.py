@@ -1,11 +1,12 @@
 """One way to start, run and drain a process, whichever services are in it."""
 
+import argparse
 import asyncio
 import gc
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -245,7 +246,10 @@ def tune_collector() -> None:
 
 
 def main(build: Callable[[AnySettings, Transport], Service], settings: AnySettings) -> None:
-    """Run one service as a process of its own, on RabbitMQ."""
+    """Run one service as a process of its own, on RabbitMQ; `--lane` leaves it one lane only."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--lane", choices=LANES, help="only this lane; both when not given")
+    lane: Lane | None = parser.parse_args().lane
     if settings.amqp_url is None:
         raise SystemExit("AMQP_URL is not set; without RabbitMQ run `python -m services run`")
     url, prefix = settings.amqp_url.get_secret_value(), settings.amqp_prefix
@@ -253,6 +257,8 @@ def main(build: Callable[[AnySettings, Transport], Service], settings: AnySettin
     async def live() -> None:
         transport = RabbitMQTransport(url, prefix=prefix)
         service = build(settings, transport)
+        if lane is not None:
+            service = replace(service, lanes=(lane,))
         async with running_until_stopped([service], transport, settings.health_port) as running:
             await running.stopping.wait()
 

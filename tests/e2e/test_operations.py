@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +19,7 @@ from shared.identifiers import new_id
 from shared.messaging.envelope import Envelope
 from shared.messaging.rabbitmq import RabbitMQTransport
 from tests.e2e.test_journeys import a_pass, a_template, download, get, post
-from tests.system import ROOT, System, poll, run_command, start_embedded
+from tests.system import ROOT, Process, System, poll, run_command, start_embedded
 
 
 async def test_what_was_acknowledged_is_there_after_kill_9_and_a_restart(tmp_path: Path):
@@ -147,3 +148,35 @@ async def test_an_account_made_with_a_login_can_log_in(distributed: System):
 
     async with distributed.session() as session, session.get("/api/login", params=login) as answer:
         assert (await answer.json())["clientHash"] == account["client_hash"]
+
+
+async def test_bulk_work_may_have_a_process_of_its_own(distributed: System):
+    triggers = distributed.processes["triggers"]
+    lanes = [
+        Process(
+            lane,
+            [*triggers.command, "--lane", lane],
+            triggers.environment,
+            triggers.log.with_name(f"{lane}.log"),
+        )
+        for lane in ("interactive", "bulk")
+    ]
+    await asyncio.to_thread(triggers.stop)
+    lanes[0].start()
+    try:
+        async with distributed.session() as session:
+            template = await a_template(session)
+            await a_pass(session, template)
+            rows: Any = {"template_id": template, "passes": [{"values": {}}] * 20}
+            many = asyncio.create_task(post(session, "/v1/passes", rows, expect=201))
+            await a_pass(session, template)
+            waited = not many.done()
+            lanes[1].start()
+            issued = await many
+    finally:
+        for lane in lanes:
+            lane.stop()
+        triggers.start()
+
+    assert waited
+    assert all("handle" in row for row in issued["passes"])
