@@ -167,8 +167,9 @@ async def test_bulk_work_may_have_a_process_of_its_own(distributed: System):
         async with distributed.session() as session:
             template = await a_template(session)
             await a_pass(session, template)
-            rows: Any = {"template_id": template, "passes": [{"values": {}}] * 20}
-            many = asyncio.create_task(post(session, "/v1/passes", rows, expect=201))
+            rows: list[dict[str, Any]] = [{"values": {}} for _ in range(20)]
+            body = {"template_id": template, "passes": rows}
+            many = asyncio.create_task(post(session, "/v1/passes", body, expect=201))
             await a_pass(session, template)
             waited = not many.done()
             lanes[1].start()
