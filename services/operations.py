@@ -93,9 +93,7 @@ async def resend_catalogue(settings: LocalSettings, _arguments: argparse.Namespa
         _door(premises, transport) as door,
     ):
         count = await resending.resend_catalogue(door.database)
-        relay = Relay(door.database, transport)
-        while await relay.relay_turn():
-            pass
+        await Relay(door.database, transport).drain()
     _say(f"{count} announced")
     return 0
 

@@ -135,8 +135,7 @@ class RunningServices:
             relay = Relay(service.database, self._transport)
             try:
                 async with asyncio.timeout(5):
-                    while await relay.relay_turn():
-                        pass
+                    await relay.drain()
             except Exception as error:  # noqa: BLE001 - the rows stay, and the rest must close
                 log.warning("outbox_left", service=service.name, kind=type(error).__name__)
         await self._transport.stop()

@@ -1,9 +1,10 @@
 """The life of a pass.
 
-Owns passes with their values, the event log, counters, and projections of whole templates and of
-members. It is the only writer of pass state and the authority on values: a pass changes only
-because something happened to it, and an event, its rules and the new state are one transaction.
+Owns passes with their values, the event log, counters, durable runs, and projections of whole
+templates, of accounts' credentials and of members. It is
+the only writer of pass state and the authority on values: a pass changes only because something
+happened to it, and an event, its rules and the new state are one transaction.
 
-Answers `CreatePass`, `ChangePass` and the questions about passes; listens to templates and members;
-announces `PassesChanged`, `PassesDeleted` and `EventsLogged`.
+Answers `CreatePass`, `ChangePass` and the questions about passes; listens to the catalogue and
+members; announces `PassesChanged`, `PassesDeleted` and `EventsLogged`.
 """

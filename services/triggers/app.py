@@ -1,5 +1,6 @@
 """The triggers service, wired: which message goes to which handler."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -31,8 +32,8 @@ PURGE_SECONDS = 6 * 3600.0
 CALL_SECONDS = 3.0
 """How long a rule's call may take: whoever caused the event waits for it."""
 
-RUN_SECONDS = 0.1
-"""How soon a run's call is made."""
+RUN_SECONDS = 1.0
+"""How often runs are looked for that another process began; our own wake the job."""
 
 
 def build(settings: Settings, _transport: Transport) -> Service:
@@ -45,6 +46,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         total_seconds=CALL_SECONDS,
     )
     shelf = TemplateShelf(settings.read_master_keys(), settings.public_url)
+    begun = asyncio.Event()
     runs = jobs.RunJob(database, shelf, jobs.UrlCaller(client))
     return Service(
         name="triggers",
@@ -56,8 +58,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateSaved, catalogue.keep_templates),
             on(TemplateDeleted, catalogue.delete_templates),
             on(MembersChanged, catalogue.follow_members),
-            answer(CreatePass, partial(passes.create_passes, shelf=shelf)),
-            answer(ChangePass, partial(passes.change_passes, shelf=shelf)),
+            answer(CreatePass, partial(passes.create_passes, shelf=shelf, begun=begun)),
+            answer(ChangePass, partial(passes.change_passes, shelf=shelf, begun=begun)),
             answer(ReadPass, questions.read_passes),
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
@@ -68,7 +70,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         jobs=[
             Job("fold counters", partial(jobs.fold_counters, database), every=5),
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
-            Job("go on with runs", runs.run, every=RUN_SECONDS),
+            Job("go on with runs", runs.run, every=RUN_SECONDS, wake=begun),
             Job("push passes", partial(jobs.push_passes, database), every=1),
             Job(
                 "purge passes",

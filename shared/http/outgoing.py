@@ -181,7 +181,7 @@ class OutgoingAddressPolicy:
 
 
 class OutgoingClient:
-    """Posts to addresses customers name. Each address is checked when its socket is made.
+    """Calls addresses customers name. Each address is checked when its socket is made.
 
     That is after names are resolved, so the address checked is the address connected to. Nothing
     is followed, nothing is read from the environment, and of an answer at most 16 KiB are kept.

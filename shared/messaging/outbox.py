@@ -42,6 +42,11 @@ class Relay:
             except TimeoutError:
                 await self._note_age()
 
+    async def drain(self) -> None:
+        """Relay what is there, turn by turn, until nothing is."""
+        while await self.relay_turn():
+            pass
+
     async def relay_turn(self) -> int:
         """Publish some rows and forget them; if we die in between, the inbox absorbs the twin."""
         if not self._transport.connected:

@@ -1,5 +1,6 @@
 """Commands: passes come into being and change, a list at a time."""
 
+import asyncio
 from collections.abc import Sequence
 
 from services.triggers.domain import (
@@ -40,7 +41,11 @@ class TemplateGoneError(InvalidError):
 
 
 async def create_passes(
-    commands: list[CreatePass], work: UnitOfWork, *, shelf: TemplateShelf
+    commands: list[CreatePass],
+    work: UnitOfWork,
+    *,
+    shelf: TemplateShelf,
+    begun: asyncio.Event | None = None,
 ) -> list[PassCreated | ApplicationError | NotReadyError]:
     """Issue passes: lock their members, run onCreate, insert, announce."""
     needed = {c.template_id: 0 for c in commands}
@@ -53,6 +58,7 @@ async def create_passes(
         work,
         PassCreated,
         (c for c in commands if templates[c.template_id].compiled.may_call("onCreate")),
+        begun,
     )
     now = clock.now()
     outcomes: list[PassCreated | ApplicationError | NotReadyError] = []
@@ -113,7 +119,11 @@ def _may_issue(command: CreatePass, template: KnownTemplate) -> bool:
 
 
 async def change_passes(
-    commands: list[ChangePass], work: UnitOfWork, *, shelf: TemplateShelf
+    commands: list[ChangePass],
+    work: UnitOfWork,
+    *,
+    shelf: TemplateShelf,
+    begun: asyncio.Event | None = None,
 ) -> list[PassChanged | ApplicationError | NotReadyError]:
     """Let events happen to passes, in the order asked; a row lock orders those of one pass."""
     passes = PassRepository(work.connection)
@@ -129,6 +139,7 @@ async def change_passes(
             if (record := records.get(command.handle)) is not None
             and templates[record.template_id].compiled.may_call(TRIGGER_OF.get(command.kind, ""))
         ),
+        begun,
     )
     now = clock.now()
     outcomes: list[PassChanged | ApplicationError | NotReadyError] = []

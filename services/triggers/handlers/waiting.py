@@ -1,5 +1,6 @@
 """Events whose rules call a URL: kept as durable runs, and asked for until they are over."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -48,20 +49,29 @@ class Waiting(Generic[Reply]):
         reply: type[Reply],
         watched: set[UUID],
         known: dict[UUID, str | None],
+        begun: asyncio.Event | None,
     ) -> None:
         self._work = work
+        self._begun = begun
         self._reply = reply
         self._watched = watched
         self._known = known
 
     @classmethod
     async def look(
-        cls, work: UnitOfWork, reply: type[Reply], commands: Iterable[CreatePass | ChangePass]
+        cls,
+        work: UnitOfWork,
+        reply: type[Reply],
+        commands: Iterable[CreatePass | ChangePass],
+        begun: asyncio.Event | None,
     ) -> Self:
-        """Find the runs that commands may have begun when they were asked before."""
+        """Find the runs that commands may have begun when they were asked before.
+
+        `begun` is set once a run of this batch is there to be gone on with.
+        """
         watched = {command.command_id for command in commands}
         known = await RunRepository(work.connection).outcomes(watched) if watched else {}
-        return cls(work, reply, watched, known)
+        return cls(work, reply, watched, known, begun)
 
     async def start(
         self,
@@ -91,6 +101,8 @@ class Waiting(Generic[Reply]):
             # Readable by its handle for whoever is called, but not announced.
             await PassRepository(self._work.connection).add([record])
         await RunRepository(self._work.connection).begin(command, record, kind, run.to_json())
+        if self._begun is not None:
+            self._work.after_commit(self._begun.set)
         return Told(NotReadyError())
 
     def _read(self, outcome: str | None) -> Reply | ApplicationError | NotReadyError:
