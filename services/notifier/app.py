@@ -6,24 +6,11 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from services.notifier.clients import WebhookSender
-from services.notifier.domain import Rota
-from services.notifier.handlers import (
-    create_endpoints,
-    delete_endpoints,
-    disable_endpoints,
-    list_deliveries,
-    list_endpoints,
-    mark_deleted,
-    read_endpoints,
-    read_notices,
-    replay_deliveries,
-    rotate_secrets,
-    store_contents,
-    store_events,
-    update_endpoints,
-)
-from services.notifier.jobs import LOOK_SECONDS, DeliveryJob, forget_old
+from services.notifier.clients.partners import WebhookSender
+from services.notifier.domain.webhooks import Rota
+from services.notifier.handlers import contents, endpoints, events
+from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
+from services.notifier.jobs.forgetting import forget_old
 from services.notifier.settings import Settings
 from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.generator import ContentBuilt
@@ -63,19 +50,23 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
-            on(TemplateDeleted, disable_endpoints),
-            on(EventsLogged, partial(store_events, ring=ring)),
-            on(ContentBuilt, store_contents),
-            on(PassesDeleted, mark_deleted),
-            answer(CreateEndpoint, partial(create_endpoints, check_url=check_url, keys=keys)),
-            answer(UpdateEndpoint, partial(update_endpoints, check_url=check_url, ring=ring)),
-            answer(DeleteEndpoint, delete_endpoints),
-            answer(RotateSecret, partial(rotate_secrets, keys=keys)),
-            answer(ReplayDeliveries, partial(replay_deliveries, ring=ring)),
-            answer(ReadEndpoint, read_endpoints),
-            answer(ListEndpoints, list_endpoints),
-            answer(ListDeliveries, list_deliveries),
-            answer(ReadNotices, read_notices),
+            on(TemplateDeleted, events.disable_endpoints),
+            on(EventsLogged, partial(events.store_events, ring=ring)),
+            on(ContentBuilt, contents.store_contents),
+            on(PassesDeleted, contents.mark_deleted),
+            answer(
+                CreateEndpoint, partial(endpoints.create_endpoints, check_url=check_url, keys=keys)
+            ),
+            answer(
+                UpdateEndpoint, partial(endpoints.update_endpoints, check_url=check_url, ring=ring)
+            ),
+            answer(DeleteEndpoint, endpoints.delete_endpoints),
+            answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys)),
+            answer(ReplayDeliveries, partial(endpoints.replay_deliveries, ring=ring)),
+            answer(ReadEndpoint, endpoints.read_endpoints),
+            answer(ListEndpoints, endpoints.list_endpoints),
+            answer(ListDeliveries, endpoints.list_deliveries),
+            answer(ReadNotices, contents.read_notices),
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from services.notifier.domain import (
+from services.notifier.domain.webhooks import (
     MOST_ENDPOINTS,
     TEMPLATE_DELETED,
     EndpointExistsError,

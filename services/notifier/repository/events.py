@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from services.notifier.domain import envelope
+from services.notifier.domain.webhooks import envelope
 from shared.contracts.generator import BuiltContent
 from shared.contracts.notifier import ContentNotice
 from shared.contracts.triggers import DeletedPass, LoggedEvent

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.notifier.domain import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
+from services.notifier.domain.webhooks import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
 from shared.database import Connection
 
 LEASE_SECONDS: Final = 45

@@ -13,11 +13,13 @@ from uuid import UUID
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from services.notifier import handlers
+from services.notifier import app
 from services.notifier.app import build
-from services.notifier.clients import WebhookSender
-from services.notifier.domain import Rota
-from services.notifier.jobs import DeliveryJob
+from services.notifier.clients.partners import WebhookSender
+from services.notifier.domain.webhooks import Rota
+from services.notifier.handlers import endpoints
+from services.notifier.handlers.events import store_events
+from services.notifier.jobs.deliveries import DeliveryJob
 from services.notifier.settings import Settings
 from shared.contracts.notifier import (
     SECRET_PURPOSE,
@@ -37,7 +39,7 @@ from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import Service
 
-MIGRATIONS = Path(handlers.__file__).parent / "migrations"
+MIGRATIONS = Path(app.__file__).parent / "migrations"
 
 
 @dataclass(frozen=True)
@@ -72,31 +74,31 @@ class Notifier:
 
     async def create(self, command: CreateEndpoint) -> Made:
         handler = partial(
-            handlers.create_endpoints, check_url=self.client.check_url, keys=self.keys
+            endpoints.create_endpoints, check_url=self.client.check_url, keys=self.keys
         )
         return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def update(self, command: Any) -> Any:
         handler = partial(
-            handlers.update_endpoints, check_url=self.client.check_url, ring=self.ring
+            endpoints.update_endpoints, check_url=self.client.check_url, ring=self.ring
         )
         return (await self.tell(handler, command))[0]
 
     async def rotate(self, command: Any) -> Made:
-        handler = partial(handlers.rotate_secrets, keys=self.keys)
+        handler = partial(endpoints.rotate_secrets, keys=self.keys)
         return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def log(self, *events: LoggedEvent) -> None:
-        handler = partial(handlers.store_events, ring=self.ring)
+        handler = partial(store_events, ring=self.ring)
         await self.tell(handler, EventsLogged(events=list(events)))
 
     async def replay(self, command: ReplayDeliveries) -> int:
-        handler = partial(handlers.replay_deliveries, ring=self.ring)
+        handler = partial(endpoints.replay_deliveries, ring=self.ring)
         return (await self.tell(handler, command))[0].count
 
     async def deliveries(self, account_id: UUID, **filters: Any) -> list[Delivery]:
         query = ListDeliveries(account_id=account_id, **filters)
-        return (await self.tell(handlers.list_deliveries, query))[0].deliveries
+        return (await self.tell(endpoints.list_deliveries, query))[0].deliveries
 
     async def sql(self, statement: str, *arguments: Any) -> Any:
         async with self.database.connection() as connection:

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from services.notifier import handlers
-from services.notifier.domain import TEMPLATE_DELETED
+from services.notifier.domain.webhooks import TEMPLATE_DELETED
+from services.notifier.handlers import contents, endpoints, events
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.generator import BuiltContent, ContentBuilt
@@ -56,7 +56,7 @@ async def test_endpoint_is_kept_as_it_was_made(notifier: Notifier):
     made = await notifier.create(command)
 
     assert made.secret.startswith("whsec_")
-    [read] = await notifier.tell(handlers.read_endpoints, read_of(made.endpoint))
+    [read] = await notifier.tell(endpoints.read_endpoints, read_of(made.endpoint))
     assert read == made.endpoint
     assert (read.kinds, read.template_id, read.enabled) == (["pass.scan"], template_id, True)
 
@@ -78,10 +78,10 @@ async def test_account_has_at_most_fifty_endpoints_however_fast_it_asks(notifier
     assert sum(isinstance(o, ConflictError) for o in outcomes) == 3
     await notifier.create(an_endpoint(OTHER, URL))
     [page] = await notifier.tell(
-        handlers.list_endpoints, ListEndpoints(account_id=ACCOUNT, limit=30)
+        endpoints.list_endpoints, ListEndpoints(account_id=ACCOUNT, limit=30)
     )
     [rest] = await notifier.tell(
-        handlers.list_endpoints,
+        endpoints.list_endpoints,
         ListEndpoints(account_id=ACCOUNT, limit=30, after=page.endpoints[-1].endpoint_id),
     )
     assert (len(page.endpoints), page.more, len(rest.endpoints), rest.more) == (30, True, 20, False)
@@ -139,8 +139,8 @@ async def test_accounts_never_see_or_touch_each_others_endpoints(
         notifier.update(change(theirs, {"url": URL})),
         notifier.rotate(RotateSecret(**names)),
         notifier.replay(ReplayDeliveries(**names, event_id=event.event_id)),
-        notifier.tell(handlers.delete_endpoints, DeleteEndpoint(**names)),
-        notifier.tell(handlers.read_endpoints, read_of(theirs)),
+        notifier.tell(endpoints.delete_endpoints, DeleteEndpoint(**names)),
+        notifier.tell(endpoints.read_endpoints, read_of(theirs)),
         notifier.deliveries(OTHER, endpoint_id=mine.endpoint_id),
     ):
         with pytest.raises(NotFoundError):
@@ -197,12 +197,12 @@ async def test_deleted_template_disables_its_endpoints(notifier: Notifier):
     free = await notifier.create(an_endpoint(ACCOUNT, URL))
 
     await notifier.tell(
-        handlers.disable_endpoints,
+        events.disable_endpoints,
         TemplateDeleted(template_id=template_id, account_id=ACCOUNT, revision=2),
     )
 
     queries = [read_of(bound.endpoint), read_of(free.endpoint)]
-    read = await notifier.tell(handlers.read_endpoints, *queries)
+    read = await notifier.tell(endpoints.read_endpoints, *queries)
     assert [(e.enabled, e.disabled_reason) for e in read] == [
         (False, TEMPLATE_DELETED),
         (True, None),
@@ -216,7 +216,7 @@ async def test_deleted_endpoint_is_gone_and_its_deliveries_dropped(
     await notifier.log(an_event(ACCOUNT))
 
     await notifier.tell(
-        handlers.delete_endpoints,
+        endpoints.delete_endpoints,
         DeleteEndpoint(
             command_id=new_id(), account_id=ACCOUNT, endpoint_id=made.endpoint.endpoint_id
         ),
@@ -226,7 +226,7 @@ async def test_deleted_endpoint_is_gone_and_its_deliveries_dropped(
     assert partner.heard == []
     assert [d.state for d in await notifier.deliveries(ACCOUNT)] == ["dropped"]
     with pytest.raises(NotFoundError):
-        await notifier.tell(handlers.read_endpoints, read_of(made.endpoint))
+        await notifier.tell(endpoints.read_endpoints, read_of(made.endpoint))
 
 
 async def test_replay_sends_also_what_came_before_the_endpoint(
@@ -315,7 +315,7 @@ async def test_deliveries_are_paged_newest_first(notifier: Notifier):
             query = ListDeliveries.model_validate(
                 {"account_id": ACCOUNT, "limit": 3, "before": before, **filters}
             )
-            [page] = await notifier.tell(handlers.list_deliveries, query)
+            [page] = await notifier.tell(endpoints.list_deliveries, query)
             found += [(d.event_id, d.endpoint_id) for d in page.deliveries]
             if not page.more:
                 return found
@@ -338,10 +338,10 @@ async def test_notices_tell_what_became_of_a_pass(notifier: Notifier, partner: P
     await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a"))
     await notifier.log(an_event(ACCOUNT))
     await notifier.run()
-    await notifier.tell(handlers.store_contents, content(1), content(2))
-    await notifier.tell(handlers.store_contents, content(2))
+    await notifier.tell(contents.store_contents, content(1), content(2))
+    await notifier.tell(contents.store_contents, content(2))
     await notifier.tell(
-        handlers.mark_deleted,
+        contents.mark_deleted,
         PassesDeleted(passes=[DeletedPass(handle="handle", account_id=ACCOUNT, version=9)]),
     )
 
@@ -410,4 +410,4 @@ def content(number: int) -> ContentBuilt:
 
 async def notices(notifier: Notifier, account_id: UUID) -> PassNotices:
     query = ReadNotices(account_id=account_id, handle="handle")
-    return (await notifier.tell(handlers.read_notices, query))[0]
+    return (await notifier.tell(contents.read_notices, query))[0]

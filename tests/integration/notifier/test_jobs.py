@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from services.notifier.domain import ASKED_TO_STOP, FAILED_TOO_LONG, GONE
-from services.notifier.jobs import MOST_PER_ENDPOINT, forget_old
+from services.notifier.domain.webhooks import ASKED_TO_STOP, FAILED_TOO_LONG, GONE
+from services.notifier.jobs.deliveries import MOST_PER_ENDPOINT
+from services.notifier.jobs.forgetting import forget_old
 from shared import clock
 from shared.contracts.notifier import Endpoint, ReplayDeliveries, RotateSecret, UpdateEndpoint
 from shared.identifiers import new_id

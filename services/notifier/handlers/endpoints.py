@@ -1,26 +1,18 @@
-"""What the notifier does about messages."""
+"""Webhook endpoints and their deliveries: set up, shown, sent again."""
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from typing import Any, Final, get_args
 from uuid import UUID
 
-from services.notifier.domain import (
+from services.notifier.domain.webhooks import (
     LONGEST_GRACE,
     EventNotFoundError,
-    Recipient,
     State,
     checked_fields,
     new_secret,
 )
-from services.notifier.repository import (
-    ContentRepository,
-    DeliveryRepository,
-    EndpointRepository,
-    EventRepository,
-)
-from shared.contracts.gateway import TemplateDeleted
-from shared.contracts.generator import ContentBuilt
+from services.notifier.handlers.events import Ring
+from services.notifier.repository import DeliveryRepository, EndpointRepository
 from shared.contracts.message import Done
 from shared.contracts.notifier import (
     SECRET_PURPOSE,
@@ -32,15 +24,12 @@ from shared.contracts.notifier import (
     EndpointSecret,
     ListDeliveries,
     ListEndpoints,
-    PassNotices,
     ReadEndpoint,
-    ReadNotices,
     ReplayDeliveries,
     Replayed,
     RotateSecret,
     UpdateEndpoint,
 )
-from shared.contracts.triggers import EventsLogged, LoggedEvent, PassesDeleted
 from shared.database import UnitOfWork
 from shared.errors import InvalidError
 from shared.sealing import MasterKeys
@@ -49,57 +38,6 @@ MOST_ENDPOINTS_LISTED: Final = 1000
 MOST_DELIVERIES_LISTED: Final = 100
 
 CheckUrl = Callable[[str], None]
-Ring = Callable[[Collection[UUID]], None]
-"""Tells the delivery job which endpoints will have something due once this work commits."""
-
-
-async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring) -> None:
-    """Keep what happened, and make a delivery for every endpoint that wants it."""
-    events = list({e.event_id: e for message in messages for e in message.events}.values())
-    if not events:
-        return
-    await EventRepository(work.connection).add_all(events)
-    accounts = {event.account_id for event in events}
-    recipients = await EndpointRepository(work.connection).list_recipients(accounts)
-    if not recipients:
-        return
-    rows = _wanted(events, recipients)
-    if rows:
-        await DeliveryRepository(work.connection).add_all(rows)
-        waiting = {endpoint_id for endpoint_id, _ in rows}
-        work.after_commit(lambda: ring(waiting))
-
-
-def _wanted(
-    events: Sequence[LoggedEvent], recipients: Sequence[Recipient]
-) -> list[tuple[UUID, LoggedEvent]]:
-    by_account: dict[UUID, list[Recipient]] = defaultdict(list)
-    for recipient in recipients:
-        by_account[recipient.account_id].append(recipient)
-    return [
-        (recipient.endpoint_id, event)
-        for event in events
-        for recipient in by_account.get(event.account_id, ())
-        if recipient.wants(event)
-    ]
-
-
-async def store_contents(messages: list[ContentBuilt], work: UnitOfWork) -> None:
-    """Note contents built, for the timelines of their passes."""
-    contents = [content for message in messages for content in message.contents]
-    await ContentRepository(work.connection).add_all(contents)
-
-
-async def mark_deleted(messages: list[PassesDeleted], work: UnitOfWork) -> None:
-    """Note that passes are gone; their log stays for as long as any other."""
-    passes = [one for message in messages for one in message.passes]
-    await ContentRepository(work.connection).mark_deleted(passes)
-
-
-async def disable_endpoints(messages: list[TemplateDeleted], work: UnitOfWork) -> None:
-    """Disable endpoints that were bound to templates which are gone."""
-    template_ids = [message.template_id for message in messages]
-    await EndpointRepository(work.connection).disable_of_templates(template_ids)
 
 
 async def create_endpoints(
@@ -215,21 +153,6 @@ async def list_deliveries(queries: list[ListDeliveries], work: UnitOfWork) -> li
         )
         pages.append(DeliveryPage(deliveries=found, more=more))
     return pages
-
-
-async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[PassNotices]:
-    """Contents and deliveries of a pass; both are empty for one not heard of yet."""
-    notices: list[PassNotices] = []
-    for query in queries:
-        limit = _limit(query.limit, MOST_DELIVERIES_LISTED)
-        contents = await ContentRepository(work.connection).list_newest(
-            query.account_id, query.handle, limit
-        )
-        deliveries, _ = await DeliveryRepository(work.connection).list_page(
-            query.account_id, handle=query.handle, limit=limit
-        )
-        notices.append(PassNotices(contents=contents, deliveries=deliveries))
-    return notices
 
 
 def _limit(asked: int, most: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.domain import (
+from services.notifier.domain.webhooks import (
     ASKED_TO_STOP,
     GONE,
     RETRY_SECONDS,

@@ -1,22 +1,16 @@
-"""What the clock starts: posting what is due, and forgetting what is old."""
+"""Posts deliveries that are due."""
 
 import asyncio
 import random
 from collections import Counter
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from services.notifier.clients import WebhookSender
-from services.notifier.domain import RETENTION, DueDelivery, Landed, Outcome, Rota, decide
-from services.notifier.repository import (
-    ContentRepository,
-    DeliveryRepository,
-    EventRepository,
-    SendingRepository,
-)
+from services.notifier.clients.partners import WebhookSender
+from services.notifier.domain.webhooks import DueDelivery, Landed, Outcome, Rota, decide
+from services.notifier.repository import SendingRepository
 from shared import clock
 from shared.database import Database
 from shared.errors import UnavailableError
@@ -25,8 +19,6 @@ MOST_IN_FLIGHT: Final = 100
 MOST_PER_ENDPOINT: Final = 10
 LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 3.0
-LONGEST_WAY: Final = timedelta(days=4)
-"""Longer than a delivery is under way, whose event must still be there."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -145,18 +137,3 @@ class DeliveryJob:
         if not self._places[delivery.endpoint_id]:
             del self._places[delivery.endpoint_id]
         self._wake.set()
-
-
-async def forget_old(database: Database) -> None:
-    """Delete what is older than 30 days, in turns that hold no lock for long."""
-    async with database.connection() as connection:
-        deliveries = DeliveryRepository(connection)
-        await deliveries.drop_stray()
-        while await deliveries.forget_old(RETENTION):
-            pass
-        while await EventRepository(connection).forget_old(RETENTION + LONGEST_WAY):
-            pass
-    more = True
-    while more:
-        async with database.work() as work:
-            more = await ContentRepository(work.connection).forget_old(RETENTION)
