@@ -25,6 +25,9 @@ class Content(BaseModel):
     manifest: bytes = b""
     signature: bytes = b""
     images: dict[str, ImageReference] = {}
+    files: dict[str, bytes] = {}
+    """Small files that are the same for all passes of the template's revision: `pass.strings`."""
+    pass_type_identifier: str = ""
 
 
 class ReadContent(Query):
@@ -49,6 +52,11 @@ class BuiltContent(BaseModel):
     pass_version: int
     push_version: int
     last_modified: datetime
+    pass_type_identifier: str = ""
+    serial_number: str = ""
+    since_version: int = 0
+    """The first version whose change may be in these bytes: the version of the content before, plus
+    one (0: unknown, take pass_version)."""
 
 
 class ContentBuilt(Event):

@@ -50,6 +50,8 @@ class Pass(BaseModel):
     """The highest version for which a push was asked."""
     literal: list[str] = Field(default_factory=list)
     """Paths of own values whose brackets are plain text."""
+    token_key: str | None = None
+    """The secret its authentication token derives from; None: the oldest there is."""
 
     def state(self) -> PassState:
         """Return it as the pure code of passes knows it."""
@@ -138,6 +140,15 @@ class ReadPass(Query):
     account_id: UUID | None
     """None for the public, who know only the handle."""
     handle: str
+
+
+class FindPass(Query):
+    """The pass with a serial number (404, or 410 when it was deleted)."""
+
+    name: ClassVar = "triggers.find_passes.v1"
+    reply: ClassVar = Pass
+
+    serial_number: str
 
 
 class PassPage(BaseModel):

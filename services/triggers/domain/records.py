@@ -106,6 +106,8 @@ class PassRecord:
     deleted_at: datetime | None = None
     literal: list[str] = field(default_factory=list[str])
     """Paths of own values whose brackets are plain text."""
+    token_key: str | None = None
+    """The secret its authentication token derives from, for life; None: the oldest there is."""
     member: dict[str, Any] | None = None
     version_before: int = field(init=False)
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
@@ -149,6 +151,7 @@ class PassRecord:
             installed=self.has("install"),
             removed=self.has("remove"),
             literal=self.literal,
+            token_key=self.token_key,
             created_at=self.created_at,
             updated_at=self.updated_at,
             push_version=self.push_version,
