@@ -11,6 +11,7 @@ from shared.passes.barcodes import BarcodePolicy
 from shared.passes.checking import IMAGE_DIGEST
 from shared.passes.findings import Findings
 from shared.passes.hiding import read_condition
+from shared.passes.localization import check_localizations, split_language
 from shared.passes.loops import find_loops
 from shared.passes.magic import Parts, parse, unknown_paths
 from shared.passes.migrations import follow_moves, read_migrations
@@ -26,6 +27,7 @@ from shared.passes.paths import (
     survey,
 )
 from shared.passes.registry import POSTER_STYLE, STYLES
+from shared.passes.schemes import check_schemes
 from shared.passes.skeleton import (
     BRACKET,
     Node,
@@ -70,12 +72,20 @@ class TemplateDocument(BaseModel):
     pass_: dict[str, Any] = Field(alias="pass")
     properties: dict[str, Any] = Field(default_factory=dict)
     triggers: dict[str, Any] = Field(default_factory=dict)
-    images: dict[str, str] = Field(default_factory=dict)
+    images: dict[str, str] = Field(
+        default_factory=dict,
+        description="Slot (`logo@2x`, or for one language `de.lproj/logo@2x`) → SHA-256.",
+    )
+    localizations: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="Language → text of the pass → the same in that language.",
+        examples=[{"de": {"Points": "Punkte"}}],
+    )
     barcode_policy: BarcodePolicy = "template"
 
     @model_validator(mode="after")
     def _is_storable(self) -> "TemplateDocument":
-        parts = [self.pass_, self.properties, self.triggers, self.images]
+        parts = [self.pass_, self.properties, self.triggers, self.images, self.localizations]
         try:
             raw = orjson.dumps(parts)
         except TypeError as error:
@@ -107,6 +117,8 @@ def check_template(document: TemplateDocument) -> Findings:
     _check_loops(walk.nodes, document.properties, catalogue, findings)
     check_triggers(document.triggers, catalogue, findings)
     _check_images(document.images, findings)
+    check_localizations(document.localizations, document.images, _texts(walk.nodes), findings)
+    check_schemes(catalogue, document.images, findings)
     return findings
 
 
@@ -236,10 +248,19 @@ def _check_loops(
         findings.warn("loop", places.get(path, path), detail)
 
 
+def _texts(nodes: list[Node]) -> frozenset[str]:
+    """All texts that a pass may show as the template has them, the choices for values too."""
+    options = (
+        option for n in nodes if is_list(n.attribute.options) for option in n.attribute.options
+    )
+    texts = (*options, *(node.default for node in nodes))
+    return frozenset(text for text in texts if isinstance(text, str))
+
+
 def _check_images(images: dict[str, str], findings: Findings) -> None:
     for name, digest in images.items():
         path = "$.images" + json_step(name)
-        if name not in _IMAGES:
+        if split_language(name)[1] not in _IMAGES:
             findings.error("image-name", path, f"Wallet knows no image {name!r}")
         if not IMAGE_DIGEST.fullmatch(digest):
             findings.error("image-hash", path, "64 lower-case hex digits of SHA-256 are needed")

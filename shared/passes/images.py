@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 from PIL import Image, ImageDraw
 
 from shared.errors import InvalidError
+from shared.passes.localization import is_language, split_language
 
 # Slots of wallet-protocols 7B.6, each also at two and three times the size.
 IMAGE_NAMES: Final = (
@@ -95,8 +96,12 @@ class Png:
 
 
 def file_name(slot: str) -> str:
-    """Name the file of a slot: `icon@2x.png` for `icon@2x`; UnknownImageSlotError for no slot."""
-    if slot not in IMAGE_SLOTS:
+    """Name the file of a slot: `icon@2x.png` for `icon@2x`; UnknownImageSlotError for no slot.
+
+    The slot of a language, such as `de.lproj/logo`, lies in its folder.
+    """
+    language, plain = split_language(slot)
+    if plain not in IMAGE_SLOTS or (language and not is_language(language)):
         raise UnknownImageSlotError(f"A pass has no image {slot[:40]!r}.")
     return f"{slot}.png"
 
