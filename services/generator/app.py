@@ -21,7 +21,9 @@ def build(settings: Settings, _transport: Transport) -> Service:
     database = Database(
         settings.database_url.get_secret_value(), schema="generator", size=settings.pool_size
     )
-    shelf = PlateShelf(settings.read_master_keys(), settings.public_url)
+    shelf = PlateShelf(
+        settings.read_master_keys(), settings.public_url, settings.read_pass_tokens()
+    )
     room = PressRoom(settings.press_threads)
     return Service(
         name="generator",

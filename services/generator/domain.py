@@ -13,6 +13,7 @@ from shared.passes.manifest import compose_manifest
 from shared.passes.signing import PassSigner
 from shared.passes.state import IssuerFacts
 from shared.passes.template import CompiledTemplate
+from shared.passes.tokens import PassTokens
 
 
 class ContentGoneError(GoneError):
@@ -39,9 +40,13 @@ class Plate:
     revision: int
     compiled: CompiledTemplate
     images: Mapping[str, ImageReference]
-    image_digests: Mapping[str, str]
+    files: Mapping[str, bytes]
+    """Texts in other languages: small files that are the same for all passes."""
+    digests: Mapping[str, str]
+    """The SHA-1 of images and files, by name."""
     facts: IssuerFacts
     seal: Seal
+    tokens: PassTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,11 @@ class Earlier:
 
 def press(plate: Plate, pass_: Pass, earlier: Earlier | None, at: datetime) -> Sheet:
     """Compose a pass, and sign it unless the same bytes are signed already."""
-    pass_json = plate.compiled.compose(pass_.state(), plate.facts)
-    manifest = compose_manifest(pass_json, plate.image_digests)
+    token = plate.tokens.issue(
+        pass_.token_key, plate.seal.pass_type_identifier, pass_.serial_number
+    )
+    pass_json = plate.compiled.compose(pass_.state(), plate.facts, authentication_token=token)
+    manifest = compose_manifest(pass_json, plate.digests)
     if earlier is not None and earlier.manifest == manifest:
         if earlier.identity_revision == plate.seal.revision:
             return Sheet(manifest, None, None)

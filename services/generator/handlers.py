@@ -84,6 +84,11 @@ async def press_and_store(
             pass_version=by_handle[stored.handle].version,
             push_version=by_handle[stored.handle].push_version,
             last_modified=stored.last_modified,
+            pass_type_identifier=plates[
+                by_handle[stored.handle].template_id
+            ].seal.pass_type_identifier,
+            serial_number=by_handle[stored.handle].serial_number,
+            since_version=0 if known is None else known.version + 1,
         )
         for stored in all_stored
         if (known := earlier.get(stored.handle)) is None
@@ -159,6 +164,7 @@ def _is_made_with(plate: Plate, content: StoredContent) -> bool:
 
 
 def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate]) -> Content:
+    plate = plates[content.template_id]
     since = query.modified_since
     if since is not None and content.last_modified <= since.astimezone(UTC):
         return Content(
@@ -167,8 +173,8 @@ def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate
             pass_version=content.version,
             last_modified=content.last_modified,
             not_modified=True,
+            pass_type_identifier=plate.seal.pass_type_identifier,
         )
-    plate = plates[content.template_id]
     return Content.model_construct(
         handle=content.handle,
         content_number=content.content_number,
@@ -180,4 +186,6 @@ def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate
             content.manifest, content.signed_at, content.signature_value or b""
         ),
         images=dict(plate.images),
+        files=dict(plate.files),
+        pass_type_identifier=plate.seal.pass_type_identifier,
     )

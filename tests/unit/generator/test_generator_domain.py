@@ -13,8 +13,11 @@ from shared.passes.development import DevelopmentAuthority
 from shared.passes.document import TemplateDocument
 from shared.passes.state import IssuerFacts
 from shared.passes.template import compile_template
+from shared.passes.tokens import PassTokens
 
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
+NEWER, OLDER = (bytes([number]) * 32 for number in (2, 1))
+TOKENS = PassTokens([NEWER, OLDER])
 
 
 @cache
@@ -37,9 +40,11 @@ def a_plate(revision: int = 1, identity_revision: int = 1) -> Plate:
         revision=revision,
         compiled=compile_template(document, name="Card", organization="Beans"),
         images={},
-        image_digests={"icon.png": "ab" * 20},
-        facts=IssuerFacts("pass.com.example", "TEAM123456", "Beans"),
+        files={},
+        digests={"icon.png": "ab" * 20},
+        facts=IssuerFacts("pass.com.example", "TEAM123456", "Beans", "https://p.example/wallet"),
         seal=a_seal(identity_revision),
+        tokens=TOKENS,
     )
 
 
@@ -99,7 +104,7 @@ def test_other_images_are_other_bytes():
     plate = a_plate()
     first = press(plate, a_pass(), None, MOMENT)
 
-    other = replace(plate, image_digests={"icon.png": "cd" * 20})
+    other = replace(plate, digests={"icon.png": "cd" * 20})
     again = press(other, a_pass(), pressed(first), MOMENT)
 
     assert again.manifest != first.manifest
@@ -118,3 +123,13 @@ async def test_press_room_keeps_the_order():
         orjson.loads(sheet.pass_json or b"")["generic"]["headerFields"][0]["value"]
         for sheet in sheets
     ] == list(range(30))
+
+
+def test_the_token_on_a_pass_is_that_of_its_own_secret_for_life():
+    newer, older = (PassTokens([secret]) for secret in (NEWER, OLDER))
+
+    for key, tokens in ((TOKENS.newest_id, newer), (older.newest_id, older), (None, older)):
+        sheet = press(a_plate(), a_pass(token_key=key), None, MOMENT)
+        written = orjson.loads(sheet.pass_json or b"")
+        assert tokens.verify("pass.com.example", "serial0", written["authenticationToken"])
+        assert written["webServiceURL"] == "https://p.example/wallet"
