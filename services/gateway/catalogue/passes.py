@@ -10,12 +10,15 @@ from uuid import UUID, uuid5
 from zlib import crc32
 
 from services.gateway.catalogue.door import Door
+from shared import clock
 from shared.contracts.generator import Content, ReadContent
 from shared.contracts.member import Member, ReadMember
 from shared.contracts.message import JsonObject, Lane
+from shared.contracts.notifier import NoteFetch
 from shared.contracts.triggers import (
     ChangePass,
     CreatePass,
+    FindPass,
     Pass,
     PassChanged,
     PassCreated,
@@ -72,7 +75,7 @@ class Order:
 class PassFile:
     """A .pkpass on its way: its size is known before its first piece is read."""
 
-    size: int
+    archive: PassArchive
     pieces: AsyncIterator[bytes]
 
 
@@ -172,6 +175,11 @@ async def read(door: Door, account_id: UUID | None, handle: str) -> Pass:
     return await door.requester.ask(ReadPass(account_id=account_id, handle=handle), Pass)
 
 
+async def find(door: Door, serial_number: str) -> Pass:
+    """Find the pass that a device means; whoever asks holds its token."""
+    return await door.requester.ask(FindPass(serial_number=serial_number), Pass)
+
+
 async def content(door: Door, issued: Pass, modified_since: datetime | None = None) -> Content:
     """Ask the press for the pass as it is now, by the newest revision of its template."""
     revisions = await door.templates.current(issued.account_id, [issued.template_id])
@@ -199,6 +207,7 @@ def pass_file(door: Door, content: Content) -> PassFile:
         "pass.json": content.pass_json,
         "manifest.json": content.manifest,
         "signature": content.signature,
+        **content.files,
     }
     entries = [ArchiveEntry(name, len(part), crc32(part)) for name, part in parts.items()]
     entries += [
@@ -213,7 +222,32 @@ def pass_file(door: Door, content: Content) -> PassFile:
             yield archive.header(index) + stored[image.sha256]
         yield archive.trailer()
 
-    return PassFile(archive.size, pieces())
+    return PassFile(archive, pieces())
+
+
+def note_fetch(
+    door: Door,
+    issued: Pass,
+    content: Content,
+    *,
+    status: Literal[200, 304],
+    source: Literal["device", "public"],
+) -> None:
+    """Let it be known, beside the answer, that a content left the house or was there already."""
+    door.notes.tell(
+        NoteFetch(
+            account_id=issued.account_id,
+            template_id=issued.template_id,
+            handle=issued.handle,
+            pass_type_identifier=content.pass_type_identifier,
+            serial_number=issued.serial_number,
+            content_number=content.content_number,
+            pass_version=content.pass_version,
+            status=status,
+            source=source,
+            at=clock.now(),
+        )
+    )
 
 
 def pointed(error: ApplicationError, *, at: str = "", names: str = "/values") -> ApplicationError:
