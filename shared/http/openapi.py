@@ -80,7 +80,7 @@ def errors_of(endpoint: AnyEndpoint) -> list[type[ApplicationError]]:
         (ForbiddenError, endpoint.scope is not None),
         (TooLargeError, takes_body),
         (UnsupportedMediaError, takes_body),
-        (InvalidError, endpoint.body is not None or endpoint.query is not None or not endpoint.raw),
+        (InvalidError, endpoint.query is not None or not endpoint.raw),
         (UnavailableError, True),
     ]
     applying = [kind for kind, applies in always if applies]
