@@ -178,7 +178,8 @@ class LoggedEvent(BaseModel):
     version: int
     occurred_at: datetime
     data: JsonObject = {}
-    """`changes`: path → [before, after]; `rules`: the trace of the rules that ran."""
+    """`changes`: path → [before, after]; `rules`: the trace of the rules that ran; `warnings`:
+    sentences about texts of the pass that lead back to themselves since then."""
 
 
 class EventPage(BaseModel):
