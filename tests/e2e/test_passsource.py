@@ -270,6 +270,19 @@ async def test_tracking_lists_what_happened_and_when(api: PassSource):
     assert await api.refused("trackPassAccess", hashedSerialNumber=handle, accessType="1")
 
 
+async def test_of_manual_updates_at_once_one_is_tracked(api: PassSource):
+    rule = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amount": 1}
+    template = await api.template({**LOYALTY, "triggers": {"onDeviceUpdate": rule}})
+    handle = await api.issued(template)
+
+    update = {"hashedSerialNumber": handle, "accessType": "3"}
+    await asyncio.gather(*(api.do("trackPassAccess", **update) for _ in range(12)))
+
+    tracked = (await api.do("passTracking", hashedSerialNumber=handle))["tracking"]
+    assert [event["accessType"] for event in tracked].count(3) == 1
+    assert (await api.fields(handle))[POINTS] == 1
+
+
 async def test_stats_count_passes_and_are_never_old(api: PassSource):
     template = await api.template()
     handles = [await api.issued(template) for _ in range(3)]
