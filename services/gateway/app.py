@@ -88,7 +88,7 @@ def open_door(
         accounts=Accounts(database, Authority(database, master_keys), identities),
         keys=Keys(database, keyring),
         templates=templates,
-        constructors=Constructors(database, templates),
+        constructors=Constructors(database, templates, images),
         images=images,
         identities=identities,
         logins=Logins(database, master_keys),

@@ -13,6 +13,7 @@ from shared.errors import NotFoundError
 from shared.hashes import surroundings_of
 from shared.passes.display import Display
 from shared.passes.document import TemplateDocument
+from shared.passes.slots import own_images
 from shared.passes.template import CompiledTemplate, compile_template
 
 MOST_COMPILED = 500
@@ -25,7 +26,6 @@ class Model:
 
     compiled: CompiledTemplate
     images: Mapping[str, str]
-    """Image without its scale (`logo`) → SHA-256 of the sharpest one."""
     is_development: bool
 
 
@@ -35,6 +35,7 @@ class Shown:
 
     display: Display
     images: Mapping[str, str]
+    """Image without its scale (`logo`) → SHA-256 of the sharpest one."""
     is_development: bool
 
 
@@ -48,7 +49,8 @@ class Showcase:
     async def show(self, issued: Pass) -> Shown:
         """Lay the pass's values over the newest revision of its template."""
         model = await self._model(issued.account_id, issued.template_id)
-        return Shown(model.compiled.display(issued.state()), model.images, model.is_development)
+        images = _sharpest({**model.images, **own_images(issued.values)})
+        return Shown(model.compiled.display(issued.state()), images, model.is_development)
 
     async def compiled(self, account_id: UUID, template_id: UUID) -> CompiledTemplate:
         """Give the newest revision of a template, ready to read its passes."""
@@ -78,7 +80,7 @@ class Showcase:
                     self._door.master_keys, self._door.base_url, account_id, template_id
                 ),
             ),
-            _sharpest(document.images),
+            document.images,
             identity.development,
         )
         self._models[template_id, template.revision] = model

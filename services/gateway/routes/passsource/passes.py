@@ -6,6 +6,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from services.gateway.catalogue import passes
+from services.gateway.catalogue.images import image_url
 from services.gateway.catalogue.passes import Order
 from services.gateway.domain import Template
 from services.gateway.routes.passsource.access import Visit
@@ -21,6 +22,7 @@ from shared.contracts.triggers import LastEvent, Pass, PassChanged, PassCreated,
 from shared.identifiers import new_id
 from shared.passes.migrations import follow_moves, migrate, read_migrations
 from shared.passes.paths import MIGRATIONS_PATH
+from shared.passes.slots import own_images
 
 ALL: Final = -1
 REPLACE: Final = "psReplaceAll"
@@ -44,7 +46,7 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
 
     async def pages() -> AsyncIterator[list[Any]]:
         async for page in rows:
-            yield [_pass_facts(found, moves) for found in page]
+            yield [_pass_facts(visit, found, moves) for found in page]
 
     return await stream_list(request, "passes", pages())
 
@@ -70,7 +72,7 @@ async def show_pass(visit: Visit) -> web.Response:
     """Tell about a pass, and about its template."""
     owner, found = await visit.own_pass()
     template = await visit.door.templates.get(found.account_id, found.template_id)
-    facts = _pass_facts(found, _moves_of(template))
+    facts = _pass_facts(visit, found, _moves_of(template))
     return success(**await whole_facts(visit, owner, template), **facts)
 
 
@@ -155,10 +157,14 @@ def _moves_of(template: Template) -> dict[str, str]:
     return follow_moves(read_migrations(properties.get(MIGRATIONS_PATH)))
 
 
-def _pass_facts(found: Pass, moves: Mapping[str, str]) -> dict[str, Any]:
+def _pass_facts(visit: Visit, found: Pass, moves: Mapping[str, str]) -> dict[str, Any]:
     """Tell about a pass; values that nothing happened to since a path moved are at its new one."""
     values = migrate(found.state(), moves).values if moves else found.values
-    return {"hashedSerialNumber": found.handle, "userFields": values}
+    addresses = {
+        f"images_{slot}": image_url(visit.door.base_url, sha256)
+        for slot, sha256 in own_images(values).items()
+    }
+    return {"hashedSerialNumber": found.handle, "userFields": {**values, **addresses}}
 
 
 def _scan_facts(changed: PassChanged) -> dict[str, Any]:
