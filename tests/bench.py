@@ -112,6 +112,7 @@ def kernel_per_second() -> float:
         compile_template(document, name="Bench", organization="Bench"),
         images,
         {},
+        {},
         {name: one.sha1 for name, one in images.items()},
         IssuerFacts("pass.bench", "BENCHTEAM1", "Bench", "https://passes.example/wallet"),
         seal,

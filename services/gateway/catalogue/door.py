@@ -12,6 +12,7 @@ from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
 from shared.messaging.requests import Requester
@@ -36,6 +37,7 @@ class Door:
     constructors: Constructors
     logins: Logins
     pictures: Pictures
+    showcase: Showcase
     notes: Notes
     tokens: PassTokens
     base_url: str

@@ -92,6 +92,9 @@ class PlateShelf:
         document = TemplateDocument.model_validate(row["document"])
         images = _IMAGES.validate_python(row["images"])
         files = strings_files(document.localizations)
+        file_digests = {
+            name: sha1(data, usedforsecurity=False).hexdigest() for name, data in files.items()
+        }
         return Plate(
             template_id=template_id,
             revision=row["revision"],
@@ -105,13 +108,8 @@ class PlateShelf:
             ),
             images=images,
             files=files,
-            digests={
-                **{name: image.sha1 for name, image in images.items()},
-                **{
-                    name: sha1(data, usedforsecurity=False).hexdigest()
-                    for name, data in files.items()
-                },
-            },
+            file_digests=file_digests,
+            digests={**{name: image.sha1 for name, image in images.items()}, **file_digests},
             facts=IssuerFacts(
                 seal.pass_type_identifier,
                 seal.team_identifier,
@@ -120,6 +118,7 @@ class PlateShelf:
             ),
             seal=seal,
             tokens=self._tokens,
+            plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )
 
 

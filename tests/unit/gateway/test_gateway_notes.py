@@ -28,7 +28,12 @@ class Slow(Requester):
         self.error: UnavailableError | None = None
 
     async def ask(
-        self, request: Request, reply: type[Reply], *, lane: Lane = "interactive"
+        self,
+        request: Request,
+        reply: type[Reply],
+        *,
+        lane: Lane = "interactive",
+        patience: float | None = None,
     ) -> Reply:
         self.asked += 1
         await self.may_answer.wait()

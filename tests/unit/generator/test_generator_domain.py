@@ -7,7 +7,8 @@ from uuid import UUID
 import orjson
 
 from services.generator.clients import PressRoom
-from services.generator.domain import Earlier, Plate, Seal, Sheet, press
+from services.generator.domain import NO_IMAGES, Earlier, Plate, Seal, Sheet, lay_over, press
+from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.document import TemplateDocument
@@ -41,6 +42,7 @@ def a_plate(revision: int = 1, identity_revision: int = 1) -> Plate:
         compiled=compile_template(document, name="Card", organization="Beans"),
         images={},
         files={},
+        file_digests={},
         digests={"icon.png": "ab" * 20},
         facts=IssuerFacts("pass.com.example", "TEAM123456", "Beans", "https://p.example/wallet"),
         seal=a_seal(identity_revision),
@@ -114,7 +116,7 @@ async def test_press_room_keeps_the_order():
     room = PressRoom(2)
     plate = a_plate()
 
-    sheets = await room.press([(plate, a_pass(n), None) for n in range(30)], MOMENT)
+    sheets = await room.press([(plate, a_pass(n), None, NO_IMAGES) for n in range(30)], MOMENT)
     nothing = await room.press([], MOMENT)
     await room.close()
 
@@ -133,3 +135,43 @@ def test_the_token_on_a_pass_is_that_of_its_own_secret_for_life():
         written = orjson.loads(sheet.pass_json or b"")
         assert tokens.verify("pass.com.example", "serial0", written["authenticationToken"])
         assert written["webServiceURL"] == "https://p.example/wallet"
+
+
+def an_image(letter: str) -> ImageReference:
+    return ImageReference(sha256=letter * 64, sha1=letter * 40, crc32=1, size=2)
+
+
+def test_own_images_lie_over_the_template_s_and_end_the_plain_icon():
+    files = {name: an_image("a") for name in ("icon.png", "icon@2x.png", "logo.png", "strip.png")}
+    plain = replace(a_plate(), images=files, plain_icon=frozenset({"icon.png", "icon@2x.png"}))
+
+    own = lay_over(plain, {"logo.png": an_image("b"), "icon.png": an_image("c")})
+
+    assert {name: image.sha1[0] for name, image in own.items()} == {
+        "icon.png": "c",
+        "logo.png": "b",
+        "strip.png": "a",
+    }
+    assert lay_over(plain, NO_IMAGES) == files
+
+
+def test_own_images_are_in_the_manifest():
+    plate = replace(a_plate(), images={"icon.png": an_image("a")})
+
+    sheet = press(plate, a_pass(), None, MOMENT, {"logo.png": an_image("b")})
+
+    manifest = orjson.loads(sheet.manifest)
+    assert (manifest["icon.png"], manifest["logo.png"]) == ("a" * 40, "b" * 40)
+
+
+def test_own_images_are_so_in_every_language_and_strings_stay_beside_them():
+    names = ("logo.png", "de.lproj/logo.png", "de.lproj/strip.png")
+    strings = {"de.lproj/pass.strings": "d" * 40}
+    images = {name: an_image("a") for name in names}
+    plate = replace(a_plate(), images=images, file_digests=strings)
+
+    sheet = press(plate, a_pass(), None, MOMENT, {"logo.png": an_image("b")})
+
+    manifest = orjson.loads(sheet.manifest)
+    assert manifest.keys() - {"pass.json"} == {"logo.png", "de.lproj/strip.png", *strings}
+    assert manifest["logo.png"] == "b" * 40
