@@ -32,6 +32,7 @@ from shared.passes.development import DevelopmentAuthority
 from shared.passes.document import TemplateDocument
 from shared.passes.state import IssuerFacts, PassState
 from shared.passes.template import compile_template
+from shared.passes.tokens import PassTokens
 from tests.system import System, start_distributed
 
 SECONDS = 8.0
@@ -110,9 +111,12 @@ def kernel_per_second() -> float:
         1,
         compile_template(document, name="Bench", organization="Bench"),
         images,
+        {},
+        {},
         {name: one.sha1 for name, one in images.items()},
-        IssuerFacts("pass.bench", "BENCHTEAM1", "Bench"),
+        IssuerFacts("pass.bench", "BENCHTEAM1", "Bench", "https://passes.example/wallet"),
         seal,
+        PassTokens([bytes(32)]),
     )
     passes = [
         Pass(

@@ -14,6 +14,7 @@ from shared.contracts.member import MembersChanged
 from shared.contracts.triggers import (
     ChangePass,
     CreatePass,
+    FindPass,
     ListPasses,
     PushPasses,
     ReadCounts,
@@ -47,6 +48,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     )
     shelf = TemplateShelf(settings.read_master_keys(), settings.public_url)
     begun = asyncio.Event()
+    token_key = settings.read_pass_tokens().newest_id
     runs = jobs.RunJob(database, shelf, jobs.UrlCaller(client))
     return Service(
         name="triggers",
@@ -58,9 +60,13 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateSaved, catalogue.keep_templates),
             on(TemplateDeleted, catalogue.delete_templates),
             on(MembersChanged, catalogue.follow_members),
-            answer(CreatePass, partial(passes.create_passes, shelf=shelf, begun=begun)),
+            answer(
+                CreatePass,
+                partial(passes.create_passes, shelf=shelf, begun=begun, token_key=token_key),
+            ),
             answer(ChangePass, partial(passes.change_passes, shelf=shelf, begun=begun)),
             answer(ReadPass, questions.read_passes),
+            answer(FindPass, questions.find_passes),
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),

@@ -1,6 +1,6 @@
 """The triggers service's public face: the life of passes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal
 from uuid import UUID
 
@@ -16,6 +16,9 @@ EventKind = Literal[
 ]  # fmt: skip
 """What can happen to a pass. `remove`: a device dropped it (PassSource's onDelete); `delete`: the
 account deleted it; `update`: values changed through the API or by a member's change."""
+
+LONGEST_RUN: Final = timedelta(seconds=30)
+"""Rules that call URLs are stopped when a call ends later than this after their beginning."""
 
 STATE_WORDS: Final = {
     "registered": "registered",
@@ -50,6 +53,8 @@ class Pass(BaseModel):
     """The highest version for which a push was asked."""
     literal: list[str] = Field(default_factory=list)
     """Paths of own values whose brackets are plain text."""
+    token_key: str | None = None
+    """The secret its authentication token derives from; None: the oldest there is."""
 
     def state(self) -> PassState:
         """Return it as the pure code of passes knows it."""
@@ -140,6 +145,15 @@ class ReadPass(Query):
     handle: str
 
 
+class FindPass(Query):
+    """The pass with a serial number (404, or 410 when it was deleted)."""
+
+    name: ClassVar = "triggers.find_passes.v1"
+    reply: ClassVar = Pass
+
+    serial_number: str
+
+
 class PassPage(BaseModel):
     passes: list[Pass]
     more: bool
@@ -178,7 +192,8 @@ class LoggedEvent(BaseModel):
     version: int
     occurred_at: datetime
     data: JsonObject = {}
-    """`changes`: path → [before, after]; `rules`: the trace of the rules that ran."""
+    """`changes`: path → [before, after]; `rules`: the trace of the rules that ran; `warnings`:
+    sentences about texts of the pass that lead back to themselves since then."""
 
 
 class EventPage(BaseModel):

@@ -28,7 +28,8 @@ MemberId = Annotated[str, Field(min_length=1, max_length=255)]
 Values = Annotated[
     JsonObject,
     Field(
-        description="The pass's own values by path.",
+        description="The pass's own values by path. Under `images_logo` and the like: the address "
+        "of a PNG, which is fetched now, or the `sha256` of an uploaded image.",
         examples=[{"structure_headerFields_points_value": 120}],
     ),
 ]
@@ -67,7 +68,8 @@ class ChangedValues(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     values: JsonObject = Field(
-        description="The pass's own values by path; null takes an own value away.",
+        description="The pass's own values by path, images as when it is issued; null takes an own "
+        "value away.",
         examples=[{"structure_headerFields_points_value": 130}],
     )
 
@@ -208,12 +210,15 @@ async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPag
     )
     page = await door.requester.ask(question, PassPage)
     after = cursor_at(page.passes[-1].handle) if page.more else None
-    return PassesPage(data=[_state(door, found) for found in page.passes], next_cursor=after)
+    shown = await door.showcase.up_to_date(page.passes)
+    return PassesPage(data=[_state(door, found) for found in shown], next_cursor=after)
 
 
 async def read_pass(call: Call[None, None], *, door: Door) -> PassState:
     """Read one pass."""
-    return _state(door, await passes.read(door, call.caller.account_id, call.path["handle"]))
+    found = await passes.read(door, call.caller.account_id, call.path["handle"])
+    (shown,) = await door.showcase.up_to_date([found])
+    return _state(door, shown)
 
 
 async def update_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:

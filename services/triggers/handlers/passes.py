@@ -46,8 +46,12 @@ async def create_passes(
     *,
     shelf: TemplateShelf,
     begun: asyncio.Event | None = None,
+    token_key: str | None = None,
 ) -> list[PassCreated | ApplicationError | NotReadyError]:
-    """Issue passes: lock their members, run onCreate, insert, announce."""
+    """Issue passes: lock their members, run onCreate, insert, announce.
+
+    `token_key` names the secret that their authentication tokens derive from.
+    """
     needed = {c.template_id: 0 for c in commands}
     for command in commands:
         needed[command.template_id] = max(needed[command.template_id], command.template_revision)
@@ -87,6 +91,7 @@ async def create_passes(
             voided=False,
             created_at=now,
             updated_at=now,
+            token_key=token_key,
         )
         if member:
             record.member = learned[member.account_id, member.member_id].after
@@ -103,7 +108,6 @@ async def create_passes(
         except InvalidError as error:
             outcomes.append(error)
             continue
-        record.push_version = 0  # its first content is nobody's news
         created.append(record)
         outcomes.append(PassCreated.model_construct(handle=record.handle, version=record.version))
     if created:
