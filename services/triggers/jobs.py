@@ -24,6 +24,7 @@ from services.triggers.repository.runs import OpenRun, RunRepository
 from services.triggers.repository.templates import TemplateRepository, TemplateShelf
 from services.triggers.repository.walks import WalkRepository
 from shared import clock
+from shared.contracts.triggers import LONGEST_RUN
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
 from shared.logs import trace_of
@@ -41,7 +42,6 @@ MOST_RUNS = 50
 MOST_RUNS_OF_ACCOUNT = 10
 RUN_LOOK_SECONDS = 0.5
 RUN_DAYS = 14
-LONGEST_RUN = timedelta(seconds=30)
 TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

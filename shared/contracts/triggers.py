@@ -1,6 +1,6 @@
 """The triggers service's public face: the life of passes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal
 from uuid import UUID
 
@@ -16,6 +16,9 @@ EventKind = Literal[
 ]  # fmt: skip
 """What can happen to a pass. `remove`: a device dropped it (PassSource's onDelete); `delete`: the
 account deleted it; `update`: values changed through the API or by a member's change."""
+
+LONGEST_RUN: Final = timedelta(seconds=30)
+"""Rules that call URLs are stopped when a call ends later than this after their beginning."""
 
 STATE_WORDS: Final = {
     "registered": "registered",
@@ -178,7 +181,8 @@ class LoggedEvent(BaseModel):
     version: int
     occurred_at: datetime
     data: JsonObject = {}
-    """`changes`: path → [before, after]; `rules`: the trace of the rules that ran."""
+    """`changes`: path → [before, after]; `rules`: the trace of the rules that ran; `warnings`:
+    sentences about texts of the pass that lead back to themselves since then."""
 
 
 class EventPage(BaseModel):

@@ -26,16 +26,22 @@ from shared.contracts.triggers import (
 )
 from shared.errors import InvalidError
 from shared.identifiers import new_id
+from shared.passes.loops import has_brackets
 from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
 from shared.passes.runs import RuleOutcome
+from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate
+
+MOST_WARNINGS = 10
 
 
 def begin(
     record: PassRecord, compiled: CompiledTemplate, outcome: RuleOutcome | None = None
 ) -> None:
     """Let the creation happen: log it, run onCreate. The record comes with its first values."""
-    _happen(record, "create", compiled, dict(record.own_values), record.created_at, outcome=outcome)
+    before = record.state().with_values({}, frozenset())
+    _happen(record, "create", compiled, before, record.created_at, outcome=outcome)
+    record.push_version, record.refreshed_at = 0, None  # its first content is nobody's news
 
 
 def change(
@@ -51,11 +57,15 @@ def change(
     """Let one event happen to a pass: its values, its rules, its log line, its version.
 
     Events of people and devices are always logged; what is already so (values that are equal,
-    void when voided) changes and logs nothing. Raises InvalidError with nothing changed when a
-    value is not acceptable. `outcome` is that of the rules, where they have run before.
+    void when voided) changes and logs nothing, nor does a manual update that is ignored. Raises
+    InvalidError with nothing changed when a value is not acceptable. `outcome` is that of the
+    rules, where they have run before.
     """
+    if outcome is None and record.ignores(kind, at):
+        return _report(record, compiled, {})
     follow_moves(record, compiled)
-    before, pushed = record.own_values, record.push_version
+    before = record.state(at)
+    pushed, refreshed = record.push_version, record.refreshed_at
     if kind == "delete":
         delete(record, at)
     elif kind in ("void", "unvoid"):
@@ -66,16 +76,16 @@ def change(
         literal = record.literal
         try:
             lay_over(record, values, compiled, manner)
-            if kind != "update" or changes_between(before, record.own_values):
+            if kind != "update" or changes_between(before.values, record.own_values):
                 _happen(record, kind, compiled, before, at, outcome=outcome)
         except InvalidError:
-            record.own_values, record.literal = before, literal
+            record.own_values, record.literal = before.values, literal
             raise
     if not manner.push:
-        record.push_version = pushed
-    changes = changes_between(before, record.own_values)
-    updated = any(path not in SCAN_TEXTS for path in changes)
-    return _report(record, compiled, updated=updated, values_changed=bool(changes))
+        record.push_version, record.refreshed_at = pushed, refreshed
+    if kind == "device_update":
+        record.refresh(at)
+    return _report(record, compiled, changes_between(before.values, record.own_values))
 
 
 def lay_over(
@@ -194,7 +204,7 @@ def _happen(
     record: PassRecord,
     kind: EventKind,
     compiled: CompiledTemplate,
-    before: Mapping[str, Any],
+    before: PassState,
     at: datetime,
     *,
     outcome: RuleOutcome | None,
@@ -209,12 +219,29 @@ def _happen(
         record.literal = sorted(outcome.literal or ())
         if outcome.trace:
             data["rules"] = outcome.trace
-    changes = changes_between(before, record.own_values)
+    changes = changes_between(before.values, record.own_values)
     if changes and kind != "create":
         data["changes"] = changes
+    if changes and (loops := _new_loops(record, compiled, before, at)):
+        data["warnings"] = loops
     if kind == "create" or changes or not record.has(kind):
         _advance(record, at)
     _log(record, kind, at, data)
+
+
+def _new_loops(
+    record: PassRecord, compiled: CompiledTemplate, before: PassState, at: datetime
+) -> list[str]:
+    """Say which texts lead back to themselves on this pass by what has just changed.
+
+    Without brackets of its own that stand for something, a pass loops nowhere but its template.
+    """
+    state = record.state(at)
+    if not has_brackets(state) or not (loops := compiled.find_loops(state)):
+        return []
+    known = set(compiled.find_loops(before))
+    new = [path for path in loops if path not in known]
+    return [f"{{{path}}} leads back to itself and stays text" for path in new[:MOST_WARNINGS]]
 
 
 def delete(record: PassRecord, at: datetime) -> None:
@@ -239,6 +266,7 @@ def _advance(record: PassRecord, at: datetime) -> None:
     """Raise the version, and ask for a push of it."""
     record.version += 1
     record.push_version = record.version
+    record.refresh(at)
     record.updated_at = max(at, record.updated_at)
 
 
@@ -284,7 +312,7 @@ def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever JSON can 
 
 
 def _report(
-    record: PassRecord, compiled: CompiledTemplate, *, updated: bool, values_changed: bool
+    record: PassRecord, compiled: CompiledTemplate, changes: Mapping[str, Any]
 ) -> PassChanged:
     state = record.state()
 
@@ -295,8 +323,8 @@ def _report(
         handle=record.handle,
         version=record.version,
         sequence=record.sequence,
-        updated=updated,
-        values_changed=values_changed,
+        updated=any(path not in SCAN_TEXTS for path in changes),
+        values_changed=bool(changes),
         scan_text=text("psScanText"),
         scan_color=text("psScanColor"),
         description=text("psPassDescription"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, get_args
 from uuid import UUID
 
@@ -46,6 +46,9 @@ KIND_OF_WORD: Final[Mapping[str, EventKind]] = {
     "deleted": "remove",
 }
 """State word of conditions → the kind of event that makes it true."""
+
+QUIET: Final = timedelta(seconds=30)
+"""After a push or a manual update, further manual updates are ignored for so long."""
 
 BIT_OF: Final = {kind: 1 << number for number, kind in enumerate(get_args(EventKind))}
 
@@ -106,6 +109,8 @@ class PassRecord:
     deleted_at: datetime | None = None
     literal: list[str] = field(default_factory=list[str])
     """Paths of own values whose brackets are plain text."""
+    refreshed_at: datetime | None = None
+    """When a manual update counted last, or a push was asked for."""
     member: dict[str, Any] | None = None
     version_before: int = field(init=False)
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
@@ -128,6 +133,18 @@ class PassRecord:
             at or self.updated_at,
             frozenset(word for word, kind in KIND_OF_WORD.items() if self.has(kind)),
             frozenset(self.literal),
+        )
+
+    def refresh(self, at: datetime) -> None:
+        """Remember that its devices have the news of `at`, or are to fetch them."""
+        self.refreshed_at = max(at, self.refreshed_at or at)
+
+    def ignores(self, kind: EventKind, at: datetime) -> bool:
+        """Tell whether an event is a manual update too soon after another, or after a push."""
+        return (
+            kind == "device_update"
+            and self.refreshed_at is not None
+            and at < self.refreshed_at + QUIET
         )
 
     def has(self, kind: EventKind) -> bool:

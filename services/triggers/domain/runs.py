@@ -42,7 +42,6 @@ def conclude(
     """Let the event of a run that is over happen; InvalidError when the rules stopped it."""
     if kind == "create":
         begin(record, compiled, run.outcome)
-        record.push_version = 0  # its first content is nobody's news
         return PassCreated(handle=record.handle, version=record.version)
     asked = ChangePass.model_validate(command)
     manner = manner_of(asked)

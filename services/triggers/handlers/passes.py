@@ -103,7 +103,6 @@ async def create_passes(
         except InvalidError as error:
             outcomes.append(error)
             continue
-        record.push_version = 0  # its first content is nobody's news
         created.append(record)
         outcomes.append(PassCreated.model_construct(handle=record.handle, version=record.version))
     if created:

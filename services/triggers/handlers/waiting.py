@@ -83,13 +83,15 @@ class Waiting(Generic[Reply]):
     ) -> RuleOutcome | Told[Reply] | None:
         """Run the rules as far as they go without a call.
 
-        None: the rules cannot call and are still to be run. Else their outcome, or, where a call
-        is needed, what the command is answered for now.
+        None: the rules cannot call and are still to be run, if at all. Else their outcome, or,
+        where a call is needed, what the command is answered for now.
         """
         if command.command_id not in self._watched:
             return None
         if command.command_id in self._known:
             return Told(self._read(self._known[command.command_id]))
+        if record.ignores(kind, at):
+            return None
         before = replace(record)
         follow_moves(before, compiled)
         if isinstance(command, ChangePass):
@@ -100,6 +102,8 @@ class Waiting(Generic[Reply]):
         if isinstance(command, CreatePass):
             # Readable by its handle for whoever is called, but not announced.
             await PassRepository(self._work.connection).add([record])
+        if kind == "device_update":
+            record.refresh(at)
         await RunRepository(self._work.connection).begin(command, record, kind, run.to_json())
         if self._begun is not None:
             self._work.after_commit(self._begun.set)

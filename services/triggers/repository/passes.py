@@ -16,7 +16,8 @@ from shared.errors import NotReadyError
 
 COLUMNS = (
     "handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
-    " own_values, happened, voided, created_at, updated_at, deleted_at, literal"
+    " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
+    " refreshed_at"
 )
 
 
@@ -47,7 +48,7 @@ class PassRepository:
             f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
             " SELECT handle, account_id, template_id, serial_number, member_id, version, sequence,"
             " push_version, own_values::jsonb, happened, voided, created_at, updated_at, NULL,"
-            " literal::jsonb FROM"
+            " literal::jsonb, NULL FROM"
             " unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],"
             " $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],"
             " $12::timestamptz[], $13::timestamptz[], $14::text[])"
@@ -83,11 +84,13 @@ class PassRepository:
             "UPDATE passes SET version = new.version, sequence = new.sequence,"
             " push_version = new.push_version, own_values = new.own_values::jsonb,"
             " happened = new.happened, voided = new.voided, updated_at = new.updated_at,"
-            " deleted_at = new.deleted_at, literal = new.literal::jsonb FROM"
+            " deleted_at = new.deleted_at, literal = new.literal::jsonb,"
+            " refreshed_at = new.refreshed_at FROM"
             " unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],"
-            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[])"
+            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],"
+            " $11::timestamptz[])"
             " AS new (handle, version, sequence, push_version, own_values, happened, voided,"
-            " updated_at, deleted_at, literal) WHERE passes.handle = new.handle",
+            " updated_at, deleted_at, literal, refreshed_at) WHERE passes.handle = new.handle",
             [r.handle for r in happened],
             [r.version for r in happened],
             [r.sequence for r in happened],
@@ -98,6 +101,7 @@ class PassRepository:
             [r.updated_at for r in happened],
             [r.deleted_at for r in happened],
             json_array([r.literal for r in happened]),
+            [r.refreshed_at for r in happened],
         )
         await self._log(happened)
 
