@@ -94,7 +94,7 @@ def open_door(
         accounts=accounts,
         keys=Keys(database, keyring),
         templates=templates,
-        constructors=Constructors(database, templates),
+        constructors=Constructors(database, templates, images),
         images=images,
         identities=identities,
         logins=Logins(database, master_keys),

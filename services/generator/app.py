@@ -7,7 +7,7 @@ from services.generator import handlers, jobs
 from services.generator.clients import PressRoom
 from services.generator.repository.plates import PlateShelf
 from services.generator.settings import Settings
-from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateSaved
+from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
 from shared.contracts.generator import ReadContent
 from shared.contracts.triggers import PassesChanged, PassesDeleted
 from shared.database import Database
@@ -32,6 +32,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateSaved, handlers.keep_templates),
             on(AccountSaved, handlers.keep_accounts),
             on(IdentitySaved, handlers.keep_identities),
+            on(ImagesSaved, handlers.keep_images),
             on(PassesChanged, partial(handlers.build_contents, shelf=shelf, room=room)),
             on(PassesDeleted, handlers.delete_contents),
             answer(ReadContent, partial(handlers.read_contents, shelf=shelf, room=room)),

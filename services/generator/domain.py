@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from shared.contracts.gateway import ImageReference
@@ -11,6 +13,7 @@ from shared.errors import GoneError
 from shared.passes.identities import SigningIdentity
 from shared.passes.manifest import compose_manifest
 from shared.passes.signing import PassSigner
+from shared.passes.slots import ICON_SLOTS
 from shared.passes.state import IssuerFacts
 from shared.passes.template import CompiledTemplate
 
@@ -42,6 +45,8 @@ class Plate:
     image_digests: Mapping[str, str]
     facts: IssuerFacts
     seal: Seal
+    plain_icon: frozenset[str] = frozenset()
+    """Those of the images that were supplied because the template has no icon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,35 @@ class Earlier:
     is_deleted: bool
 
 
-def press(plate: Plate, pass_: Pass, earlier: Earlier | None, at: datetime) -> Sheet:
+ICON_FILES: Final = frozenset(f"{slot}.png" for slot in ICON_SLOTS)
+OwnImages = Mapping[str, ImageReference]
+"""File name in the pass → an image that it has of its own."""
+
+NO_IMAGES: Final[OwnImages] = MappingProxyType({})
+
+
+def press(
+    plate: Plate,
+    pass_: Pass,
+    earlier: Earlier | None,
+    at: datetime,
+    own: OwnImages = NO_IMAGES,
+) -> Sheet:
     """Compose a pass, and sign it unless the same bytes are signed already."""
     pass_json = plate.compiled.compose(pass_.state(), plate.facts)
-    manifest = compose_manifest(pass_json, plate.image_digests)
+    digests = plate.image_digests
+    if own:
+        digests = {name: image.sha1 for name, image in lay_over(plate, own).items()}
+    manifest = compose_manifest(pass_json, digests)
     if earlier is not None and earlier.manifest == manifest:
         if earlier.identity_revision == plate.seal.revision:
             return Sheet(manifest, None, None)
         return Sheet(manifest, None, plate.seal.signer.sign_value(manifest, at))
     return Sheet(manifest, pass_json, plate.seal.signer.sign_value(manifest, at))
+
+
+def lay_over(plate: Plate, own: OwnImages) -> dict[str, ImageReference]:
+    """Return a pass's images: its own before the template's, and no plain icon beside its own."""
+    hidden = frozenset[str]() if ICON_FILES.isdisjoint(own) else plate.plain_icon
+    kept = {name: image for name, image in plate.images.items() if name not in hidden}
+    return {**kept, **own}

@@ -15,8 +15,6 @@ from shared.passes.loops import find_loops
 from shared.passes.magic import Parts, parse, unknown_paths
 from shared.passes.migrations import follow_moves, read_migrations
 from shared.passes.paths import (
-    IMAGE_NAMES,
-    IMAGE_SCALES,
     MIGRATIONS_PATH,
     PATH_LISTS,
     Catalogue,
@@ -35,6 +33,7 @@ from shared.passes.skeleton import (
     read_attribute,
     walk_pass,
 )
+from shared.passes.slots import ICON_SLOTS, IMAGE_PATHS, IMAGE_SLOTS
 from shared.passes.specials import SPECIAL_WORDS
 from shared.passes.values import (
     MISSING,
@@ -48,7 +47,7 @@ from shared.passes.values import (
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 
-_IMAGES: Final = frozenset(name + scale for name in IMAGE_NAMES for scale in IMAGE_SCALES)
+_CIRCLE: Final = "go round in a circle"
 _PROPERTY_NAME = re.compile(r"[^{}\x00:]{1,128}")
 _NEW_FORMATS: Final = frozenset(
     {
@@ -180,7 +179,7 @@ def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings
     for name, value in properties.items():
         path = "$.properties" + json_step(name)
         known = catalogue.known.get(name)
-        is_taken = known is not None and known.source != "property"
+        is_taken = known is not None and known.source not in {"property", "image"}
         if not _PROPERTY_NAME.fullmatch(name):
             findings.error("property-name", path, "1 to 128 characters, without { } and :")
         elif name in reserved or name in catalogue.aliases or is_taken:
@@ -188,12 +187,19 @@ def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings
         elif name in SPECIAL_WORDS:
             detail = f"{{{name}}} in a text is the special word, never this property"
             findings.warn("property-name", path, detail)
+        if name in IMAGE_PATHS and not _is_only_attributes(value):
+            detail = "only attributes such as editable stand here; the image is one of `images`"
+            findings.error("property-value", path, detail)
         if is_attribute_object(value):
             attribute = read_attribute(value, path, findings)
             if attribute.conditions:
                 read_condition(attribute.conditions, f"{path}.conditions", catalogue, findings)
             value, path = value["value"], f"{path}.value"  # noqa: PLW2901  the value itself
         _check_property_value(name, value, path, catalogue, findings)
+
+
+def _is_only_attributes(value: Json) -> bool:
+    return is_attribute_object(value) and value["value"] in (None, "")
 
 
 def _check_property_value(
@@ -216,7 +222,9 @@ def _check_migrations(value: Json, path: str, catalogue: Catalogue, findings: Fi
     if not moves and value not in ("", "{}", None, {}):
         findings.error("migrations", path, "an object of old path to new path is needed")
     for old in sorted(moves.keys() - follow_moves(moves).keys()):
-        findings.warn("migrations", path, f"the moves of {old} go round in a circle")
+        is_image = moves[old] in IMAGE_PATHS
+        detail = "lead to an image, which takes over no values" if is_image else _CIRCLE
+        findings.warn("migrations", path, f"the moves of {old} {detail}")
     for new in sorted(set(moves.values()) - moves.keys()):
         if catalogue.find(new) is None:
             findings.warn("unknown-path", path, f"{new} names no path")
@@ -239,9 +247,9 @@ def _check_loops(
 def _check_images(images: dict[str, str], findings: Findings) -> None:
     for name, digest in images.items():
         path = "$.images" + json_step(name)
-        if name not in _IMAGES:
+        if name not in IMAGE_SLOTS:
             findings.error("image-name", path, f"Wallet knows no image {name!r}")
         if not IMAGE_DIGEST.fullmatch(digest):
             findings.error("image-hash", path, "64 lower-case hex digits of SHA-256 are needed")
-    if not images.keys() & {"icon", "icon@2x", "icon@3x"}:
+    if ICON_SLOTS.isdisjoint(images):
         findings.warn("missing-icon", "$.images", "no icon: a plain one is supplied")

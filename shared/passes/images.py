@@ -12,22 +12,8 @@ from typing import Any, ClassVar, Final
 from PIL import Image, ImageDraw
 
 from shared.errors import InvalidError
+from shared.passes.slots import IMAGE_SLOTS
 
-# Slots of wallet-protocols 7B.6, each also at two and three times the size.
-IMAGE_NAMES: Final = (
-    "artwork",
-    "background",
-    "footer",
-    "icon",
-    "logo",
-    "personalizationLogo",
-    "primaryLogo",
-    "secondaryLogo",
-    "strip",
-    "thumbnail",
-    "venueMap",
-)
-IMAGE_SLOTS: Final = frozenset(name + scale for name in IMAGE_NAMES for scale in ("", "@2x", "@3x"))
 FILE_NAMES: Final = frozenset(f"{slot}.png" for slot in IMAGE_SLOTS)
 
 # reliability 4, "PNG bombs".

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.templates import Draft, TemplateNotFoundError, Templates
 from services.gateway.domain import Template
 from services.gateway.repository.constructors import ConstructorRepository, Publication
-from services.gateway.repository.images import ImageRepository
 from shared.database import Database
 from shared.errors import InvalidError
 from shared.passes.barcodes import BarcodePolicy
@@ -39,8 +39,9 @@ class TemplateOrder:
 class Constructors:
     """Templates as PassSource's dialect knows them."""
 
-    def __init__(self, database: Database, templates: Templates) -> None:
+    def __init__(self, database: Database, templates: Templates, images: Images) -> None:
         self._database = database
+        self._images = images
         self._templates = templates
 
     async def find(self, account_id: UUID, template_id: UUID) -> Publication:
@@ -76,8 +77,7 @@ class Constructors:
         present = TemplateDocument.model_validate(source.document)
         document = _document(constructor, present.images, present.barcode_policy)
         async with self._database.work() as work:
-            for sha256 in sorted(set(document.images.values())):
-                await ImageRepository(work.connection).own(account_id, sha256)
+            await self._images.share(work, account_id, set(document.images.values()))
         name = _name(order.name or source.name)
         draft = await self._templates.prepare(account_id, name, document, None)
         wanted = TemplateOrder(name=name, is_public=order.is_public, constructor=constructor)

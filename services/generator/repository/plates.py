@@ -83,11 +83,12 @@ class PlateShelf:
             while len(self._seals) > MOST_PLATES:
                 self._seals.popitem(last=False)
         images = _IMAGES.validate_python(row["images"])
+        document = TemplateDocument.model_validate(row["document"])
         return Plate(
             template_id=template_id,
             revision=row["revision"],
             compiled=compile_template(
-                TemplateDocument.model_validate(row["document"]),
+                document,
                 name=row["name"],
                 organization=row["organization"],
                 surroundings=surroundings_of(
@@ -98,6 +99,7 @@ class PlateShelf:
             image_digests={name: image.sha1 for name, image in images.items()},
             facts=IssuerFacts(seal.pass_type_identifier, seal.team_identifier, row["organization"]),
             seal=seal,
+            plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )
 
 

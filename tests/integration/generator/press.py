@@ -19,8 +19,10 @@ from services.generator.clients import PressRoom
 from services.generator.repository.plates import PlateShelf
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
+    AccountImage,
     IdentitySaved,
     ImageReference,
+    ImagesSaved,
     TemplateSaved,
 )
 from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
@@ -41,6 +43,7 @@ POINTS = "structure_headerFields_points_value"
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 KEYS = MasterKeys([bytes(32)])
 ICON = ImageReference(sha256="ab" * 32, sha1="cd" * 20, crc32=1, size=2)
+LOGO = ImageReference(sha256="12" * 32, sha1="34" * 20, crc32=2**32 - 1, size=3)
 
 Reply = TypeVar("Reply")
 
@@ -103,6 +106,12 @@ def template_saved(
     )
 
 
+def images_saved(*images: ImageReference, account_id: UUID = ACCOUNT) -> ImagesSaved:
+    return ImagesSaved(
+        images=[AccountImage(account_id=account_id, image=image) for image in images]
+    )
+
+
 def a_pass(
     version: int = 1,
     values: dict[str, Any] | None = None,
@@ -153,10 +162,12 @@ class Press:
     room: PressRoom = field(default_factory=lambda: PressRoom(2))
     built: list[BuiltContent] = field(default_factory=list[BuiltContent])
 
-    async def keep(self, *events: TemplateSaved | IdentitySaved) -> None:
+    async def keep(self, *events: TemplateSaved | IdentitySaved | ImagesSaved) -> None:
         for event in events:
             if isinstance(event, TemplateSaved):
                 await self._do(handlers.keep_templates, [event])
+            elif isinstance(event, ImagesSaved):
+                await self._do(handlers.keep_images, [event])
             else:
                 await self._do(handlers.keep_identities, [event])
 

@@ -7,7 +7,8 @@ from uuid import UUID
 import orjson
 
 from services.generator.clients import PressRoom
-from services.generator.domain import Earlier, Plate, Seal, Sheet, press
+from services.generator.domain import NO_IMAGES, Earlier, Plate, Seal, Sheet, lay_over, press
+from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.document import TemplateDocument
@@ -109,7 +110,7 @@ async def test_press_room_keeps_the_order():
     room = PressRoom(2)
     plate = a_plate()
 
-    sheets = await room.press([(plate, a_pass(n), None) for n in range(30)], MOMENT)
+    sheets = await room.press([(plate, a_pass(n), None, NO_IMAGES) for n in range(30)], MOMENT)
     nothing = await room.press([], MOMENT)
     await room.close()
 
@@ -118,3 +119,30 @@ async def test_press_room_keeps_the_order():
         orjson.loads(sheet.pass_json or b"")["generic"]["headerFields"][0]["value"]
         for sheet in sheets
     ] == list(range(30))
+
+
+def an_image(letter: str) -> ImageReference:
+    return ImageReference(sha256=letter * 64, sha1=letter * 40, crc32=1, size=2)
+
+
+def test_own_images_lie_over_the_template_s_and_end_the_plain_icon():
+    files = {name: an_image("a") for name in ("icon.png", "icon@2x.png", "logo.png", "strip.png")}
+    plain = replace(a_plate(), images=files, plain_icon=frozenset({"icon.png", "icon@2x.png"}))
+
+    own = lay_over(plain, {"logo.png": an_image("b"), "icon.png": an_image("c")})
+
+    assert {name: image.sha1[0] for name, image in own.items()} == {
+        "icon.png": "c",
+        "logo.png": "b",
+        "strip.png": "a",
+    }
+    assert lay_over(plain, NO_IMAGES) == files
+
+
+def test_own_images_are_in_the_manifest():
+    plate = replace(a_plate(), images={"icon.png": an_image("a")})
+
+    sheet = press(plate, a_pass(), None, MOMENT, {"logo.png": an_image("b")})
+
+    manifest = orjson.loads(sheet.manifest)
+    assert (manifest["icon.png"], manifest["logo.png"]) == ("a" * 40, "b" * 40)
