@@ -35,7 +35,8 @@ class EventEntry(BaseModel):
     event_id: UUID
     member_id: str | None
     data: dict[str, Any] = Field(
-        description="`changes`: path → [before, after]; `rules`: which rules ran and what they did."
+        description="`values`: own values at creation; `changes`: path → [before, after];"
+        " `rules`: which rules ran and what they did."
         " `warnings`: texts of this pass that lead back to themselves since then, and stay text."
     )
 
