@@ -20,7 +20,7 @@ class Endpoint(BaseModel):
     url: str
     description: str | None = None
     kinds: list[str]
-    """Event types it wants, such as `pass.scan`; empty means all."""
+    """Event types it wants, such as `pass.scanned`; empty means all."""
     template_id: UUID | None = None
     enabled: bool = True
     disabled_reason: str | None = None
