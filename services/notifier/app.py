@@ -6,13 +6,16 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from services.notifier.clients.apns import ApplePushSender
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import contents, endpoints, events
+from services.notifier.handlers import contents, endpoints, events, identities
 from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
+from services.notifier.jobs.expiry import warn_of_ends
 from services.notifier.jobs.forgetting import forget_old
+from services.notifier.jobs.pushes import PushJob
 from services.notifier.settings import Settings
-from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.gateway import IdentitySaved, TemplateDeleted
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.notifier import (
     CreateEndpoint,
@@ -43,6 +46,10 @@ def build(settings: Settings, _transport: Transport) -> Service:
     rota, wake = Rota(), asyncio.Event()
     job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
     ring = partial(ring_for, rota, wake)
+    asked = asyncio.Event()
+    sender = ApplePushSender(keys, settings.push_server, settings.push_root)
+    tell = partial(events.tell, ring=ring)
+    pushes = PushJob(database, sender, asked, tell=tell, remove_device=devices.remove_device)
     check_url = client.check_url
     return Service(
         name="notifier",
@@ -50,6 +57,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
+            on(IdentitySaved, partial(identities.keep_identities, wake_up=asked.set)),
             on(TemplateDeleted, events.disable_endpoints),
             on(EventsLogged, partial(events.store_events, ring=ring)),
             on(ContentBuilt, contents.store_contents),
@@ -70,10 +78,12 @@ def build(settings: Settings, _transport: Transport) -> Service:
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
+            Job("push to devices", pushes.run, every=LOOK_SECONDS, wake=asked),
+            Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
             Job("forget old webhooks", partial(forget_old, database), every=3600),
         ],
         opened=[client.open],
-        closed=[job.stop, client.close],
+        closed=[job.stop, client.close, pushes.stop, sender.close],
     )
 
 

@@ -16,5 +16,5 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "member": (),
     "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged, DevicesActed),
     "generator": (AccountSaved, TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
-    "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
+    "notifier": (IdentitySaved, TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
 }

@@ -3,12 +3,18 @@
 from services.notifier.repository.deliveries import DeliveryRepository
 from services.notifier.repository.endpoints import EndpointRepository
 from services.notifier.repository.events import ContentRepository, EventRepository
+from services.notifier.repository.identities import IdentityRepository
+from services.notifier.repository.observations import ObservationRepository
 from services.notifier.repository.sending import SendingRepository
+from services.notifier.repository.wakes import WakeRepository
 
 __all__ = [
     "ContentRepository",
     "DeliveryRepository",
     "EndpointRepository",
     "EventRepository",
+    "IdentityRepository",
+    "ObservationRepository",
     "SendingRepository",
+    "WakeRepository",
 ]
