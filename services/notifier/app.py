@@ -9,7 +9,7 @@ from uuid import UUID
 from services.notifier.clients.apns import ApplePushSender
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import contents, endpoints, events, identities
+from services.notifier.handlers import contents, devices, endpoints, events, identities
 from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
 from services.notifier.jobs.expiry import warn_of_ends
 from services.notifier.jobs.forgetting import forget_old
@@ -22,10 +22,15 @@ from shared.contracts.notifier import (
     DeleteEndpoint,
     ListDeliveries,
     ListEndpoints,
+    ListUpdated,
+    NoteDeviceLogs,
+    NoteFetch,
     ReadEndpoint,
     ReadNotices,
+    RegisterDevice,
     ReplayDeliveries,
     RotateSecret,
+    UnregisterDevice,
     UpdateEndpoint,
 )
 from shared.contracts.triggers import EventsLogged, PassesDeleted
@@ -46,10 +51,10 @@ def build(settings: Settings, _transport: Transport) -> Service:
     rota, wake = Rota(), asyncio.Event()
     job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
     ring = partial(ring_for, rota, wake)
-    asked = asyncio.Event()
+    pushes = asyncio.Event()
     sender = ApplePushSender(keys, settings.push_server, settings.push_root)
     tell = partial(events.tell, ring=ring)
-    pushes = PushJob(database, sender, asked, tell=tell, remove_device=devices.remove_device)
+    push_job = PushJob(database, sender, pushes, tell=tell, remove_device=devices.remove_device)
     check_url = client.check_url
     return Service(
         name="notifier",
@@ -57,10 +62,10 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
-            on(IdentitySaved, partial(identities.keep_identities, wake_up=asked.set)),
+            on(IdentitySaved, partial(identities.keep_identities, wake=pushes.set)),
             on(TemplateDeleted, events.disable_endpoints),
-            on(EventsLogged, partial(events.store_events, ring=ring)),
-            on(ContentBuilt, contents.store_contents),
+            on(EventsLogged, partial(events.store_events, ring=ring, wake=pushes.set)),
+            on(ContentBuilt, partial(contents.store_contents, wake=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
             answer(
                 CreateEndpoint, partial(endpoints.create_endpoints, check_url=check_url, keys=keys)
@@ -75,15 +80,20 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, endpoints.list_deliveries),
             answer(ReadNotices, contents.read_notices),
+            answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set)),
+            answer(UnregisterDevice, devices.unregister_devices),
+            answer(ListUpdated, devices.list_updated),
+            answer(NoteFetch, partial(devices.note_fetches, wake=pushes.set)),
+            answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
-            Job("push to devices", pushes.run, every=LOOK_SECONDS, wake=asked),
+            Job("push to devices", push_job.run, every=LOOK_SECONDS, wake=pushes),
             Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
-            Job("forget old webhooks", partial(forget_old, database), every=3600),
+            Job("forget what is old", partial(forget_old, database), every=3600),
         ],
         opened=[client.open],
-        closed=[job.stop, client.close, pushes.stop, sender.close],
+        closed=[job.stop, client.close, push_job.stop, sender.close],
     )
 
 

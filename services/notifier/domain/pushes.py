@@ -213,7 +213,7 @@ def warning_of(identity: ExpiringIdentity, now: datetime) -> Happening:
         occurred_at=now,
         cause={"kind": "clock"},
         data={
-            "identity_id": identity.identity_id,
+            "identity_id": str(identity.identity_id),
             "pass_type_identifier": identity.pass_type_identifier,
             "not_after": identity.not_after,
             "days": ceil((identity.not_after - now) / timedelta(days=1)),

@@ -23,7 +23,7 @@ from services.notifier.repository import (
     DeviceRepository,
     IdentityRepository,
     ObservationRepository,
-    WakeRepository,
+    PushingRepository,
 )
 from shared import clock
 from shared.database import Database, UnitOfWork
@@ -89,7 +89,7 @@ class PushJob:
         landed, self._landed = self._landed, []
         try:
             async with self._database.work() as work:
-                await WakeRepository(work.connection).release(lost.values())
+                await PushingRepository(work.connection).release(lost.values())
                 await self._record(work, landed)
         except UnavailableError:
             log.warning("results_lost", count=len(landed))  # their leases end by themselves
@@ -99,7 +99,7 @@ class PushJob:
         landed, self._landed = self._landed, []
         try:
             async with self._database.work() as work:
-                wakes = WakeRepository(work.connection)
+                wakes = PushingRepository(work.connection)
                 claimed = await wakes.claim(MOST_IN_FLIGHT - len(self._flying))
                 identities = await IdentityRepository(work.connection).list_valid(
                     {wake.pass_type for wake in claimed}
@@ -113,7 +113,7 @@ class PushJob:
         await self._remove_devices(landed)
 
     async def _record(self, work: UnitOfWork, landed: Sequence[Landed]) -> None:
-        wakes = WakeRepository(work.connection)
+        wakes = PushingRepository(work.connection)
         given_up = [one for one in landed if one.given_up]
         if not given_up:  # what partners can read must not be taken back by a crash
             await wakes.do_not_wait_for_disk()

@@ -79,7 +79,7 @@ class Pushing:
             ),
             not_after=not_after or issued.not_after,
         )
-        await self.notifier.tell(partial(keep_identities, wake_up=self.wake.set), saved)
+        await self.notifier.tell(partial(keep_identities, wake=self.wake.set), saved)
 
     async def register(
         self, device: str, *handles: str, token: str = "", kind: DeviceKind = "apple"
@@ -98,9 +98,7 @@ class Pushing:
             )
             for handle in handles
         ]
-        await self.notifier.tell(
-            partial(devices.register_devices, wake=self.wake.set), *commands
-        )
+        await self.notifier.tell(partial(devices.register_devices, wake=self.wake.set), *commands)
 
     async def change(self, *handles: str) -> None:
         """Have new bytes built for passes, with a push asked for."""

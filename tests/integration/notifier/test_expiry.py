@@ -1,6 +1,5 @@
 """Accounts are warned before the certificates of their passes end."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 
@@ -15,8 +14,8 @@ from tests.integration.notifier.phones import Pushing
 
 
 @pytest.fixture
-async def pushing(notifier: Notifier) -> AsyncIterator[Pushing]:
-    yield Pushing(notifier)
+def pushing(notifier: Notifier) -> Pushing:
+    return Pushing(notifier)
 
 
 async def warn(pushing: Pushing) -> list[int]:
