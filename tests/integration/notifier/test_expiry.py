@@ -10,7 +10,7 @@ from services.notifier.jobs.expiry import warn_of_ends
 from shared import clock
 from shared.contracts.partners import EVENTS
 from tests.integration.notifier.partner import Notifier
-from tests.integration.notifier.phones import Pushing
+from tests.integration.notifier.pushing import Pushing
 
 
 @pytest.fixture

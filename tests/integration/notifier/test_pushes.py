@@ -27,7 +27,7 @@ from tests.apple import (
     gone,
 )
 from tests.integration.notifier.partner import Notifier
-from tests.integration.notifier.phones import AUTHORITY, ISSUED, TOPIC, Pushing, token_of
+from tests.integration.notifier.pushing import AUTHORITY, ISSUED, TOPIC, Pushing, token_of
 
 PHONE = "ab" * 32
 WATCH = "cd" * 32
