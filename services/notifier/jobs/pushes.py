@@ -90,7 +90,7 @@ class PushJob:
         try:
             async with self._database.work() as work:
                 await PushingRepository(work.connection).release(lost.values())
-                await self._record(work, landed)
+                await self._tell_failures(work, await self._record(work, landed))
         except UnavailableError:
             log.warning("results_lost", count=len(landed))  # their leases end by themselves
 
@@ -99,12 +99,14 @@ class PushJob:
         landed, self._landed = self._landed, []
         try:
             async with self._database.work() as work:
-                wakes = PushingRepository(work.connection)
-                claimed = await wakes.claim(MOST_IN_FLIGHT - len(self._flying))
+                ours = await self._record(work, landed)
+                claimed = await PushingRepository(work.connection).claim(
+                    MOST_IN_FLIGHT - len(self._flying)
+                )
                 identities = await IdentityRepository(work.connection).list_valid(
                     {wake.pass_type for wake in claimed}
                 )
-                await self._record(work, landed)
+                await self._tell_failures(work, ours)
         except BaseException:
             self._landed = landed + self._landed
             raise
@@ -112,19 +114,21 @@ class PushJob:
             self._start(wake, identities.get(wake.pass_type, []))
         await self._remove_devices(landed)
 
-    async def _record(self, work: UnitOfWork, landed: Sequence[Landed]) -> None:
+    async def _record(self, work: UnitOfWork, landed: Sequence[Landed]) -> list[Landed]:
         wakes = PushingRepository(work.connection)
-        given_up = [one for one in landed if one.given_up]
-        if not given_up:  # what partners can read must not be taken back by a crash
+        if not any(one.given_up for one in landed):  # a crash takes back nothing that is told
             await wakes.do_not_wait_for_disk()
         if not landed:
-            return
+            return []
         ours = await wakes.record(landed)
         await ObservationRepository(work.connection).add([s for one in ours for s in seen_of(one)])
-        given_up = [one for one in ours if one.given_up]
+        return ours
+
+    async def _tell_failures(self, work: UnitOfWork, landed: Sequence[Landed]) -> None:
+        given_up = [one for one in landed if one.given_up]
         if given_up:
             handles = {handle for one in given_up for handle in one.wake.handles}
-            templates = await wakes.find_templates(handles)
+            templates = await PushingRepository(work.connection).find_templates(handles)
             await self._tell(work, [h for one in given_up for h in failures_of(one, templates)])
 
     async def _remove_devices(self, landed: Sequence[Landed]) -> None:

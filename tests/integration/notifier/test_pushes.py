@@ -347,7 +347,7 @@ async def test_a_certificate_that_ended_does_not_push(pushing: Pushing, apple: P
 async def test_a_new_certificate_pushes_at_once_what_waited_for_it(
     pushing: Pushing, apple: PushServer
 ):
-    await pushing.notifier.sql("TRUNCATE identities")
+    await pushing.notifier.sql("DELETE FROM identities")
     await pushing.keep(DevelopmentAuthority.create(clock.now()).issue(TOPIC, "T", "", clock.now()))
     await pushing.register(PHONE, "handle")
     await pushing.change("handle")
