@@ -21,6 +21,8 @@ from services.gateway.catalogue.templates import Templates
 from services.gateway.domain import SCOPES
 from services.gateway.routes import (
     accounts,
+    deliveries,
+    events,
     identities,
     images,
     index,
@@ -31,6 +33,7 @@ from services.gateway.routes import (
     templates,
     webhooks,
 )
+from services.gateway.routes.asyncapi import asyncapi_document
 from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
@@ -57,6 +60,8 @@ ROOMS = (
     passes,
     members,
     webhooks,
+    deliveries,
+    events,
     pages,
     passsource_api,
     passsource_links,
@@ -153,7 +158,9 @@ def _application(door: Door) -> web.Application:
     endpoints = list_endpoints(door)
     app = web.Application()
     install_middleware(app)
-    app.add_routes([web.get("/", index.show), *docs_routes(describe(endpoints))])
+    app.add_routes(
+        [web.get("/", index.show), *docs_routes(describe(endpoints), asyncapi_document(_version()))]
+    )
     app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))
     return app
 

@@ -8,21 +8,24 @@ from uuid import UUID
 
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import contents, endpoints, events
+from services.notifier.handlers import contents, endpoints, events, feed, sources
 from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
 from services.notifier.jobs.forgetting import forget_old
 from services.notifier.settings import Settings
-from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.generator import ContentBuilt
+from shared.contracts.member import MembersChanged
 from shared.contracts.notifier import (
     CreateEndpoint,
     DeleteEndpoint,
     ListDeliveries,
     ListEndpoints,
+    ListEvents,
     ReadEndpoint,
     ReadNotices,
     ReplayDeliveries,
     RotateSecret,
+    TestEndpoint,
     UpdateEndpoint,
 )
 from shared.contracts.triggers import EventsLogged, PassesDeleted
@@ -41,8 +44,9 @@ def build(settings: Settings, _transport: Transport) -> Service:
     keys = settings.read_master_keys()
     client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback))
     rota, wake = Rota(), asyncio.Event()
-    job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
     ring = partial(ring_for, rota, wake)
+    tell = partial(events.tell, ring=ring)
+    job = DeliveryJob(database, WebhookSender(client, keys), rota, wake, tell)
     check_url = client.check_url
     return Service(
         name="notifier",
@@ -50,7 +54,9 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
-            on(TemplateDeleted, events.disable_endpoints),
+            on(TemplateSaved, partial(sources.tell_templates, ring=ring)),
+            on(TemplateDeleted, partial(sources.end_templates, ring=ring)),
+            on(MembersChanged, partial(sources.tell_members, ring=ring)),
             on(EventsLogged, partial(events.store_events, ring=ring)),
             on(ContentBuilt, contents.store_contents),
             on(PassesDeleted, contents.mark_deleted),
@@ -63,9 +69,11 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(DeleteEndpoint, endpoints.delete_endpoints),
             answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys)),
             answer(ReplayDeliveries, partial(endpoints.replay_deliveries, ring=ring)),
+            answer(TestEndpoint, partial(endpoints.test_endpoints, ring=ring)),
             answer(ReadEndpoint, endpoints.read_endpoints),
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, endpoints.list_deliveries),
+            answer(ListEvents, feed.list_events),
             answer(ReadNotices, contents.read_notices),
         ],
         jobs=[

@@ -15,5 +15,12 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "member": (),
     "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged),
     "generator": (AccountSaved, TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
-    "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
+    "notifier": (
+        TemplateSaved,
+        TemplateDeleted,
+        MembersChanged,
+        EventsLogged,
+        ContentBuilt,
+        PassesDeleted,
+    ),
 }

@@ -4,7 +4,12 @@ from datetime import timedelta
 from typing import Final
 
 from services.notifier.domain.webhooks import RETENTION
-from services.notifier.repository import ContentRepository, DeliveryRepository, EventRepository
+from services.notifier.repository import (
+    ContentRepository,
+    DeliveryRepository,
+    EventRepository,
+    ToldRepository,
+)
 from shared.database import Database
 
 LONGEST_WAY: Final = timedelta(days=4)
@@ -20,6 +25,7 @@ async def forget_old(database: Database) -> None:
             pass
         while await EventRepository(connection).forget_old(RETENTION + LONGEST_WAY):
             pass
+        await ToldRepository(connection).forget_gone(RETENTION)
     more = True
     while more:
         async with database.work() as work:
