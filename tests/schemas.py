@@ -88,6 +88,10 @@ def _that(rule: Rule) -> Check:
     return look
 
 
+def _matches(value: str, wanted: str) -> bool:
+    return re.search(wanted, value) is not None
+
+
 _CHECKS: dict[str, Check] = {
     "$ref": _reference,
     "type": _type,
@@ -102,6 +106,6 @@ _CHECKS: dict[str, Check] = {
     "minItems": _that(lambda value, wanted: len(value) >= wanted),
     "maxItems": _that(lambda value, wanted: len(value) <= wanted),
     "maxLength": _that(lambda value, wanted: len(value) <= wanted),
-    "pattern": _that(lambda value, wanted: bool(re.search(wanted, value))),
+    "pattern": _that(_matches),
     "format": _that(lambda value, wanted: _FORMATS[wanted](value)),
 }
