@@ -17,6 +17,7 @@ from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.domain import SCOPES
 from services.gateway.routes import (
@@ -84,13 +85,14 @@ def open_door(
     keyring, images = Keyring(database), Images(database)
     identities = Identities(database, master_keys)
     templates = Templates(database, images, identities)
+    accounts = Accounts(database, Authority(database, master_keys), identities)
     return Door(
         database=database,
         requester=requester,
         master_keys=master_keys,
         claims=Claims(database, master_keys),
         keyring=keyring,
-        accounts=Accounts(database, Authority(database, master_keys), identities),
+        accounts=accounts,
         keys=Keys(database, keyring),
         templates=templates,
         constructors=Constructors(database, templates),
@@ -100,6 +102,7 @@ def open_door(
         pictures=Pictures(
             OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
         ),
+        showcase=Showcase(templates, accounts, identities, master_keys, base_url),
         base_url=base_url,
     )
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.message import Command, Done, JsonObject, Query
+from shared.contracts.message import Command, Done, Event, JsonObject, Query
 
 SECRET_PURPOSE = "webhook secret"  # noqa: S105 - what it is for, not what it is
 """What an endpoint's secret is sealed for; its owner is the account id as text."""
@@ -229,3 +229,25 @@ class ReadNotices(Query):
     account_id: UUID
     handle: str
     limit: int = 100
+
+
+class DeviceAct(BaseModel):
+    """A device took a pass in, dropped it, or asked for it of its own accord."""
+
+    event_id: UUID
+    account_id: UUID
+    handle: str
+    kind: Literal["install", "remove", "device_update"]
+    occurred_at: datetime
+    number: int = 0
+    """Of the pass: rises with every registration and removal; 0 for device_update."""
+    devices: int = 0
+    """How many devices hold the pass after it."""
+
+
+class DevicesActed(Event):
+    """Devices did something to passes; the act with a pass's highest number knows the count."""
+
+    name: ClassVar = "notifier.devices_acted.v1"
+
+    acts: list[DeviceAct]

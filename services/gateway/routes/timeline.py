@@ -37,6 +37,7 @@ class EventEntry(BaseModel):
     member_id: str | None
     data: dict[str, Any] = Field(
         description="`changes`: path → [before, after]; `rules`: which rules ran and what they did."
+        " `warnings`: texts of this pass that lead back to themselves since then, and stay text."
     )
 
 
