@@ -8,7 +8,6 @@ from services.notifier.domain.happenings import Happening, of_pass
 from services.notifier.domain.webhooks import Recipient
 from services.notifier.handlers.devices import Wake, ask_pushes
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
-from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.triggers import EventsLogged
 from shared.database import UnitOfWork
 
@@ -56,9 +55,3 @@ def _wanted(
         for recipient in by_account.get(happening.account_id, ())
         if recipient.wants(happening)
     ]
-
-
-async def disable_endpoints(messages: list[TemplateDeleted], work: UnitOfWork) -> None:
-    """Disable endpoints that were bound to templates which are gone."""
-    template_ids = [message.template_id for message in messages]
-    await EndpointRepository(work.connection).disable_of_templates(template_ids)
