@@ -28,7 +28,7 @@ from tests.apple import (
     gone,
 )
 from tests.integration.notifier.partner import Notifier
-from tests.integration.notifier.pushing import AUTHORITY, ISSUED, TOPIC, Pushing, token_of
+from tests.integration.notifier.pushing import AUTHORITY, ISSUED, TOPIC, Pushing, token_of, until
 
 PHONE = "ab" * 32
 WATCH = "cd" * 32
@@ -127,10 +127,12 @@ async def test_a_server_that_is_away_loses_nothing(pushing: Pushing, apple: Push
     assert [seen.kind for seen in await pushing.seen("handle")] == ["push_failed"]
     await apple.start()
 
-    await asyncio.sleep(1.0)  # the pool rests after a failure
-    await pushing.bring_forward()
-    await pushing.run()
+    async def is_pushed() -> bool:  # the pool rests for a second after a failure
+        await pushing.bring_forward()
+        await pushing.run()
+        return bool(apple.heard)
 
+    await until(is_pushed)
     assert apple.counts == {(token_of(PHONE), TOPIC): 1}
 
 
