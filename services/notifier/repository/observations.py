@@ -32,7 +32,8 @@ class ObservationRepository:
             "WITH new AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[],"
             " $4::timestamptz[], $5::text[], $6::text[], $7::text[]) AS new (observation_id,"
             " account_id, handle, at, kind, device, data)),"
-            " there AS (SELECT handle, kind, CASE kind WHEN 'device_log' THEN $8 ELSE $9 END"
+            " there AS (SELECT handle, kind,"
+            " CASE kind WHEN 'device_log' THEN $8::bigint ELSE $9::bigint END"
             " - (SELECT count(*) FROM (SELECT FROM observations o WHERE o.handle = n.handle"
             " AND o.kind = n.kind AND o.at > now() - interval '1 day' LIMIT $9) AS today) AS room"
             ' FROM (SELECT DISTINCT handle COLLATE "C" AS handle, kind FROM new) AS n)'
