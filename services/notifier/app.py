@@ -25,7 +25,7 @@ from shared.contracts.notifier import (
     ReadNotices,
     ReplayDeliveries,
     RotateSecret,
-    TestEndpoint,
+    TryEndpoint,
     UpdateEndpoint,
 )
 from shared.contracts.triggers import EventsLogged, PassesDeleted
@@ -69,7 +69,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(DeleteEndpoint, endpoints.delete_endpoints),
             answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys)),
             answer(ReplayDeliveries, partial(endpoints.replay_deliveries, ring=ring)),
-            answer(TestEndpoint, partial(endpoints.test_endpoints, ring=ring)),
+            answer(TryEndpoint, partial(endpoints.try_endpoints, ring=ring)),
             answer(ReadEndpoint, endpoints.read_endpoints),
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, endpoints.list_deliveries),
