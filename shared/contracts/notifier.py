@@ -97,18 +97,18 @@ class ReplayDeliveries(Command):
     until: datetime | None = None
 
 
-class TestSent(BaseModel):
+class TriedEndpoint(BaseModel):
     """A test on its way."""
 
     delivery_id: UUID
     event_id: UUID
 
 
-class TestEndpoint(Command):
+class TryEndpoint(Command):
     """Post a `webhook.test` to one endpoint; one that is disabled is a conflict (409)."""
 
-    name: ClassVar = "notifier.test_endpoint.v1"
-    reply: ClassVar = TestSent
+    name: ClassVar = "notifier.try_endpoint.v1"
+    reply: ClassVar = TriedEndpoint
 
     account_id: UUID
     endpoint_id: UUID

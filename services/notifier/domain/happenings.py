@@ -56,7 +56,7 @@ class Happening:
     """`kind`, and `id` where there is one."""
     data: JsonObject
     template_id: UUID | None = None
-    """Endpoints bound to a template hear only what has its id here."""
+    """Endpoints bound to a template hear only what has its id here: what happens to its passes."""
     handle: str | None = None
     """The pass on whose timeline its deliveries are shown."""
 

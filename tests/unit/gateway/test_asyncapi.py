@@ -11,26 +11,15 @@ from shared.contracts.partners import EVENTS, RETRY_SECONDS
 DOCUMENT = asyncapi_document("1.2")
 
 ISSUE = [
-    "pass.created",
-    "pass.updated",
-    "pass.installed",
-    "pass.removed",
-    "pass.fetched",
-    "pass.scanned",
-    "pass.checked",
-    "pass.registered",
-    "pass.edited",
-    "pass.voided",
-    "pass.expired",
-    "pass.deleted",
-    "member.created",
-    "member.updated",
-    "member.deleted",
-    "points.changed",
-    "push.failed",
-    "identity.expiring",
-    "template.updated",
-]
+    *(
+        f"pass.{happened}" for happened in (
+            "created", "updated", "installed", "removed", "fetched", "scanned", "checked",
+            "registered", "edited", "voided", "expired", "deleted",
+        )
+    ),
+    "member.created", "member.updated", "member.deleted", "points.changed", "push.failed",
+    "identity.expiring", "template.updated",
+]  # fmt: skip
 
 
 def references(part: object) -> Iterator[str]:
