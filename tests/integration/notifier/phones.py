@@ -143,12 +143,13 @@ class Phones:
         )
         return {row["device"]: row["handles"] for row in rows}
 
-    async def push(self, card: Card) -> dict[str, list[str]]:
-        """Wake the devices that are to be woken, as the push job does."""
+    async def push(self, card: Card, device: str | None = None) -> dict[str, list[str]]:
+        """Wake the devices that are to be woken, or one of them, as the push job does."""
         rows = await self.notifier.sql(
-            "DELETE FROM wakes WHERE pass_type_identifier = $1 RETURNING device, handles",
-            card.pass_type_identifier,
-        )
+            "DELETE FROM wakes WHERE pass_type_identifier = $1"
+            " AND device = coalesce($2, device) RETURNING device, handles",
+            card.pass_type_identifier, device,
+        )  # fmt: skip
         return {row["device"]: row["handles"] for row in rows}
 
     async def seen(self, card: Card, account_id: UUID | None = None) -> list[Observation]:

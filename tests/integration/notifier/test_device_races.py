@@ -1,7 +1,7 @@
 """Transactions held open beside each other: nothing is listed too late, missed or miscounted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ def phones(notifier: Notifier) -> Phones:
 
 
 @asynccontextmanager
-async def held(phones: Phones, act: Act) -> AsyncIterator[None]:
+async def held(phones: Phones, act: Act) -> AsyncGenerator[None]:
     """Act, and commit at the end of the block."""
     async with phones.notifier.database.work() as work:
         await act(work)

@@ -1,6 +1,6 @@
 """Devices hear of what is new to them, once, and what they do is told with the right counts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -394,10 +394,9 @@ async def test_device_that_registered_again_is_not_removed(phones: Phones):
     await phones.register(card.registered(device, "bb"))
 
     assert not await remove(phones, device, before)
-    assert not await remove(phones, device, None, push_token="aa")
 
     assert [act.kind for act in await phones.acts(card)] == ["install"]
-    assert await remove(phones, device, None, push_token="bb")
+    assert await remove(phones, device, None)
 
 
 async def test_what_was_seen_is_told_newest_first_and_to_its_account_only(phones: Phones):
@@ -495,6 +494,6 @@ async def note(phones: Phones, *lines: DeviceLogLine) -> None:
     await phones.notifier.tell(devices.note_device_logs, NoteDeviceLogs(lines=list(lines)))
 
 
-async def remove(phones: Phones, device: str, before: Any, push_token: str | None = None) -> bool:
+async def remove(phones: Phones, device: str, before: datetime | None) -> bool:
     async with phones.notifier.database.work() as work:
-        return await devices.remove_device(work, device, before, push_token=push_token)
+        return await devices.remove_device(work, device, before)
