@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.gateway.catalogue.door import Door
 from shared.contracts.notifier import Attempt, ContentNotice, Delivery, PassNotices, ReadNotices
+from shared.contracts.partners import TYPE_OF
 from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
 from shared.errors import NotFoundError, UnavailableError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
@@ -28,7 +29,7 @@ class EventEntry(BaseModel):
     """Something that happened to the pass."""
 
     source: Literal["event"] = "event"
-    type: str = Field(examples=["pass.scan"])
+    type: str = Field(examples=["pass.scanned"])
     occurred_at: datetime
     version: int = Field(description="The pass's version after it.")
     sequence: int = Field(description="The event's number in the pass's log, without gaps.")
@@ -55,7 +56,7 @@ class DeliveryEntry(BaseModel):
     """An event set out for a webhook endpoint."""
 
     source: Literal["delivery"] = "delivery"
-    type: str = Field(description="The event's type.", examples=["pass.scan"])
+    type: str = Field(description="The event's type.", examples=["pass.scanned"])
     occurred_at: datetime
     event_id: UUID
     delivery_id: UUID
@@ -142,7 +143,7 @@ def _within(
 
 def _event(event: LoggedEvent) -> EventEntry:
     return EventEntry(
-        type=f"pass.{event.kind}",
+        type=TYPE_OF[event.kind],
         occurred_at=event.occurred_at,
         version=event.version,
         sequence=event.sequence,
