@@ -6,13 +6,24 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from services.notifier.clients.apns import ApplePushSender
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import contents, endpoints, events, feed, sources
+from services.notifier.handlers import (
+    contents,
+    devices,
+    endpoints,
+    events,
+    feed,
+    identities,
+    sources,
+)
 from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
+from services.notifier.jobs.expiry import warn_of_ends
 from services.notifier.jobs.forgetting import forget_old
+from services.notifier.jobs.pushes import PushJob
 from services.notifier.settings import Settings
-from shared.contracts.gateway import TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.member import MembersChanged
 from shared.contracts.notifier import (
@@ -21,11 +32,16 @@ from shared.contracts.notifier import (
     ListDeliveries,
     ListEndpoints,
     ListEvents,
+    ListUpdated,
+    NoteDeviceLogs,
+    NoteFetch,
     ReadEndpoint,
     ReadNotices,
+    RegisterDevice,
     ReplayDeliveries,
     RotateSecret,
     TryEndpoint,
+    UnregisterDevice,
     UpdateEndpoint,
 )
 from shared.contracts.triggers import EventsLogged, PassesDeleted
@@ -47,6 +63,9 @@ def build(settings: Settings, _transport: Transport) -> Service:
     ring = partial(ring_for, rota, wake)
     tell = partial(events.tell, ring=ring)
     job = DeliveryJob(database, WebhookSender(client, keys), rota, wake, tell)
+    pushes = asyncio.Event()
+    sender = ApplePushSender(keys, settings.push_server, settings.push_root)
+    push_job = PushJob(database, sender, pushes, tell=tell, remove_device=devices.remove_device)
     check_url = client.check_url
     return Service(
         name="notifier",
@@ -54,11 +73,12 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
+            on(IdentitySaved, partial(identities.keep_identities, wake=pushes.set)),
             on(TemplateSaved, partial(sources.tell_templates, ring=ring)),
             on(TemplateDeleted, partial(sources.end_templates, ring=ring)),
             on(MembersChanged, partial(sources.tell_members, ring=ring)),
-            on(EventsLogged, partial(events.store_events, ring=ring)),
-            on(ContentBuilt, contents.store_contents),
+            on(EventsLogged, partial(events.store_events, ring=ring, wake=pushes.set)),
+            on(ContentBuilt, partial(contents.store_contents, wake=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
             answer(
                 CreateEndpoint, partial(endpoints.create_endpoints, check_url=check_url, keys=keys)
@@ -75,13 +95,20 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListDeliveries, endpoints.list_deliveries),
             answer(ListEvents, feed.list_events),
             answer(ReadNotices, contents.read_notices),
+            answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set)),
+            answer(UnregisterDevice, devices.unregister_devices),
+            answer(ListUpdated, devices.list_updated),
+            answer(NoteFetch, partial(sources.tell_fetches, wake=pushes.set, ring=ring)),
+            answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
-            Job("forget old webhooks", partial(forget_old, database), every=3600),
+            Job("push to devices", push_job.run, every=LOOK_SECONDS, wake=pushes),
+            Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
+            Job("forget what is old", partial(forget_old, database), every=3600),
         ],
         opened=[client.open],
-        closed=[job.stop, client.close],
+        closed=[job.stop, client.close, push_job.stop, sender.close],
     )
 
 

@@ -17,6 +17,7 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged, DevicesActed),
     "generator": (AccountSaved, TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
     "notifier": (
+        IdentitySaved,
         TemplateSaved,
         TemplateDeleted,
         MembersChanged,

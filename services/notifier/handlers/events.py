@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.notifier.domain.happenings import Happening, of_pass
 from services.notifier.domain.webhooks import Recipient
+from services.notifier.handlers.devices import Wake, ask_pushes
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
 from shared.contracts.triggers import EventsLogged
 from shared.database import UnitOfWork
@@ -33,9 +34,13 @@ async def tell(work: UnitOfWork, happenings: Sequence[Happening], ring: Ring) ->
         work.after_commit(lambda: ring(waiting))
 
 
-async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring) -> None:
+async def store_events(
+    messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring, wake: Wake
+) -> None:
     """Tell what happened to passes."""
-    await tell(work, [of_pass(event) for message in messages for event in message.events], ring)
+    logged = [event for message in messages for event in message.events]
+    await ask_pushes(logged, work, wake=wake)
+    await tell(work, [of_pass(event) for event in logged], ring)
 
 
 def _wanted(

@@ -19,8 +19,10 @@ from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.happenings import Happening
 from services.notifier.domain.webhooks import Rota
 from services.notifier.handlers import endpoints, events, feed
+from services.notifier.handlers.contents import store_contents
 from services.notifier.jobs.deliveries import DeliveryJob
 from services.notifier.settings import Settings
+from shared.contracts.generator import ContentBuilt
 from shared.contracts.notifier import (
     SECRET_PURPOSE,
     CreateEndpoint,
@@ -64,6 +66,8 @@ class Notifier:
     client: OutgoingClient
     rota: Rota = field(default_factory=Rota)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    pushes: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when devices have to be woken."""
 
     def __post_init__(self) -> None:
         self.sender = WebhookSender(self.client, self.keys)
@@ -95,7 +99,7 @@ class Notifier:
         return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def log(self, *logged: LoggedEvent) -> None:
-        handler = partial(events.store_events, ring=self.ring)
+        handler = partial(events.store_events, ring=self.ring, wake=self.pushes.set)
         await self.tell(handler, EventsLogged(events=list(logged)))
 
     async def happen(self, *happenings: Happening) -> None:
@@ -111,6 +115,9 @@ class Notifier:
         async with asyncio.timeout(10):
             while not await self.sql(waiting):
                 await asyncio.sleep(0.01)
+
+    async def build(self, *messages: ContentBuilt) -> None:
+        await self.tell(partial(store_contents, wake=self.pushes.set), *messages)
 
     async def replay(self, command: ReplayDeliveries) -> int:
         handler = partial(endpoints.replay_deliveries, ring=self.ring)
