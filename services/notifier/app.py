@@ -98,7 +98,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set)),
             answer(UnregisterDevice, devices.unregister_devices),
             answer(ListUpdated, devices.list_updated),
-            answer(NoteFetch, partial(devices.note_fetches, wake=pushes.set)),
+            answer(NoteFetch, partial(sources.tell_fetches, wake=pushes.set, ring=ring)),
             answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[

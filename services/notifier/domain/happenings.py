@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from shared.contracts.message import JsonObject
+from shared.contracts.notifier import NoteFetch
 from shared.contracts.partner_data import CauseKind
 from shared.contracts.partners import MOST_BODY, TEST, TYPE_OF
 from shared.contracts.triggers import LoggedEvent
@@ -122,6 +123,28 @@ def of_pass(event: LoggedEvent) -> Happening:
         data=data,
         template_id=event.template_id,
         handle=event.handle,
+    )
+
+
+def of_fetch(note: NoteFetch) -> Happening:
+    """Tell that a file of a pass left the house."""
+    return Happening(
+        event_id=new_id(),
+        account_id=note.account_id,
+        type="pass.fetched",
+        subject={"kind": "pass", "id": note.handle},
+        occurred_at=note.at,
+        cause={"kind": note.source},
+        data={
+            "handle": note.handle,
+            "template_id": note.template_id,
+            "version": note.pass_version,
+            "content_number": note.content_number,
+            "status": note.status,
+            "source": note.source,
+        },
+        template_id=note.template_id,
+        handle=note.handle,
     )
 
 

@@ -15,7 +15,7 @@ from services.notifier.repository import feed as feeds
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
-from shared.contracts.notifier import ReplayDeliveries, UpdateEndpoint
+from shared.contracts.notifier import NoteFetch, ReplayDeliveries, UpdateEndpoint
 from shared.contracts.triggers import EventsLogged
 from shared.database import UnitOfWork
 from shared.errors import ConflictError, GoneError, InvalidError, NotFoundError
@@ -326,6 +326,25 @@ async def test_test_of_an_endpoint_that_hears_nothing_is_a_conflict(notifier: No
         await notifier.test(made.endpoint)
     with pytest.raises(NotFoundError):
         await notifier.test(made.endpoint.model_copy(update={"account_id": OTHER}))
+
+
+async def test_fetch_is_told_with_what_was_fetched(notifier: Notifier):
+    handle, template_id = "h", new_id()
+    note = NoteFetch(
+        account_id=ACCOUNT, template_id=template_id, handle=handle, pass_type_identifier="pass.tea",
+        serial_number="1", content_number=3, pass_version=4, status=200, source="public", at=NOON,
+    )  # fmt: skip
+
+    await notifier.tell(
+        partial(sources.tell_fetches, wake=notifier.pushes.set, ring=notifier.ring), note
+    )
+
+    [fetched] = await notifier.told(ACCOUNT, kinds=["pass.fetched"])
+    assert (fetched["subject"]["id"], fetched["cause"]) == (handle, {"kind": "public"})
+    assert fetched["data"] == {
+        "handle": handle, "template_id": str(template_id), "version": 4, "content_number": 3,
+        "status": 200, "source": "public",
+    }  # fmt: skip
 
 
 async def test_range_is_replayed_by_wildcard_in_the_feeds_order(
