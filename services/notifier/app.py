@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import contents, endpoints, events
+from services.notifier.handlers import contents, devices, endpoints, events
 from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
 from services.notifier.jobs.forgetting import forget_old
 from services.notifier.settings import Settings
@@ -19,10 +19,15 @@ from shared.contracts.notifier import (
     DeleteEndpoint,
     ListDeliveries,
     ListEndpoints,
+    ListUpdated,
+    NoteDeviceLogs,
+    NoteFetch,
     ReadEndpoint,
     ReadNotices,
+    RegisterDevice,
     ReplayDeliveries,
     RotateSecret,
+    UnregisterDevice,
     UpdateEndpoint,
 )
 from shared.contracts.triggers import EventsLogged, PassesDeleted
@@ -44,6 +49,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
     ring = partial(ring_for, rota, wake)
     check_url = client.check_url
+    pushes = asyncio.Event()
     return Service(
         name="notifier",
         database=database,
@@ -51,8 +57,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
             on(TemplateDeleted, events.disable_endpoints),
-            on(EventsLogged, partial(events.store_events, ring=ring)),
-            on(ContentBuilt, contents.store_contents),
+            on(EventsLogged, partial(events.store_events, ring=ring, wake=pushes.set)),
+            on(ContentBuilt, partial(contents.store_contents, wake=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
             answer(
                 CreateEndpoint, partial(endpoints.create_endpoints, check_url=check_url, keys=keys)
@@ -67,10 +73,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, endpoints.list_deliveries),
             answer(ReadNotices, contents.read_notices),
+            answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set)),
+            answer(UnregisterDevice, devices.unregister_devices),
+            answer(ListUpdated, devices.list_updated),
+            answer(NoteFetch, partial(devices.note_fetches, wake=pushes.set)),
+            answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
-            Job("forget old webhooks", partial(forget_old, database), every=3600),
+            Job("forget what is old", partial(forget_old, database), every=3600),
         ],
         opened=[client.open],
         closed=[job.stop, client.close],

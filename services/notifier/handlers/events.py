@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from services.notifier.domain.webhooks import Recipient
+from services.notifier.handlers.devices import Wake, ask_pushes
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
 from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.triggers import EventsLogged, LoggedEvent
@@ -14,11 +15,14 @@ Ring = Callable[[Collection[UUID]], None]
 """Tells the delivery job which endpoints will have something due once this work commits."""
 
 
-async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring) -> None:
+async def store_events(
+    messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring, wake: Wake
+) -> None:
     """Keep what happened, and make a delivery for every endpoint that wants it."""
     events = list({e.event_id: e for message in messages for e in message.events}.values())
     if not events:
         return
+    await ask_pushes(events, work, wake=wake)
     await EventRepository(work.connection).add_all(events)
     accounts = {event.account_id for event in events}
     recipients = await EndpointRepository(work.connection).list_recipients(accounts)

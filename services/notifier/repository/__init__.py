@@ -1,14 +1,22 @@
 """The notifier's tables."""
 
 from services.notifier.repository.deliveries import DeliveryRepository
+from services.notifier.repository.devices import DeviceRepository
 from services.notifier.repository.endpoints import EndpointRepository
 from services.notifier.repository.events import ContentRepository, EventRepository
+from services.notifier.repository.observations import ObservationRepository
+from services.notifier.repository.passes import PassRepository
 from services.notifier.repository.sending import SendingRepository
+from services.notifier.repository.wakes import WakeRepository
 
 __all__ = [
     "ContentRepository",
     "DeliveryRepository",
+    "DeviceRepository",
     "EndpointRepository",
     "EventRepository",
+    "ObservationRepository",
+    "PassRepository",
     "SendingRepository",
+    "WakeRepository",
 ]

@@ -18,9 +18,11 @@ from services.notifier.app import build
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
 from services.notifier.handlers import endpoints
+from services.notifier.handlers.contents import store_contents
 from services.notifier.handlers.events import store_events
 from services.notifier.jobs.deliveries import DeliveryJob
 from services.notifier.settings import Settings
+from shared.contracts.generator import ContentBuilt
 from shared.contracts.notifier import (
     SECRET_PURPOSE,
     CreateEndpoint,
@@ -59,6 +61,8 @@ class Notifier:
     client: OutgoingClient
     rota: Rota = field(default_factory=Rota)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    pushes: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when devices have to be woken."""
 
     def __post_init__(self) -> None:
         self.sender = WebhookSender(self.client, self.keys)
@@ -89,8 +93,11 @@ class Notifier:
         return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def log(self, *events: LoggedEvent) -> None:
-        handler = partial(store_events, ring=self.ring)
+        handler = partial(store_events, ring=self.ring, wake=self.pushes.set)
         await self.tell(handler, EventsLogged(events=list(events)))
+
+    async def build(self, *messages: ContentBuilt) -> None:
+        await self.tell(partial(store_contents, wake=self.pushes.set), *messages)
 
     async def replay(self, command: ReplayDeliveries) -> int:
         handler = partial(endpoints.replay_deliveries, ring=self.ring)

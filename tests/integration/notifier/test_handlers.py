@@ -338,8 +338,8 @@ async def test_notices_tell_what_became_of_a_pass(notifier: Notifier, partner: P
     await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a"))
     await notifier.log(an_event(ACCOUNT))
     await notifier.run()
-    await notifier.tell(contents.store_contents, content(1), content(2))
-    await notifier.tell(contents.store_contents, content(2))
+    await notifier.build(content(1), content(2))
+    await notifier.build(content(2))
     await notifier.tell(
         contents.mark_deleted,
         PassesDeleted(passes=[DeletedPass(handle="handle", account_id=ACCOUNT, version=9)]),
