@@ -127,13 +127,8 @@ def _news(
         )
     pushed, failed = _last(seen, "pushed"), _last(seen, "push_failed")
     reason = failed.data.get("reason") or "no reason given" if failed is not None else ""
-    if holder.push_due_at is not None and holder.push_tries:
-        return "push_failed", (
-            f"The push has failed {_times(holder.push_tries)} ({reason}); the next attempt is at"
-            f" {_clock(holder.push_due_at)}."
-        )
     if holder.push_due_at is not None:
-        return "waiting", "Its push is on the way out."
+        return _push_to_come(holder.push_due_at, holder.push_tries, reason)
     if pushed is not None:
         return "not_asked", (
             f"Apple took the push at {_clock(pushed.at)}, but the device has not asked what is new"
@@ -143,9 +138,17 @@ def _news(
         return "push_failed", f"It was not pushed: {reason}."
     if unpushed is not None:
         return "not_pushed", (
-            "The newest content came from a change that asked for no push; push the pass to tell it."
+            "The newest content came from a change that asked for no push: push the pass to tell."
         )
     return "nothing_new", f"Nothing was seen of it since content {newest.content_number} was built."
+
+
+def _push_to_come(due_at: datetime, tries: int, reason: str) -> tuple[Code, str]:
+    if not tries:
+        return "waiting", "Its push is on the way out."
+    return "push_failed", (
+        f"The push has failed {_times(tries)} ({reason}); the next attempt is at {_clock(due_at)}."
+    )
 
 
 def _last(seen: Iterable[Observation], kind: str) -> Observation | None:
