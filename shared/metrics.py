@@ -38,6 +38,16 @@ dead_letters = Counter(
     "Messages given up on, by name.",
     ("service", "name"),
 )
+pushes = Counter(
+    "passwright_pushes_total",
+    "Pushes to devices, by what they led to.",
+    ("outcome",),
+)
+push_seconds = Histogram(
+    "passwright_push_seconds",
+    "Seconds from asking for a push until Apple took it.",
+    buckets=(*_REQUEST_SECONDS, 30, 60, 300, 3600),
+)
 device_lines = Counter(
     "passwright_device_lines_total",
     "Lines that devices logged, by what became of them.",

@@ -25,17 +25,22 @@ from services.gateway.domain import SCOPES
 from services.gateway.routes import (
     accounts,
     bundles,
+    deliveries,
+    events,
     identities,
     images,
     index,
     keys,
     members,
+    messages,
     pages,
     passes,
+    pushes,
     templates,
     wallet,
     webhooks,
 )
+from services.gateway.routes.asyncapi import asyncapi_document
 from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
@@ -61,9 +66,13 @@ ROOMS = (
     images,
     identities,
     passes,
+    pushes,
+    messages,
     members,
     webhooks,
     bundles,
+    deliveries,
+    events,
     pages,
     wallet,
     passsource_api,
@@ -168,7 +177,9 @@ def _application(door: Door) -> web.Application:
     app = web.Application()
     install_middleware(app)
     app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
-    app.add_routes([web.get("/", index.show), *docs_routes(describe(endpoints))])
+    app.add_routes(
+        [web.get("/", index.show), *docs_routes(describe(endpoints), asyncapi_document(_version()))]
+    )
     app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))
     return app
 

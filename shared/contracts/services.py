@@ -29,5 +29,13 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
         PassesChanged,
         PassesDeleted,
     ),
-    "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
+    "notifier": (
+        IdentitySaved,
+        TemplateSaved,
+        TemplateDeleted,
+        MembersChanged,
+        EventsLogged,
+        ContentBuilt,
+        PassesDeleted,
+    ),
 }

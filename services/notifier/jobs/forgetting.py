@@ -11,6 +11,7 @@ from services.notifier.repository import (
     EventRepository,
     ObservationRepository,
     PassRepository,
+    ToldRepository,
 )
 from shared.database import Database, UnitOfWork
 
@@ -29,6 +30,7 @@ async def forget_old(database: Database) -> None:
             pass
         while await ObservationRepository(connection).forget_old(RETENTION):
             pass
+        await ToldRepository(connection).forget_gone(RETENTION)
     more = True
     while more:
         async with database.work() as work:

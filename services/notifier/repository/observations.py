@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from services.notifier.domain.devices import Seen
+from services.notifier.domain.devices import DIGITS, Seen
 from services.notifier.repository.events import ROWS_A_TURN
 from shared.contracts.notifier import Observation
 from shared.database import Connection, json_array
@@ -15,9 +15,6 @@ from shared.identifiers import new_id
 MOST_A_DAY: Final = 1_000
 MOST_LINES_A_DAY: Final = 200
 """Of one kind and pass, within 24 hours; what is more is not kept."""
-
-DIGITS: Final = 8
-"""Of a device, in what people see."""
 
 
 class ObservationRepository:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from services.notifier.domain.happenings import DisabledEndpoint, numbered
 from services.notifier.domain.webhooks import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
 from shared.database import Connection
 
@@ -21,6 +22,10 @@ class SendingRepository:
         A lease or result lost when the server crashes leads to one more attempt, no worse.
         """
         await self._connection.execute("SET LOCAL synchronous_commit = off")
+
+    async def wait_for_disk(self) -> None:
+        """Commit it with a flush after all: it holds what others may have read once it is there."""
+        await self._connection.execute("SET LOCAL synchronous_commit = on")
 
     async def find_due_endpoints(self) -> list[UUID]:
         """Find every enabled endpoint with a due delivery: one look into the index for each."""
@@ -45,7 +50,7 @@ class SendingRepository:
             "UPDATE deliveries d SET lease_until = now() + $3 * interval '1 second'"
             " FROM (SELECT due.delivery_id, e.url, e.secret, e.secret_version,"
             " CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,"
-            " v.body FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)"
+            " v.number, v.body FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)"
             " JOIN endpoints e ON e.endpoint_id = wanted.endpoint_id AND e.enabled"
             " CROSS JOIN LATERAL (SELECT n.delivery_id, n.event_id FROM deliveries n"
             " WHERE n.endpoint_id = e.endpoint_id AND n.state = 'pending'"
@@ -56,10 +61,13 @@ class SendingRepository:
             " WHERE d.delivery_id = claimed.delivery_id"
             " RETURNING d.delivery_id, d.account_id, d.endpoint_id, d.event_id, d.attempts,"
             " d.tries, d.round, claimed.url, claimed.secret, claimed.secret_version,"
-            " claimed.previous_secret, claimed.body",
+            " claimed.previous_secret, claimed.number, claimed.body",
             list(wanted), list(wanted.values()), LEASE_SECONDS,
         )  # fmt: skip
-        return [DueDelivery(*row.values()) for row in rows]
+        return [
+            DueDelivery(*facts, body=numbered(body, number))
+            for *facts, number, body in (row.values() for row in rows)
+        ]
 
     async def release(self, deliveries: Collection[DueDelivery]) -> None:
         """Give leases back, for another process to take at once."""
@@ -71,16 +79,17 @@ class SendingRepository:
             [d.attempts for d in deliveries],
         )
 
-    async def record(self, landed: Sequence[Landed]) -> None:
-        """Record what became of attempts, and what follows for their endpoints."""
+    async def record(self, landed: Sequence[Landed]) -> list[DisabledEndpoint]:
+        """Record what became of attempts; returns the endpoints that are disabled by it."""
         own = [r for r in landed if r.outcome.our_fault]
         charged = [r for r in landed if not r.outcome.our_fault]
         if own:
             await self._postpone(own)
-        if charged:
-            await self._add_attempts(charged)
-            await self._move_on(charged)
-            await self._judge_endpoints(charged)
+        if not charged:
+            return []
+        await self._add_attempts(charged)
+        await self._move_on(charged)
+        return await self._judge_endpoints(charged)
 
     async def _postpone(self, landed: Sequence[Landed]) -> None:
         await self._connection.execute(
@@ -127,33 +136,34 @@ class SendingRepository:
             [r.decision.next_attempt_at for r in landed],
         )
 
-    async def _judge_endpoints(self, landed: Sequence[Landed]) -> None:
+    async def _judge_endpoints(self, landed: Sequence[Landed]) -> list[DisabledEndpoint]:
         """Note who succeeds and who fails, writing only what changes; disable who must be."""
         succeeded = {r.delivery.endpoint_id for r in landed if r.outcome.succeeded}
         failed = {r.delivery.endpoint_id for r in landed} - succeeded
+        reasons = {r.delivery.endpoint_id: r.decision.disable for r in landed if r.decision.disable}
         if succeeded:
             await self._connection.execute(
                 "UPDATE endpoints SET failing_since = NULL"
                 " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NOT NULL",
                 sorted(succeeded),
             )
+        at = max(r.at for r in landed)
         if failed:
-            at = max(r.at for r in landed)
             await self._connection.execute(
-                "UPDATE endpoints SET failing_since = coalesce(failing_since, $2),"
-                " enabled = enabled AND coalesce(failing_since, $2) > $3,"
-                " disabled_reason = CASE WHEN enabled AND failing_since <= $3"
-                " THEN $4 ELSE disabled_reason END"
-                " WHERE endpoint_id = ANY($1::uuid[])"
-                " AND (failing_since IS NULL OR failing_since <= $3)",
-                sorted(failed), at, at - FAILING_FOR, FAILED_TOO_LONG,
+                "UPDATE endpoints SET failing_since = $2"
+                " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NULL",
+                sorted(failed), at,
             )  # fmt: skip
-        reasons = {r.delivery.endpoint_id: r.decision.disable for r in landed if r.decision.disable}
-        if reasons:
-            await self._connection.execute(
-                "UPDATE endpoints e SET enabled = false, disabled_reason = r.reason,"
-                " updated_at = now() FROM unnest($1::uuid[], $2::text[]) AS r (endpoint_id, reason)"
-                " WHERE e.endpoint_id = r.endpoint_id AND e.enabled AND e.deleted_at IS NULL",
-                list(reasons),
-                list(reasons.values()),
-            )
+        if not (failed or reasons):
+            return []
+        judged = sorted(failed | reasons.keys())
+        rows = await self._connection.fetch(
+            "UPDATE endpoints e SET enabled = false, updated_at = now(),"
+            " disabled_reason = coalesce(r.reason, $3)"
+            " FROM unnest($1::uuid[], $2::text[]) AS r (endpoint_id, reason)"
+            " WHERE e.endpoint_id = r.endpoint_id AND e.enabled AND e.deleted_at IS NULL"
+            " AND (r.reason IS NOT NULL OR e.failing_since <= $4)"
+            " RETURNING e.endpoint_id, e.account_id, e.disabled_reason",
+            judged, [reasons.get(e) for e in judged], FAILED_TOO_LONG, at - FAILING_FOR,
+        )  # fmt: skip
+        return [DisabledEndpoint(*row.values()) for row in rows]

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from services.triggers.domain.log import advance, changes_between, write_line
 from services.triggers.domain.records import (
-    BIT_OF,
     MEMBER_FACTS,
     PERSONAL_FACTS,
     SCAN_TEXTS,
@@ -18,14 +18,9 @@ from services.triggers.domain.records import (
     PassRecord,
     TriggerStoppedError,
 )
-from shared.contracts.triggers import (
-    ChangePass,
-    EventKind,
-    LoggedEvent,
-    PassChanged,
-)
+from services.triggers.domain.upkeep import delete, follow_moves, push, settle_expiry
+from shared.contracts.triggers import ChangePass, EventKind, PassChanged
 from shared.errors import InvalidError
-from shared.identifiers import new_id
 from shared.passes.loops import has_brackets
 from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
 from shared.passes.runs import RuleOutcome
@@ -39,9 +34,11 @@ def begin(
     record: PassRecord, compiled: CompiledTemplate, outcome: RuleOutcome | None = None
 ) -> None:
     """Let the creation happen: log it, run onCreate. The record comes with its first values."""
+    record.told_values = {}
     before = record.state().with_values({}, frozenset())
     _happen(record, "create", compiled, before, record.created_at, outcome=outcome)
     record.push_version, record.refreshed_at = 0, None  # its first content is nobody's news
+    settle_expiry(record, compiled)
 
 
 def change(
@@ -63,6 +60,7 @@ def change(
     """
     if outcome is None and record.ignores(kind, at):
         return _report(record, compiled, {})
+    given, known = (record.own_values, record.literal), record.sequence
     follow_moves(record, compiled)
     before = record.state(at)
     pushed, refreshed = record.push_version, record.refreshed_at
@@ -73,18 +71,21 @@ def change(
     elif kind == "push":
         push(record, at)
     else:
-        literal = record.literal
         try:
             lay_over(record, values, compiled, manner)
             if kind != "update" or changes_between(before.values, record.own_values):
                 _happen(record, kind, compiled, before, at, outcome=outcome)
         except InvalidError:
-            record.own_values, record.literal = before.values, literal
+            record.own_values, record.literal = given
             raise
     if not manner.push:
         record.push_version, record.refreshed_at = pushed, refreshed
     if kind == "device_update":
         record.refresh(at)
+    record.count_by_hand(kind)
+    if record.sequence == known:  # moved values are kept with an event that tells it, or not at all
+        record.own_values, record.literal = given
+    settle_expiry(record, compiled)
     return _report(record, compiled, changes_between(before.values, record.own_values))
 
 
@@ -97,23 +98,6 @@ def lay_over(
     literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
     record.own_values = own_values
     record.literal = sorted(own_values.keys() & literal)
-
-
-def follow_moves(record: PassRecord, compiled: CompiledTemplate) -> None:
-    """Keep the values under today's paths (psPathMigrations); the pass shows what it showed.
-
-    Left under a former path, a value would come back as soon as today's path is cleared.
-    """
-    state = record.state()
-    moved = compiled.migrate(state)
-    if moved is not state:
-        record.own_values, record.literal = moved.values, sorted(moved.literal or ())
-
-
-def push(record: PassRecord, at: datetime) -> None:
-    """Ask for a push, also where the content is built and nothing else is new."""
-    _advance(record, at)
-    _log(record, "push", at, {})
 
 
 def first_values(
@@ -180,7 +164,9 @@ def _full_path(path: str, compiled: CompiledTemplate) -> str:
     return leaf.path if leaf else path
 
 
-def follow_member(record: PassRecord, facts: dict[str, Any] | None, at: datetime) -> None:
+def follow_member(
+    record: PassRecord, facts: dict[str, Any] | None, compiled: CompiledTemplate, at: datetime
+) -> None:
     """Give the pass its member's new facts; nothing happens when they are the same.
 
     The log says what changed, but who the person is only by path: it outlives the member.
@@ -196,8 +182,9 @@ def follow_member(record: PassRecord, facts: dict[str, Any] | None, at: datetime
             else [before.get(fact), after.get(fact)]
             for fact in changed
         }
-        _advance(record, at)
-        _log(record, "update", at, {"cause": "member", "changes": changes})
+        advance(record, at)
+        write_line(record, "update", at, {"cause": "member", "changes": changes})
+        settle_expiry(record, compiled)
 
 
 def _happen(
@@ -219,14 +206,12 @@ def _happen(
         record.literal = sorted(outcome.literal or ())
         if outcome.trace:
             data["rules"] = outcome.trace
-    changes = changes_between(before.values, record.own_values)
-    if changes and kind != "create":
-        data["changes"] = changes
+    changes = changes_between(record.told_values, record.own_values)
     if changes and (loops := _new_loops(record, compiled, before, at)):
         data["warnings"] = loops
     if kind == "create" or changes or not record.has(kind):
-        _advance(record, at)
-    _log(record, kind, at, data)
+        advance(record, at)
+    write_line(record, kind, at, data, changes)
 
 
 def _new_loops(
@@ -244,71 +229,13 @@ def _new_loops(
     return [f"{{{path}}} leads back to itself and stays text" for path in new[:MOST_WARNINGS]]
 
 
-def delete(record: PassRecord, at: datetime) -> None:
-    """End a pass: its values and its member's facts leave it, its log stays."""
-    record.deleted_at = at
-    record.own_values, record.literal = {}, []
-    record.member = None
-    _advance(record, at)
-    _log(record, "delete", at, {})
-
-
 def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:
     wanted = kind == "void"
     if record.voided == wanted:
         return
     record.voided = wanted
-    _advance(record, at)
-    _log(record, kind, at, {})
-
-
-def _advance(record: PassRecord, at: datetime) -> None:
-    """Raise the version, and ask for a push of it."""
-    record.version += 1
-    record.push_version = record.version
-    record.refresh(at)
-    record.updated_at = max(at, record.updated_at)
-
-
-def _log(record: PassRecord, kind: EventKind, at: datetime, data: dict[str, Any]) -> None:
-    record.sequence += 1
-    if not record.has(kind):
-        record.happened |= BIT_OF[kind]
-        record.first.append(kind)
-    record.events.append(
-        LoggedEvent.model_construct(
-            event_id=new_id(),
-            account_id=record.account_id,
-            template_id=record.template_id,
-            handle=record.handle,
-            member_id=record.member_id,
-            kind=kind,
-            sequence=record.sequence,
-            version=record.version,
-            occurred_at=at,
-            data=data,
-        )
-    )
-
-
-def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Path → [before, after] of own values that differ."""
-    if before is after:
-        return {}
-    return {
-        path: [before.get(path), after.get(path)]
-        for path in (*before, *(path for path in after if path not in before))
-        if not _is_same(before.get(path), after.get(path))
-    }
-
-
-def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever JSON can say
-    """Tell whether values are written alike; in Python 1 == True == 1.0."""
-    return one == other and (
-        type(one) is type(other) is str
-        or orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
-        == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
-    )
+    advance(record, at)
+    write_line(record, kind, at, {})
 
 
 def _report(

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from services.triggers.domain.events import begin, change, follow_moves, lay_over, manner_of
+from services.triggers.domain.events import begin, change, lay_over, manner_of
 from services.triggers.domain.records import PassRecord
+from services.triggers.domain.upkeep import follow_moves
 from shared.contracts.triggers import (
     ChangePass,
     EventKind,

@@ -14,6 +14,7 @@ from services.triggers.domain import (
     PassDeletedError,
     PassRecord,
     follow_moves,
+    forget_trigger_error,
     lay_over,
     manner_of,
 )
@@ -84,7 +85,7 @@ class Waiting(Generic[Reply]):
         """Run the rules as far as they go without a call.
 
         None: the rules cannot call and are still to be run, if at all. Else their outcome, or,
-        where a call is needed, what the command is answered for now.
+        where a call is needed, what the command is answered for now. The caller saves the record.
         """
         if command.command_id not in self._watched:
             return None
@@ -99,6 +100,7 @@ class Waiting(Generic[Reply]):
         run = compiled.start(TRIGGER_OF[kind], before.state(at))
         if run.call is None:
             return run.outcome
+        forget_trigger_error(record, at)
         if isinstance(command, CreatePass):
             # Readable by its handle for whoever is called, but not announced.
             await PassRepository(self._work.connection).add([record])

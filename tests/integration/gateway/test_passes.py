@@ -259,6 +259,7 @@ async def test_state_of_a_pass_is_read(an_account: AnAccount, template_id: str, 
         "registered": False,
         "scanned": False,
         "installed": False,
+        "devices": 0,
         "url": f"{PUBLIC_URL}/p/{handle}",
         "download_url": f"{PUBLIC_URL}/p/{handle}.pkpass",
     }
@@ -422,7 +423,7 @@ def notices_of(event: LoggedEvent, minutes: list[float]) -> PassNotices:
         endpoint_id=new_id(),
         event_id=event.event_id,
         webhook_id="msg_1",
-        kind="pass.scan",
+        kind="pass.scanned",
         handle="h",
         state="pending",
         created_at=event.occurred_at,
@@ -456,7 +457,7 @@ async def test_timeline_tells_all_in_one_list(an_account: AnAccount, owners: Own
     assert first.json["notices"] == second.json["notices"] == "complete"
     assert second.json["next_cursor"] is None
     scan, _, _, delivery = first.json["data"]
-    assert (scan["type"], scan["sequence"]) == ("pass.scan", 1)
+    assert (scan["type"], scan["sequence"]) == ("pass.scanned", 1)
     assert scan["data"] == {"changes": {POINTS: [1, 2]}}
     assert (delivery["state"], delivery["attempts"][0]["status"]) == ("pending", 500)
 
@@ -470,7 +471,7 @@ async def test_timeline_tells_events_while_the_notifier_is_away(
 
     answer = await an_account.call("GET", "/v1/passes/h/timeline")
 
-    assert [entry["type"] for entry in answer.json["data"]] == ["pass.scan"]
+    assert [entry["type"] for entry in answer.json["data"]] == ["pass.scanned"]
     assert answer.json["notices"] == "unavailable"
 
 

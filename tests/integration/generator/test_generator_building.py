@@ -193,6 +193,16 @@ async def test_pass_whose_template_has_not_arrived_comes_again(bare: Press):
     check_content(await bare.read())
 
 
+async def test_pass_that_is_to_show_a_newer_revision_comes_again(press: Press):
+    pushed = a_pass(template_revision=2)
+
+    with pytest.raises(RetryableError):
+        await press.build([pushed])
+    await press.keep(template_saved(2))
+
+    assert len(await press.build([pushed])) == 1
+
+
 async def test_deleted_pass_refuses_what_comes_late(press: Press):
     await press.build([a_pass(1)])
     await press.delete(2)

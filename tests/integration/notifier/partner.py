@@ -16,10 +16,10 @@ from standardwebhooks import Webhook
 from services.notifier import app
 from services.notifier.app import build
 from services.notifier.clients.partners import WebhookSender
+from services.notifier.domain.happenings import Happening
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import endpoints
+from services.notifier.handlers import endpoints, events, feed
 from services.notifier.handlers.contents import store_contents
-from services.notifier.handlers.events import store_events
 from services.notifier.jobs.deliveries import DeliveryJob
 from services.notifier.settings import Settings
 from shared.contracts.generator import ContentBuilt
@@ -29,8 +29,12 @@ from shared.contracts.notifier import (
     Delivery,
     Endpoint,
     EndpointSecret,
+    FeedPage,
     ListDeliveries,
+    ListEvents,
     ReplayDeliveries,
+    TriedEndpoint,
+    TryEndpoint,
 )
 from shared.contracts.triggers import EventKind, EventsLogged, LoggedEvent
 from shared.database import Database, UnitOfWork
@@ -40,6 +44,7 @@ from shared.messaging.embedded import EmbeddedTransport
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import Service
+from tests.schemas import checked
 
 MIGRATIONS = Path(app.__file__).parent / "migrations"
 
@@ -66,7 +71,8 @@ class Notifier:
 
     def __post_init__(self) -> None:
         self.sender = WebhookSender(self.client, self.keys)
-        self.job = DeliveryJob(self.database, self.sender, self.rota, self.wake)
+        tell = partial(events.tell, ring=self.ring)
+        self.job = DeliveryJob(self.database, self.sender, self.rota, self.wake, tell)
         self.run = self.job.run
 
     def ring(self, endpoint_ids: Collection[UUID]) -> None:
@@ -92,16 +98,49 @@ class Notifier:
         handler = partial(endpoints.rotate_secrets, keys=self.keys)
         return opened(self.keys, (await self.tell(handler, command))[0])
 
-    async def log(self, *events: LoggedEvent) -> None:
-        handler = partial(store_events, ring=self.ring, wake=self.pushes.set)
-        await self.tell(handler, EventsLogged(events=list(events)))
+    async def log(self, *logged: LoggedEvent) -> None:
+        handler = partial(events.store_events, ring=self.ring, wake=self.pushes.set)
+        await self.tell(handler, EventsLogged(events=list(logged)))
 
     async def build(self, *messages: ContentBuilt) -> None:
         await self.tell(partial(store_contents, wake=self.pushes.set), *messages)
 
+    async def happen(self, *happenings: Happening) -> None:
+        async with self.database.work() as work:
+            await events.tell(work, happenings, self.ring)
+
+    async def until_waiting_for_a_lock(self) -> None:
+        """Wait until some statement of ours waits for another transaction."""
+        waiting = (
+            "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE NOT granted AND datname = current_database()"
+        )
+        async with asyncio.timeout(10):
+            while not await self.sql(waiting):
+                await asyncio.sleep(0.01)
+
     async def replay(self, command: ReplayDeliveries) -> int:
         handler = partial(endpoints.replay_deliveries, ring=self.ring)
         return (await self.tell(handler, command))[0].count
+
+    async def test(self, endpoint: Endpoint) -> TriedEndpoint:
+        command = TryEndpoint(
+            command_id=new_id(), account_id=endpoint.account_id, endpoint_id=endpoint.endpoint_id
+        )
+        handler = partial(endpoints.try_endpoints, ring=self.ring)
+        return (await self.tell(handler, command))[0]
+
+    async def feed(self, account_id: UUID, **fields: Any) -> FeedPage:
+        """One page of an account's feed, or the error."""
+        [page] = await self.tell(feed.list_events, ListEvents(account_id=account_id, **fields))
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+    async def told(self, account_id: UUID, **fields: Any) -> list[dict[str, Any]]:
+        """What the feed holds, as a consumer reads it: each of its schema."""
+        page = await self.feed(account_id, **{"limit": 1000} | fields)
+        return [checked(event) for event in page.events]
 
     async def deliveries(self, account_id: UUID, **filters: Any) -> list[Delivery]:
         query = ListDeliveries(account_id=account_id, **filters)
@@ -169,6 +208,7 @@ class Partner:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         async with self.arrived:
+            checked(body)
             self.heard.append(Heard(path, body, dict(request.headers)))
             self.arrived.notify_all()
         try:
@@ -209,6 +249,7 @@ async def a_partner() -> AsyncGenerator[Partner]:
 
 def verified(secret: str, heard: Heard) -> dict[str, Any]:
     """Verify as a partner would, with the official library."""
+    checked(heard.body)
     return Webhook(secret).verify(heard.body, heard.headers)
 
 

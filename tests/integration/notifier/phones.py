@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
-from services.notifier.handlers import contents, devices
+from services.notifier.handlers import contents, devices, sources
 from shared import clock
 from shared.contracts.generator import BuiltContent, ContentBuilt
 from shared.contracts.notifier import (
@@ -112,8 +112,8 @@ class Phones:
         return (await self.notifier.tell(devices.list_updated, query))[0]
 
     async def fetch(self, *notes: NoteFetch) -> None:
-        handler = partial(devices.note_fetches, wake=self.notifier.pushes.set)
-        await self.notifier.tell(handler, *notes)
+        ring, wake = self.notifier.ring, self.notifier.pushes.set
+        await self.notifier.tell(partial(sources.tell_fetches, wake=wake, ring=ring), *notes)
 
     async def build(self, *contents: BuiltContent) -> None:
         await self.notifier.build(ContentBuilt(contents=list(contents)))

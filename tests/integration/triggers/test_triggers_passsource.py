@@ -175,13 +175,13 @@ async def test_installed_passes_are_pushed_turn_by_turn(
 
     count = await life.push_all()
     strangers = await life.push_all(account_id=OTHER_ACCOUNT)
-    await jobs.push_passes(life.database)
+    await jobs.push_passes(life.database, life.shelf)
 
     pushed = [p.handle for p in await life.read(*handles) if p.push_version == 3]
     assert (count, strangers) == (3, 0)
     assert sorted(pushed) == sorted(handles[:3])
     assert len((await life.page(kind="push")).passes) == 3
-    await jobs.push_passes(life.database)
+    await jobs.push_passes(life.database, life.shelf)
     assert (await life.counts()).totals["push"] == 3
 
 
@@ -284,7 +284,7 @@ async def test_manual_update_right_after_all_were_pushed_is_ignored(life: Life):
     async with life.database.work() as work:
         await work.connection.execute("UPDATE passes SET refreshed_at = NULL")
     await life.push_all()
-    await jobs.push_passes(life.database)
+    await jobs.push_passes(life.database, life.shelf)
 
     await life.happened(handle, "device_update")
 

@@ -119,7 +119,7 @@ def test_version_and_sequence_tell_exactly_what_happened(happenings: list[tuple[
 
         try:
             if kind == "member":
-                follow_member(record, given_values, at)
+                follow_member(record, given_values, TEMPLATE, at)
             else:
                 change(record, kind, given_values, TEMPLATE, at)  # pyright: ignore[reportArgumentType]
         except InvalidError:
@@ -204,7 +204,7 @@ def test_values_given_bit_by_bit_find_no_more_room_than_all_at_once():
 
 def test_deletion_leaves_neither_values_nor_facts():
     record = a_begun({"note": "private"})
-    follow_member(record, {"name": "Ann"}, MOMENT)
+    follow_member(record, {"name": "Ann"}, TEMPLATE, MOMENT)
 
     delete(record, MOMENT)
 
@@ -250,8 +250,10 @@ def test_passes_may_show_five_facts_of_a_member_and_none_of_a_deleted_one():
     assert facts_of(member.model_copy(update={"deleted": True})) is None
 
 
-@pytest.mark.parametrize("kind", ["scan", "update"])
-def test_values_of_former_paths_move_with_the_next_event(kind: Any):
+@pytest.mark.parametrize(
+    ("kind", "given"), [("scan", {}), ("void", {}), ("push", {}), ("update", {"psScanText": "x"})]
+)
+def test_values_of_former_paths_move_with_the_next_event(kind: Any, given: dict[str, Any]):
     document: dict[str, Any] = {
         "pass": {"storeCard": {}},
         "properties": {"name": "", "psPathMigrations": {"nick": "name"}},
@@ -262,11 +264,17 @@ def test_values_of_former_paths_move_with_the_next_event(kind: Any):
     record = a_begun({"nick": "{clientHash}"})
     record.literal = ["nick"]
 
-    reported = change(record, kind, {}, moved, MOMENT)
+    nothing = change(record, "update", {}, moved, MOMENT)
+    assert (nothing.sequence, "nick" in record.own_values) == (1, True)
 
-    assert (record.own_values["name"], record.literal) == ("{clientHash}", ["name"])
+    reported = change(record, kind, given, moved, MOMENT)
+
+    assert record.own_values["name"] == "{clientHash}"
+    assert "name" in record.literal
     assert "nick" not in record.own_values
-    assert not reported.values_changed
+    assert reported.values_changed == bool(given)
+    changes = record.events[-1].data["changes"]
+    assert (changes["nick"], changes["name"]) == (["{clientHash}", None], [None, "{clientHash}"])
 
     change(record, "update", {"name": None}, moved, MOMENT)
     assert not {"name", "nick"} & record.own_values.keys()

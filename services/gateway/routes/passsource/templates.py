@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from services.gateway.catalogue import pushes
 from services.gateway.catalogue.constructors import TemplateOrder
 from services.gateway.catalogue.images import image_url
 from services.gateway.domain import Account, Template
@@ -12,7 +13,7 @@ from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.clients import client_facts
 from services.gateway.routes.passsource.streams import stream_list
 from services.gateway.routes.passsource.words import ParameterError, moment, success
-from shared.contracts.triggers import Counts, PassesPushed, PushPasses, ReadCounts
+from shared.contracts.triggers import Counts, ReadCounts
 from shared.identifiers import new_id
 from shared.passes.document import TemplateDocument
 from shared.passes.images import Png
@@ -89,10 +90,9 @@ async def show_stats(visit: Visit) -> web.Response:
 async def push_all(visit: Visit) -> web.Response:
     """Push all installed passes; it goes on after the answer."""
     _, template = await visit.template()
-    command = PushPasses(
-        command_id=new_id(), account_id=template.account_id, template_id=template.template_id
+    pushed = await pushes.push_all(
+        visit.door, template.account_id, template.template_id, command_id=new_id()
     )
-    pushed = await visit.door.requester.ask(command, PassesPushed, lane="bulk")
     return success(count=pushed.count)
 
 
