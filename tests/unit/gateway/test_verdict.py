@@ -28,7 +28,7 @@ def fetched(seconds: float, number: int = 2) -> Observation:
 
 
 def holder(device: str = PHONE, **facts: Any) -> Holder:
-    return Holder(device=device, **{"registered_at": after(-3600), **facts})
+    return Holder.model_validate({"device": device, "registered_at": after(-3600), **facts})
 
 
 def verdict_of(
