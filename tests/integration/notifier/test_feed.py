@@ -353,8 +353,8 @@ async def test_fetches_of_a_pass_are_told_a_thousand_times_a_day_and_no_more(not
     notes = [
         NoteFetch(
             account_id=ACCOUNT, template_id=new_id(), handle=handle,
-            pass_type_identifier="pass.tea", serial_number=handle, content_number=1, pass_version=1, status=200, source="public",
-            at=NOON,
+            pass_type_identifier="pass.tea", serial_number=handle, content_number=1,
+            pass_version=1, status=200, source="public", at=NOON,
         )
         for handle in ["popular"] * (MOST_A_DAY + 5) + ["quiet"]
     ]  # fmt: skip
