@@ -54,12 +54,15 @@ async def register_devices(
         c.command_id: error for c in commands if (error := check_push_token(c)) is not None
     }
     sound = [c for c in commands if c.command_id not in refused]
-    before = await devices.lock(c.device for c in sound)
+    before = await devices.hold(sound)
     known = await passes.lock(sound)
-    refused |= {c.command_id: PassGoneError() for c in sound if known[c.handle].is_deleted}
+    gone = [c for c in sound if known[c.handle].is_deleted]
+    refused |= {c.command_id: PassGoneError() for c in gone}
     living = [c for c in sound if c.command_id not in refused]
     await devices.keep(living)
     created = await devices.add_registrations(living)
+    if gone:
+        await devices.delete_unregistered({c.device for c in gone})
     replies: list[DeviceRegistered | ApplicationError] = []
     acted: list[Registration] = []
     for command in commands:
