@@ -49,6 +49,11 @@ class BuiltContent(BaseModel):
     pass_version: int
     push_version: int
     last_modified: datetime
+    pass_type_identifier: str = ""
+    serial_number: str = ""
+    since_version: int = 0
+    """The first version whose change may be in these bytes: the version of the content before, plus
+    one (0: unknown, take pass_version)."""
 
 
 class ContentBuilt(Event):

@@ -1,4 +1,4 @@
-"""The notifier's public face: webhook endpoints and their deliveries."""
+"""The notifier's public face: webhook endpoints, their deliveries, and devices."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.message import Command, Done, JsonObject, Query
+from shared.contracts.message import Command, Done, Event, JsonObject, Query
 
 SECRET_PURPOSE = "webhook secret"  # noqa: S105 - what it is for, not what it is
 """What an endpoint's secret is sealed for; its owner is the account id as text."""
@@ -20,7 +20,7 @@ class Endpoint(BaseModel):
     url: str
     description: str | None = None
     kinds: list[str]
-    """Event types it wants, such as `pass.scan`; empty means all."""
+    """Event types it wants, such as `pass.scanned`; empty means all."""
     template_id: UUID | None = None
     enabled: bool = True
     disabled_reason: str | None = None
@@ -164,13 +164,30 @@ class ContentNotice(BaseModel):
     at: datetime
 
 
+class Observation(BaseModel):
+    """One thing seen of a pass on its way to devices."""
+
+    at: datetime
+    kind: Literal[
+        "registered", "unregistered", "pushed", "push_failed", "listed", "fetched", "device_log"
+    ]
+    device: str | None = None
+    """The first 8 digits of the device; a fetch does not say which device it is from."""
+    data: JsonObject = {}
+    """registered: `created`, `device_kind`; unregistered: `reason`, unless the device said so;
+    listed: `tag`, `cursor`; fetched: `status`, `content_number`, `version`, `source`; device_log:
+    `line`, `class`, `version`."""
+
+
 class PassNotices(BaseModel):
     contents: list[ContentNotice]
     deliveries: list[Delivery]
+    observations: list[Observation] = []
+    """The newest first."""
 
 
 class ReadNotices(Query):
-    """What became of a pass's changes: contents built, webhooks delivered; for its timeline."""
+    """What became of a pass's changes: built, posted, seen by devices; for its timeline."""
 
     name: ClassVar = "notifier.read_notices.v1"
     reply: ClassVar = PassNotices
@@ -178,3 +195,124 @@ class ReadNotices(Query):
     account_id: UUID
     handle: str
     limit: int = 100
+
+
+DeviceKind = Literal["apple", "wallet_passes", "wallet_union", "pass2u"]
+"""Which wallet app a device runs, and so by which channel it is pushed."""
+
+
+class DeviceRegistered(BaseModel):
+    created: bool = False
+    """Not if the device was registered for the pass before."""
+
+
+class RegisterDevice(Command):
+    """A device wants to hear of a pass's changes; its push token is kept in any case.
+
+    410 for a pass that has been deleted meanwhile.
+    """
+
+    name: ClassVar = "notifier.register_device.v1"
+    reply: ClassVar = DeviceRegistered
+
+    account_id: UUID
+    template_id: UUID
+    handle: str
+    pass_type_identifier: str
+    serial_number: str
+    device: str
+    """Lower-case hex SHA-256 of its device library identifier, which is its only secret."""
+    push_token: str
+    kind: DeviceKind = "apple"
+
+
+class UnregisterDevice(Command):
+    """A device wants to hear no more of a pass; it is well if it never did."""
+
+    name: ClassVar = "notifier.unregister_device.v1"
+    reply: ClassVar = Done
+
+    pass_type_identifier: str
+    serial_number: str
+    device: str
+
+
+class UpdatedPasses(BaseModel):
+    """What is new to a device; no serial numbers: nothing."""
+
+    serial_numbers: list[str] = []
+    last_updated: str = ""
+    """The opaque tag with which the device asks next time."""
+
+
+class ListUpdated(Query):
+    """A device's passes of a type that are new since a tag; all without one."""
+
+    name: ClassVar = "notifier.list_updated.v1"
+    reply: ClassVar = UpdatedPasses
+
+    device: str
+    pass_type_identifier: str
+    since: str | None = None
+    """A tag as it was given; what cannot be one counts as absent."""
+
+
+class NoteFetch(Query):
+    """A pass left the house, or was found unchanged. Best-effort evidence; nobody waits for it."""
+
+    name: ClassVar = "notifier.note_fetch.v1"
+    reply: ClassVar = Done
+
+    account_id: UUID
+    template_id: UUID
+    handle: str
+    pass_type_identifier: str
+    serial_number: str
+    content_number: int
+    pass_version: int
+    status: Literal[200, 304]
+    source: Literal["device", "public"]
+    at: datetime
+
+
+class DeviceLogLine(BaseModel):
+    """One line that a device logged; untrusted. What is over 1,000 characters is cut off."""
+
+    line: str
+    kind: str
+    """The class of the line, `other` if it has none."""
+    pass_type_identifier: str | None = None
+    serial_number: str | None = None
+    device: str | None = None
+    at: datetime
+
+
+class NoteDeviceLogs(Query):
+    """Lines of one log request; what is over 50 lines, or names no known pass, is dropped."""
+
+    name: ClassVar = "notifier.note_device_logs.v1"
+    reply: ClassVar = Done
+
+    lines: list[DeviceLogLine]
+
+
+class DeviceAct(BaseModel):
+    """A device took a pass in, dropped it, or asked for it of its own accord."""
+
+    event_id: UUID
+    account_id: UUID
+    handle: str
+    kind: Literal["install", "remove", "device_update"]
+    occurred_at: datetime
+    number: int = 0
+    """Of the pass: rises with every registration and removal; 0 for device_update."""
+    devices: int = 0
+    """How many devices hold the pass after it."""
+
+
+class DevicesActed(Event):
+    """Devices did something to passes; the act with a pass's highest number knows the count."""
+
+    name: ClassVar = "notifier.devices_acted.v1"
+
+    acts: list[DeviceAct]

@@ -6,6 +6,7 @@ from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateDelete
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Event
+from shared.contracts.notifier import DevicesActed
 from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted
 
 ServiceName = Literal["gateway", "generator", "member", "notifier", "triggers"]
@@ -13,7 +14,7 @@ ServiceName = Literal["gateway", "generator", "member", "notifier", "triggers"]
 LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "gateway": (),
     "member": (),
-    "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged),
+    "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged, DevicesActed),
     "generator": (AccountSaved, TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
     "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
 }

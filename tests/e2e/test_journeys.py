@@ -128,7 +128,7 @@ async def test_each_event_is_on_the_timeline_and_reaches_the_partner_signed(
         await post(session, f"/v1/passes/{handle}/scan")
         await patch(session, f"/v1/passes/{handle}", {"values": {"number": "12"}})
         await post(session, f"/v1/passes/{handle}/void")
-        expected = ["pass.create", "pass.scan", "pass.update", "pass.void"]
+        expected = ["pass.created", "pass.scanned", "pass.updated", "pass.voided"]
 
         await poll(lambda: len(partner.received) >= 4, "four webhooks")
         timeline = await get(session, f"/v1/passes/{handle}/timeline")

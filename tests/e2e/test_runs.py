@@ -80,7 +80,7 @@ async def test_what_the_called_service_changes_is_seen_by_the_actions_behind_the
     assert [handle for handle, _ in called.calls] == [handle]
     events = [entry for entry in timeline["data"] if entry["source"] == "event"]
     in_order = sorted(events, key=lambda event: event["sequence"])
-    assert [event["type"] for event in in_order] == ["pass.create", "pass.update", "pass.scan"]
+    assert [event["type"] for event in in_order] == ["pass.created", "pass.updated", "pass.scanned"]
 
 
 async def test_an_error_set_during_the_call_stops_the_event(system: System, called: Called):
@@ -99,7 +99,7 @@ async def test_an_error_set_during_the_call_stops_the_event(system: System, call
     assert (problem["code"], problem["detail"]) == ("trigger_error", "Not today")
     assert POINTS not in after["values"]
     assert after["scanned"] is False
-    assert "pass.scan" not in [entry["type"] for entry in timeline["data"]]
+    assert "pass.scanned" not in [entry["type"] for entry in timeline["data"]]
 
 
 async def test_a_pass_can_be_read_while_its_creation_waits_for_a_call(

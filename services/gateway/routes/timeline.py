@@ -28,7 +28,7 @@ class EventEntry(BaseModel):
     """Something that happened to the pass."""
 
     source: Literal["event"] = "event"
-    type: str = Field(examples=["pass.scan"])
+    type: str = Field(examples=["pass.scanned"])
     occurred_at: datetime
     version: int = Field(description="The pass's version after it.")
     sequence: int = Field(description="The event's number in the pass's log, without gaps.")
@@ -53,7 +53,7 @@ class DeliveryEntry(BaseModel):
     """An event set out for a webhook endpoint."""
 
     source: Literal["delivery"] = "delivery"
-    type: str = Field(description="The event's type.", examples=["pass.scan"])
+    type: str = Field(description="The event's type.", examples=["pass.scanned"])
     occurred_at: datetime
     event_id: UUID
     delivery_id: UUID

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from standardwebhooks import Webhook
 
-from services.notifier.domain.webhooks import TOO_MANY_STATUS, DueDelivery, Outcome, webhook_id
+from services.notifier.domain.happenings import webhook_id
+from services.notifier.domain.webhooks import TOO_MANY_STATUS, DueDelivery, Outcome
 from shared import clock
 from shared.contracts.notifier import SECRET_PURPOSE
 from shared.http.outgoing import (

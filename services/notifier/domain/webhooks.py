@@ -1,4 +1,4 @@
-"""The rules of webhooks: what is posted, to whom, when it is tried again and when no more."""
+"""The rules of webhooks: who is told what, when it is tried again and when no more."""
 
 import base64
 import secrets
@@ -6,26 +6,22 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
-import orjson
-
+from services.notifier.domain.happenings import Happening
 from shared.contracts.message import JsonObject
-from shared.contracts.triggers import EventKind, LoggedEvent
+from shared.contracts.partners import PATTERNS, RETRY_JITTER, RETRY_SECONDS, matching
 from shared.errors import ConflictError, InvalidError, NotFoundError
 
-KINDS: Final = frozenset(f"pass.{kind}" for kind in get_args(EventKind))
 MOST_ENDPOINTS: Final = 50
 MOST_DESCRIPTION: Final = 200
-MOST_BODY: Final = 64 * 1024
+MOST_NAMED: Final = 500
+"""Characters of what an error names."""
 MOST_REPLAYED: Final = 10_000
 LONGEST_GRACE: Final = 7 * 86_400
 RETENTION: Final = timedelta(days=30)
 
-RETRY_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""Pauses between the ten attempts: 75 h 35 min in all, the example of Standard Webhooks."""
-JITTER: Final = 0.2
 LEAST_PAUSE: Final = 60.0
 """After 429 and timeouts: the receiver has more than enough to do."""
 OWN_TROUBLE_PAUSE: Final = timedelta(seconds=60)
@@ -88,9 +84,9 @@ class Recipient:
     kinds: frozenset[str]
     template_id: UUID | None
 
-    def wants(self, event: LoggedEvent) -> bool:
-        return (not self.kinds or f"pass.{event.kind}" in self.kinds) and (
-            self.template_id is None or self.template_id == event.template_id
+    def wants(self, happening: Happening) -> bool:
+        return (not self.kinds or not self.kinds.isdisjoint(matching(happening.type))) and (
+            self.template_id is None or self.template_id == happening.template_id
         )
 
 
@@ -168,39 +164,12 @@ def retry_pause(outcome: Outcome, tries: int, chance: float) -> float:
     """Seconds until the next attempt; nobody can ask for more than twice what is planned."""
     planned = RETRY_SECONDS[tries]
     if outcome.retry_after is None:
-        pause = planned * (1 - JITTER + 2 * JITTER * chance)
+        pause = planned * (1 - RETRY_JITTER + 2 * RETRY_JITTER * chance)
     else:
         pause = min(max(outcome.retry_after, planned), 2 * planned)
     if outcome.timed_out or outcome.status == TOO_MANY_STATUS:
         pause = max(pause, LEAST_PAUSE)
     return pause
-
-
-def webhook_id(event_id: UUID) -> str:
-    """Name an event to its receivers: the same over all attempts and replays."""
-    return f"evt_{event_id.hex}"
-
-
-def envelope(event: LoggedEvent) -> str:
-    """Write what is posted; an event that would be too large goes without its changes."""
-    data = {
-        "handle": event.handle,
-        "template_id": event.template_id,
-        "member_id": event.member_id,
-        "version": event.version,
-        "sequence": event.sequence,
-    }
-    body = {
-        "type": f"pass.{event.kind}",
-        "timestamp": event.occurred_at,
-        "data": {**data, "changes": event.data.get("changes", {})},
-        "sequence": event.sequence,
-        "account": event.account_id,
-    }
-    written = orjson.dumps(body, option=orjson.OPT_UTC_Z)
-    if len(written) > MOST_BODY:
-        written = orjson.dumps({**body, "data": data}, option=orjson.OPT_UTC_Z)
-    return written.decode()
 
 
 def new_secret() -> str:
@@ -244,8 +213,10 @@ def _check_description(value: object) -> None:
 
 def _checked_kinds(value: object) -> list[str]:
     kinds = cast("list[object]", value) if isinstance(value, list) else [None]
-    if not all(isinstance(kind, str) and kind in KINDS for kind in kinds):
-        raise _invalid("kinds", f"It is a list of some of: {', '.join(sorted(KINDS))}")
+    if not all(isinstance(kind, str) for kind in kinds):
+        raise _invalid("kinds", "It is a list of event types")
+    if unknown := sorted({str(kind) for kind in kinds} - PATTERNS):
+        raise _invalid("kinds", f"Unknown event types: {', '.join(unknown)[:MOST_NAMED]}")
     return sorted({str(kind) for kind in kinds})
 
 

@@ -4,44 +4,52 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
+from services.notifier.domain.happenings import Happening, of_pass
 from services.notifier.domain.webhooks import Recipient
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
 from shared.contracts.gateway import TemplateDeleted
-from shared.contracts.triggers import EventsLogged, LoggedEvent
+from shared.contracts.triggers import EventsLogged
 from shared.database import UnitOfWork
 
 Ring = Callable[[Collection[UUID]], None]
 """Tells the delivery job which endpoints will have something due once this work commits."""
 
 
-async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring) -> None:
-    """Keep what happened, and make a delivery for every endpoint that wants it."""
-    events = list({e.event_id: e for message in messages for e in message.events}.values())
-    if not events:
+async def tell(work: UnitOfWork, happenings: Sequence[Happening], ring: Ring) -> None:
+    """Keep what happened, numbered for the feed, with a delivery for every endpoint that wants it.
+
+    The one way in for all that partners are told; an event that was told before is not told again.
+    It holds the accounts' feeds until the commit: call it once in a transaction, as the last thing.
+    """
+    told = list({happening.event_id: happening for happening in happenings}.values())
+    if not told:
         return
-    await EventRepository(work.connection).add_all(events)
-    accounts = {event.account_id for event in events}
+    accounts = {happening.account_id for happening in told}
     recipients = await EndpointRepository(work.connection).list_recipients(accounts)
-    if not recipients:
-        return
-    rows = _wanted(events, recipients)
+    new = await EventRepository(work.connection).add_all(told)
+    rows = _wanted([h for h in told if h.event_id in new], recipients) if recipients else []
     if rows:
         await DeliveryRepository(work.connection).add_all(rows)
         waiting = {endpoint_id for endpoint_id, _ in rows}
         work.after_commit(lambda: ring(waiting))
 
 
+async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring) -> None:
+    """Tell what happened to passes."""
+    await tell(work, [of_pass(event) for message in messages for event in message.events], ring)
+
+
 def _wanted(
-    events: Sequence[LoggedEvent], recipients: Sequence[Recipient]
-) -> list[tuple[UUID, LoggedEvent]]:
+    happenings: Sequence[Happening], recipients: Sequence[Recipient]
+) -> list[tuple[UUID, Happening]]:
     by_account: dict[UUID, list[Recipient]] = defaultdict(list)
     for recipient in recipients:
         by_account[recipient.account_id].append(recipient)
     return [
-        (recipient.endpoint_id, event)
-        for event in events
-        for recipient in by_account.get(event.account_id, ())
-        if recipient.wants(event)
+        (recipient.endpoint_id, happening)
+        for happening in happenings
+        for recipient in by_account.get(happening.account_id, ())
+        if recipient.wants(happening)
     ]
 
 

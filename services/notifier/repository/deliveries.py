@@ -7,15 +7,14 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from services.notifier.domain.happenings import Happening, webhook_id
 from services.notifier.domain.webhooks import (
     MOST_REPLAYED,
     DeliveryNotFoundError,
     TooManyReplayedError,
-    webhook_id,
 )
 from services.notifier.repository.events import ROWS_A_TURN
 from shared.contracts.notifier import Attempt, Delivery
-from shared.contracts.triggers import LoggedEvent
 from shared.database import Connection
 from shared.identifiers import new_id
 
@@ -30,12 +29,12 @@ _DELIVERY: Final = (
 )
 
 _WANTED: Final = """
-    SELECT v.event_id, v.account_id, v.handle, v.kind, v.occurred_at
+    SELECT v.event_id, v.number
     FROM events v JOIN endpoints e ON e.account_id = v.account_id
     WHERE v.account_id = $1 AND e.endpoint_id = $2 AND e.deleted_at IS NULL
     AND (e.template_id IS NULL OR e.template_id = v.template_id)
-    AND (e.kinds = '{}' OR v.kind = ANY(e.kinds))
-    AND v.received_at > now() - interval '30 days'
+    AND (e.kinds = '{}' OR e.kinds && ARRAY[v.kind, split_part(v.kind, '.', 1) || '.*', '*'])
+    AND v.number IS NOT NULL AND v.received_at > now() - interval '30 days'
 """
 
 
@@ -43,7 +42,7 @@ class DeliveryRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add_all(self, rows: Sequence[tuple[UUID, LoggedEvent]]) -> None:
+    async def add_all(self, rows: Sequence[tuple[UUID, Happening]]) -> None:
         """Make deliveries of events to endpoints; one that is there already stays as it is."""
         events = [event for _, event in rows]
         await self._connection.execute(
@@ -59,7 +58,7 @@ class DeliveryRepository:
             [endpoint_id for endpoint_id, _ in rows],
             [e.event_id for e in events],
             [e.handle for e in events],
-            [f"pass.{e.kind}" for e in events],
+            [e.type for e in events],
             [e.occurred_at for e in events],
         )
 
@@ -79,7 +78,7 @@ class DeliveryRepository:
             " WHERE NOT $4 OR EXISTS (SELECT FROM deliveries d WHERE d.endpoint_id = $2"
             " AND d.event_id = wanted.event_id AND (d.state = 'exhausted'"
             " OR (d.state = 'pending' AND d.attempts > 0)))"
-            " ORDER BY occurred_at, event_id LIMIT $5",
+            " ORDER BY number LIMIT $5",
             account_id, endpoint_id, since, only_failed, MOST_REPLAYED + 1,
         )  # fmt: skip
         if len(rows) > MOST_REPLAYED:

@@ -1,13 +1,15 @@
-"""What happened to passes, kept to be posted and posted again; and the contents built for them."""
+"""What happened, numbered, kept to be posted and read; and the contents built for passes."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from services.notifier.domain.webhooks import envelope
+from services.notifier.domain.happenings import Happening, write_body
 from shared.contracts.generator import BuiltContent
 from shared.contracts.notifier import ContentNotice
-from shared.contracts.triggers import DeletedPass, LoggedEvent
+from shared.contracts.triggers import DeletedPass
 from shared.database import Connection
 
 ROWS_A_TURN = 10_000
@@ -18,20 +20,46 @@ class EventRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add_all(self, events: Sequence[LoggedEvent]) -> None:
-        """Store events, but none twice."""
+    async def add_all(self, happenings: Sequence[Happening]) -> set[UUID]:
+        """Store what is new, numbered in the order given; returns which events were.
+
+        Each account's row in `feeds` is held from here until the commit, so the order of numbers is
+        that of commits: who sees a number sees all before it. Accounts are taken in one order.
+        """
+        stored = await self._add(happenings)
+        if len(stored) < len(happenings):
+            await self._take_back(happenings, stored)
+            stored = await self._add([h for h in happenings if h.event_id in stored])
+        return stored
+
+    async def _add(self, happenings: Sequence[Happening]) -> set[UUID]:
+        rows = await self._connection.fetch(
+            "WITH fed AS (INSERT INTO feeds AS f (account_id, last)"
+            " SELECT account_id, count(*) FROM unnest($2::uuid[]) AS account_id"
+            " GROUP BY account_id ORDER BY account_id"
+            " ON CONFLICT (account_id) DO UPDATE SET last = f.last + excluded.last"
+            " RETURNING account_id, last)"
+            " INSERT INTO events (event_id, account_id, template_id, handle, kind, body,"
+            " occurred_at, number) SELECT event_id, account_id, template_id, handle, kind, body,"
+            " occurred_at, last - behind FROM unnest($1::uuid[], $2::uuid[], $3::uuid[],"
+            " $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[]) AS told"
+            " (event_id, account_id, template_id, handle, kind, body, occurred_at, behind)"
+            " JOIN fed USING (account_id) ON CONFLICT (event_id) DO NOTHING RETURNING event_id",
+            *_columns(happenings),
+            _behind([h.account_id for h in happenings]),
+        )
+        return {row["event_id"] for row in rows}
+
+    async def _take_back(self, happenings: Sequence[Happening], stored: Iterable[UUID]) -> None:
+        """Take back what was stored and numbered just now, so that no number is left out."""
         await self._connection.execute(
-            "INSERT INTO events"
-            " (event_id, account_id, template_id, handle, kind, body, occurred_at)"
-            " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],"
-            " $6::text[], $7::timestamptz[]) ON CONFLICT DO NOTHING",
-            [e.event_id for e in events],
-            [e.account_id for e in events],
-            [e.template_id for e in events],
-            [e.handle for e in events],
-            [f"pass.{e.kind}" for e in events],
-            [envelope(e) for e in events],
-            [e.occurred_at for e in events],
+            "DELETE FROM events WHERE event_id = ANY($1::uuid[])", list(stored)
+        )
+        await self._connection.execute(
+            "UPDATE feeds SET last = last - given.count FROM (SELECT account_id, count(*)"
+            " FROM unnest($1::uuid[]) AS account_id GROUP BY account_id) AS given"
+            " WHERE feeds.account_id = given.account_id",
+            [h.account_id for h in happenings],
         )
 
     async def forget_old(self, age: timedelta) -> bool:
@@ -42,6 +70,28 @@ class EventRepository:
             age, ROWS_A_TURN,
         )  # fmt: skip
         return status == f"DELETE {ROWS_A_TURN}"
+
+
+def _columns(happenings: Sequence[Happening]) -> tuple[list[Any], ...]:
+    return (
+        [h.event_id for h in happenings],
+        [h.account_id for h in happenings],
+        [h.template_id for h in happenings],
+        [h.handle for h in happenings],
+        [h.type for h in happenings],
+        [write_body(h) for h in happenings],
+        [h.occurred_at for h in happenings],
+    )
+
+
+def _behind(account_ids: Sequence[UUID]) -> list[int]:
+    """Count for each row how many of the same account come after it."""
+    left = Counter(account_ids)
+    behind: list[int] = []
+    for account_id in account_ids:
+        left[account_id] -= 1
+        behind.append(left[account_id])
+    return behind
 
 
 class ContentRepository:

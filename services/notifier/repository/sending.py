@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from services.notifier.domain.happenings import numbered
 from services.notifier.domain.webhooks import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
 from shared.database import Connection
 
@@ -45,7 +46,7 @@ class SendingRepository:
             "UPDATE deliveries d SET lease_until = now() + $3 * interval '1 second'"
             " FROM (SELECT due.delivery_id, e.url, e.secret, e.secret_version,"
             " CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,"
-            " v.body FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)"
+            " v.number, v.body FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)"
             " JOIN endpoints e ON e.endpoint_id = wanted.endpoint_id AND e.enabled"
             " CROSS JOIN LATERAL (SELECT n.delivery_id, n.event_id FROM deliveries n"
             " WHERE n.endpoint_id = e.endpoint_id AND n.state = 'pending'"
@@ -56,10 +57,13 @@ class SendingRepository:
             " WHERE d.delivery_id = claimed.delivery_id"
             " RETURNING d.delivery_id, d.account_id, d.endpoint_id, d.event_id, d.attempts,"
             " d.tries, d.round, claimed.url, claimed.secret, claimed.secret_version,"
-            " claimed.previous_secret, claimed.body",
+            " claimed.previous_secret, claimed.number, claimed.body",
             list(wanted), list(wanted.values()), LEASE_SECONDS,
         )  # fmt: skip
-        return [DueDelivery(*row.values()) for row in rows]
+        return [
+            DueDelivery(*facts, body=numbered(body, number))
+            for *facts, number, body in (row.values() for row in rows)
+        ]
 
     async def release(self, deliveries: Collection[DueDelivery]) -> None:
         """Give leases back, for another process to take at once."""

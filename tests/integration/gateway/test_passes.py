@@ -379,7 +379,7 @@ def notices_of(event: LoggedEvent, minutes: list[float]) -> PassNotices:
         endpoint_id=new_id(),
         event_id=event.event_id,
         webhook_id="msg_1",
-        kind="pass.scan",
+        kind="pass.scanned",
         handle="h",
         state="pending",
         created_at=event.occurred_at,
@@ -413,7 +413,7 @@ async def test_timeline_tells_all_in_one_list(an_account: AnAccount, owners: Own
     assert first.json["notices"] == second.json["notices"] == "complete"
     assert second.json["next_cursor"] is None
     scan, _, _, delivery = first.json["data"]
-    assert (scan["type"], scan["sequence"]) == ("pass.scan", 1)
+    assert (scan["type"], scan["sequence"]) == ("pass.scanned", 1)
     assert scan["data"] == {"changes": {POINTS: [1, 2]}}
     assert (delivery["state"], delivery["attempts"][0]["status"]) == ("pending", 500)
 
@@ -427,7 +427,7 @@ async def test_timeline_tells_events_while_the_notifier_is_away(
 
     answer = await an_account.call("GET", "/v1/passes/h/timeline")
 
-    assert [entry["type"] for entry in answer.json["data"]] == ["pass.scan"]
+    assert [entry["type"] for entry in answer.json["data"]] == ["pass.scanned"]
     assert answer.json["notices"] == "unavailable"
 
 

@@ -88,7 +88,7 @@ async def make(account: AnAccount, **fields: Any) -> dict[str, Any]:
 
 
 async def test_new_webhook_shows_its_secret_also_to_a_repeat(an_account: AnAccount, owners: Owners):
-    body = {"url": URL, "description": "till", "types": ["pass.scan", "pass.void"]}
+    body = {"url": URL, "description": "till", "types": ["pass.scanned", "pass.voided"]}
 
     answer = await an_account.call("POST", "/v1/webhooks", body, key="hook")
     again = await an_account.call("POST", "/v1/webhooks", body, key="hook")
@@ -102,7 +102,7 @@ async def test_new_webhook_shows_its_secret_also_to_a_repeat(an_account: AnAccou
     assert again.json == webhook
     assert again.headers["idempotent-replayed"] == "true"
     assert read.json == {name: value for name, value in webhook.items() if name != "secret"}
-    assert owners.asked_for(CreateEndpoint)[0].kinds == ["pass.scan", "pass.void"]
+    assert owners.asked_for(CreateEndpoint)[0].kinds == ["pass.scanned", "pass.voided"]
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ async def test_patch_sends_only_the_fields_given(an_account: AnAccount, owners: 
     address = f"/v1/webhooks/{(await make(an_account, description='till'))['webhook_id']}"
 
     answer = await an_account.call(
-        "PATCH", address, {"enabled": False, "types": ["pass.scan"], "description": None}
+        "PATCH", address, {"enabled": False, "types": ["pass.scanned"], "description": None}
     )
     broken = await an_account.call("PATCH", address, {"url": None})
 
     (command,) = owners.asked_for(UpdateEndpoint)
-    assert command.fields == {"enabled": False, "kinds": ["pass.scan"], "description": None}
+    assert command.fields == {"enabled": False, "kinds": ["pass.scanned"], "description": None}
     assert answer.status == 200
-    assert (answer.json["enabled"], answer.json["types"]) == (False, ["pass.scan"])
+    assert (answer.json["enabled"], answer.json["types"]) == (False, ["pass.scanned"])
     assert list(broken.faults) == ["/url"]
 
 
@@ -237,7 +237,7 @@ async def test_deliveries_are_listed_with_their_attempts(an_account: AnAccount, 
         endpoint_id=webhook_id,
         event_id=new_id(),
         webhook_id="msg_7",
-        kind="pass.scan",
+        kind="pass.scanned",
         handle="h",
         state="exhausted",
         created_at=NOON,
@@ -251,7 +251,11 @@ async def test_deliveries_are_listed_with_their_attempts(an_account: AnAccount, 
     strange = await an_account.call("GET", f"/v1/webhooks/{webhook_id}/deliveries?state=lost")
 
     (told,) = answer.json["data"]
-    assert (told["type"], told["message_id"], told["state"]) == ("pass.scan", "msg_7", "exhausted")
+    assert (told["type"], told["message_id"], told["state"]) == (
+        "pass.scanned",
+        "msg_7",
+        "exhausted",
+    )
     assert told["attempts"][0]["response"] == "oops"
     first, second = owners.asked_for(ListDeliveries)
     assert (first.endpoint_id, first.state, first.before) == (webhook_id, "exhausted", None)

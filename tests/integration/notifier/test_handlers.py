@@ -50,7 +50,11 @@ URL = "http://127.0.0.1:9/hook"
 async def test_endpoint_is_kept_as_it_was_made(notifier: Notifier):
     template_id = new_id()
     command = an_endpoint(
-        ACCOUNT, URL, description="till", kinds=["pass.scan", "pass.scan"], template_id=template_id
+        ACCOUNT,
+        URL,
+        description="till",
+        kinds=["pass.scanned", "pass.scanned"],
+        template_id=template_id,
     )
 
     made = await notifier.create(command)
@@ -58,7 +62,7 @@ async def test_endpoint_is_kept_as_it_was_made(notifier: Notifier):
     assert made.secret.startswith("whsec_")
     [read] = await notifier.tell(endpoints.read_endpoints, read_of(made.endpoint))
     assert read == made.endpoint
-    assert (read.kinds, read.template_id, read.enabled) == (["pass.scan"], template_id, True)
+    assert (read.kinds, read.template_id, read.enabled) == (["pass.scanned"], template_id, True)
 
 
 async def test_secret_rests_sealed(notifier: Notifier):
@@ -112,11 +116,13 @@ async def test_update_sets_the_fields_given_and_no_others(notifier: Notifier):
     made = await notifier.create(an_endpoint(ACCOUNT, URL, description="old"))
 
     updated = await notifier.update(
-        change(made.endpoint, {"kinds": ["pass.void"], "template_id": str(OTHER), "enabled": False})
+        change(
+            made.endpoint, {"kinds": ["pass.voided"], "template_id": str(OTHER), "enabled": False}
+        )
     )
 
     assert (updated.kinds, updated.template_id, updated.enabled, updated.description) == (
-        ["pass.void"], OTHER, False, "old",
+        ["pass.voided"], OTHER, False, "old",
     )  # fmt: skip
     assert (await notifier.update(change(made.endpoint, {}))).url == URL
 
@@ -171,9 +177,9 @@ async def test_endpoint_hears_only_what_it_wants(notifier: Notifier, partner: Pa
     template_id = new_id()
     for path, fields in {
         "all": {},
-        "scans": {"kinds": ["pass.scan"]},
+        "scans": {"kinds": ["pass.scanned"]},
         "template": {"template_id": template_id},
-        "both": {"kinds": ["pass.scan"], "template_id": template_id},
+        "both": {"kinds": ["pass.scanned"], "template_id": template_id},
     }.items():
         await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/{path}", **fields))
     off = await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/off"))
@@ -237,7 +243,7 @@ async def test_replay_sends_also_what_came_before_the_endpoint(
     earlier = an_event(ACCOUNT, occurred_at=start - timedelta(hours=1))
     await notifier.log(earlier, *events, an_event(OTHER), an_event(ACCOUNT, "void"))
     made = await notifier.create(
-        an_endpoint(ACCOUNT, f"{partner.url}/a", kinds=["pass.scan", "pass.create"])
+        an_endpoint(ACCOUNT, f"{partner.url}/a", kinds=["pass.scanned", "pass.created"])
     )
 
     count = await notifier.replay(replay_of(made.endpoint, since=start))
@@ -292,7 +298,7 @@ async def test_replay_takes_at_most_ten_thousand(notifier: Notifier):
     made = await notifier.create(an_endpoint(ACCOUNT, URL))
     await notifier.sql(
         "INSERT INTO events (event_id, account_id, template_id, handle, kind, body, occurred_at)"
-        " SELECT gen_random_uuid(), $1, $1, 'h', 'pass.scan', '{}', now() - n * interval '1 s'"
+        " SELECT gen_random_uuid(), $1, $1, 'h', 'pass.scanned', '{}', now() - n * interval '1 s'"
         " FROM generate_series(1, 10001) n",
         ACCOUNT,
     )

@@ -36,7 +36,7 @@ async def test_delivery_is_signed_so_that_the_official_library_verifies_it(
 
     [heard] = partner.heard
     told = verified(made.secret, heard)
-    assert told["type"] == "pass.scan"
+    assert told["type"] == "pass.scanned"
     assert told["data"]["changes"] == {"points": [1, 2]}
     assert heard.headers["webhook-id"] == f"evt_{event.event_id.hex}"
     with pytest.raises(WebhookVerificationError):

@@ -92,7 +92,7 @@ def test_envelope_tells_what_happened_when_and_in_which_order():
     event = an_event(data={"changes": {"points": [1, 2]}, "rules": ["internal"]})
 
     assert orjson.loads(envelope(event)) == {
-        "type": "pass.scan",
+        "type": "pass.scanned",
         "timestamp": "2026-01-01T00:00:00Z",
         "data": {
             "handle": "h",
@@ -126,16 +126,16 @@ def test_recipient_wants_its_kinds_of_its_template():
     event = an_event()
 
     assert recipient().wants(event)
-    assert recipient(kinds={"pass.scan"}).wants(event)
+    assert recipient(kinds={"pass.scanned"}).wants(event)
     assert recipient(template_id=event.template_id).wants(event)
-    assert not recipient(kinds={"pass.create"}).wants(event)
+    assert not recipient(kinds={"pass.created"}).wants(event)
     assert not recipient(template_id=new_id()).wants(event)
 
 
 @pytest.mark.parametrize(
     "fields",
     [{"url": 1}, {"url": None}, {"description": "x" * 201}, {"kinds": ["pass.unknown"]},
-     {"kinds": None}, {"kinds": "pass.scan"}, {"kinds": [["pass.scan"]]}, {"template_id": "x"},
+     {"kinds": None}, {"kinds": "pass.scanned"}, {"kinds": [["pass.scanned"]]}, {"template_id": "x"},
      {"enabled": 1}, {"secret": "x"}, {"account_id": "x"}],
 )  # fmt: skip
 def test_wrong_fields_are_refused_by_name(fields: dict[str, object]):
