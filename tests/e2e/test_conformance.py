@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from shared.passes.tokens import PassTokens
@@ -98,17 +99,20 @@ async def test_d05_tokens_are_compared_in_constant_time(
     for wrong in (right[:-1], right + "0", other + right[1:], other * len(right)):
         assert (await held.ask("fetch", wrong)).status == UNAUTHORIZED
 
-    compared: list[int] = []
+    compared: list[bool] = []
     compare = hmac.compare_digest
-    monkeypatch.setattr(
-        hmac, "compare_digest", lambda *both: compared.append(len(both[0])) or compare(*both)
-    )
+
+    def counted(one: bytes, other: bytes) -> bool:
+        compared.append(compare(one, other))
+        return compared[-1]
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
     tokens = PassTokens([bytes([n]) * 32 for n in range(3)])
     newest = tokens.issue(tokens.newest_id, "pass.a", "1")
 
     assert tokens.verify("pass.a", "1", newest)
     assert not tokens.verify("pass.a", "1", "no")
-    assert len(compared) == 6  # every secret is tried, also after the right one
+    assert compared == [True, *[False] * 5]  # every secret is tried, also after the right one
 
 
 async def test_d06_which_serials_exist_cannot_be_found_out(held: Held):
@@ -254,9 +258,9 @@ async def test_d16_the_signature_is_detached(held: Held):
 async def test_d17_a_key_is_parsed_once_for_all_templates_and_passes(distributed: System):
     environment = distributed.extra["environment"]
     async with distributed.session() as session:
-        templates = [await a_template(session) for _ in range(2)]
+        templates = [UUID(await a_template(session)) for _ in range(2)]
         for template in templates:
-            await a_pass(session, template)
+            await a_pass(session, str(template))
     database = Database(distributed.database_url, schema="generator")
     await database.start()
     shelf = PlateShelf(MasterKeys.parse(environment["PASSWRIGHT_MASTER_KEYS"]), "http://localhost")

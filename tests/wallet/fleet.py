@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,31 +51,36 @@ class Fleet:
         if device is not None:
             device.receive_push(topic)
 
-    async def install(self, links: list[tuple[Device, str]], at_once: int = 16) -> None:
+    async def install(self, links: list[tuple[Device, str]], at_once: int = 16) -> list[Card]:
         """Let devices open links, so many at a time."""
         turns = asyncio.Semaphore(at_once)
 
-        async def one(device: Device, link: str) -> None:
+        async def one(device: Device, link: str) -> Card:
             async with turns:
-                await device.install(link)
+                return await device.install(link)
 
-        await asyncio.gather(*(one(device, link) for device, link in links))
+        return await asyncio.gather(*(one(device, link) for device, link in links))
 
     def cards(self) -> list[tuple[Device, Card]]:
         return [(device, card) for device in self.devices for card in device.cards.values()]
 
-    def behind(self, newest: Newest) -> list[tuple[Device, Card]]:
+    def behind(
+        self, newest: Newest, devices: Sequence[Device] | None = None
+    ) -> list[tuple[Device, Card]]:
         """List what is not the newest yet."""
         return [
             (device, card)
-            for device, card in self.cards()
+            for device in (self.devices if devices is None else devices)
+            for card in device.cards.values()
             if card.name[1] in newest and self.shown(card.content) != newest[card.name[1]]
         ]
 
-    async def until_newest(self, newest: Newest, seconds: float = 60) -> None:
-        """Wait until every device holds the newest of each of its passes; nobody asks for it."""
+    async def until_newest(
+        self, newest: Newest, devices: Sequence[Device] | None = None, seconds: float = 60
+    ) -> None:
+        """Wait until devices, all unless said, hold the newest of their passes by themselves."""
         deadline = time.monotonic() + seconds
-        while behind := self.behind(newest):
+        while behind := self.behind(newest, devices):
             if time.monotonic() > deadline:
                 device, card = behind[0]
                 shows, should = self.shown(card.content), newest[card.name[1]]
