@@ -4,19 +4,23 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.rabbitmq import PrivateRabbitMQ
 from shared.sealing import MasterKeys
 from tests.apple import PushServer
 
@@ -191,6 +195,31 @@ async def start_distributed(
         system.root.write_bytes(await response.read())
     await _open_apple(system, apple)
     return system
+
+
+@asynccontextmanager
+async def a_distributed_system() -> AsyncGenerator[System]:
+    """Five processes on a PostgreSQL, a RabbitMQ and a push server of their own, for a while."""
+    folder = Path(tempfile.mkdtemp(prefix="passwright-system-"))
+    folder.chmod(0o755)
+    postgres, rabbitmq = EmbeddedPostgres(folder / "postgres"), PrivateRabbitMQ(folder / "rabbitmq")
+    apple = PushServer("")
+    try:
+        system = await start_distributed(
+            folder,
+            await asyncio.to_thread(postgres.start),
+            await asyncio.to_thread(rabbitmq.start),
+            apple,
+        )
+        try:
+            yield system
+        finally:
+            await asyncio.to_thread(system.stop)
+            await apple.stop()
+    finally:
+        postgres.stop()
+        rabbitmq.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _push_settings(folder: Path, apple: PushServer | None) -> dict[str, str]:

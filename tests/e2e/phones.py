@@ -9,7 +9,7 @@ from tests.e2e.test_journeys import POINTS, a_pass, patch
 from tests.system import System, poll
 from tests.wallet.calls import Answer, Call, Caller
 from tests.wallet.device import Card, Device
-from tests.wallet.fleet import Fleet
+from tests.wallet.fleet import Fleet, points_of
 
 
 @dataclass
@@ -29,8 +29,8 @@ class Held:
         return self.card.name[1]
 
     @property
-    def points(self) -> Any:
-        return self.card.content["storeCard"]["headerFields"][0]["value"]
+    def points(self) -> int:
+        return points_of(self.card)
 
     @property
     def address(self) -> str:

@@ -9,16 +9,15 @@ import pytest
 
 from tests.e2e.passsource import POINTS, log_in
 from tests.e2e.phones import Held, a_phone, ask_list, hold, link, set_points, until_named
-from tests.e2e.test_journeys import a_template, get, patch, post
+from tests.e2e.test_journeys import a_template, patch, post
+from tests.feed import latest, read_feed
 from tests.partner import Partner
 from tests.system import System, poll
 from tests.wallet.calls import Call
-from tests.wallet.changes import Changer, issue
+from tests.wallet.changes import equip
 from tests.wallet.device import Device
 from tests.wallet.fleet import Fleet
 
-PHONES = 100
-SHARED = 20
 CHANGES = 400
 CHANGES_WITH_A_KILL = 2000
 LOSSES: tuple[Call, ...] = ("list", "fetch")
@@ -120,7 +119,7 @@ async def test_killing_it_amid_two_thousand_changes_leaves_no_phone_and_no_partn
     apple = system.apple
     assert apple is not None
     async with system.session() as session:
-        cursor = (await get(session, "/v1/events?after=latest"))["next_cursor"]
+        cursor = await latest(session)
         template = await a_template(session)
         body = {"url": partner.url, "template_id": template}
         partner.secret = (await post(session, "/v1/webhooks", body, expect=201))["secret"]
@@ -141,43 +140,15 @@ async def test_killing_it_amid_two_thousand_changes_leaves_no_phone_and_no_partn
         await fleet.until_quiet()
 
         async def all_told() -> bool:
-            return partner.ids.keys() >= (await told_since(session, cursor, template)).keys()
+            return partner.ids.keys() >= (await read_feed(session, cursor, template)).keys()
 
         await poll(all_told, "every event told", 90)
-        told = await told_since(session, cursor, template)
+        told = await read_feed(session, cursor, template)
     await fleet.verify()
 
     assert set(partner.ids) == set(told)
     assert Counter(told.values())["pass.updated"] == CHANGES_WITH_A_KILL
     assert {event["id"]: event["type"] for event in partner.received} == told
-
-
-async def equip(
-    system: System, fleet: Fleet, session: aiohttp.ClientSession, template: str
-) -> Changer:
-    """Put a pass on each of a hundred phones, and twenty more on five phones each."""
-    phones = fleet.add(PHONES)
-    handles = await issue(session, template, PHONES + SHARED)
-    own = [(phone, link(system, handle)) for phone, handle in zip(phones, handles, strict=False)]
-    shared = [(phone, link(system, handles[PHONES + n % SHARED])) for n, phone in enumerate(phones)]
-    cards = await fleet.install(own + shared)
-    serials = [card.name[1] for card in cards]
-    return Changer(session, list(zip(handles, serials[: PHONES + SHARED], strict=True)))
-
-
-async def told_since(session: aiohttp.ClientSession, cursor: str, template: str) -> dict[str, str]:
-    """Read a template's events of the feed: id → type."""
-    told: dict[str, str] = {}
-    more = True
-    while more:
-        page = await get(session, f"/v1/events?after={cursor}&limit=1000")
-        cursor, more = page["next_cursor"], page["has_more"]
-        told |= {
-            event["id"]: event["type"]
-            for event in page["data"]
-            if event["data"].get("template_id") == template
-        }
-    return told
 
 
 async def phone_with(system: System, fleet: Fleet, handle: str) -> Held:

@@ -11,9 +11,14 @@ from typing import Any
 
 import aiohttp
 
+from tests.system import System
+from tests.wallet.fleet import Fleet
+
 POINTS = "structure_headerFields_points_value"
 REPEAT_SECONDS = 0.2
 MOST_ROWS = 500
+PHONES = 100
+SHARED = 20
 
 
 @dataclass
@@ -74,3 +79,17 @@ async def issue(session: aiohttp.ClientSession, template: str, count: int) -> li
             assert response.status == 201, await response.text()
             handles += [one["handle"] for one in (await response.json())["passes"]]
     return handles
+
+
+async def equip(
+    system: System, fleet: Fleet, session: aiohttp.ClientSession, template: str
+) -> Changer:
+    """Give a hundred new phones a pass of their own each, and one that they share with others."""
+    devices = fleet.add(PHONES)
+    handles = await issue(session, template, PHONES + SHARED)
+    links = [f"{system.base_url}/p/{handle}.pkpass" for handle in handles]
+    own = list(zip(devices, links[:PHONES], strict=True))
+    shared = [(device, links[PHONES + n % SHARED]) for n, device in enumerate(devices)]
+    cards = await fleet.install(own + shared)
+    serials = [card.name[1] for card in cards[: PHONES + SHARED]]
+    return Changer(session, list(zip(handles, serials, strict=True)))

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
@@ -18,8 +17,8 @@ from tests.wallet.files import verify_signature
 
 MOST_CONNECTIONS = 64
 
-Newest = Mapping[str, Any]
-"""What the newest version of each pass shows, by serial number."""
+Newest = Mapping[str, int]
+"""The points that the newest version of each pass shows, by serial number."""
 
 
 @dataclass
@@ -28,8 +27,6 @@ class Fleet:
 
     http: aiohttp.ClientSession
     root: Path
-    shown: Callable[[dict[str, Any]], Any]
-    """What is compared of a pass.json."""
     devices: list[Device] = field(default_factory=list[Device])
     pushes: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     """Pushes that came, by token and topic; also for tokens of nobody here."""
@@ -72,7 +69,7 @@ class Fleet:
             (device, card)
             for device in (self.devices if devices is None else devices)
             for card in device.cards.values()
-            if card.name[1] in newest and self.shown(card.content) != newest[card.name[1]]
+            if card.name[1] in newest and points_of(card) != newest[card.name[1]]
         ]
 
     async def until_newest(
@@ -83,7 +80,7 @@ class Fleet:
         while behind := self.behind(newest, devices):
             if time.monotonic() > deadline:
                 device, card = behind[0]
-                shows, should = self.shown(card.content), newest[card.name[1]]
+                shows, should = points_of(card), newest[card.name[1]]
                 trace = "\n".join(map(str, list(device.calls.trace)[-12:]))
                 raise AssertionError(
                     f"{len(behind)} of {len(self.cards())} are behind after {seconds:.0f} s; one "
@@ -111,10 +108,12 @@ class Fleet:
         await asyncio.gather(*(device.close() for device in self.devices))
 
 
+def points_of(card: Card) -> int:
+    return card.content["storeCard"]["headerFields"][0]["value"]
+
+
 @asynccontextmanager
-async def open_fleet(
-    root: Path, apple: PushServer, shown: Callable[[dict[str, Any]], Any]
-) -> AsyncGenerator[Fleet]:
+async def open_fleet(root: Path, apple: PushServer) -> AsyncGenerator[Fleet]:
     """Open a fleet without devices, which gets its pushes from this server."""
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(
@@ -122,7 +121,7 @@ async def open_fleet(
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as http:
-        fleet = Fleet(http, root, shown)
+        fleet = Fleet(http, root)
 
         def hear(push: Push) -> None:
             fleet.deliver(push.token, push.topic)
