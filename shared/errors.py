@@ -86,4 +86,4 @@ class InternalError(ApplicationError):
 
 
 class NotReadyError(Exception):
-    """A row needs a catalogue revision that has not arrived yet; ask again in a moment."""
+    """A row needs a revision that has not arrived, or a run to end; ask again in a moment."""

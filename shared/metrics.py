@@ -38,6 +38,21 @@ dead_letters = Counter(
     "Messages given up on, by name.",
     ("service", "name"),
 )
+pushes = Counter(
+    "passwright_pushes_total",
+    "Pushes to devices, by what they led to.",
+    ("outcome",),
+)
+push_seconds = Histogram(
+    "passwright_push_seconds",
+    "Seconds from asking for a push until Apple took it.",
+    buckets=(*_REQUEST_SECONDS, 30, 60, 300, 3600),
+)
+device_lines = Counter(
+    "passwright_device_lines_total",
+    "Lines that devices logged, by what became of them.",
+    ("outcome",),
+)
 
 
 def render() -> tuple[bytes, str]:
@@ -50,3 +65,9 @@ def count_messages(service: str, name: str, outcome: str, count: int, seconds: f
     messages.labels(service, name, outcome).inc(count)
     if seconds:
         message_seconds.labels(service, name).observe(seconds)
+
+
+def count_device_lines(**outcomes: int) -> None:
+    """Record what became of lines that devices logged: outcome → how many."""
+    for outcome, count in outcomes.items():
+        device_lines.labels(outcome).inc(count)

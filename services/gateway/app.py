@@ -17,10 +17,13 @@ from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.domain import SCOPES
 from services.gateway.routes import (
     accounts,
+    deliveries,
+    events,
     identities,
     images,
     index,
@@ -31,6 +34,7 @@ from services.gateway.routes import (
     templates,
     webhooks,
 )
+from services.gateway.routes.asyncapi import asyncapi_document
 from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
@@ -57,6 +61,8 @@ ROOMS = (
     passes,
     members,
     webhooks,
+    deliveries,
+    events,
     pages,
     passsource_api,
     passsource_links,
@@ -79,13 +85,14 @@ def open_door(
     keyring, images = Keyring(database), Images(database)
     identities = Identities(database, master_keys)
     templates = Templates(database, images, identities)
+    accounts = Accounts(database, Authority(database, master_keys), identities)
     return Door(
         database=database,
         requester=requester,
         master_keys=master_keys,
         claims=Claims(database, master_keys),
         keyring=keyring,
-        accounts=Accounts(database, Authority(database, master_keys), identities),
+        accounts=accounts,
         keys=Keys(database, keyring),
         templates=templates,
         constructors=Constructors(database, templates),
@@ -95,6 +102,7 @@ def open_door(
         pictures=Pictures(
             OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
         ),
+        showcase=Showcase(templates, accounts, identities, master_keys, base_url),
         base_url=base_url,
     )
 
@@ -153,7 +161,9 @@ def _application(door: Door) -> web.Application:
     endpoints = list_endpoints(door)
     app = web.Application()
     install_middleware(app)
-    app.add_routes([web.get("/", index.show), *docs_routes(describe(endpoints))])
+    app.add_routes(
+        [web.get("/", index.show), *docs_routes(describe(endpoints), asyncapi_document(_version()))]
+    )
     app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))
     return app
 

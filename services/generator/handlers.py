@@ -45,7 +45,10 @@ async def build_contents(
             if known is None or known.version < pass_.version:
                 newest[pass_.handle] = pass_
     plates = await shelf.newest(work.connection, {p.template_id for p in newest.values()})
-    if any(pass_.template_id not in plates for pass_ in newest.values()):
+    if any(
+        (plate := plates.get(pass_.template_id)) is None or plate.revision < pass_.template_revision
+        for pass_ in newest.values()
+    ):
         raise RetryableError("a template or its identity has not arrived yet")
     await press_and_store(list(newest.values()), plates, work, room)
 

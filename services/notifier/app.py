@@ -6,23 +6,42 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from services.notifier.clients.apns import ApplePushSender
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import contents, endpoints, events
+from services.notifier.handlers import (
+    contents,
+    devices,
+    endpoints,
+    events,
+    feed,
+    identities,
+    sources,
+)
 from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
+from services.notifier.jobs.expiry import warn_of_ends
 from services.notifier.jobs.forgetting import forget_old
+from services.notifier.jobs.pushes import PushJob
 from services.notifier.settings import Settings
-from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.contracts.generator import ContentBuilt
+from shared.contracts.member import MembersChanged
 from shared.contracts.notifier import (
     CreateEndpoint,
     DeleteEndpoint,
     ListDeliveries,
     ListEndpoints,
+    ListEvents,
+    ListUpdated,
+    NoteDeviceLogs,
+    NoteFetch,
     ReadEndpoint,
     ReadNotices,
+    RegisterDevice,
     ReplayDeliveries,
     RotateSecret,
+    TestEndpoint,
+    UnregisterDevice,
     UpdateEndpoint,
 )
 from shared.contracts.triggers import EventsLogged, PassesDeleted
@@ -41,8 +60,12 @@ def build(settings: Settings, _transport: Transport) -> Service:
     keys = settings.read_master_keys()
     client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback))
     rota, wake = Rota(), asyncio.Event()
-    job = DeliveryJob(database, WebhookSender(client, keys), rota, wake)
     ring = partial(ring_for, rota, wake)
+    tell = partial(events.tell, ring=ring)
+    job = DeliveryJob(database, WebhookSender(client, keys), rota, wake, tell)
+    pushes = asyncio.Event()
+    sender = ApplePushSender(keys, settings.push_server, settings.push_root)
+    push_job = PushJob(database, sender, pushes, tell=tell, remove_device=devices.remove_device)
     check_url = client.check_url
     return Service(
         name="notifier",
@@ -50,9 +73,12 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
-            on(TemplateDeleted, events.disable_endpoints),
-            on(EventsLogged, partial(events.store_events, ring=ring)),
-            on(ContentBuilt, contents.store_contents),
+            on(IdentitySaved, partial(identities.keep_identities, wake=pushes.set)),
+            on(TemplateSaved, partial(sources.tell_templates, ring=ring)),
+            on(TemplateDeleted, partial(sources.end_templates, ring=ring)),
+            on(MembersChanged, partial(sources.tell_members, ring=ring)),
+            on(EventsLogged, partial(events.store_events, ring=ring, wake=pushes.set)),
+            on(ContentBuilt, partial(contents.store_contents, wake=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
             answer(
                 CreateEndpoint, partial(endpoints.create_endpoints, check_url=check_url, keys=keys)
@@ -63,17 +89,26 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(DeleteEndpoint, endpoints.delete_endpoints),
             answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys)),
             answer(ReplayDeliveries, partial(endpoints.replay_deliveries, ring=ring)),
+            answer(TestEndpoint, partial(endpoints.test_endpoints, ring=ring)),
             answer(ReadEndpoint, endpoints.read_endpoints),
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, endpoints.list_deliveries),
+            answer(ListEvents, feed.list_events),
             answer(ReadNotices, contents.read_notices),
+            answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set)),
+            answer(UnregisterDevice, devices.unregister_devices),
+            answer(ListUpdated, devices.list_updated),
+            answer(NoteFetch, partial(devices.note_fetches, wake=pushes.set)),
+            answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
-            Job("forget old webhooks", partial(forget_old, database), every=3600),
+            Job("push to devices", push_job.run, every=LOOK_SECONDS, wake=pushes),
+            Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
+            Job("forget what is old", partial(forget_old, database), every=3600),
         ],
         opened=[client.open],
-        closed=[job.stop, client.close],
+        closed=[job.stop, client.close, push_job.stop, sender.close],
     )
 
 

@@ -1,7 +1,16 @@
 """What can be set for the notifier."""
 
+from pathlib import Path
+
+from pydantic import Field
+
 from shared.settings import CommonSettings
 
 
 class Settings(CommonSettings):
-    """The common settings; the notifier has none of its own."""
+    """The common settings, and where pushes go."""
+
+    push_server: str = Field("https://api.push.apple.com:443", pattern="^https://")
+    """Apple's push server, or one that stands for it in tests."""
+    push_root: Path | None = None
+    """A PEM file of who vouches for the push server; whom the system trusts if unset."""

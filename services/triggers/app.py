@@ -6,19 +6,23 @@ from functools import partial
 from pathlib import Path
 
 from services.triggers import jobs
-from services.triggers.handlers import catalogue, passes, questions
+from services.triggers.handlers import catalogue, devices, passes, pushes, questions
 from services.triggers.repository.templates import TemplateShelf
 from services.triggers.settings import Settings
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged
+from shared.contracts.notifier import DevicesActed
 from shared.contracts.triggers import (
     ChangePass,
+    ControlPushJob,
     CreatePass,
     ListPasses,
+    ListPushJobs,
     PushPasses,
     ReadCounts,
     ReadLastEvent,
     ReadPass,
+    ReadPushJob,
     ReadTimeline,
 )
 from shared.database import Database
@@ -57,7 +61,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(AccountSaved, catalogue.keep_accounts),
             on(TemplateSaved, catalogue.keep_templates),
             on(TemplateDeleted, catalogue.delete_templates),
-            on(MembersChanged, catalogue.follow_members),
+            on(MembersChanged, partial(catalogue.follow_members, shelf=shelf)),
+            on(DevicesActed, partial(devices.follow_devices, shelf=shelf, begun=begun)),
             answer(CreatePass, partial(passes.create_passes, shelf=shelf, begun=begun)),
             answer(ChangePass, partial(passes.change_passes, shelf=shelf, begun=begun)),
             answer(ReadPass, questions.read_passes),
@@ -65,13 +70,18 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),
             answer(ReadLastEvent, questions.read_last_events),
-            answer(PushPasses, passes.push_passes),
+            answer(PushPasses, partial(pushes.push_passes, shelf=shelf)),
+            answer(ControlPushJob, pushes.control_push_jobs),
+            answer(ReadPushJob, pushes.read_push_jobs),
+            answer(ListPushJobs, pushes.list_push_jobs),
         ],
         jobs=[
             Job("fold counters", partial(jobs.fold_counters, database), every=5),
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
             Job("go on with runs", runs.run, every=RUN_SECONDS, wake=begun),
-            Job("push passes", partial(jobs.push_passes, database), every=1),
+            Job("push passes", partial(jobs.push_passes, database, shelf), every=1),
+            Job("expire passes", partial(jobs.expire_passes, database, shelf), every=30),
+            Job("correct dates", partial(jobs.correct_dates, database, shelf), every=5),
             Job(
                 "purge passes",
                 partial(

@@ -15,15 +15,20 @@ from services.triggers.domain import (
     announcements,
     conclude,
     delete,
+    expire,
+    forget,
     push,
     resume,
+    settle_expiry,
 )
+from services.triggers.repository.corrections import CorrectionRepository
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from services.triggers.repository.purging import PurgeRepository
 from services.triggers.repository.runs import OpenRun, RunRepository
 from services.triggers.repository.templates import TemplateRepository, TemplateShelf
 from services.triggers.repository.walks import WalkRepository
 from shared import clock
+from shared.contracts.triggers import LONGEST_RUN
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
 from shared.logs import trace_of
@@ -34,6 +39,9 @@ from shared.passes.template import CompiledTemplate
 TOMBSTONE_DAYS = 30
 DELETE_TURN = 500
 PUSH_TURN = 500
+EXPIRE_TURN = 500
+CORRECT_TURN = 500
+CORRECT_TURNS = 10
 PURGE_TURN = 500
 FORGET_TURN = 1000
 
@@ -41,7 +49,7 @@ MOST_RUNS = 50
 MOST_RUNS_OF_ACCOUNT = 10
 RUN_LOOK_SECONDS = 0.5
 RUN_DAYS = 14
-LONGEST_RUN = timedelta(seconds=30)
+WALK_DAYS = 30
 TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -69,7 +77,7 @@ async def delete_orphans(database: Database) -> None:
             work.publish(*announcements(records))
 
 
-async def push_passes(database: Database) -> None:
+async def push_passes(database: Database, shelf: TemplateShelf) -> None:
     """Go on with pushing all installed passes of templates, in short turns."""
     while True:
         async with database.work("bulk") as work:
@@ -81,15 +89,61 @@ async def push_passes(database: Database) -> None:
             records = await passes.lock_installed(
                 walk.account_id, walk.template_id, walk.after, PUSH_TURN
             )
-            now = clock.now()
+            if not records:
+                await walks.end(walk)
+                continue
+            if walk.forget:
+                needed = {walk.template_id: walk.template_revision}
+                template = (await shelf.at_least(work.connection, needed))[walk.template_id]
+                for record in records:
+                    forget(record, walk.forget, template.compiled, clock.now())
             for record in records:
-                push(record, now)
+                push(record, clock.now())
+                record.template_revision = walk.template_revision
             await passes.save(records)
             work.publish(*announcements(records))
-            if records:
-                await walks.advance(walk, records[-1].handle)
-            else:
-                await walks.end(walk)
+            await walks.advance(walk, records[-1].handle, len(records))
+
+
+async def expire_passes(database: Database, shelf: TemplateShelf) -> None:
+    """Log that passes have expired, in short turns; dates that are others by now are kept."""
+    found = EXPIRE_TURN
+    while found == EXPIRE_TURN:
+        async with database.work("bulk") as work:
+            passes = PassRepository(work.connection)
+            now = clock.now()
+            records = await passes.lock_expiring(now, EXPIRE_TURN)
+            found = len(records)
+            needed = {record.template_id: 0 for record in records}
+            templates = await shelf.at_least(work.connection, needed)
+            for record in records:
+                settle_expiry(record, templates[record.template_id].compiled)
+                expire(record, now)
+            await passes.save(records)
+            work.publish(*announcements(records))
+
+
+async def correct_dates(database: Database, shelf: TemplateShelf) -> None:
+    """Go over passes whose template's new revision changes when they expire, unhurriedly."""
+    for _ in range(CORRECT_TURNS):
+        async with database.work("bulk") as work:
+            corrections = CorrectionRepository(work.connection)
+            correction = await corrections.next_locked()
+            if correction is None:
+                return
+            template_id = correction.template_id
+            passes = PassRepository(work.connection)
+            records = await passes.lock_page(
+                correction.account_id, template_id, correction.after, CORRECT_TURN
+            )
+            if not records:
+                await corrections.end(correction)
+                continue
+            template = (await shelf.at_least(work.connection, {template_id: 0}))[template_id]
+            for record in records:
+                settle_expiry(record, template.compiled)
+            await passes.save(records)
+            await corrections.advance(correction, records[-1].handle)
 
 
 async def purge_passes(
@@ -124,6 +178,7 @@ async def forget_tombstones(database: Database) -> None:
             passes = PassRepository(work.connection)
             gone = await passes.forget_deleted(TOMBSTONE_DAYS, FORGET_TURN)
             await RunRepository(work.connection).forget_ended(RUN_DAYS)
+            await WalkRepository(work.connection).forget_ended(WALK_DAYS)
 
 
 class RunJob:

@@ -20,7 +20,7 @@ class Endpoint(BaseModel):
     url: str
     description: str | None = None
     kinds: list[str]
-    """Event types it wants, such as `pass.scanned`; empty means all."""
+    """Event types it wants, such as `pass.scanned` or `pass.*`; empty means all."""
     template_id: UUID | None = None
     enabled: bool = True
     disabled_reason: str | None = None
@@ -81,7 +81,10 @@ class Replayed(BaseModel):
 
 
 class ReplayDeliveries(Command):
-    """Send again: one event, or all since a moment (also what came before the endpoint)."""
+    """Send again: one event, or all since a moment and, if that is given, before another.
+
+    Also what came before the endpoint.
+    """
 
     name: ClassVar = "notifier.replay_deliveries.v1"
     reply: ClassVar = Replayed
@@ -91,6 +94,24 @@ class ReplayDeliveries(Command):
     event_id: UUID | None = None
     since: datetime | None = None
     only_failed: bool = False
+    until: datetime | None = None
+
+
+class TestSent(BaseModel):
+    """A test on its way."""
+
+    delivery_id: UUID
+    event_id: UUID
+
+
+class TestEndpoint(Command):
+    """Post a `webhook.test` to one endpoint; one that is disabled is a conflict (409)."""
+
+    name: ClassVar = "notifier.test_endpoint.v1"
+    reply: ClassVar = TestSent
+
+    account_id: UUID
+    endpoint_id: UUID
 
 
 class ReadEndpoint(Query):
@@ -156,6 +177,36 @@ class ListDeliveries(Query):
     state: str | None = None
     before: UUID | None = None
     limit: int = 50
+
+
+class FeedPage(BaseModel):
+    """Events as they are posted, in the order of their numbers."""
+
+    events: list[str]
+    after: int
+    """Where the next page begins; past events of other types, too."""
+    more: bool
+    """There are events after it already."""
+
+
+class ListEvents(Query):
+    """A page of an account's feed, oldest first.
+
+    A cursor whose next event is no longer kept is gone (410); one that was never given out is
+    invalid (422). A page of long events is shorter than its limit, and may be empty when there are
+    more.
+    """
+
+    name: ClassVar = "notifier.list_events.v1"
+    reply: ClassVar = FeedPage
+
+    account_id: UUID
+    after: int | None = None
+    """The number of the last event known; None: from the oldest kept."""
+    latest: bool = False
+    """From now on: an empty page."""
+    kinds: list[str] = Field(default_factory=list)
+    limit: int = 100
 
 
 class ContentNotice(BaseModel):

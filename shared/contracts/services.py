@@ -16,5 +16,13 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "member": (),
     "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged, DevicesActed),
     "generator": (AccountSaved, TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
-    "notifier": (TemplateDeleted, EventsLogged, ContentBuilt, PassesDeleted),
+    "notifier": (
+        IdentitySaved,
+        TemplateSaved,
+        TemplateDeleted,
+        MembersChanged,
+        EventsLogged,
+        ContentBuilt,
+        PassesDeleted,
+    ),
 }

@@ -1,6 +1,6 @@
 """The triggers service's public face: the life of passes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal
 from uuid import UUID
 
@@ -12,10 +12,14 @@ from shared.passes.state import PassState
 
 EventKind = Literal[
     "create", "check", "scan", "install", "device_update", "register", "push", "remove", "edit",
-    "update", "void", "unvoid", "delete",
+    "update", "void", "unvoid", "delete", "expire",
 ]  # fmt: skip
 """What can happen to a pass. `remove`: a device dropped it (PassSource's onDelete); `delete`: the
-account deleted it; `update`: values changed through the API or by a member's change."""
+account deleted it; `update`: values changed through the API or by a member's change; `expire`: its
+expiration date has passed. New kinds come last: their order is kept in bits."""
+
+LONGEST_RUN: Final = timedelta(seconds=30)
+"""Rules that call URLs are stopped when a call ends later than this after their beginning."""
 
 STATE_WORDS: Final = {
     "registered": "registered",
@@ -50,6 +54,10 @@ class Pass(BaseModel):
     """The highest version for which a push was asked."""
     literal: list[str] = Field(default_factory=list)
     """Paths of own values whose brackets are plain text."""
+    devices: int = 0
+    """On how many devices it is now."""
+    template_revision: int = 0
+    """The revision it is to be composed with at least; 0: the newest one known."""
 
     def state(self) -> PassState:
         """Return it as the pure code of passes knows it."""
@@ -178,7 +186,10 @@ class LoggedEvent(BaseModel):
     version: int
     occurred_at: datetime
     data: JsonObject = {}
-    """`changes`: path → [before, after]; `rules`: the trace of the rules that ran."""
+    """`values` of a creation: all own values; `changes`: path → [before, after], where null stands
+    for none, or for null if the path is among `nulls`. So all own values can be told from the log.
+    `rules`: the trace of the rules that ran; `warnings`:
+    sentences about texts of the pass that lead back to themselves since then."""
 
 
 class EventPage(BaseModel):
@@ -217,9 +228,10 @@ class ReadLastEvent(Query):
 
 
 class PassesPushed(BaseModel):
-    """How many passes will be pushed."""
+    """How many passes will be pushed, and by which job."""
 
     count: int
+    job_id: UUID | None = None
 
 
 class PushPasses(Command):
@@ -230,6 +242,61 @@ class PushPasses(Command):
 
     account_id: UUID
     template_id: UUID
+    template_revision: int = 0
+    """The revision that the passes are to show at least; the request waits for it."""
+    forget: list[str] = Field(default_factory=list)
+    """Paths whose own values are taken away, so that all passes show what the template says."""
+
+
+class PushJob(BaseModel):
+    """A push of all installed passes of a template, on its way."""
+
+    job_id: UUID
+    template_id: UUID
+    state: Literal["running", "paused", "cancelled", "done"]
+    total: int
+    """How many passes were installed when it began."""
+    done: int
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
+class ReadPushJob(Query):
+    """One push job of an account (404; ended ones are kept for 30 days)."""
+
+    name: ClassVar = "triggers.read_push_job.v1"
+    reply: ClassVar = PushJob
+
+    account_id: UUID
+    job_id: UUID
+
+
+class PushJobPage(BaseModel):
+    jobs: list[PushJob]
+    more: bool
+
+
+class ListPushJobs(Query):
+    """A keyset page of push jobs, newest first."""
+
+    name: ClassVar = "triggers.list_push_jobs.v1"
+    reply: ClassVar = PushJobPage
+
+    account_id: UUID
+    template_id: UUID | None = None
+    before: UUID | None = None
+    limit: int = 50
+
+
+class ControlPushJob(Command):
+    """Pause, resume or cancel a push job (404; 409 once it has ended)."""
+
+    name: ClassVar = "triggers.control_push_job.v1"
+    reply: ClassVar = PushJob
+
+    account_id: UUID
+    job_id: UUID
+    action: Literal["pause", "resume", "cancel"]
 
 
 class Counts(BaseModel):

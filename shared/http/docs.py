@@ -61,8 +61,11 @@ class Operation:
     curl: str
 
 
-def docs_routes(document: Document) -> list[web.RouteDef]:
-    """Serve `/docs`, its stylesheet, `/openapi.json` and `/problems/{code}`."""
+def docs_routes(document: Document, events: Document | None = None) -> list[web.RouteDef]:
+    """Serve `/docs`, its stylesheet, the documents for machines and `/problems/{code}`.
+
+    `events` is the AsyncAPI document of what is told, served as `/asyncapi.json`.
+    """
     style = (TEMPLATES / "docs.css").read_bytes()
     codes = problem_kinds(document)
 
@@ -72,16 +75,20 @@ def docs_routes(document: Document) -> list[web.RouteDef]:
             raise AddressNotFoundError
         return web.Response(status=303, headers={"Location": f"/docs#problem-{code}"})
 
-    page = render_docs(document).encode()
+    page = render_docs(document, tells_events=events is not None).encode()
+    told = [] if events is None else [("/asyncapi.json", events)]
     return [
         web.get("/docs", _static(page, "text/html; charset=utf-8")),
         web.get("/docs/style.css", _static(style, "text/css; charset=utf-8")),
-        web.get("/openapi.json", _static(orjson.dumps(document), "application/json")),
+        *(
+            web.get(path, _static(orjson.dumps(content), "application/json"))
+            for path, content in (("/openapi.json", document), *told)
+        ),
         web.get("/problems/{code}", explain_problem),
     ]
 
 
-def render_docs(document: Document) -> str:
+def render_docs(document: Document, *, tells_events: bool = False) -> str:
     """Write the page as HTML."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -94,6 +101,7 @@ def render_docs(document: Document) -> str:
     tags = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
     return environment.get_template("docs.html").render(
         info=document["info"],
+        tells_events=tells_events,
         security=document["components"]["securitySchemes"],
         groups=[
             (tag, text, [operation for operation in operations if operation.tag == tag])

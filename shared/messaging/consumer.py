@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.logs import trace_of
 from shared.messaging import inbox
 from shared.messaging.envelope import Delivery, Envelope, Question
-from shared.messaging.requests import failure_of, write_failure, write_reply
+from shared.messaging.requests import NOT_READY, failure_of, write_failure, write_reply
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import MOST_ATTEMPTS, retry_delay
 
@@ -32,6 +32,9 @@ MOST_STARTS = 5
 
 ANSWER_SECONDS = 0.25
 """What is kept of a deadline for the last look and the way back."""
+
+MOST_PAUSE = 0.5
+"""Seconds between two looks at a row that is not ready: there may be hundreds of them."""
 
 MOST_ROWS = 200
 """Rows of requests handled in one transaction."""
@@ -176,7 +179,7 @@ class QuestionConsumer:
             await self._receive_group(name, group)
 
     async def drain(self) -> None:
-        """Wait for the rows that still wait for a revision."""
+        """Wait for the rows that are not ready yet."""
         await asyncio.gather(*self._unready, return_exceptions=True)
 
     async def _receive_group(self, name: str, group: list[Question]) -> None:
@@ -212,9 +215,9 @@ class QuestionConsumer:
         for question, question_rows in turn:
             mine = outcomes[: len(question_rows)]
             outcomes = outcomes[len(question_rows) :]
-            if None in mine:
+            if all(outcome is None for outcome in mine):
                 task = asyncio.create_task(
-                    self._answer_later(subscription, question, question_rows, mine)
+                    self._answer_later(subscription, question, question_rows)
                 )
                 self._unready.add(task)
                 task.add_done_callback(self._unready.discard)
@@ -226,19 +229,19 @@ class QuestionConsumer:
         subscription: Subscription,
         question: Question,
         rows: list[Request],
-        outcomes: list[str | None],
     ) -> None:
-        """Ask again for the rows that were not ready, 5, 10, 20 … 200 ms apart, to the deadline."""
+        """Try rows again, 5, 10, 20 … 500 ms apart, until one is ready or the deadline has come.
+
+        What is ready is not kept waiting for the others; whoever asked asks for those again.
+        """
         loop = asyncio.get_running_loop()
+        outcomes: list[str | None] = []
         pause = 0.005
-        while None in outcomes and loop.time() + pause < question.expires_at - ANSWER_SECONDS:
+        while not any(outcomes) and loop.time() + pause < question.expires_at - ANSWER_SECONDS:
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.2)
-            for index, row in enumerate(rows):
-                if outcomes[index] is None:
-                    outcomes[index] = await self._outcome(subscription, row)
-        late = write_failure(UnavailableError("the template's newest revision has not arrived yet"))
-        await question.answer(_write([late if o is None else o for o in outcomes]))
+            pause = min(pause * 2, MOST_PAUSE)
+            outcomes = [await self._outcome(subscription, row) for row in rows]
+        await question.answer(_write(outcomes or [None] * len(rows)))
 
     async def _outcomes(self, subscription: Subscription, rows: list[Request]) -> list[str | None]:
         """Answer all rows in one transaction; if that fails, each in its own. None: not ready."""
@@ -353,4 +356,4 @@ def _write_outcome(reply: BaseModel | ApplicationError) -> str:
 
 
 def _write(outcomes: Sequence[str | None]) -> bytes:
-    return f"[{','.join(o or 'null' for o in outcomes)}]".encode()
+    return f"[{','.join(o or NOT_READY for o in outcomes)}]".encode()

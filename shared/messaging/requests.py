@@ -16,6 +16,7 @@ from shared.errors import (
     InternalError,
     InvalidError,
     NotFoundError,
+    NotReadyError,
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
@@ -27,7 +28,13 @@ from shared.messaging.transport import NoAnswerError, Transport, TransportAwayEr
 Reply = TypeVar("Reply", bound=BaseModel)
 
 PATIENCE: dict[Lane, float] = {"interactive": 5.0, "bulk": 30.0}
-"""Seconds until the deadline of a request."""
+"""Seconds until the deadline of a message, and of a request that asks for no longer one."""
+
+LAST_SECONDS = 0.5
+"""With less than this left a row that is not ready is not asked for again."""
+
+NOT_READY = "{}"
+"""An outcome that is none yet."""
 
 IN_FLIGHT: dict[Lane, int] = {"interactive": 1, "bulk": 2}
 """Messages on the way per owner, lane and name; a second one keeps a bulk owner from idling."""
@@ -47,7 +54,7 @@ class Failure(BaseModel):
 
 
 class Outcome(BaseModel, Generic[Reply]):
-    """What became of one row: a reply or a failure."""
+    """What became of one row: a reply or a failure; neither while it is not ready."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -107,31 +114,56 @@ class Requester:
         self._joiners: dict[tuple[str, Lane], Joiner[bytes, BaseModel]] = {}
 
     async def ask(
-        self, request: Request, reply: type[Reply], *, lane: Lane = "interactive"
+        self,
+        request: Request,
+        reply: type[Reply],
+        *,
+        lane: Lane = "interactive",
+        patience: float | None = None,
     ) -> Reply:
         """Send one request and return its reply, or raise what the owner raised.
 
-        `reply` is the request's own reply type, repeated for the type checker.
+        `reply` is the request's own reply type, repeated for the type checker. For a row that is
+        not ready we wait `patience` seconds if given; for an owner that is silent never longer.
         """
         if not self._transport.connected:
             raise TransportAwayError
         # Written before it is joined: what cannot be written fails alone.
         row = request.model_dump_json(exclude_defaults=True).encode()
+        deadline = asyncio.get_running_loop().time() + (patience or PATIENCE[lane])
         try:
             async with asyncio.timeout(PATIENCE[lane]):
                 answer = await self._joiner(type(request), lane).join(row)
         except TimeoutError as error:
             raise NoAnswerError from error
+        except NotReadyError:
+            answer = await self._ask_again(type(request), row, lane, deadline)
         if not isinstance(answer, reply):
             raise TypeError(answer)
         return answer
+
+    async def _ask_again(
+        self, request: type[Request], row: bytes, lane: Lane, deadline: float
+    ) -> BaseModel:
+        """Ask for a row that was not ready until it is, alone, so that no other waits for it."""
+        loop = asyncio.get_running_loop()
+        while (left := deadline - loop.time()) > LAST_SECONDS:
+            try:
+                [answer] = await self._send(request, [row], lane, min(left, PATIENCE[lane]))
+            except NoAnswerError:
+                continue  # its owner may have been restarted meanwhile
+            if not isinstance(answer, Exception):
+                return answer
+            if not isinstance(answer, NotReadyError):
+                raise answer
+        raise NoAnswerError
 
     def _joiner(self, request: type[Request], lane: Lane) -> Joiner[bytes, BaseModel]:
         joiner = self._joiners.get((request.name, lane))
         if joiner is None:
 
             async def send(rows: list[bytes]) -> list[BaseModel | Exception]:
-                return await self._send(request, rows, lane)
+                return await self._send(request, rows, lane, PATIENCE[lane])
 
             joiner = self._joiners[request.name, lane] = Joiner(
                 send, most=100, in_flight=IN_FLIGHT[lane]
@@ -139,12 +171,12 @@ class Requester:
         return joiner
 
     async def _send(
-        self, request: type[Request], rows: list[bytes], lane: Lane
+        self, request: type[Request], rows: list[bytes], lane: Lane, seconds: float
     ) -> list[BaseModel | Exception]:
         name = request.name
         answers = await asyncio.gather(
             *(
-                self._transport.ask(owner_of(name), lane, name, body, PATIENCE[lane])
+                self._transport.ask(owner_of(name), lane, name, body, seconds)
                 for body in _bodies(rows)
             )
         )
@@ -171,7 +203,5 @@ def _bodies(rows: list[bytes]) -> Iterator[bytes]:
     yield b"[%s]" % b",".join(body)
 
 
-def _error(outcome: Outcome[BaseModel]) -> ApplicationError:
-    if outcome.error is None:
-        return UnavailableError("the owner's answer could not be read")
-    return raised_from(outcome.error)
+def _error(outcome: Outcome[BaseModel]) -> ApplicationError | NotReadyError:
+    return NotReadyError() if outcome.error is None else raised_from(outcome.error)

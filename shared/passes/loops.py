@@ -4,6 +4,23 @@ from collections.abc import Mapping
 
 from shared.passes.magic import Parts, references_of
 from shared.passes.paths import DESCRIPTION_PATH, PASS_DESCRIPTION_PATH
+from shared.passes.state import PassState
+from shared.passes.values import Json, is_list, is_object
+
+
+def has_brackets(state: PassState) -> bool:
+    """Tell whether the pass has a value of its own in which a bracket may stand for something."""
+    return any(
+        _has_bracket(value) and state.may_expand(path) for path, value in state.values.items()
+    )
+
+
+def _has_bracket(value: Json) -> bool:
+    if isinstance(value, str):
+        return "{" in value
+    if is_list(value):
+        return any(map(_has_bracket, value))
+    return is_object(value) and any(map(_has_bracket, value.values()))
 
 
 def find_loops(texts: Mapping[str, Parts]) -> tuple[str, ...]:

@@ -255,7 +255,7 @@ async def test_a_scan_and_a_check_tell_the_scanner_what_to_show(api: PassSource)
 
 async def test_tracking_lists_what_happened_and_when(api: PassSource):
     handle = await api.issued(await api.template())
-    for access_type in ("2", "4", "7", "7", "6", "3", "8"):
+    for access_type in ("3", "2", "4", "7", "7", "6", "3", "8"):
         await api.do("trackPassAccess", hashedSerialNumber=handle, accessType=access_type)
     await api.do("updatePassFields", hashedSerialNumber=handle, memberId="1")
     await api.do("pushPassUpdate", hashedSerialNumber=handle)
@@ -264,10 +264,23 @@ async def test_tracking_lists_what_happened_and_when(api: PassSource):
     scan = await api.do("checkPassAccess", hashedSerialNumber=handle, accessType="7")
     check = await api.do("checkPassAccess", hashedSerialNumber=handle, accessType="0")
 
-    assert [event["accessType"] for event in tracking] == [1, 2, 4, 7, 7, 6, 3, 8, 5]
-    assert scan == {"success": True, "check": True, "last": tracking[4]["time"]}
+    assert [event["accessType"] for event in tracking] == [1, 3, 2, 4, 7, 7, 6, 8, 5]
+    assert scan == {"success": True, "check": True, "last": tracking[5]["time"]}
     assert check == {"success": True, "check": False}
     assert await api.refused("trackPassAccess", hashedSerialNumber=handle, accessType="1")
+
+
+async def test_of_manual_updates_at_once_one_is_tracked(api: PassSource):
+    rule = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amount": 1}
+    template = await api.template({**LOYALTY, "triggers": {"onDeviceUpdate": rule}})
+    handle = await api.issued(template)
+
+    update = {"hashedSerialNumber": handle, "accessType": "3"}
+    await asyncio.gather(*(api.do("trackPassAccess", **update) for _ in range(12)))
+
+    tracked = (await api.do("passTracking", hashedSerialNumber=handle))["tracking"]
+    assert [event["accessType"] for event in tracked].count(3) == 1
+    assert (await api.fields(handle))[POINTS] == 1
 
 
 async def test_stats_count_passes_and_are_never_old(api: PassSource):

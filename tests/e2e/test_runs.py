@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.e2e.passsource import log_in_as
 from tests.e2e.test_journeys import POINTS, a_pass, get, patch, post, template_body
 from tests.system import System
 
@@ -158,3 +159,48 @@ async def test_scans_that_call_at_the_same_time_all_count(system: System, called
 
     assert after["values"][POINTS] == 12
     assert len({key for _, key in called.calls}) == 12
+
+
+async def test_passsource_waits_for_a_run_that_outlasts_a_request_and_its_neighbours_do_not(
+    system: System, called: Called
+):
+    """Its callers have no Idempotency-Key to ask again with; those of /v1 have."""
+    owner = {"name": "Beans", "organization_name": "Beans"}
+    async with system.session() as session:
+        key = (await post(session, "/v1/accounts", owner, expect=201))["key"]
+    async with system.session(key) as session:
+        call = {"action": "PSActionURL", "url": f"{called.url}/{{hashedSerialNumber}}"}
+        template = await a_calling_template(session, called, "onScan", call, call)
+        slow, impatient = [await a_pass(session, template) for _ in range(2)]
+        plain = (await post(session, "/v1/templates", template_body(), expect=201))["template_id"]
+        quick = await a_pass(session, plain)
+        api = await log_in_as(session, key)
+        released = asyncio.Event()
+
+        async def act(request: web.Request) -> None:
+            if request.match_info["handle"] == slow:
+                await asyncio.sleep(2)
+            else:
+                await released.wait()
+
+        called.act = act
+        track = {"accessType": "7"}
+        scan = asyncio.create_task(api.do("trackPassAccess", hashedSerialNumber=slow, **track))
+        late = asyncio.create_task(post(session, f"/v1/passes/{impatient}/scan", expect=503))
+        neighbours = [
+            asyncio.create_task(api.do("trackPassAccess", hashedSerialNumber=quick, **track))
+            for _ in range(10)
+        ]
+
+        await asyncio.gather(*neighbours)
+        waiting = [scan.done(), late.done()]
+        problem = await late
+        released.set()
+        answer = await scan
+        after = await get(session, f"/v1/passes/{slow}")
+
+    assert waiting == [False, False]
+    assert problem["code"] == "no_answer"
+    assert answer["updated"] is True
+    assert (after["values"][POINTS], after["scanned"]) == (1, True)
+    assert [handle for handle, _ in called.calls].count(slow) == 3

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.passsource import NAME, POINTS, PassSource, log_in
 from tests.e2e.test_journeys import download
-from tests.e2e.test_passsource import EIFFEL
+from tests.e2e.test_passsource import EIFFEL, export
 from tests.system import System
 
 CHECK, INSTALL, REGISTER, REMOVE, SCAN = "0", "2", "4", "6", "7"
@@ -529,8 +529,19 @@ async def test_values_follow_a_path_that_moved(api: PassSource, *, as_text: bool
     template = await api.template(before)
     handle = await api.issued(template, **{old: "mine"})
     untouched = await api.issued(template)
+    typed = await api.do(
+        "createPassFromTemplateFields", anonymous=True, templateHash=template, **{old: "{memberId}"}
+    )
 
-    await revise(api, template, after)
+    await revise(api, template, after | {"psExportPaths": new})
+    listed = (await api.do("templatePasses", templateHash=template, accessType="1"))["passes"]
+    assert {found["hashedSerialNumber"]: found["userFields"] for found in listed} == {
+        handle: {new: "mine"},
+        untouched: {},
+        typed["hashedSerialNumber"]: {new: "{memberId}"},
+    }
+    exported = await export(api, template)
+    assert sorted(row[0] for row in exported) == sorted([new, "mine", "none", "{memberId}"])
     values = [
         (await pass_json(api, one))["storeCard"]["secondaryFields"][0]["value"]
         for one in (handle, untouched)

@@ -11,6 +11,7 @@ from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
 from shared.messaging.requests import Requester
@@ -34,5 +35,6 @@ class Door:
     constructors: Constructors
     logins: Logins
     pictures: Pictures
+    showcase: Showcase
     base_url: str
     """The address the public sees, without a slash at its end."""

@@ -10,10 +10,12 @@ from uuid import UUID, uuid5
 from zlib import crc32
 
 from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from shared.contracts.generator import Content, ReadContent
 from shared.contracts.member import Member, ReadMember
 from shared.contracts.message import JsonObject, Lane
 from shared.contracts.triggers import (
+    LONGEST_RUN,
     ChangePass,
     CreatePass,
     Pass,
@@ -39,6 +41,9 @@ Outcome = TypeVar("Outcome")
 
 FILE_SUFFIX = ".pkpass"
 
+RUN_PATIENCE = LONGEST_RUN.total_seconds() + 5
+"""Seconds that outlast any run of rules, for those who have no key to ask again with."""
+
 
 class UnknownTemplateError(InvalidError):
     """There is no such template in this account."""
@@ -50,12 +55,6 @@ class UnknownMemberError(InvalidError):
     """There is no such member in this account."""
 
     code = "member_unknown"
-
-
-class PassWithoutTemplateError(GoneError):
-    """The template of this pass has been deleted."""
-
-    code = "template_deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,15 @@ class PassFile:
 
 
 async def issue(
-    door: Door, account_id: UUID, template_id: UUID, order: Order, command_id: UUID
+    door: Door,
+    account_id: UUID,
+    template_id: UUID,
+    order: Order,
+    command_id: UUID,
+    *,
+    patience: float | None = None,
 ) -> PassCreated:
-    """Issue one pass, for somebody who waits."""
+    """Issue one pass, for somebody who waits, where rules call for up to `patience` seconds."""
     revision = await _revision(door, account_id, template_id)
     member = None
     if order.member_id is not None:
@@ -93,7 +98,7 @@ async def issue(
         command_id=command_id,
     )
     try:
-        return await door.requester.ask(creation, PassCreated)
+        return await door.requester.ask(creation, PassCreated, patience=patience)
     except ApplicationError as error:
         raise pointed(error) from error
 
@@ -149,8 +154,9 @@ async def change(
     trusted: bool = True,
     replace_all: bool = False,
     push: bool = True,
+    patience: float | None = None,
 ) -> PassChanged:
-    """Let something happen to a pass."""
+    """Let something happen to a pass, waiting up to `patience` seconds for rules that call."""
     command = ChangePass(
         command_id=command_id,
         account_id=account_id,
@@ -162,7 +168,7 @@ async def change(
         push=push,
     )
     try:
-        return await door.requester.ask(command, PassChanged)
+        return await door.requester.ask(command, PassChanged, patience=patience)
     except ApplicationError as error:
         raise pointed(error) from error
 

@@ -1,22 +1,31 @@
-"""What the public page of a pass shows, by the same pure code that composes the pass itself."""
+"""Passes as others see them, by the same pure code that composes the pass itself."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from services.gateway.catalogue.door import Door
-from services.gateway.catalogue.passes import PassWithoutTemplateError
+from services.gateway.catalogue.accounts import Accounts
+from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.templates import Templates
 from shared.contracts.triggers import Pass
-from shared.errors import NotFoundError
+from shared.errors import GoneError, NotFoundError
 from shared.hashes import surroundings_of
 from shared.passes.display import Display
 from shared.passes.document import TemplateDocument
 from shared.passes.template import CompiledTemplate, compile_template
+from shared.sealing import MasterKeys
 
 MOST_COMPILED = 500
 SCALES: Final = ("@3x", "@2x", "")
+
+
+class PassWithoutTemplateError(GoneError):
+    """The template of this pass has been deleted."""
+
+    code = "template_deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +50,19 @@ class Shown:
 class Showcase:
     """Shows passes; remembers the revisions it has compiled, the latest used ones."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(
+        self,
+        templates: Templates,
+        accounts: Accounts,
+        identities: Identities,
+        master_keys: MasterKeys,
+        base_url: str,
+    ) -> None:
+        self._templates = templates
+        self._accounts = accounts
+        self._identities = identities
+        self._master_keys = master_keys
+        self._base_url = base_url
         self._models: OrderedDict[tuple[UUID, int], Model] = OrderedDict()
 
     async def show(self, issued: Pass) -> Shown:
@@ -50,12 +70,30 @@ class Showcase:
         model = await self._model(issued.account_id, issued.template_id)
         return Shown(model.compiled.display(issued.state()), model.images, model.is_development)
 
+    async def up_to_date(self, passes: Sequence[Pass]) -> list[Pass]:
+        """Give the passes with their values under today's paths (psPathMigrations).
+
+        Triggers moves them at the next event; without their template they stay as they are.
+        """
+        owners = {found.template_id: found.account_id for found in passes if found.values}
+        found_models = await asyncio.gather(
+            *(self._model(account_id, template_id) for template_id, account_id in owners.items()),
+            return_exceptions=True,
+        )
+        models: dict[UUID, Model] = {}
+        for template_id, model in zip(owners, found_models, strict=True):
+            if isinstance(model, Model):
+                models[template_id] = model
+            elif not isinstance(model, PassWithoutTemplateError):
+                raise model
+        return [_moved(found, models.get(found.template_id)) for found in passes]
+
     async def compiled(self, account_id: UUID, template_id: UUID) -> CompiledTemplate:
         """Give the newest revision of a template, ready to read its passes."""
         return (await self._model(account_id, template_id)).compiled
 
     async def _model(self, account_id: UUID, template_id: UUID) -> Model:
-        revisions = await self._door.templates.current(account_id, [template_id])
+        revisions = await self._templates.current(account_id, [template_id])
         if template_id not in revisions:
             raise PassWithoutTemplateError
         place = (template_id, revisions[template_id])
@@ -63,11 +101,11 @@ class Showcase:
             self._models.move_to_end(place)
             return self._models[place]
         try:
-            template = await self._door.templates.get(account_id, template_id)
+            template = await self._templates.get(account_id, template_id)
         except NotFoundError as error:  # deleted in this very moment
             raise PassWithoutTemplateError from error
-        account = await self._door.accounts.get(account_id, account_id)
-        identity = await self._door.identities.get(account_id, template.identity_id)
+        account = await self._accounts.get(account_id, account_id)
+        identity = await self._identities.get(account_id, template.identity_id)
         document = TemplateDocument.model_validate(template.document)
         model = Model(
             compile_template(
@@ -75,7 +113,7 @@ class Showcase:
                 name=template.name,
                 organization=account.organization_name,
                 surroundings=surroundings_of(
-                    self._door.master_keys, self._door.base_url, account_id, template_id
+                    self._master_keys, self._base_url, account_id, template_id
                 ),
             ),
             _sharpest(document.images),
@@ -85,6 +123,17 @@ class Showcase:
         if len(self._models) > MOST_COMPILED:
             self._models.popitem(last=False)
         return model
+
+
+def _moved(found: Pass, model: Model | None) -> Pass:
+    if model is None:
+        return found
+    state = found.state()
+    moved = model.compiled.migrate(state)
+    if moved is state:
+        return found
+    changes = {"values": moved.values, "literal": sorted(moved.literal or ())}
+    return found.model_copy(update=changes)
 
 
 def _sharpest(images: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
-from services.gateway.catalogue.showcase import Showcase, Shown
+from services.gateway.catalogue.showcase import Shown
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 from shared.errors import ApplicationError, GoneError, NotFoundError, UnavailableError
@@ -123,13 +123,11 @@ def qr_code(display: Display) -> Markup | None:
     return Markup(drawing.getvalue().decode())  # noqa: S704 - made by us, of squares only
 
 
-async def show_pass(
-    call: Call[None, None], *, door: Door, pages: Pages, showcase: Showcase
-) -> web.StreamResponse:
+async def show_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.StreamResponse:
     """Show a pass on a page of its own."""
     try:
         issued = await passes.read(door, None, call.path["handle"])
-        shown = await showcase.show(issued)
+        shown = await door.showcase.show(issued)
     except ApplicationError as error:
         return pages.render_notice(error)
     return pages.render_pass(issued, shown, f"{call.request.path}{passes.FILE_SUFFIX}")
@@ -196,7 +194,7 @@ def _page(template: Template, status: int, **facts: Any) -> web.Response:  # noq
 
 def endpoints(door: Door) -> list[AnyEndpoint]:
     """List the addresses of this room; the file's stands first, since the page's would match it."""
-    pages, showcase = Pages(), Showcase(door)
+    pages = Pages()
     return [
         Endpoint(
             "GET",
@@ -212,7 +210,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/p/{handle}",
-            partial(show_pass, door=door, pages=pages, showcase=showcase),
+            partial(show_pass, door=door, pages=pages),
             summary="Show a pass on its public page",
             tag=TAG,
             scope=None,

@@ -208,12 +208,15 @@ async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPag
     )
     page = await door.requester.ask(question, PassPage)
     after = cursor_at(page.passes[-1].handle) if page.more else None
-    return PassesPage(data=[_state(door, found) for found in page.passes], next_cursor=after)
+    shown = await door.showcase.up_to_date(page.passes)
+    return PassesPage(data=[_state(door, found) for found in shown], next_cursor=after)
 
 
 async def read_pass(call: Call[None, None], *, door: Door) -> PassState:
     """Read one pass."""
-    return _state(door, await passes.read(door, call.caller.account_id, call.path["handle"]))
+    found = await passes.read(door, call.caller.account_id, call.path["handle"])
+    (shown,) = await door.showcase.up_to_date([found])
+    return _state(door, shown)
 
 
 async def update_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:

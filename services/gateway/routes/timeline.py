@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.gateway.catalogue.door import Door
 from shared.contracts.notifier import Attempt, ContentNotice, Delivery, PassNotices, ReadNotices
+from shared.contracts.partners import TYPE_OF
 from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
 from shared.errors import NotFoundError, UnavailableError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
@@ -36,6 +37,7 @@ class EventEntry(BaseModel):
     member_id: str | None
     data: dict[str, Any] = Field(
         description="`changes`: path → [before, after]; `rules`: which rules ran and what they did."
+        " `warnings`: texts of this pass that lead back to themselves since then, and stay text."
     )
 
 
@@ -140,7 +142,7 @@ def _within(
 
 def _event(event: LoggedEvent) -> EventEntry:
     return EventEntry(
-        type=f"pass.{event.kind}",
+        type=TYPE_OF[event.kind],
         occurred_at=event.occurred_at,
         version=event.version,
         sequence=event.sequence,

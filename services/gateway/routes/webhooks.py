@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import pointed
+from services.gateway.routes.events import Patterns
 from services.gateway.routes.paging import uuid_position
 from services.gateway.routes.reading import (
     answered,
@@ -21,17 +22,12 @@ from shared.contracts import notifier
 from shared.contracts.message import Command, Done
 from shared.contracts.notifier import (
     SECRET_PURPOSE,
-    Attempt,
     CreateEndpoint,
     DeleteEndpoint,
-    DeliveryPage,
     EndpointPage,
     EndpointSecret,
-    ListDeliveries,
     ListEndpoints,
     ReadEndpoint,
-    ReplayDeliveries,
-    Replayed,
     RotateSecret,
     UpdateEndpoint,
 )
@@ -46,16 +42,8 @@ LONGEST_GRACE = 7 * DAY
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
-EventType = Literal[
-    "pass.create", "pass.check", "pass.scan", "pass.install", "pass.device_update",
-    "pass.register", "pass.push", "pass.remove", "pass.edit", "pass.update", "pass.void",
-    "pass.unvoid", "pass.delete",
-]  # fmt: skip
 Address = Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")]
 Description = Annotated[str, Field(max_length=1000)]
-Types = Annotated[
-    list[EventType], Field(max_length=20, description="What it is told of; empty: everything.")
-]
 
 
 class NewWebhook(BaseModel):
@@ -65,7 +53,7 @@ class NewWebhook(BaseModel):
 
     url: Address
     description: Description | None = None
-    types: Types = []
+    types: Patterns = []
     template_id: UUID | None = Field(None, description="Only what happens to passes of this one.")
 
 
@@ -76,7 +64,7 @@ class WebhookChange(BaseModel):
 
     url: Address = ""
     description: Description | None = None
-    types: Types = []
+    types: Patterns = []
     template_id: UUID | None = None
     enabled: bool = True
 
@@ -89,22 +77,6 @@ class Rotation(BaseModel):
     grace: int = Field(
         DAY, ge=0, le=LONGEST_GRACE, description="Seconds in which the old one signs beside it."
     )
-
-
-class Replay(BaseModel):
-    """What to send again: one event, or all since a moment."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    event_id: UUID | None = None
-    since: AwareDatetime | None = None
-    only_failed: bool = False
-
-    @model_validator(mode="after")
-    def _names_one(self) -> Self:
-        if (self.event_id is None) == (self.since is None):
-            raise ValueError("Either event_id or since is needed")
-        return self
 
 
 class Webhook(BaseModel):
@@ -127,38 +99,8 @@ class WebhookWithSecret(Webhook):
     secret: str = Field(description="Shown only now.", examples=["whsec_C2FVsBQIhrscChlQIMV"])
 
 
-class ReplayCount(BaseModel):
-    """How many deliveries were set out again."""
-
-    count: int
-
-
-class WebhookDelivery(BaseModel):
-    """One event on its way to a webhook."""
-
-    delivery_id: UUID
-    event_id: UUID
-    message_id: str = Field(description="The webhook-id header, the same for every attempt.")
-    type: str
-    handle: str | None
-    state: str
-    next_attempt_at: datetime | None
-    created_at: datetime
-    attempts: list[Attempt]
-
-
-class DeliveriesQuery(PageQuery):
-    """Which deliveries to list."""
-
-    state: Literal["pending", "delivered", "exhausted", "dropped"] | None = None
-
-
 class WebhooksPage(Page[Webhook]):
     """Webhooks in the order in which they were created."""
-
-
-class DeliveriesPage(Page[WebhookDelivery]):
-    """Deliveries, newest first."""
 
 
 async def create_webhook(call: Call[NewWebhook, None], *, door: Door) -> Reply:
@@ -238,40 +180,6 @@ async def rotate_webhook_secret(call: Call[Rotation, None], *, door: Door) -> Re
     return answered(claim, _with_secret(door, await _ask(door, command, EndpointSecret)))
 
 
-async def replay_webhook(call: Call[Replay, None], *, door: Door) -> Reply:
-    """Send again what a webhook endpoint was or should have been told."""
-    body, webhook_id = call.body, id_in_path(call, "webhook_id")
-    claim = await begin(door, call)
-    command = ReplayDeliveries(
-        command_id=claim.command_id,
-        account_id=call.caller.account_id,
-        endpoint_id=webhook_id,
-        event_id=body.event_id,
-        since=body.since,
-        only_failed=body.only_failed,
-    )
-    replayed = await _ask(door, command, Replayed)
-    location = f"/v1/webhooks/{webhook_id}/deliveries"
-    return answered(claim, ReplayCount(count=replayed.count), headers={"Location": location})
-
-
-async def list_deliveries(call: Call[None, DeliveriesQuery], *, door: Door) -> DeliveriesPage:
-    """List what was sent to a webhook endpoint, with every attempt."""
-    query = call.query
-    question = ListDeliveries(
-        account_id=call.caller.account_id,
-        endpoint_id=id_in_path(call, "webhook_id"),
-        state=query.state,
-        before=uuid_position(query),
-        limit=query.limit,
-    )
-    page = await door.requester.ask(question, DeliveryPage)
-    before = None
-    if page.more:
-        before = cursor_at(page.deliveries[-1].delivery_id)
-    return DeliveriesPage(data=[_delivery(each) for each in page.deliveries], next_cursor=before)
-
-
 async def _ask(door: Door, command: Command, reply: type[Answer]) -> Answer:
     try:
         return await door.requester.ask(command, reply)
@@ -295,11 +203,6 @@ def _with_secret(door: Door, made: EndpointSecret) -> WebhookWithSecret:
 def _facts(found: notifier.Endpoint) -> dict[str, Any]:
     facts = dict(found)
     return {**facts, "webhook_id": facts["endpoint_id"], "types": facts["kinds"]}
-
-
-def _delivery(found: notifier.Delivery) -> WebhookDelivery:
-    facts: dict[str, Any] = dict(found)
-    return WebhookDelivery(**facts, message_id=found.webhook_id, type=found.kind)
 
 
 def endpoints(door: Door) -> list[AnyEndpoint]:
@@ -372,29 +275,5 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             returns=WebhookWithSecret,
             errors=(NotFoundError,),
             description="For the grace given, what is sent is signed with both.",
-        ),
-        Endpoint(
-            "POST",
-            f"{one}/replay",
-            partial(replay_webhook, door=door),
-            summary="Send again what a webhook endpoint was told",
-            tag=TAG,
-            scope=write,
-            body=Replay,
-            returns=ReplayCount,
-            status=202,
-            errors=(NotFoundError,),
-            description="With `since`, also what happened before the endpoint was added.",
-        ),
-        Endpoint(
-            "GET",
-            f"{one}/deliveries",
-            partial(list_deliveries, door=door),
-            summary="List what was sent to a webhook endpoint",
-            tag=TAG,
-            scope=read,
-            query=DeliveriesQuery,
-            returns=DeliveriesPage,
-            errors=(NotFoundError,),
         ),
     ]

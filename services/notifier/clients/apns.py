@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -55,7 +56,7 @@ class ApplePushSender:
     While certificates overlap the newest is tried first and, where it is refused, the one before.
     """
 
-    def __init__(self, keys: MasterKeys, server: str = APPLE, root: str | None = None) -> None:
+    def __init__(self, keys: MasterKeys, server: str = APPLE, root: Path | None = None) -> None:
         address = urlsplit(server)
         self._host = address.hostname or ""
         self._port = address.port or 443

@@ -10,8 +10,9 @@ import orjson
 
 from shared.contracts.message import JsonObject
 from shared.contracts.partner_data import CauseKind
-from shared.contracts.partners import MOST_BODY, TYPE_OF
+from shared.contracts.partners import MOST_BODY, TEST, TYPE_OF
 from shared.contracts.triggers import LoggedEvent
+from shared.identifiers import new_id
 
 SEQUENCE_BYTES: Final = 32
 """What the number in the feed adds to a body."""
@@ -67,11 +68,15 @@ def write_body(happening: Happening) -> str:
         "cause": happening.cause,
         "data": happening.data,
     }
-    written = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    written = _json(body)
     if len(written) > MOST_BODY - SEQUENCE_BYTES:
         thin = {name: value for name, value in happening.data.items() if name not in BULKY}
-        written = orjson.dumps({**body, "data": thin, "thin": True}, option=orjson.OPT_UTC_Z)
+        written = _json({**body, "data": thin, "thin": True})
     return written.decode()
+
+
+def _json(body: JsonObject) -> bytes:
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z, default=str)  # the database's UUIDs
 
 
 def numbered(body: str, number: int | None) -> str:
@@ -106,6 +111,41 @@ def of_pass(event: LoggedEvent) -> Happening:
         data=data,
         template_id=event.template_id,
         handle=event.handle,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DisabledEndpoint:
+    """An endpoint that was disabled just now, not by its owner."""
+
+    endpoint_id: UUID
+    account_id: UUID
+    reason: str
+
+
+def of_disabled(endpoint: DisabledEndpoint, at: datetime) -> Happening:
+    """Tell that an endpoint hears no more."""
+    return Happening(
+        event_id=new_id(),
+        account_id=endpoint.account_id,
+        type="endpoint.disabled",
+        subject={"kind": "webhook", "id": str(endpoint.endpoint_id)},
+        occurred_at=at,
+        cause={"kind": "delivery"},
+        data={"webhook_id": endpoint.endpoint_id, "reason": endpoint.reason},
+    )
+
+
+def of_test(account_id: UUID, endpoint_id: UUID, at: datetime) -> Happening:
+    """Make the event by which an endpoint is tried."""
+    return Happening(
+        event_id=new_id(),
+        account_id=account_id,
+        type=TEST,
+        subject={"kind": "webhook", "id": str(endpoint_id)},
+        occurred_at=at,
+        cause={"kind": "api"},
+        data={"webhook_id": endpoint_id, "message": "A test. Answer with a status of 200 to 299."},
     )
 
 

@@ -1,22 +1,36 @@
 """The rules of pushes: what an answer means for a device, and when a push is tried again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Final, Literal
 from uuid import UUID
 
+from services.notifier.domain.devices import Seen
+from services.notifier.domain.happenings import Happening
 from shared.contracts.message import JsonObject
+from shared.identifiers import new_id
 
 RETRY_SECONDS: Final = (1, 5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200)
 """Pauses between the ten attempts: 22 hours in all."""
 JITTER: Final = 0.2
+SHOWN_DIGITS: Final = 8
+"""How much of a device's name is shown."""
 WARNED_DAYS: Final = (60, 30, 7)
 """How long before its certificate ends an account is told, once each."""
 
 Verdict = Literal[
-    "delivered", "gone", "token_refused", "slow_down", "failed", "certificate_refused", "withheld"
+    "delivered",
+    "gone",  # the device has dropped the pass, or itself
+    "token_refused",  # its push token is none, or not for this pass type
+    "slow_down",
+    "failed",
+    "certificate_refused",
+    "withheld",  # Apple would not know our certificate
+    "unreachable",  # there is no such device, or it is not Apple's
 ]
+OVER: Final[frozenset[Verdict]] = frozenset({"delivered", "withheld", "unreachable"})
 
 GONE_STATUS: Final = 410
 SLOW_DOWN_STATUS: Final = 429
@@ -44,6 +58,14 @@ class Wake:
     kind: str | None
 
     @property
+    def key(self) -> tuple[str, str]:
+        return self.device, self.pass_type_identifier
+
+    @property
+    def pass_type(self) -> tuple[UUID, str]:
+        return self.account_id, self.pass_type_identifier
+
+    @property
     def reachable(self) -> bool:
         """Whether it is for us to push: the device is still there, and it is Apple's."""
         return self.push_token is not None and self.kind == "apple"
@@ -62,14 +84,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ExpiringIdentity:
-    """A certificate that nothing later replaces, within so many days of its end."""
+    """A certificate that ends soon and that nothing later replaces."""
 
     identity_id: UUID
     revision: int
     account_id: UUID
     pass_type_identifier: str
     not_after: datetime
-    days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,12 @@ class Outcome:
     status: int | None = None
     reason: str | None = None
     gone_at: datetime | None = None
+    """Since when; a device that registered later is not meant."""
+
+    @property
+    def ends_device(self) -> bool:
+        """Whether nobody will be reached under this push token any more."""
+        return self.verdict in {"gone", "token_refused"}
 
     @property
     def data(self) -> JsonObject:
@@ -106,7 +133,7 @@ class Landed:
 
     @property
     def given_up(self) -> bool:
-        return self.pause is None and self.outcome.verdict not in {"delivered", "withheld"}
+        return self.pause is None and self.outcome.verdict not in OVER
 
 
 def verdict_of(status: int, reason: str) -> Verdict:
@@ -129,7 +156,7 @@ def pause_after(outcome: Outcome, tries: int, chance: float) -> timedelta | None
 
     A certificate that is refused is not the device's fault: its wakes wait until it is renewed.
     """
-    if outcome.verdict in {"delivered", "withheld"}:
+    if outcome.verdict in OVER:
         return None
     if tries >= len(RETRY_SECONDS):
         if outcome.verdict != "certificate_refused":
@@ -138,17 +165,57 @@ def pause_after(outcome: Outcome, tries: int, chance: float) -> timedelta | None
     return timedelta(seconds=RETRY_SECONDS[tries] * (1 - JITTER + 2 * JITTER * chance))
 
 
-def removed_before(landed: Landed) -> datetime | None:
-    """Tell the moment up to which a registration ends with this answer; None: it does not."""
-    match landed.outcome.verdict:
-        case "gone":
-            return landed.outcome.gone_at or landed.at
-        case "token_refused":
-            return landed.at
-        case _:
-            return None
+def seen_of(landed: Landed) -> list[Seen]:
+    """Note a push with each pass that it was for; not one that could not be made."""
+    wake, outcome = landed.wake, landed.outcome
+    if outcome.verdict == "unreachable":
+        return []
+    kind = "pushed" if outcome.verdict == "delivered" else "push_failed"
+    data = outcome.data
+    return [
+        Seen(wake.account_id, handle, kind, landed.at, wake.device, data) for handle in wake.handles
+    ]
 
 
-def threshold_of(days_left: float, thresholds: Sequence[int] = WARNED_DAYS) -> int:
-    """Find the smallest threshold that so many days are within."""
-    return min(days for days in thresholds if days_left <= days)
+def failures_of(landed: Landed, templates: Mapping[str, UUID]) -> list[Happening]:
+    """Tell, pass by pass, that a device could not be told; `templates` are those of handles."""
+    wake, outcome = landed.wake, landed.outcome
+    return [
+        Happening(
+            event_id=new_id(),
+            account_id=wake.account_id,
+            type="push.failed",
+            subject={"kind": "pass", "id": handle},
+            occurred_at=landed.at,
+            cause={"kind": "push"},
+            data={
+                "handle": handle,
+                "device": wake.device[:SHOWN_DIGITS],
+                "pass_type_identifier": wake.pass_type_identifier,
+                "reason": outcome.reason or "no reason was given",
+                "status": outcome.status,
+                "tries": wake.tries + 1,
+            },
+            template_id=templates.get(handle),
+            handle=handle,
+        )
+        for handle in wake.handles
+    ]
+
+
+def warning_of(identity: ExpiringIdentity, now: datetime) -> Happening:
+    """Tell that a certificate ends soon."""
+    return Happening(
+        event_id=new_id(),
+        account_id=identity.account_id,
+        type="identity.expiring",
+        subject={"kind": "identity", "id": str(identity.identity_id)},
+        occurred_at=now,
+        cause={"kind": "clock"},
+        data={
+            "identity_id": str(identity.identity_id),
+            "pass_type_identifier": identity.pass_type_identifier,
+            "not_after": identity.not_after,
+            "days": ceil((identity.not_after - now) / timedelta(days=1)),
+        },
+    )

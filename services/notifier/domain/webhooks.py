@@ -69,6 +69,12 @@ class EndpointExistsError(ConflictError):
     code = "endpoint_exists"
 
 
+class EndpointDisabledError(ConflictError):
+    """The webhook endpoint is disabled; enable it first."""
+
+    code = "endpoint_disabled"
+
+
 class TooManyReplayedError(InvalidError):
     """More than 10,000 events would be sent again; take a later `since`."""
 

@@ -1,8 +1,17 @@
-"""Contents of passes: noted when they are built, told on the timelines of their passes."""
+"""Contents of passes: noted when they are built, made news to devices, told on timelines."""
 
 from typing import Final
 
-from services.notifier.repository import ContentRepository, DeliveryRepository
+from services.notifier.domain.devices import fold_news
+from services.notifier.handlers.devices import Wake
+from services.notifier.repository import (
+    ContentRepository,
+    DeliveryRepository,
+    DeviceRepository,
+    ObservationRepository,
+    PassRepository,
+    WakeRepository,
+)
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.notifier import PassNotices, ReadNotices
 from shared.contracts.triggers import PassesDeleted
@@ -11,20 +20,39 @@ from shared.database import UnitOfWork
 MOST_NOTICES: Final = 100
 
 
-async def store_contents(messages: list[ContentBuilt], work: UnitOfWork) -> None:
-    """Note contents built, for the timelines of their passes."""
+async def store_contents(messages: list[ContentBuilt], work: UnitOfWork, *, wake: Wake) -> None:
+    """Note contents built; newer ones than the first are news, and pushed if that is asked."""
     contents = [content for message in messages for content in message.contents]
     await ContentRepository(work.connection).add_all(contents)
+    news = fold_news(contents)
+    if not news:
+        return
+    passes = PassRepository(work.connection)
+    kept = await passes.keep_news(news)
+    newer = [one.handle for one in kept if one.is_newer]
+    if newer:
+        await passes.allot_tags(newer)
+    late = [one.handle for one in kept if one.is_asked and not one.is_newer]
+    if late:
+        await passes.mark_pushed(late)
+    asked = [one.handle for one in kept if one.is_asked]
+    if asked:
+        await WakeRepository(work.connection).ask(asked)
+        work.after_commit(wake)
 
 
 async def mark_deleted(messages: list[PassesDeleted], work: UnitOfWork) -> None:
-    """Note that passes are gone; their log stays for as long as any other."""
-    passes = [one for message in messages for one in message.passes]
-    await ContentRepository(work.connection).mark_deleted(passes)
+    """Note that passes are gone, and wake nobody for them; their log stays like any other."""
+    gone = [one for message in messages for one in message.passes]
+    await ContentRepository(work.connection).mark_deleted(gone)
+    await PassRepository(work.connection).mark_deleted(gone)
+    holders = await DeviceRepository(work.connection).find_holders({one.handle for one in gone})
+    if holders:
+        await WakeRepository(work.connection).withdraw(holders)
 
 
 async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[PassNotices]:
-    """Contents and deliveries of a pass; both are empty for one not heard of yet."""
+    """Tell what is known of a pass; nothing for one not heard of yet."""
     notices: list[PassNotices] = []
     for query in queries:
         limit = max(1, min(query.limit, MOST_NOTICES))
@@ -34,5 +62,10 @@ async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[Pas
         deliveries, _ = await DeliveryRepository(work.connection).list_page(
             query.account_id, handle=query.handle, limit=limit
         )
-        notices.append(PassNotices(contents=contents, deliveries=deliveries))
+        observations = await ObservationRepository(work.connection).list_newest(
+            query.account_id, query.handle, limit
+        )
+        notices.append(
+            PassNotices(contents=contents, deliveries=deliveries, observations=observations)
+        )
     return notices

@@ -1,18 +1,22 @@
 """Webhook endpoints and their deliveries: set up, shown, sent again."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, get_args
 from uuid import UUID
 
+from services.notifier.domain.happenings import of_test
 from services.notifier.domain.webhooks import (
     LONGEST_GRACE,
+    EndpointDisabledError,
     EventNotFoundError,
     State,
     checked_fields,
     new_secret,
 )
 from services.notifier.handlers.events import Ring
-from services.notifier.repository import DeliveryRepository, EndpointRepository
+from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
+from shared import clock
 from shared.contracts.message import Done
 from shared.contracts.notifier import (
     SECRET_PURPOSE,
@@ -28,6 +32,8 @@ from shared.contracts.notifier import (
     ReplayDeliveries,
     Replayed,
     RotateSecret,
+    TestEndpoint,
+    TestSent,
     UpdateEndpoint,
 )
 from shared.database import UnitOfWork
@@ -100,8 +106,9 @@ async def replay_deliveries(
         await EndpointRepository(work.connection).get(command.account_id, command.endpoint_id)
         event_ids = await _to_replay(command, deliveries)
         await deliveries.replay(command.endpoint_id, event_ids)
-        ring([command.endpoint_id])
         replayed.append(Replayed(count=len(event_ids)))
+    waiting = {command.endpoint_id for command in commands}
+    work.after_commit(lambda: ring(waiting))
     return replayed
 
 
@@ -110,16 +117,43 @@ async def _to_replay(command: ReplayDeliveries, deliveries: DeliveryRepository) 
         raise InvalidError("Give either `event_id` or `since`.")
     account_id, endpoint_id = command.account_id, command.endpoint_id
     if command.since is not None:
-        if command.since.tzinfo is None:
-            raise InvalidError("`since` needs a time zone.")
-        return await deliveries.find_since(
-            account_id, endpoint_id, command.since, only_failed=command.only_failed
+        _check_range(command.since, command.until)
+        return await deliveries.find_between(
+            account_id, endpoint_id, command.since, command.until, only_failed=command.only_failed
         )
+    if command.until is not None:
+        raise InvalidError("`until` needs a `since`.")
     if command.event_id is None or not await deliveries.find_event(
         account_id, endpoint_id, command.event_id
     ):
         raise EventNotFoundError
     return [command.event_id]
+
+
+def _check_range(since: datetime, until: datetime | None) -> None:
+    if since.tzinfo is None or (until is not None and until.tzinfo is None):
+        raise InvalidError("`since` and `until` need a time zone.")
+    if until is not None and until <= since:
+        raise InvalidError("`until` must be after `since`.")
+
+
+async def test_endpoints(
+    commands: list[TestEndpoint], work: UnitOfWork, *, ring: Ring
+) -> list[TestSent]:
+    """Send a test to one endpoint, as any event is sent, but outside the feed."""
+    sent: list[TestSent] = []
+    for command in commands:
+        account_id, endpoint_id = command.account_id, command.endpoint_id
+        endpoint = await EndpointRepository(work.connection).get(account_id, endpoint_id)
+        if not endpoint.enabled:
+            raise EndpointDisabledError
+        test = of_test(account_id, endpoint_id, clock.now())
+        await EventRepository(work.connection).add_test(test)
+        [delivery_id] = await DeliveryRepository(work.connection).add_all([(endpoint_id, test)])
+        sent.append(TestSent(delivery_id=delivery_id, event_id=test.event_id))
+    waiting = {command.endpoint_id for command in commands}
+    work.after_commit(lambda: ring(waiting))
+    return sent
 
 
 async def read_endpoints(queries: list[ReadEndpoint], work: UnitOfWork) -> list[Endpoint]:

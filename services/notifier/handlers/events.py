@@ -6,8 +6,8 @@ from uuid import UUID
 
 from services.notifier.domain.happenings import Happening, of_pass
 from services.notifier.domain.webhooks import Recipient
+from services.notifier.handlers.devices import Wake, ask_pushes
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
-from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.triggers import EventsLogged
 from shared.database import UnitOfWork
 
@@ -34,9 +34,13 @@ async def tell(work: UnitOfWork, happenings: Sequence[Happening], ring: Ring) ->
         work.after_commit(lambda: ring(waiting))
 
 
-async def store_events(messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring) -> None:
+async def store_events(
+    messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring, wake: Wake
+) -> None:
     """Tell what happened to passes."""
-    await tell(work, [of_pass(event) for message in messages for event in message.events], ring)
+    logged = [event for message in messages for event in message.events]
+    await ask_pushes(logged, work, wake=wake)
+    await tell(work, [of_pass(event) for event in logged], ring)
 
 
 def _wanted(
@@ -51,9 +55,3 @@ def _wanted(
         for recipient in by_account.get(happening.account_id, ())
         if recipient.wants(happening)
     ]
-
-
-async def disable_endpoints(messages: list[TemplateDeleted], work: UnitOfWork) -> None:
-    """Disable endpoints that were bound to templates which are gone."""
-    template_ids = [message.template_id for message in messages]
-    await EndpointRepository(work.connection).disable_of_templates(template_ids)

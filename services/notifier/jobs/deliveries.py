@@ -3,22 +3,31 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from services.notifier.clients.partners import WebhookSender
+from services.notifier.domain.happenings import (
+    DisabledEndpoint,
+    Happening,
+    of_disabled,
+)
 from services.notifier.domain.webhooks import DueDelivery, Landed, Outcome, Rota, decide
 from services.notifier.repository import SendingRepository
 from shared import clock
-from shared.database import Database
+from shared.database import Database, UnitOfWork
 from shared.errors import UnavailableError
 
 MOST_IN_FLIGHT: Final = 100
 MOST_PER_ENDPOINT: Final = 10
 LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 3.0
+
+Tell = Callable[[UnitOfWork, Sequence[Happening]], Awaitable[None]]
+"""Tells partners, within a transaction."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -32,9 +41,15 @@ class DeliveryJob:
     """
 
     def __init__(
-        self, database: Database, sender: WebhookSender, rota: Rota, wake: asyncio.Event
+        self,
+        database: Database,
+        sender: WebhookSender,
+        rota: Rota,
+        wake: asyncio.Event,
+        tell: Tell,
     ) -> None:
         self._database = database
+        self._tell = tell
         self._sender = sender
         self._rota = rota
         self._wake = wake
@@ -69,8 +84,10 @@ class DeliveryJob:
             return
         try:
             async with self._database.work() as work:
-                await SendingRepository(work.connection).record(self._landed)
-                await SendingRepository(work.connection).release(lost.values())
+                sending = SendingRepository(work.connection)
+                disabled = await sending.record(self._landed)
+                await sending.release(lost.values())
+                await self._tell_disabled(work, disabled)
         except UnavailableError:
             log.warning("results_lost", count=len(self._landed))  # their leases end by themselves
         self._landed.clear()
@@ -90,8 +107,12 @@ class DeliveryJob:
             async with self._database.work() as work:
                 sending = SendingRepository(work.connection)
                 await sending.do_not_wait_for_disk()
-                await sending.record(sorted(landed, key=lambda r: r.delivery.delivery_id))
+                ordered = sorted(landed, key=lambda r: r.delivery.delivery_id)
+                disabled = await sending.record(ordered)
                 claimed = await sending.claim(wanted) if wanted else []
+                if disabled:
+                    await sending.wait_for_disk()
+                    await self._tell_disabled(work, disabled)
         except BaseException:
             self._landed = landed + self._landed
             raise
@@ -99,6 +120,10 @@ class DeliveryJob:
             self._start(delivery)
         found = Counter(delivery.endpoint_id for delivery in claimed)
         self._rota.remove(e for e, most in wanted.items() if found[e] < most)
+
+    async def _tell_disabled(self, work: UnitOfWork, disabled: Sequence[DisabledEndpoint]) -> None:
+        now = clock.now()
+        await self._tell(work, [of_disabled(endpoint, now) for endpoint in disabled])
 
     async def _wait(self) -> None:
         try:

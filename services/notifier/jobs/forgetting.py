@@ -4,8 +4,16 @@ from datetime import timedelta
 from typing import Final
 
 from services.notifier.domain.webhooks import RETENTION
-from services.notifier.repository import ContentRepository, DeliveryRepository, EventRepository
-from shared.database import Database
+from services.notifier.repository import (
+    ContentRepository,
+    DeliveryRepository,
+    DeviceRepository,
+    EventRepository,
+    ObservationRepository,
+    PassRepository,
+    ToldRepository,
+)
+from shared.database import Database, UnitOfWork
 
 LONGEST_WAY: Final = timedelta(days=4)
 """Longer than a delivery is under way, whose event must still be there."""
@@ -20,7 +28,30 @@ async def forget_old(database: Database) -> None:
             pass
         while await EventRepository(connection).forget_old(RETENTION + LONGEST_WAY):
             pass
+        while await ObservationRepository(connection).forget_old(RETENTION):
+            pass
+        await ToldRepository(connection).forget_gone(RETENTION)
     more = True
     while more:
         async with database.work() as work:
             more = await ContentRepository(work.connection).forget_old(RETENTION)
+    more = True
+    while more:
+        async with database.work() as work:
+            more = await _forget_passes(work)
+
+
+async def _forget_passes(work: UnitOfWork) -> bool:
+    """Forget some deleted passes, with their registrations and the devices of nothing else."""
+    devices, passes = DeviceRepository(work.connection), PassRepository(work.connection)
+    handles = await passes.find_forgettable(RETENTION)
+    if not handles:
+        return False
+    registrations = await devices.find_holders(handles)
+    holders = {device for device, _ in registrations}
+    await devices.lock(holders)
+    await passes.lock_known(handles)
+    await devices.delete_registrations(registrations)
+    await devices.delete_unregistered(holders)
+    await passes.forget(handles)
+    return True

@@ -22,23 +22,19 @@ CREATE TABLE forgotten (
     number bigint NOT NULL
 );
 
--- What was last told of members: enough to tell what is new, nothing of who they are. `digests` has
--- four bytes for each field.
-CREATE TABLE told_members (
+-- What was last told of members and templates: enough to tell what is new, nothing of who a person
+-- is (`facts` of a member: its points, and four bytes for each other field). Version 0: nothing yet.
+CREATE TABLE told (
     account_id uuid NOT NULL,
-    member_id text NOT NULL,
+    kind text NOT NULL,
+    id text NOT NULL,
     version bigint NOT NULL DEFAULT 0,
-    points bigint NOT NULL DEFAULT 0,
-    digests jsonb NOT NULL DEFAULT '{}',
-    deleted boolean NOT NULL DEFAULT true,
-    PRIMARY KEY (account_id, member_id)
+    living boolean NOT NULL DEFAULT false,
+    facts jsonb NOT NULL DEFAULT '{}',
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, kind, id)
 );
-
-CREATE TABLE told_templates (
-    template_id uuid PRIMARY KEY,
-    revision integer NOT NULL DEFAULT 0,
-    deleted boolean NOT NULL DEFAULT false
-);
+CREATE INDEX told_gone ON told (changed_at) WHERE NOT living;
 
 UPDATE endpoints SET kinds = ARRAY(
     SELECT coalesce(renamed.after, kind) FROM unnest(kinds) AS kind LEFT JOIN (VALUES

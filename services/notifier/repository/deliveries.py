@@ -42,9 +42,10 @@ class DeliveryRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add_all(self, rows: Sequence[tuple[UUID, Happening]]) -> None:
+    async def add_all(self, rows: Sequence[tuple[UUID, Happening]]) -> list[UUID]:
         """Make deliveries of events to endpoints; one that is there already stays as it is."""
         events = [event for _, event in rows]
+        delivery_ids = [new_id() for _ in rows]
         await self._connection.execute(
             "INSERT INTO deliveries (delivery_id, account_id, endpoint_id, event_id, handle,"
             " kind, next_attempt_at)"
@@ -53,7 +54,7 @@ class DeliveryRepository:
             " $4::uuid[], $5::text[], $6::text[], $7::timestamptz[]) AS made (delivery_id,"
             " account_id, endpoint_id, event_id, handle, kind, occurred_at)"
             " ON CONFLICT DO NOTHING",
-            [new_id() for _ in rows],
+            delivery_ids,
             [e.account_id for e in events],
             [endpoint_id for endpoint_id, _ in rows],
             [e.event_id for e in events],
@@ -61,6 +62,7 @@ class DeliveryRepository:
             [e.type for e in events],
             [e.occurred_at for e in events],
         )
+        return delivery_ids
 
     async def find_event(self, account_id: UUID, endpoint_id: UUID, event_id: UUID) -> UUID | None:
         """Find an event of the account that the endpoint wants."""
@@ -69,17 +71,24 @@ class DeliveryRepository:
             account_id, endpoint_id, event_id,
         )  # fmt: skip
 
-    async def find_since(
-        self, account_id: UUID, endpoint_id: UUID, since: datetime, *, only_failed: bool
+    async def find_between(
+        self,
+        account_id: UUID,
+        endpoint_id: UUID,
+        since: datetime,
+        until: datetime | None,
+        *,
+        only_failed: bool,
     ) -> list[UUID]:
-        """Find what the endpoint wants of all that has happened since, oldest first."""
+        """Find what the endpoint wants of all that happened in a time, in the feed's order."""
         rows = await self._connection.fetch(
-            f"SELECT event_id FROM ({_WANTED} AND v.occurred_at >= $3) AS wanted"  # noqa: S608
+            f"SELECT event_id FROM ({_WANTED} AND v.occurred_at >= $3"  # noqa: S608
+            " AND ($6::timestamptz IS NULL OR v.occurred_at < $6)) AS wanted"
             " WHERE NOT $4 OR EXISTS (SELECT FROM deliveries d WHERE d.endpoint_id = $2"
             " AND d.event_id = wanted.event_id AND (d.state = 'exhausted'"
             " OR (d.state = 'pending' AND d.attempts > 0)))"
             " ORDER BY number LIMIT $5",
-            account_id, endpoint_id, since, only_failed, MOST_REPLAYED + 1,
+            account_id, endpoint_id, since, only_failed, MOST_REPLAYED + 1, until,
         )  # fmt: skip
         if len(rows) > MOST_REPLAYED:
             raise TooManyReplayedError

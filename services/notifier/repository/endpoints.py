@@ -6,6 +6,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from services.notifier.domain.happenings import DisabledEndpoint
 from services.notifier.domain.webhooks import (
     MOST_ENDPOINTS,
     TEMPLATE_DELETED,
@@ -132,13 +133,15 @@ class EndpointRepository:
             for r in rows
         ]
 
-    async def disable_of_templates(self, template_ids: Iterable[UUID]) -> None:
+    async def disable_of_templates(self, template_ids: Iterable[UUID]) -> list[DisabledEndpoint]:
         """Disable the endpoints that listen to templates which are gone."""
-        await self._connection.execute(
+        rows = await self._connection.fetch(
             "UPDATE endpoints SET enabled = false, disabled_reason = $2, updated_at = now()"
-            " WHERE template_id = ANY($1::uuid[]) AND deleted_at IS NULL AND enabled",
+            " WHERE template_id = ANY($1::uuid[]) AND deleted_at IS NULL AND enabled"
+            " RETURNING endpoint_id, account_id, disabled_reason",
             list(template_ids), TEMPLATE_DELETED,
         )  # fmt: skip
+        return [DisabledEndpoint(*row.values()) for row in rows]
 
 
 def _endpoint(row: Record) -> Endpoint:

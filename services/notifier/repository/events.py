@@ -62,14 +62,28 @@ class EventRepository:
             [h.account_id for h in happenings],
         )
 
+    async def add_test(self, test: Happening) -> None:
+        """Store an event that is in no feed."""
+        await self._connection.execute(
+            "INSERT INTO events (event_id, account_id, template_id, handle, kind, body,"
+            " occurred_at) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[],"
+            " $5::text[], $6::text[], $7::timestamptz[])",
+            *_columns([test]),
+        )
+
     async def forget_old(self, age: timedelta) -> bool:
-        """Delete some events older than `age`; whether there may be more."""
-        status = await self._connection.execute(
-            "DELETE FROM events WHERE ctid = ANY(ARRAY(SELECT ctid FROM events"
-            " WHERE received_at < now() - $1::interval LIMIT $2))",
+        """Delete some events older than `age`, and note how far; whether there may be more."""
+        gone = await self._connection.fetchval(
+            "WITH gone AS (DELETE FROM events WHERE ctid = ANY(ARRAY(SELECT ctid FROM events"
+            " WHERE received_at < now() - $1::interval LIMIT $2)) RETURNING account_id, number),"
+            " noted AS (INSERT INTO forgotten AS f (account_id, number)"
+            " SELECT account_id, max(number) FROM gone WHERE number IS NOT NULL"
+            " GROUP BY account_id ORDER BY account_id ON CONFLICT (account_id)"
+            " DO UPDATE SET number = greatest(f.number, excluded.number))"
+            " SELECT count(*) FROM gone",
             age, ROWS_A_TURN,
         )  # fmt: skip
-        return status == f"DELETE {ROWS_A_TURN}"
+        return gone == ROWS_A_TURN
 
 
 def _columns(happenings: Sequence[Happening]) -> tuple[list[Any], ...]:

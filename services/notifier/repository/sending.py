@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.notifier.domain.happenings import numbered
+from services.notifier.domain.happenings import DisabledEndpoint, numbered
 from services.notifier.domain.webhooks import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
 from shared.database import Connection
 
@@ -22,6 +22,10 @@ class SendingRepository:
         A lease or result lost when the server crashes leads to one more attempt, no worse.
         """
         await self._connection.execute("SET LOCAL synchronous_commit = off")
+
+    async def wait_for_disk(self) -> None:
+        """Commit it with a flush after all: it holds what others may have read once it is there."""
+        await self._connection.execute("SET LOCAL synchronous_commit = on")
 
     async def find_due_endpoints(self) -> list[UUID]:
         """Find every enabled endpoint with a due delivery: one look into the index for each."""
@@ -75,16 +79,17 @@ class SendingRepository:
             [d.attempts for d in deliveries],
         )
 
-    async def record(self, landed: Sequence[Landed]) -> None:
-        """Record what became of attempts, and what follows for their endpoints."""
+    async def record(self, landed: Sequence[Landed]) -> list[DisabledEndpoint]:
+        """Record what became of attempts; returns the endpoints that are disabled by it."""
         own = [r for r in landed if r.outcome.our_fault]
         charged = [r for r in landed if not r.outcome.our_fault]
         if own:
             await self._postpone(own)
-        if charged:
-            await self._add_attempts(charged)
-            await self._move_on(charged)
-            await self._judge_endpoints(charged)
+        if not charged:
+            return []
+        await self._add_attempts(charged)
+        await self._move_on(charged)
+        return await self._judge_endpoints(charged)
 
     async def _postpone(self, landed: Sequence[Landed]) -> None:
         await self._connection.execute(
@@ -131,33 +136,34 @@ class SendingRepository:
             [r.decision.next_attempt_at for r in landed],
         )
 
-    async def _judge_endpoints(self, landed: Sequence[Landed]) -> None:
+    async def _judge_endpoints(self, landed: Sequence[Landed]) -> list[DisabledEndpoint]:
         """Note who succeeds and who fails, writing only what changes; disable who must be."""
         succeeded = {r.delivery.endpoint_id for r in landed if r.outcome.succeeded}
         failed = {r.delivery.endpoint_id for r in landed} - succeeded
+        reasons = {r.delivery.endpoint_id: r.decision.disable for r in landed if r.decision.disable}
         if succeeded:
             await self._connection.execute(
                 "UPDATE endpoints SET failing_since = NULL"
                 " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NOT NULL",
                 sorted(succeeded),
             )
+        at = max(r.at for r in landed)
         if failed:
-            at = max(r.at for r in landed)
             await self._connection.execute(
-                "UPDATE endpoints SET failing_since = coalesce(failing_since, $2),"
-                " enabled = enabled AND coalesce(failing_since, $2) > $3,"
-                " disabled_reason = CASE WHEN enabled AND failing_since <= $3"
-                " THEN $4 ELSE disabled_reason END"
-                " WHERE endpoint_id = ANY($1::uuid[])"
-                " AND (failing_since IS NULL OR failing_since <= $3)",
-                sorted(failed), at, at - FAILING_FOR, FAILED_TOO_LONG,
+                "UPDATE endpoints SET failing_since = $2"
+                " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NULL",
+                sorted(failed), at,
             )  # fmt: skip
-        reasons = {r.delivery.endpoint_id: r.decision.disable for r in landed if r.decision.disable}
-        if reasons:
-            await self._connection.execute(
-                "UPDATE endpoints e SET enabled = false, disabled_reason = r.reason,"
-                " updated_at = now() FROM unnest($1::uuid[], $2::text[]) AS r (endpoint_id, reason)"
-                " WHERE e.endpoint_id = r.endpoint_id AND e.enabled AND e.deleted_at IS NULL",
-                list(reasons),
-                list(reasons.values()),
-            )
+        if not (failed or reasons):
+            return []
+        judged = sorted(failed | reasons.keys())
+        rows = await self._connection.fetch(
+            "UPDATE endpoints e SET enabled = false, updated_at = now(),"
+            " disabled_reason = coalesce(r.reason, $3)"
+            " FROM unnest($1::uuid[], $2::text[]) AS r (endpoint_id, reason)"
+            " WHERE e.endpoint_id = r.endpoint_id AND e.enabled AND e.deleted_at IS NULL"
+            " AND (r.reason IS NOT NULL OR e.failing_since <= $4)"
+            " RETURNING e.endpoint_id, e.account_id, e.disabled_reason",
+            judged, [reasons.get(e) for e in judged], FAILED_TOO_LONG, at - FAILING_FOR,
+        )  # fmt: skip
+        return [DisabledEndpoint(*row.values()) for row in rows]

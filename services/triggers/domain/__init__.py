@@ -4,17 +4,14 @@ from services.triggers.domain.events import (
     begin,
     change,
     changed_values,
-    changes_between,
-    delete,
     first_values,
     follow_member,
-    follow_moves,
     lay_over,
     literal_paths,
     manner_of,
     only_editable,
-    push,
 )
+from services.triggers.domain.log import changes_between
 from services.triggers.domain.records import (
     BIT_OF,
     KIND_OF_WORD,
@@ -33,6 +30,15 @@ from services.triggers.domain.records import (
     facts_of,
 )
 from services.triggers.domain.runs import conclude, resume
+from services.triggers.domain.upkeep import (
+    delete,
+    expire,
+    follow_moves,
+    forget,
+    forget_trigger_error,
+    push,
+    settle_expiry,
+)
 
 __all__ = [
     "BIT_OF",
@@ -55,14 +61,18 @@ __all__ = [
     "changes_between",
     "conclude",
     "delete",
+    "expire",
     "facts_of",
     "first_values",
     "follow_member",
     "follow_moves",
+    "forget",
+    "forget_trigger_error",
     "lay_over",
     "literal_paths",
     "manner_of",
     "only_editable",
     "push",
     "resume",
+    "settle_expiry",
 ]

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from services.triggers.domain.log import advance, changes_between, write_line
 from services.triggers.domain.records import (
-    BIT_OF,
     MEMBER_FACTS,
     PERSONAL_FACTS,
     SCAN_TEXTS,
@@ -18,24 +18,27 @@ from services.triggers.domain.records import (
     PassRecord,
     TriggerStoppedError,
 )
-from shared.contracts.triggers import (
-    ChangePass,
-    EventKind,
-    LoggedEvent,
-    PassChanged,
-)
+from services.triggers.domain.upkeep import delete, follow_moves, push, settle_expiry
+from shared.contracts.triggers import ChangePass, EventKind, PassChanged
 from shared.errors import InvalidError
-from shared.identifiers import new_id
+from shared.passes.loops import has_brackets
 from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
 from shared.passes.runs import RuleOutcome
+from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate
+
+MOST_WARNINGS = 10
 
 
 def begin(
     record: PassRecord, compiled: CompiledTemplate, outcome: RuleOutcome | None = None
 ) -> None:
     """Let the creation happen: log it, run onCreate. The record comes with its first values."""
-    _happen(record, "create", compiled, dict(record.own_values), record.created_at, outcome=outcome)
+    record.told_values = {}
+    before = record.state().with_values({}, frozenset())
+    _happen(record, "create", compiled, before, record.created_at, outcome=outcome)
+    record.push_version, record.refreshed_at = 0, None  # its first content is nobody's news
+    settle_expiry(record, compiled)
 
 
 def change(
@@ -51,11 +54,16 @@ def change(
     """Let one event happen to a pass: its values, its rules, its log line, its version.
 
     Events of people and devices are always logged; what is already so (values that are equal,
-    void when voided) changes and logs nothing. Raises InvalidError with nothing changed when a
-    value is not acceptable. `outcome` is that of the rules, where they have run before.
+    void when voided) changes and logs nothing, nor does a manual update that is ignored. Raises
+    InvalidError with nothing changed when a value is not acceptable. `outcome` is that of the
+    rules, where they have run before.
     """
+    if outcome is None and record.ignores(kind, at):
+        return _report(record, compiled, {})
+    given, known = (record.own_values, record.literal), record.sequence
     follow_moves(record, compiled)
-    before, pushed = record.own_values, record.push_version
+    before = record.state(at)
+    pushed, refreshed = record.push_version, record.refreshed_at
     if kind == "delete":
         delete(record, at)
     elif kind in ("void", "unvoid"):
@@ -63,19 +71,22 @@ def change(
     elif kind == "push":
         push(record, at)
     else:
-        literal = record.literal
         try:
             lay_over(record, values, compiled, manner)
-            if kind != "update" or changes_between(before, record.own_values):
+            if kind != "update" or changes_between(before.values, record.own_values):
                 _happen(record, kind, compiled, before, at, outcome=outcome)
         except InvalidError:
-            record.own_values, record.literal = before, literal
+            record.own_values, record.literal = given
             raise
     if not manner.push:
-        record.push_version = pushed
-    changes = changes_between(before, record.own_values)
-    updated = any(path not in SCAN_TEXTS for path in changes)
-    return _report(record, compiled, updated=updated, values_changed=bool(changes))
+        record.push_version, record.refreshed_at = pushed, refreshed
+    if kind == "device_update":
+        record.refresh(at)
+    record.count_by_hand(kind)
+    if record.sequence == known:  # moved values are kept with an event that tells it, or not at all
+        record.own_values, record.literal = given
+    settle_expiry(record, compiled)
+    return _report(record, compiled, changes_between(before.values, record.own_values))
 
 
 def lay_over(
@@ -87,23 +98,6 @@ def lay_over(
     literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
     record.own_values = own_values
     record.literal = sorted(own_values.keys() & literal)
-
-
-def follow_moves(record: PassRecord, compiled: CompiledTemplate) -> None:
-    """Keep the values under today's paths (psPathMigrations); the pass shows what it showed.
-
-    Left under a former path, a value would come back as soon as today's path is cleared.
-    """
-    state = record.state()
-    moved = compiled.migrate(state)
-    if moved is not state:
-        record.own_values, record.literal = moved.values, sorted(moved.literal or ())
-
-
-def push(record: PassRecord, at: datetime) -> None:
-    """Ask for a push, also where the content is built and nothing else is new."""
-    _advance(record, at)
-    _log(record, "push", at, {})
 
 
 def first_values(
@@ -170,7 +164,9 @@ def _full_path(path: str, compiled: CompiledTemplate) -> str:
     return leaf.path if leaf else path
 
 
-def follow_member(record: PassRecord, facts: dict[str, Any] | None, at: datetime) -> None:
+def follow_member(
+    record: PassRecord, facts: dict[str, Any] | None, compiled: CompiledTemplate, at: datetime
+) -> None:
     """Give the pass its member's new facts; nothing happens when they are the same.
 
     The log says what changed, but who the person is only by path: it outlives the member.
@@ -186,15 +182,16 @@ def follow_member(record: PassRecord, facts: dict[str, Any] | None, at: datetime
             else [before.get(fact), after.get(fact)]
             for fact in changed
         }
-        _advance(record, at)
-        _log(record, "update", at, {"cause": "member", "changes": changes})
+        advance(record, at)
+        write_line(record, "update", at, {"cause": "member", "changes": changes})
+        settle_expiry(record, compiled)
 
 
 def _happen(
     record: PassRecord,
     kind: EventKind,
     compiled: CompiledTemplate,
-    before: Mapping[str, Any],
+    before: PassState,
     at: datetime,
     *,
     outcome: RuleOutcome | None,
@@ -209,21 +206,27 @@ def _happen(
         record.literal = sorted(outcome.literal or ())
         if outcome.trace:
             data["rules"] = outcome.trace
-    changes = changes_between(before, record.own_values)
-    if changes and kind != "create":
-        data["changes"] = changes
+    changes = changes_between(record.told_values, record.own_values)
+    if changes and (loops := _new_loops(record, compiled, before, at)):
+        data["warnings"] = loops
     if kind == "create" or changes or not record.has(kind):
-        _advance(record, at)
-    _log(record, kind, at, data)
+        advance(record, at)
+    write_line(record, kind, at, data, changes)
 
 
-def delete(record: PassRecord, at: datetime) -> None:
-    """End a pass: its values and its member's facts leave it, its log stays."""
-    record.deleted_at = at
-    record.own_values, record.literal = {}, []
-    record.member = None
-    _advance(record, at)
-    _log(record, "delete", at, {})
+def _new_loops(
+    record: PassRecord, compiled: CompiledTemplate, before: PassState, at: datetime
+) -> list[str]:
+    """Say which texts lead back to themselves on this pass by what has just changed.
+
+    Without brackets of its own that stand for something, a pass loops nowhere but its template.
+    """
+    state = record.state(at)
+    if not has_brackets(state) or not (loops := compiled.find_loops(state)):
+        return []
+    known = set(compiled.find_loops(before))
+    new = [path for path in loops if path not in known]
+    return [f"{{{path}}} leads back to itself and stays text" for path in new[:MOST_WARNINGS]]
 
 
 def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:
@@ -231,60 +234,12 @@ def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:
     if record.voided == wanted:
         return
     record.voided = wanted
-    _advance(record, at)
-    _log(record, kind, at, {})
-
-
-def _advance(record: PassRecord, at: datetime) -> None:
-    """Raise the version, and ask for a push of it."""
-    record.version += 1
-    record.push_version = record.version
-    record.updated_at = max(at, record.updated_at)
-
-
-def _log(record: PassRecord, kind: EventKind, at: datetime, data: dict[str, Any]) -> None:
-    record.sequence += 1
-    if not record.has(kind):
-        record.happened |= BIT_OF[kind]
-        record.first.append(kind)
-    record.events.append(
-        LoggedEvent.model_construct(
-            event_id=new_id(),
-            account_id=record.account_id,
-            template_id=record.template_id,
-            handle=record.handle,
-            member_id=record.member_id,
-            kind=kind,
-            sequence=record.sequence,
-            version=record.version,
-            occurred_at=at,
-            data=data,
-        )
-    )
-
-
-def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Path → [before, after] of own values that differ."""
-    if before is after:
-        return {}
-    return {
-        path: [before.get(path), after.get(path)]
-        for path in (*before, *(path for path in after if path not in before))
-        if not _is_same(before.get(path), after.get(path))
-    }
-
-
-def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever JSON can say
-    """Tell whether values are written alike; in Python 1 == True == 1.0."""
-    return one == other and (
-        type(one) is type(other) is str
-        or orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
-        == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
-    )
+    advance(record, at)
+    write_line(record, kind, at, {})
 
 
 def _report(
-    record: PassRecord, compiled: CompiledTemplate, *, updated: bool, values_changed: bool
+    record: PassRecord, compiled: CompiledTemplate, changes: Mapping[str, Any]
 ) -> PassChanged:
     state = record.state()
 
@@ -295,8 +250,8 @@ def _report(
         handle=record.handle,
         version=record.version,
         sequence=record.sequence,
-        updated=updated,
-        values_changed=values_changed,
+        updated=any(path not in SCAN_TEXTS for path in changes),
+        values_changed=bool(changes),
         scan_text=text("psScanText"),
         scan_color=text("psScanColor"),
         description=text("psPassDescription"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, get_args
 from uuid import UUID
 
@@ -46,6 +46,12 @@ KIND_OF_WORD: Final[Mapping[str, EventKind]] = {
     "deleted": "remove",
 }
 """State word of conditions → the kind of event that makes it true."""
+
+QUIET: Final = timedelta(seconds=30)
+"""After a push or a manual update, further manual updates are ignored for so long."""
+
+DEVICES_BY_HAND: Final[Mapping[str, int]] = {"install": 1, "remove": 0}
+"""On how many devices a pass is by what is noted by hand, as long as no device has registered."""
 
 BIT_OF: Final = {kind: 1 << number for number, kind in enumerate(get_args(EventKind))}
 
@@ -106,16 +112,33 @@ class PassRecord:
     deleted_at: datetime | None = None
     literal: list[str] = field(default_factory=list[str])
     """Paths of own values whose brackets are plain text."""
+    refreshed_at: datetime | None = None
+    """When a manual update counted last, or a push was asked for."""
+    devices: int = 0
+    """On how many devices it is, by the act of a device with the highest number."""
+    registration_number: int = 0
+    """That number; 0 while no device has registered."""
+    expires_at: datetime | None = None
+    """The date on which it expires, as it is composed."""
+    expired: bool = False
+    """Whether the event of that date is logged."""
     member: dict[str, Any] | None = None
     version_before: int = field(init=False)
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     """What happened in this unit of work."""
     first: list[EventKind] = field(default_factory=list[EventKind])
     """The kinds that happened for the first time in the life of this pass."""
+    told_values: dict[str, Any] = field(init=False)
+    """Its own values as the log tells them."""
+    touched: bool = False
+    """Whether there is something to keep besides what happened."""
+    template_revision: int = 0
+    """The revision that devices are to see at least, if any in particular."""
 
     def __post_init__(self) -> None:
-        """Remember the version that the rest of the system knows."""
+        """Remember what the rest of the system knows."""
         self.version_before = self.version
+        self.told_values = self.own_values
 
     def state(self, at: datetime | None = None) -> PassState:
         """Return it as the pure code knows it, with the words of what has happened so far."""
@@ -128,6 +151,33 @@ class PassRecord:
             at or self.updated_at,
             frozenset(word for word, kind in KIND_OF_WORD.items() if self.has(kind)),
             frozenset(self.literal),
+        )
+
+    def refresh(self, at: datetime) -> None:
+        """Remember that its devices have the news of `at`, or are to fetch them."""
+        self.refreshed_at = max(at, self.refreshed_at or at)
+        self.touched = True
+
+    def count_devices(self, number: int, devices: int) -> None:
+        """Learn on how many devices the pass is; what is older than is known changes nothing."""
+        if number > self.registration_number:
+            self.registration_number, self.devices = number, devices
+            self.touched = True
+
+    def count_by_hand(self, kind: EventKind) -> None:
+        """Count what somebody noted; it holds until a device itself has registered."""
+        if self.registration_number == 0:
+            self.devices = DEVICES_BY_HAND.get(kind, self.devices)
+
+    def ignores(self, kind: EventKind, at: datetime) -> bool:
+        """Tell whether an event is a manual update too soon after another, or after a push.
+
+        One that is heard of late counts if it was long before.
+        """
+        return (
+            kind == "device_update"
+            and self.refreshed_at is not None
+            and abs(at - self.refreshed_at) < QUIET
         )
 
     def has(self, kind: EventKind) -> bool:
@@ -152,6 +202,8 @@ class PassRecord:
             created_at=self.created_at,
             updated_at=self.updated_at,
             push_version=self.push_version,
+            devices=self.devices,
+            template_revision=self.template_revision,
         )
 
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from services.triggers.domain.events import begin, change, follow_moves, lay_over, manner_of
+from services.triggers.domain.events import begin, change, lay_over, manner_of
 from services.triggers.domain.records import PassRecord
+from services.triggers.domain.upkeep import follow_moves
 from shared.contracts.triggers import (
     ChangePass,
     EventKind,
@@ -42,7 +43,6 @@ def conclude(
     """Let the event of a run that is over happen; InvalidError when the rules stopped it."""
     if kind == "create":
         begin(record, compiled, run.outcome)
-        record.push_version = 0  # its first content is nobody's news
         return PassCreated(handle=record.handle, version=record.version)
     asked = ChangePass.model_validate(command)
     manner = manner_of(asked)

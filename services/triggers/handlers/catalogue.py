@@ -1,10 +1,12 @@
 """Events: templates and members as others announce them."""
 
 from services.triggers.handlers.passes import carry_members
-from services.triggers.repository.templates import TemplateRepository
+from services.triggers.repository.corrections import CorrectionRepository
+from services.triggers.repository.templates import TemplateRepository, TemplateShelf
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged
 from shared.database import UnitOfWork
+from shared.passes.expiry import dates_passes
 
 
 async def keep_accounts(events: list[AccountSaved], work: UnitOfWork) -> None:
@@ -14,7 +16,20 @@ async def keep_accounts(events: list[AccountSaved], work: UnitOfWork) -> None:
 
 
 async def keep_templates(events: list[TemplateSaved], work: UnitOfWork) -> None:
+    """Keep revisions; where one changes when passes expire, a job goes over them.
+
+    The corrections come first: a job holds them while it waits for passes, and whoever holds
+    those may wait for templates.
+    """
     templates = TemplateRepository(work.connection)
+    present = await templates.documents(event.template_id for event in events)
+    redated = [
+        event
+        for event in events
+        if event.template_id in present
+        and dates_passes(present[event.template_id]) != dates_passes(event.document)
+    ]
+    await CorrectionRepository(work.connection).begin(redated)
     for event in sorted(events, key=lambda event: (event.template_id, event.revision)):
         await templates.save(event)
 
@@ -26,6 +41,8 @@ async def delete_templates(events: list[TemplateDeleted], work: UnitOfWork) -> N
         await templates.mark_deleted(event)
 
 
-async def follow_members(events: list[MembersChanged], work: UnitOfWork) -> None:
+async def follow_members(
+    events: list[MembersChanged], work: UnitOfWork, *, shelf: TemplateShelf
+) -> None:
     """Carry members' changes to their passes."""
-    await carry_members([member for event in events for member in event.members], work)
+    await carry_members([member for event in events for member in event.members], work, shelf)

@@ -19,7 +19,6 @@ from services.triggers.handlers.waiting import Told, Waiting
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import KnownTemplate, TemplateShelf
-from services.triggers.repository.walks import WalkRepository
 from shared import clock
 from shared.contracts.member import Member
 from shared.contracts.triggers import (
@@ -27,8 +26,6 @@ from shared.contracts.triggers import (
     CreatePass,
     PassChanged,
     PassCreated,
-    PassesPushed,
-    PushPasses,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, InvalidError, NotReadyError
@@ -53,7 +50,7 @@ async def create_passes(
         needed[command.template_id] = max(needed[command.template_id], command.template_revision)
     templates = await shelf.at_least(work.connection, needed)
     allowed = [c for c in commands if _may_issue(c, templates[c.template_id])]
-    learned = await carry_members([c.member for c in allowed if c.member], work)
+    learned = await carry_members([c.member for c in allowed if c.member], work, shelf)
     waiting = await Waiting[PassCreated].look(
         work,
         PassCreated,
@@ -103,7 +100,6 @@ async def create_passes(
         except InvalidError as error:
             outcomes.append(error)
             continue
-        record.push_version = 0  # its first content is nobody's news
         created.append(record)
         outcomes.append(PassCreated.model_construct(handle=record.handle, version=record.version))
     if created:
@@ -169,25 +165,24 @@ async def change_passes(
     return outcomes
 
 
-async def push_passes(commands: list[PushPasses], work: UnitOfWork) -> list[PassesPushed]:
-    """Begin to push installed passes; a job goes on with it, turn by turn."""
-    walks = WalkRepository(work.connection)
-    counts = [await walks.begin(command) for command in commands]
-    return [PassesPushed(count=count) for count in counts]
-
-
-async def carry_members(members: Sequence[Member], work: UnitOfWork) -> dict[MemberKey, Learned]:
+async def carry_members(
+    members: Sequence[Member], work: UnitOfWork, shelf: TemplateShelf
+) -> dict[MemberKey, Learned]:
     """Learn what is new of members and carry it to the passes they have."""
     learned = await MemberRepository(work.connection).learn(members)
     changed = [key for key, facts in learned.items() if facts.before != facts.after]
     if changed:
         passes = PassRepository(work.connection)
         records = list((await passes.lock_of_members(changed)).values())
+        if not records:
+            return learned
+        needed = {record.template_id: 0 for record in records}
+        templates = await shelf.at_least(work.connection, needed)
         now = clock.now()
         for record in records:
             facts = learned[record.account_id, record.member_id or ""]
             record.member = facts.before
-            follow_member(record, facts.after, now)
+            follow_member(record, facts.after, templates[record.template_id].compiled, now)
         await passes.save(records)
         work.publish(*announcements(records))
     return learned

@@ -14,6 +14,7 @@ from services.triggers.domain import (
     PassDeletedError,
     PassRecord,
     follow_moves,
+    forget_trigger_error,
     lay_over,
     manner_of,
 )
@@ -83,13 +84,15 @@ class Waiting(Generic[Reply]):
     ) -> RuleOutcome | Told[Reply] | None:
         """Run the rules as far as they go without a call.
 
-        None: the rules cannot call and are still to be run. Else their outcome, or, where a call
-        is needed, what the command is answered for now.
+        None: the rules cannot call and are still to be run, if at all. Else their outcome, or,
+        where a call is needed, what the command is answered for now. The caller saves the record.
         """
         if command.command_id not in self._watched:
             return None
         if command.command_id in self._known:
             return Told(self._read(self._known[command.command_id]))
+        if record.ignores(kind, at):
+            return None
         before = replace(record)
         follow_moves(before, compiled)
         if isinstance(command, ChangePass):
@@ -97,9 +100,12 @@ class Waiting(Generic[Reply]):
         run = compiled.start(TRIGGER_OF[kind], before.state(at))
         if run.call is None:
             return run.outcome
+        forget_trigger_error(record, at)
         if isinstance(command, CreatePass):
             # Readable by its handle for whoever is called, but not announced.
             await PassRepository(self._work.connection).add([record])
+        if kind == "device_update":
+            record.refresh(at)
         await RunRepository(self._work.connection).begin(command, record, kind, run.to_json())
         if self._begun is not None:
             self._work.after_commit(self._begun.set)

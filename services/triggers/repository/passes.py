@@ -16,7 +16,8 @@ from shared.errors import NotReadyError
 
 COLUMNS = (
     "handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
-    " own_values, happened, voided, created_at, updated_at, deleted_at, literal"
+    " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
+    " refreshed_at, devices, registration_number, expires_at, expired"
 )
 
 
@@ -47,13 +48,14 @@ class PassRepository:
             f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
             " SELECT handle, account_id, template_id, serial_number, member_id, version, sequence,"
             " push_version, own_values::jsonb, happened, voided, created_at, updated_at, NULL,"
-            " literal::jsonb FROM"
+            " literal::jsonb, NULL, devices, 0, expires_at, false FROM"
             " unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],"
             " $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],"
-            " $12::timestamptz[], $13::timestamptz[], $14::text[])"
+            " $12::timestamptz[], $13::timestamptz[], $14::text[], $15::integer[],"
+            " $16::timestamptz[])"
             " AS new (handle, account_id, template_id, serial_number, member_id, version,"
             " sequence, push_version, own_values, happened, voided, created_at, updated_at,"
-            " literal)",
+            " literal, devices, expires_at)",
             [r.handle for r in records],
             [r.account_id for r in records],
             [r.template_id for r in records],
@@ -68,6 +70,8 @@ class PassRepository:
             [r.created_at for r in records],
             [r.updated_at for r in records],
             json_array([r.literal for r in records]),
+            [r.devices for r in records],
+            [r.expires_at for r in records],
         )
 
     async def remove(self, handle: str) -> None:
@@ -76,18 +80,24 @@ class PassRepository:
 
     async def save(self, records: Sequence[PassRecord]) -> None:
         """Write the new states of locked passes, and what happened to them."""
-        happened = [record for record in records if record.events]
+        happened = [record for record in records if record.events or record.touched]
         if not happened:
             return
         await self._connection.execute(
             "UPDATE passes SET version = new.version, sequence = new.sequence,"
             " push_version = new.push_version, own_values = new.own_values::jsonb,"
             " happened = new.happened, voided = new.voided, updated_at = new.updated_at,"
-            " deleted_at = new.deleted_at, literal = new.literal::jsonb FROM"
+            " deleted_at = new.deleted_at, literal = new.literal::jsonb,"
+            " refreshed_at = new.refreshed_at, devices = new.devices,"
+            " registration_number = new.registration_number, expires_at = new.expires_at,"
+            " expired = new.expired FROM"
             " unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],"
-            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[])"
+            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],"
+            " $11::timestamptz[], $12::integer[], $13::bigint[], $14::timestamptz[],"
+            " $15::boolean[])"
             " AS new (handle, version, sequence, push_version, own_values, happened, voided,"
-            " updated_at, deleted_at, literal) WHERE passes.handle = new.handle",
+            " updated_at, deleted_at, literal, refreshed_at, devices, registration_number,"
+            " expires_at, expired) WHERE passes.handle = new.handle",
             [r.handle for r in happened],
             [r.version for r in happened],
             [r.sequence for r in happened],
@@ -98,6 +108,11 @@ class PassRepository:
             [r.updated_at for r in happened],
             [r.deleted_at for r in happened],
             json_array([r.literal for r in happened]),
+            [r.refreshed_at for r in happened],
+            [r.devices for r in happened],
+            [r.registration_number for r in happened],
+            [r.expires_at for r in happened],
+            [r.expired for r in happened],
         )
         await self._log(happened)
 
@@ -158,14 +173,40 @@ class PassRepository:
     async def lock_installed(
         self, account_id: UUID, template_id: UUID, after: str, most: int
     ) -> list[PassRecord]:
-        """Lock a keyset page of the passes of a template that have been on a device."""
+        """Lock a keyset page of the passes of a template that are on a device."""
         records = await self._records(
             f"SELECT {COLUMNS} FROM passes WHERE account_id = $1 AND template_id = $2"  # noqa: S608
-            f" AND handle > $3 AND deleted_at IS NULL{_HAPPENED['install']}"
+            " AND handle > $3 AND deleted_at IS NULL AND devices > 0"
             " ORDER BY handle LIMIT $4 FOR NO KEY UPDATE",
             account_id,
             template_id,
             after,
+            most,
+        )
+        return list(records.values())
+
+    async def lock_page(
+        self, account_id: UUID, template_id: UUID, after: str, most: int
+    ) -> list[PassRecord]:
+        """Lock a keyset page of the living passes of a template."""
+        records = await self._records(
+            f"SELECT {COLUMNS} FROM passes WHERE account_id = $1 AND template_id = $2"  # noqa: S608
+            " AND handle > $3 AND deleted_at IS NULL ORDER BY handle LIMIT $4 FOR NO KEY UPDATE",
+            account_id,
+            template_id,
+            after,
+            most,
+        )
+        return list(records.values())
+
+    async def lock_expiring(self, at: datetime, most: int) -> list[PassRecord]:
+        """Lock passes whose date has passed; those that another has noticed are left out."""
+        records = await self._records(
+            f"SELECT {COLUMNS} FROM passes WHERE handle = ANY(ARRAY("  # noqa: S608
+            "SELECT handle FROM passes WHERE deleted_at IS NULL AND expires_at IS NOT NULL"
+            " AND NOT expired AND expires_at <= $1 ORDER BY expires_at LIMIT $2))"
+            " AND deleted_at IS NULL AND NOT expired ORDER BY handle FOR NO KEY UPDATE",
+            at,
             most,
         )
         return list(records.values())

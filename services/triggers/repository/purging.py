@@ -7,8 +7,10 @@ from services.triggers.domain import BIT_OF
 from shared.database import Connection
 from shared.identifiers import handle_before
 
-_QUIET: Final = sum(BIT_OF[kind] for kind in ("create", "update", "void", "unvoid", "push"))
-"""What issuers do to passes; all else is done by those who have them."""
+_QUIET: Final = sum(
+    BIT_OF[kind] for kind in ("create", "update", "void", "unvoid", "push", "expire")
+)
+"""What issuers and time do to passes; all else is done by those who have them."""
 
 
 class PurgeRepository:

@@ -46,7 +46,7 @@ class RunRepository:
         kind: EventKind,
         program: dict[str, Any],
     ) -> None:
-        """Keep a run; a psTriggerError from before it does not count."""
+        """Keep a run."""
         await self._connection.execute(
             "INSERT INTO runs (command_id, account_id, handle, kind, command, program, began_at)"
             " VALUES ($1, $2, $3, $4, $5, $6, now())",
@@ -56,10 +56,6 @@ class RunRepository:
             kind,
             command.model_dump(mode="json"),
             program,
-        )
-        await self._connection.execute(
-            "UPDATE passes SET own_values = own_values - 'psTriggerError' WHERE handle = $1",
-            record.handle,
         )
 
     async def claim(self, most: int, busy: Sequence[UUID]) -> list[OpenRun]:

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
+from shared.contracts.message import JsonObject
 from shared.database import Connection
 from shared.errors import NotReadyError
 from shared.hashes import surroundings_of
@@ -119,6 +120,14 @@ class TemplateRepository:
             saved.account_id,
             saved.credential_epoch,
         )
+
+    async def documents(self, template_ids: Iterable[UUID]) -> dict[UUID, JsonObject]:
+        """Find the documents of templates as they are; those not heard of yet are missing."""
+        rows = await self._connection.fetch(
+            "SELECT template_id, document FROM templates WHERE template_id = ANY($1::uuid[])",
+            list(set(template_ids)),
+        )
+        return {row["template_id"]: row["document"] for row in rows}
 
     async def save(self, saved: TemplateSaved) -> None:
         """Keep a revision unless a newer one is here."""

@@ -304,6 +304,49 @@ async def test_passes_are_listed_in_pages(an_account: AnAccount, template_id: st
     assert (strange.status, strange.code) == (422, "invalid_cursor")
 
 
+async def test_moved_values_are_read_under_todays_paths(
+    an_account: AnAccount, template_id: str, owners: Owners
+):
+    other = await make_template(an_account)
+    handles = [
+        await issue(an_account, template_id, values={"old": "mine", "kept": 1}),
+        await issue(an_account, template_id, values={"old": "mine", "new": "set"}),
+        await issue(an_account, template_id),
+        await issue(an_account, other, values={"old": "there"}),
+    ]
+    owners.answer(
+        ListPasses,
+        lambda _: PassPage(passes=[owners.passes[handle] for handle in handles], more=False),
+    )
+    before = (await an_account.call("GET", f"/v1/passes/{handles[0]}")).json["values"]
+    present = (await an_account.call("GET", f"/v1/templates/{template_id}")).json
+    moved = {"new": "", "kept": 0, "psPathMigrations": {"old": "new", "kept": "nowhere"}}
+    revised = await an_account.call(
+        "PUT",
+        f"/v1/templates/{template_id}",
+        {"name": "Card", "pass": present["pass"], "properties": moved},
+    )
+    assert revised.status == 200, revised.content
+
+    read = [(await an_account.call("GET", f"/v1/passes/{h}")).json["values"] for h in handles]
+    listed = (await an_account.call("GET", "/v1/passes")).json["data"]
+
+    assert before == {"old": "mine", "kept": 1}
+    assert read == [{"new": "mine", "kept": 1}, {"new": "set"}, {}, {"old": "there"}]
+    assert [found["values"] for found in listed] == read
+
+
+async def test_passes_are_read_while_their_template_is_being_deleted(
+    an_account: AnAccount, template_id: str, owners: Owners
+):
+    handle = await issue(an_account, template_id, values={"note": "mine"})
+    await an_account.call("DELETE", f"/v1/templates/{template_id}")
+
+    answer = await an_account.call("GET", f"/v1/passes/{handle}")
+
+    assert (answer.status, answer.json["values"]) == (200, {"note": "mine"})
+
+
 async def test_values_are_changed_and_taken_away(
     an_account: AnAccount, template_id: str, owners: Owners
 ):

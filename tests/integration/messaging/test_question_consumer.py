@@ -12,8 +12,9 @@ from shared.database import Database, UnitOfWork
 from shared.errors import ApplicationError, NotReadyError, UnavailableError
 from shared.messaging.consumer import QuestionConsumer
 from shared.messaging.envelope import Question
-from shared.messaging.requests import Requester
+from shared.messaging.requests import PATIENCE, Requester
 from shared.messaging.subscription import answer
+from shared.messaging.transport import NoAnswerError
 from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.toys import (
     Asked,
@@ -27,7 +28,10 @@ from tests.integration.messaging.toys import (
     until,
 )
 
-Handler = Callable[[list[StampPass], UnitOfWork], Awaitable[Sequence[BaseModel | ApplicationError]]]
+Handler = Callable[
+    [list[StampPass], UnitOfWork],
+    Awaitable[Sequence[BaseModel | ApplicationError | NotReadyError]],
+]
 
 
 async def stamp(commands: list[StampPass], work: UnitOfWork) -> list[Stamped]:
@@ -62,6 +66,19 @@ def returning(handle: str, error: ApplicationError) -> Handler:
     return handler
 
 
+def stamp_if(is_ready: Callable[[str], bool]) -> Handler:
+    """Stamps the handles that are ready; the others are to be asked for again."""
+
+    async def handler(commands: list[StampPass], work: UnitOfWork) -> list[Stamped | NotReadyError]:
+        ready = {c.handle for c in commands if is_ready(c.handle)}
+        await note(work, sorted(ready))
+        return [
+            Stamped(handle=c.handle) if c.handle in ready else NotReadyError() for c in commands
+        ]
+
+    return handler
+
+
 def a_consumer(database: Database, handler: Handler = stamp) -> QuestionConsumer:
     return QuestionConsumer("notifier", "interactive", database, [answer(StampPass, handler)])
 
@@ -71,7 +88,8 @@ async def receive(consumer: QuestionConsumer, *asked: Asked) -> None:
 
 
 async def codes(asked: Asked) -> list[str]:
-    return [o.error.code if o.error else "ok" for o in await asked.outcomes()]
+    """What became of each row; a dash stands for a row that is not ready."""
+    return [o.error.code if o.error else "ok" if o.ok else "-" for o in await asked.outcomes()]
 
 
 async def test_questions_of_one_name_are_answered_in_one_transaction_each_its_own(toys: Database):
@@ -222,15 +240,39 @@ async def test_a_row_never_ready_is_told_so_before_its_deadline_and_may_be_repea
     toys: Database,
 ):
     command = a_command("early")
-    asked, again = Asked(command, a_command("blue"), seconds=0.8), Asked(command)
+    asked, again = Asked(command, seconds=0.8), Asked(command)
 
     await receive(a_consumer(toys, stamp_unless("early", NotReadyError())), asked)
 
-    assert await codes(asked) == ["unavailable", "ok"]
+    assert await codes(asked) == ["-"]
     assert asked.answered_at is not None
     assert asked.answered_at < asked.expires_at
     await receive(a_consumer(toys), again)
     assert await codes(again) == ["ok"]
+
+
+async def test_a_row_not_ready_keeps_no_reply_of_its_question_waiting(toys: Database):
+    asked = Asked(a_command("early"), a_command("blue"))
+
+    await receive(a_consumer(toys, stamp_if(lambda handle: handle == "blue")), asked)
+
+    assert asked.answered
+    assert await codes(asked) == ["-", "ok"]
+
+
+async def test_rows_that_wait_together_are_answered_when_the_first_is_ready(toys: Database):
+    asked = Asked(a_command("blue"), a_command("early"), a_command("red"))
+    tries = 0
+
+    def is_ready(handle: str) -> bool:
+        nonlocal tries
+        tries += 1
+        return handle == "red" and tries > 20
+
+    await receive(a_consumer(toys, stamp_if(is_ready)), asked)
+
+    assert await codes(asked) == ["-", "-", "ok"]
+    assert await effects(toys) == ["red"]
 
 
 async def test_a_row_not_ready_does_not_delay_the_questions_of_others(toys: Database):
@@ -248,7 +290,7 @@ async def test_a_row_not_ready_does_not_delay_the_questions_of_others(toys: Data
     assert after.answered
     assert not early.answered
     await consumer.drain()
-    assert await codes(early) == ["unavailable"]
+    assert await codes(early) == ["-"]
 
 
 async def test_a_list_does_not_wait_in_vain_row_by_row_when_the_database_is_away(toys: Database):
@@ -294,6 +336,62 @@ async def test_asking_through_a_transport_finds_the_rows_outcomes(wire: Wire, to
     assert [s.handle for s in found if isinstance(s, Stamped)] == [
         c.handle for c in commands if c.handle != "wrong"
     ]
+
+
+async def test_who_waits_longer_than_a_message_is_answered_and_keeps_nobody_waiting(
+    wire: Wire, toys: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(PATIENCE, "interactive", 2.0)
+    is_over = False
+
+    consumer = a_consumer(toys, stamp_if(lambda handle: is_over or not handle.startswith("run")))
+    wire.transport.receive_questions("notifier", "interactive", consumer.receive, most=20)
+    await wire.transport.start()
+    await until(lambda: wire.transport.connected)
+    requester = Requester(wire.transport)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+
+    def ask(handle: str, patience: float | None = None) -> asyncio.Task[Stamped]:
+        return asyncio.create_task(requester.ask(a_command(handle), Stamped, patience=patience))
+
+    patient, hasty = ask("run-1", 20), ask("run-2")
+    beside = [ask(f"ticket-{n}") for n in range(20)]
+    await asyncio.gather(*beside)
+    waiting = [patient.done(), hasty.done()]
+    with pytest.raises(NoAnswerError):
+        await hasty
+    await until(lambda: loop.time() - started > 2.2)
+    waiting.append(patient.done())
+    is_over = True
+
+    assert (await patient).handle == "run-1"
+    assert waiting == [False, False, False]
+    assert "run-2" not in await effects(toys)
+
+
+async def test_a_patient_row_is_answered_by_the_successor_of_its_owner(
+    wire: Wire, toys: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(PATIENCE, "interactive", 0.7)
+    answers = 0
+
+    async def die_after_the_first(questions: list[Question]) -> None:
+        nonlocal answers
+        answers += 1
+        if answers == 1:
+            await a_consumer(toys, stamp_unless("run", NotReadyError())).receive(questions)
+        elif answers > 2:
+            await a_consumer(toys).receive(questions)
+
+    wire.transport.receive_questions("notifier", "interactive", die_after_the_first, most=20)
+    await wire.transport.start()
+    await until(lambda: wire.transport.connected)
+
+    stamped = await Requester(wire.transport).ask(a_command("run"), Stamped, patience=20)
+
+    assert (stamped.handle, answers) == ("run", 3)
+    assert await effects(toys) == ["run"]
 
 
 async def test_a_question_of_an_unknown_name_harms_no_other(toys: Database):

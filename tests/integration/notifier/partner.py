@@ -17,18 +17,23 @@ from services.notifier import app
 from services.notifier.app import build
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.webhooks import Rota
-from services.notifier.handlers import endpoints
-from services.notifier.handlers.events import store_events
+from services.notifier.handlers import endpoints, events, feed
+from services.notifier.handlers.contents import store_contents
 from services.notifier.jobs.deliveries import DeliveryJob
 from services.notifier.settings import Settings
+from shared.contracts.generator import ContentBuilt
 from shared.contracts.notifier import (
     SECRET_PURPOSE,
     CreateEndpoint,
     Delivery,
     Endpoint,
     EndpointSecret,
+    FeedPage,
     ListDeliveries,
+    ListEvents,
     ReplayDeliveries,
+    TestEndpoint,
+    TestSent,
 )
 from shared.contracts.triggers import EventKind, EventsLogged, LoggedEvent
 from shared.database import Database, UnitOfWork
@@ -38,6 +43,7 @@ from shared.messaging.embedded import EmbeddedTransport
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import Service
+from tests.schemas import checked
 
 MIGRATIONS = Path(app.__file__).parent / "migrations"
 
@@ -59,10 +65,13 @@ class Notifier:
     client: OutgoingClient
     rota: Rota = field(default_factory=Rota)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    pushes: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when devices have to be woken."""
 
     def __post_init__(self) -> None:
         self.sender = WebhookSender(self.client, self.keys)
-        self.job = DeliveryJob(self.database, self.sender, self.rota, self.wake)
+        tell = partial(events.tell, ring=self.ring)
+        self.job = DeliveryJob(self.database, self.sender, self.rota, self.wake, tell)
         self.run = self.job.run
 
     def ring(self, endpoint_ids: Collection[UUID]) -> None:
@@ -88,13 +97,35 @@ class Notifier:
         handler = partial(endpoints.rotate_secrets, keys=self.keys)
         return opened(self.keys, (await self.tell(handler, command))[0])
 
-    async def log(self, *events: LoggedEvent) -> None:
-        handler = partial(store_events, ring=self.ring)
-        await self.tell(handler, EventsLogged(events=list(events)))
+    async def log(self, *logged: LoggedEvent) -> None:
+        handler = partial(events.store_events, ring=self.ring, wake=self.pushes.set)
+        await self.tell(handler, EventsLogged(events=list(logged)))
+
+    async def build(self, *messages: ContentBuilt) -> None:
+        await self.tell(partial(store_contents, wake=self.pushes.set), *messages)
 
     async def replay(self, command: ReplayDeliveries) -> int:
         handler = partial(endpoints.replay_deliveries, ring=self.ring)
         return (await self.tell(handler, command))[0].count
+
+    async def test(self, endpoint: Endpoint) -> TestSent:
+        command = TestEndpoint(
+            command_id=new_id(), account_id=endpoint.account_id, endpoint_id=endpoint.endpoint_id
+        )
+        handler = partial(endpoints.test_endpoints, ring=self.ring)
+        return (await self.tell(handler, command))[0]
+
+    async def feed(self, account_id: UUID, **fields: Any) -> FeedPage:
+        """One page of an account's feed, or the error."""
+        [page] = await self.tell(feed.list_events, ListEvents(account_id=account_id, **fields))
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+    async def told(self, account_id: UUID, **fields: Any) -> list[dict[str, Any]]:
+        """What the feed holds, as a consumer reads it: each of its schema."""
+        page = await self.feed(account_id, **{"limit": 1000} | fields)
+        return [checked(event) for event in page.events]
 
     async def deliveries(self, account_id: UUID, **filters: Any) -> list[Delivery]:
         query = ListDeliveries(account_id=account_id, **filters)
@@ -162,6 +193,7 @@ class Partner:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         async with self.arrived:
+            checked(body)
             self.heard.append(Heard(path, body, dict(request.headers)))
             self.arrived.notify_all()
         try:
@@ -202,6 +234,7 @@ async def a_partner() -> AsyncGenerator[Partner]:
 
 def verified(secret: str, heard: Heard) -> dict[str, Any]:
     """Verify as a partner would, with the official library."""
+    checked(heard.body)
     return Webhook(secret).verify(heard.body, heard.headers)
 
 

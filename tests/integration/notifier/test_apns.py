@@ -47,7 +47,7 @@ async def apple() -> AsyncIterator[PushServer]:
 async def sender(apple: PushServer, tmp_path: Path) -> AsyncIterator[ApplePushSender]:
     root = tmp_path / "root.pem"
     root.write_bytes(apple.root)
-    sender = ApplePushSender(KEYS, apple.url, str(root))
+    sender = ApplePushSender(KEYS, apple.url, root)
     yield sender
     await sender.close()
 

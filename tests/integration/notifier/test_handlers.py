@@ -2,13 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
 
 from services.notifier.domain.webhooks import TEMPLATE_DELETED
-from services.notifier.handlers import contents, endpoints, events
+from services.notifier.handlers import contents, endpoints, sources
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.generator import BuiltContent, ContentBuilt
@@ -203,7 +204,7 @@ async def test_deleted_template_disables_its_endpoints(notifier: Notifier):
     free = await notifier.create(an_endpoint(ACCOUNT, URL))
 
     await notifier.tell(
-        events.disable_endpoints,
+        partial(sources.end_templates, ring=notifier.ring),
         TemplateDeleted(template_id=template_id, account_id=ACCOUNT, revision=2),
     )
 
@@ -297,8 +298,8 @@ async def test_replay_of_nothing_in_particular_is_refused(
 async def test_replay_takes_at_most_ten_thousand(notifier: Notifier):
     made = await notifier.create(an_endpoint(ACCOUNT, URL))
     await notifier.sql(
-        "INSERT INTO events (event_id, account_id, template_id, handle, kind, body, occurred_at)"
-        " SELECT gen_random_uuid(), $1, $1, 'h', 'pass.scanned', '{}', now() - n * interval '1 s'"
+        "INSERT INTO events (event_id, account_id, kind, body, occurred_at, number)"
+        " SELECT gen_random_uuid(), $1, 'pass.scanned', '{}', now() - n * interval '1 s', n"
         " FROM generate_series(1, 10001) n",
         ACCOUNT,
     )
@@ -344,8 +345,8 @@ async def test_notices_tell_what_became_of_a_pass(notifier: Notifier, partner: P
     await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a"))
     await notifier.log(an_event(ACCOUNT))
     await notifier.run()
-    await notifier.tell(contents.store_contents, content(1), content(2))
-    await notifier.tell(contents.store_contents, content(2))
+    await notifier.build(content(1), content(2))
+    await notifier.build(content(2))
     await notifier.tell(
         contents.mark_deleted,
         PassesDeleted(passes=[DeletedPass(handle="handle", account_id=ACCOUNT, version=9)]),

@@ -10,11 +10,12 @@ from uuid import UUID
 
 import orjson
 
-from services.triggers.handlers import catalogue, passes, questions
+from services.triggers.handlers import catalogue, devices, passes, pushes, questions
 from services.triggers.repository.templates import TemplateShelf
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
 from shared.contracts.message import Event, Query, Request
+from shared.contracts.notifier import DeviceAct, DevicesActed
 from shared.contracts.triggers import (
     ChangePass,
     Counts,
@@ -168,7 +169,10 @@ class Life:
 
     async def push_all(self, *, account_id: UUID = ACCOUNT) -> int:
         command = PushPasses(command_id=new_id(), account_id=account_id, template_id=TEMPLATE)
-        return (await self._do(passes.push_passes, [command]))[0].count
+        return (await self._do(pushes.push_passes, [command], shelf=self.shelf))[0].count
+
+    async def act(self, *acts: DeviceAct) -> None:
+        await self._do(devices.follow_devices, [DevicesActed(acts=list(acts))], shelf=self.shelf)
 
     async def keep(self, *templates: TemplateSaved) -> None:
         await self._do(catalogue.keep_templates, templates)
@@ -177,7 +181,11 @@ class Life:
         await self._do(catalogue.delete_templates, [deletion])
 
     async def follow(self, *members: Member) -> None:
-        await self._do(catalogue.follow_members, [MembersChanged(members=list(members))])
+        await self._do(
+            catalogue.follow_members,
+            [MembersChanged(members=list(members))],
+            shelf=self.shelf,
+        )
 
     async def read(self, *handles: str, account_id: UUID | None = ACCOUNT) -> list[Pass]:
         queries = [ReadPass(account_id=account_id, handle=handle) for handle in handles]

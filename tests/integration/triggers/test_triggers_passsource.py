@@ -1,5 +1,6 @@
 """What PassSource's dialect asks of the life of passes: rights, pushes, lists, purging."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -23,12 +24,14 @@ from tests.integration.triggers.life import (
     a_template,
     good,
     kinds,
+    put,
 )
 
 EDITABLE: dict[str, Any] = {
     **DOCUMENT,
     "properties": {**DOCUMENT["properties"], "name": {"value": "", "editable": True}},
 }
+STAMP = {"action": "PSActionIncrementValue", "targetPath": "stamps", "amount": 1}
 PURGE = {"stale_after": timedelta(days=730), "untouched_after": timedelta(days=183)}
 
 
@@ -172,13 +175,13 @@ async def test_installed_passes_are_pushed_turn_by_turn(
 
     count = await life.push_all()
     strangers = await life.push_all(account_id=OTHER_ACCOUNT)
-    await jobs.push_passes(life.database)
+    await jobs.push_passes(life.database, life.shelf)
 
     pushed = [p.handle for p in await life.read(*handles) if p.push_version == 3]
     assert (count, strangers) == (3, 0)
     assert sorted(pushed) == sorted(handles[:3])
     assert len((await life.page(kind="push")).passes) == 3
-    await jobs.push_passes(life.database)
+    await jobs.push_passes(life.database, life.shelf)
     assert (await life.counts()).totals["push"] == 3
 
 
@@ -236,3 +239,67 @@ async def test_push_of_a_pass_of_others_is_refused(life: Life):
 
     with pytest.raises(PassNotFoundError):
         good((await life.change(a_change(handle, "push", account_id=OTHER_ACCOUNT)))[0])
+
+
+async def test_of_manual_updates_at_once_exactly_one_counts(life: Life):
+    rules = {"onDeviceUpdate": STAMP}
+    await life.keep(a_template(3, document={**EDITABLE, "triggers": rules}))
+    handle = await life.issued(revision=3)
+    consumers = [life.consumer() for _ in range(4)]
+
+    answers = await asyncio.gather(
+        *(
+            put(consumer, *(a_change(handle, "device_update") for _ in range(3)))
+            for consumer in consumers
+        )
+    )
+
+    replies = [row["ok"] for rows in answers for row in rows]
+    assert [reply["sequence"] for reply in replies] == [2] * 12
+    assert sum(reply.get("updated", False) for reply in replies) == 1
+    assert [e.kind for e in await life.timeline(handle)] == ["create", "device_update"]
+    (found,) = await life.read(handle)
+    assert found.values == {"stamps": 1}
+    assert (await life.counts()).totals["device_update"] == 1
+
+
+async def test_manual_update_counts_again_once_the_time_is_over(life: Life):
+    handle = await life.issued(revision=2)
+    await life.happened(handle, "device_update")
+    async with life.database.work() as work:
+        await work.connection.execute(
+            "UPDATE passes SET refreshed_at = refreshed_at - interval '30 seconds'"
+        )
+
+    late = await life.happened(handle, "device_update")
+    early = await life.happened(handle, "device_update")
+
+    assert (late.sequence, early.sequence) == (3, 3)
+    assert not life.told
+
+
+async def test_manual_update_right_after_all_were_pushed_is_ignored(life: Life):
+    handle = await life.issued(revision=2)
+    await life.happened(handle, "install")
+    async with life.database.work() as work:
+        await work.connection.execute("UPDATE passes SET refreshed_at = NULL")
+    await life.push_all()
+    await jobs.push_passes(life.database, life.shelf)
+
+    await life.happened(handle, "device_update")
+
+    assert [e.kind for e in await life.timeline(handle)] == ["create", "install", "push"]
+
+
+async def test_loop_that_a_pass_makes_is_told_on_its_timeline(life: Life):
+    handle = await life.issued(revision=2)
+
+    await life.happened(handle, "update", {"note": "{psScanText}", "psScanText": "{note}"})
+    [announced] = life.logged()
+
+    *_, told = await life.timeline(handle)
+    assert told.data == announced.data
+    assert told.data["warnings"] == [
+        "{note} leads back to itself and stays text",
+        "{psScanText} leads back to itself and stays text",
+    ]

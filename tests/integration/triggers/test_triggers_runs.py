@@ -110,3 +110,24 @@ async def test_pass_deleted_during_the_call_is_not_brought_back(life: Life, call
     [answer] = await life.change(scan)
     assert isinstance(answer, ApplicationError)
     assert answer.status == 410
+
+
+async def test_of_manual_updates_that_call_one_counts_from_its_beginning(
+    life: Life, caller: FakeCaller
+):
+    await life.keep(
+        a_template(2, document={**DOCUMENT, "triggers": {"onDeviceUpdate": [CALL, STAMP]}})
+    )
+    handle = await life.issued(revision=2)
+    first, second, third = (a_change(handle, "device_update") for _ in range(3))
+
+    begun, beside = await life.change(first, second)
+    [after] = await life.change(third)
+    await a_job(life, caller).run()
+    [answer] = await life.change(first)
+
+    assert isinstance(begun, NotReadyError)
+    assert [good(one).sequence for one in (beside, after, answer)] == [1, 1, 2]
+    assert len(caller.calls) == 1
+    [found] = await life.read(handle)
+    assert found.values["stamps"] == 1

@@ -11,6 +11,7 @@ from services.triggers.domain import (
     BIT_OF,
     MEMBER_FACTS,
     SCAN_TEXTS,
+    Manner,
     PassFullError,
     PassRecord,
     announcements,
@@ -24,7 +25,8 @@ from shared.contracts.member import Member
 from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted
 from shared.errors import InvalidError
 from shared.passes.document import TemplateDocument
-from shared.passes.template import compile_template
+from shared.passes.state import PassState
+from shared.passes.template import CompiledTemplate, compile_template
 
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 POINTS = "structure_headerFields_points_value"
@@ -117,7 +119,7 @@ def test_version_and_sequence_tell_exactly_what_happened(happenings: list[tuple[
 
         try:
             if kind == "member":
-                follow_member(record, given_values, at)
+                follow_member(record, given_values, TEMPLATE, at)
             else:
                 change(record, kind, given_values, TEMPLATE, at)  # pyright: ignore[reportArgumentType]
         except InvalidError:
@@ -130,7 +132,8 @@ def test_version_and_sequence_tell_exactly_what_happened(happenings: list[tuple[
     assert [event.sequence for event in record.events] == list(range(1, record.sequence + 1))
     versions = [event.version for event in record.events]
     assert versions == sorted(versions)
-    assert versions[-1] == record.version == record.push_version
+    assert versions[-1] == record.version
+    assert record.push_version == (record.version if record.version > 1 else 0)
     assert record.first == list(dict.fromkeys(event.kind for event in record.events))
     assert record.happened == sum(BIT_OF[kind] for kind in record.first)
 
@@ -201,7 +204,7 @@ def test_values_given_bit_by_bit_find_no_more_room_than_all_at_once():
 
 def test_deletion_leaves_neither_values_nor_facts():
     record = a_begun({"note": "private"})
-    follow_member(record, {"name": "Ann"}, MOMENT)
+    follow_member(record, {"name": "Ann"}, TEMPLATE, MOMENT)
 
     delete(record, MOMENT)
 
@@ -247,8 +250,10 @@ def test_passes_may_show_five_facts_of_a_member_and_none_of_a_deleted_one():
     assert facts_of(member.model_copy(update={"deleted": True})) is None
 
 
-@pytest.mark.parametrize("kind", ["scan", "update"])
-def test_values_of_former_paths_move_with_the_next_event(kind: Any):
+@pytest.mark.parametrize(
+    ("kind", "given"), [("scan", {}), ("void", {}), ("push", {}), ("update", {"psScanText": "x"})]
+)
+def test_values_of_former_paths_move_with_the_next_event(kind: Any, given: dict[str, Any]):
     document: dict[str, Any] = {
         "pass": {"storeCard": {}},
         "properties": {"name": "", "psPathMigrations": {"nick": "name"}},
@@ -259,11 +264,142 @@ def test_values_of_former_paths_move_with_the_next_event(kind: Any):
     record = a_begun({"nick": "{clientHash}"})
     record.literal = ["nick"]
 
-    reported = change(record, kind, {}, moved, MOMENT)
+    nothing = change(record, "update", {}, moved, MOMENT)
+    assert (nothing.sequence, "nick" in record.own_values) == (1, True)
 
-    assert (record.own_values["name"], record.literal) == ("{clientHash}", ["name"])
+    reported = change(record, kind, given, moved, MOMENT)
+
+    assert record.own_values["name"] == "{clientHash}"
+    assert "name" in record.literal
     assert "nick" not in record.own_values
-    assert not reported.values_changed
+    assert reported.values_changed == bool(given)
+    changes = record.events[-1].data["changes"]
+    assert (changes["nick"], changes["name"]) == (["{clientHash}", None], [None, "{clientHash}"])
 
     change(record, "update", {"name": None}, moved, MOMENT)
     assert not {"name", "nick"} & record.own_values.keys()
+
+
+def a_refresh(record: PassRecord, seconds: float) -> int:
+    """Pull a pass to refresh it; the number of events that it then has."""
+    at = MOMENT + timedelta(seconds=seconds)
+    return change(record, "device_update", {}, TEMPLATE, at).sequence
+
+
+def test_manual_update_within_thirty_seconds_of_one_that_counted_is_ignored():
+    record = a_begun()
+
+    sequences = [a_refresh(record, seconds) for seconds in (0, 29.9, 30, 59.9, 60)]
+
+    assert sequences == [2, 2, 3, 3, 4]
+    assert [event.kind for event in record.events[1:]] == ["device_update"] * 3
+
+
+@pytest.mark.parametrize("kind", ["push", "void", "scan"])
+def test_manual_update_within_thirty_seconds_of_a_push_is_ignored(kind: Any):
+    record = a_begun()
+    change(record, kind, {}, TEMPLATE, MOMENT + timedelta(seconds=5))
+    version = record.version
+
+    report = change(record, "device_update", {}, TEMPLATE, MOMENT + timedelta(seconds=34))
+
+    assert (report.version, report.sequence) == (version, 2)
+    assert (report.updated, report.values_changed) == (False, False)
+    assert a_refresh(record, 35) == 3
+
+
+def test_manual_update_after_a_change_that_pushed_nothing_counts():
+    record = a_begun()
+    change(record, "update", {"note": "x"}, TEMPLATE, MOMENT, manner=Manner(push=False))
+
+    assert a_refresh(record, 1) == 3
+
+
+def test_other_events_of_devices_are_never_ignored():
+    record = a_begun()
+
+    for kind in ("install", "remove", "install", "remove"):
+        change(record, kind, {}, TEMPLATE, MOMENT)
+
+    assert record.sequence == 5
+
+
+LOOPY = compile_template(
+    TemplateDocument.model_validate(
+        {
+            "pass": {"storeCard": {"backFields": [{"key": "a", "value": "See {first}"}]}},
+            "properties": {
+                "first": "{second}",
+                "second": {"value": "", "editable": True},
+                "third": "{third}",
+                "list": [],
+                "psScanText": "",
+            },
+            "triggers": {"onScan": a_setting("psScanText", "Hi")},
+        }
+    ),
+    name="Card",
+    organization="Beans",
+)
+
+
+def warnings_of(record: PassRecord) -> list[Any]:
+    return [event.data.get("warnings") for event in record.events]
+
+
+def test_text_that_loops_only_on_this_pass_is_told_by_the_event_that_made_it():
+    record = a_record()
+    begin(record, LOOPY)
+
+    change(record, "update", {"second": "{first}"}, LOOPY, MOMENT)
+    change(record, "scan", {}, LOOPY, MOMENT)
+    change(record, "update", {"first": "plain"}, LOOPY, MOMENT)
+    change(record, "update", {"first": None}, LOOPY, MOMENT)
+
+    loop = [f"{{{path}}} leads back to itself and stays text" for path in ("first", "second")]
+    assert warnings_of(record) == [None, loop, None, None, loop]
+
+
+def test_pass_that_is_created_with_a_loop_is_told_so():
+    record = a_record({"second": "{first}"})
+
+    begin(record, LOOPY)
+
+    (warnings,) = warnings_of(record)
+    assert len(warnings) == 2
+
+
+def test_loop_of_the_template_is_no_news_on_a_pass():
+    record = a_record({"second": "{psScanText}"})
+    begin(record, LOOPY)
+
+    change(record, "scan", {}, LOOPY, MOMENT)
+
+    assert LOOPY.find_loops(record.state()) == ("third",)
+    assert warnings_of(record) == [None, None]
+
+
+def test_brackets_that_a_user_typed_make_no_loop():
+    record = a_record()
+    begin(record, LOOPY)
+
+    change(record, "update", {"second": "{first}"}, LOOPY, MOMENT, manner=Manner(trusted=False))
+
+    assert (record.own_values["second"], warnings_of(record)) == ("{first}", [None, None])
+
+
+def test_plain_values_are_not_looked_through_for_loops(monkeypatch: pytest.MonkeyPatch):
+    looked: list[PassState] = []
+
+    def look(_template: CompiledTemplate, state: PassState) -> tuple[str, ...]:
+        looked.append(state)
+        return ()
+
+    monkeypatch.setattr(CompiledTemplate, "find_loops", look)
+    record = a_record({"second": "plain"})
+
+    begin(record, LOOPY)
+    change(record, "scan", {}, LOOPY, MOMENT)
+    change(record, "update", {"first": "x", "list": [{"y": "z"}]}, LOOPY, MOMENT)
+
+    assert (len(record.events), looked) == (3, [])

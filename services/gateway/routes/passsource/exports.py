@@ -5,7 +5,6 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from services.gateway.catalogue.showcase import Showcase
 from services.gateway.domain import Template
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.streams import PAGE, all_passes
@@ -28,10 +27,10 @@ class NothingToExportError(ParameterError):
 
 
 async def export_rows(
-    visit: Visit, showcase: Showcase, template: Template, *, start: int, is_all: bool
+    visit: Visit, template: Template, *, start: int, is_all: bool
 ) -> AsyncIterator[bytes]:
     """Write the head and then the passes from `start` on, in the order of their creation."""
-    compiled = await showcase.compiled(template.account_id, template.template_id)
+    compiled = await visit.door.showcase.compiled(template.account_id, template.template_id)
     paths = export_paths(compiled)
     yield write_rows([paths])
     pages = all_passes(
@@ -58,7 +57,7 @@ def export_paths(compiled: CompiledTemplate) -> list[str]:
 
 def cells_of(found: Pass, compiled: CompiledTemplate, paths: Sequence[str]) -> list[str]:
     """Read a pass's values as texts, as the pass shows them."""
-    state = found.state()
+    state = compiled.migrate(found.state())
     return [cell_of(found, compiled, state, path) for path in paths]
 
 

@@ -9,7 +9,6 @@ from aiohttp import hdrs, web
 from services.gateway.catalogue import passes as catalogue
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import FILE_SUFFIX
-from services.gateway.catalogue.showcase import Showcase
 from services.gateway.routes.pages import HTML_MEDIA, PRIVATE, Pages, download_pass
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import NoRightError, Visit, begin_visit
@@ -72,16 +71,13 @@ def _notice(pages: Pages, error: ApplicationError) -> web.Response:
     return pages.render_notice(error)
 
 
-async def export_passes(
-    call: Call[Any, Any], *, door: Door, showcase: Showcase
-) -> web.StreamResponse:
+async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
     """Send the passes of a template as CSV: 1,000 from `start` on, or with `all` each of them."""
     request = call.request
     visit = await begin_visit(door, await read_words(request), request.remote or "")
     _, template = await visit.template()
     rows = exports.export_rows(
         visit,
-        showcase,
         template,
         start=visit.words.number("start", 0, 0),
         is_all=visit.words.flag("all") is True,
@@ -135,7 +131,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             r"/pass/{page:export(?:\.php)?}",
-            partial(export_passes, door=door, showcase=Showcase(door)),
+            partial(export_passes, door=door),
             summary="Export the passes of a template as CSV",
             tag=TAG,
             scope=None,

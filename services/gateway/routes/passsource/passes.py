@@ -1,13 +1,12 @@
 """The functions about single passes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from aiohttp import web
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.passes import Order
-from services.gateway.domain import Template
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.streams import all_events, all_passes, stream_list
 from services.gateway.routes.passsource.templates import whole_facts
@@ -19,8 +18,6 @@ from services.gateway.routes.passsource.words import (
 )
 from shared.contracts.triggers import LastEvent, Pass, PassChanged, PassCreated, ReadLastEvent
 from shared.identifiers import new_id
-from shared.passes.migrations import follow_moves, migrate, read_migrations
-from shared.passes.paths import MIGRATIONS_PATH
 
 ALL: Final = -1
 REPLACE: Final = "psReplaceAll"
@@ -31,7 +28,6 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
     _, template = await visit.template()
     kind = visit.words.access_type()
     count = visit.words.number("count", ALL, ALL)
-    moves = _moves_of(template)
     rows = all_passes(
         visit.door,
         template.account_id,
@@ -44,7 +40,7 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
 
     async def pages() -> AsyncIterator[list[Any]]:
         async for page in rows:
-            yield [_pass_facts(found, moves) for found in page]
+            yield [_pass_facts(found) for found in await visit.door.showcase.up_to_date(page)]
 
     return await stream_list(request, "passes", pages())
 
@@ -62,7 +58,12 @@ async def issue(visit: Visit, values: dict[str, Any]) -> PassCreated:
     owner = await visit.owner_of(template.account_id)
     order = Order(values, trusted=owner is not None)
     return await passes.issue(
-        visit.door, template.account_id, template.template_id, order, new_id()
+        visit.door,
+        template.account_id,
+        template.template_id,
+        order,
+        new_id(),
+        patience=passes.RUN_PATIENCE,
     )
 
 
@@ -70,8 +71,8 @@ async def show_pass(visit: Visit) -> web.Response:
     """Tell about a pass, and about its template."""
     owner, found = await visit.own_pass()
     template = await visit.door.templates.get(found.account_id, found.template_id)
-    facts = _pass_facts(found, _moves_of(template))
-    return success(**await whole_facts(visit, owner, template), **facts)
+    (shown,) = await visit.door.showcase.up_to_date([found])
+    return success(**await whole_facts(visit, owner, template), **_pass_facts(shown))
 
 
 async def show_tracking(visit: Visit, request: web.Request) -> web.StreamResponse:
@@ -97,7 +98,12 @@ async def track_access(visit: Visit) -> web.Response:
     _, found = await visit.own_pass()
     kind = only_kind(visit.words.access_type())
     changed = await passes.change(
-        visit.door, found.account_id, found.handle, kind, command_id=new_id()
+        visit.door,
+        found.account_id,
+        found.handle,
+        kind,
+        command_id=new_id(),
+        patience=passes.RUN_PATIENCE,
     )
     return success(**(_scan_facts(changed) if kind in {"check", "scan"} else {}))
 
@@ -150,15 +156,8 @@ async def delete_pass(visit: Visit) -> web.Response:
     return success()
 
 
-def _moves_of(template: Template) -> dict[str, str]:
-    properties: dict[str, Any] = template.document.get("properties", {})
-    return follow_moves(read_migrations(properties.get(MIGRATIONS_PATH)))
-
-
-def _pass_facts(found: Pass, moves: Mapping[str, str]) -> dict[str, Any]:
-    """Tell about a pass; values that nothing happened to since a path moved are at its new one."""
-    values = migrate(found.state(), moves).values if moves else found.values
-    return {"hashedSerialNumber": found.handle, "userFields": values}
+def _pass_facts(found: Pass) -> dict[str, Any]:
+    return {"hashedSerialNumber": found.handle, "userFields": found.values}
 
 
 def _scan_facts(changed: PassChanged) -> dict[str, Any]:

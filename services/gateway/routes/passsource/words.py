@@ -190,7 +190,7 @@ def moment(at: datetime | None) -> str | None:
 
 def only_kind(kind: EventKind) -> Change:
     """Refuse what cannot be logged from outside: a pass is created once."""
-    if kind == "create":
+    if kind in ("create", "expire"):
         raise ParameterError("accessType 1 is logged when a pass is created, and only then.")
     return kind
 

@@ -1,0 +1,127 @@
+"""The event feed under /v1: what happened, for partners that ask instead of being told."""
+
+from functools import partial
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.gateway.catalogue.door import Door
+from shared.contracts.message import JsonObject
+from shared.contracts.notifier import FeedPage, ListEvents
+from shared.contracts.partners import PATTERNS, CursorExpiredError, PartnerEvent
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.pagination import InvalidCursorError
+
+LATEST: Final = "latest"
+LARGEST: Final = 2**62
+
+
+def known_type(text: str) -> str:
+    """Refuse what names no event."""
+    if text not in PATTERNS:
+        raise ValueError(f"There is no event type {text!r}; see /asyncapi.json")
+    return text
+
+
+EventPattern = Annotated[
+    str,
+    Field(max_length=50, examples=["pass.scanned"]),
+    AfterValidator(known_type),
+]
+Patterns = Annotated[
+    list[EventPattern],
+    Field(
+        max_length=50,
+        description="Event types such as `pass.scanned`, families such as `pass.*`, or `*`; empty: "
+        "everything.",
+    ),
+]
+
+
+class FeedQuery(BaseModel):
+    """Where to read on, and what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after: str | None = Field(
+        None,
+        max_length=20,
+        pattern=r"^([0-9]{1,19}|latest)$",
+        description="The `next_cursor` of the page before, which is the `sequence` of the last "
+        "event known; without it, from the oldest event kept; `latest`: from now on.",
+    )
+    limit: int = Field(100, ge=1, le=1000, description="How many events to return at most.")
+    types: Patterns = []
+
+
+class Subject(BaseModel):
+    """What it happened to."""
+
+    kind: Literal["pass", "member", "template", "identity", "webhook"]
+    id: str = Field(description="A pass's handle; the id of anything else.")
+
+
+class FeedEvent(PartnerEvent):
+    """Something that happened; /asyncapi.json has the shape of each type."""
+
+    type: str = Field(examples=["pass.scanned"])
+    subject: Subject
+    data: JsonObject
+
+
+class FeedAnswer(BaseModel):
+    """A page of the feed, oldest first."""
+
+    data: list[FeedEvent]
+    next_cursor: str = Field(
+        description="Ask with it as `after` for what comes next; always there."
+    )
+    has_more: bool = Field(description="There is more already: ask on at once.")
+
+
+async def list_events(call: Call[None, FeedQuery], *, door: Door) -> Reply:
+    """Read on in the account's event feed."""
+    query = call.query
+    latest = query.after == LATEST
+    question = ListEvents(
+        account_id=call.caller.account_id,
+        after=None if latest else _number(query.after),
+        latest=latest,
+        kinds=list(query.types),
+        limit=query.limit,
+    )
+    page = await door.requester.ask(question, FeedPage)
+    end: dict[str, Any] = {"next_cursor": str(page.after), "has_more": page.more}
+    head, tail = b'{"data":[', b"]," + orjson.dumps(end)[1:]
+    return Reply(head + b",".join(event.encode() for event in page.events) + tail)
+
+
+def _number(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    number = int(cursor)
+    if number > LARGEST:
+        raise InvalidCursorError(errors=[{"pointer": "?after", "detail": "Unknown cursor"}])
+    return number
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    return [
+        Endpoint(
+            "GET",
+            "/v1/events",
+            partial(list_events, door=door),
+            summary="Read what happened, in order and without gaps",
+            tag="Events",
+            scope="webhooks:read",
+            query=FeedQuery,
+            returns=FeedAnswer,
+            errors=(CursorExpiredError,),
+            description="Every event of the account once, in the order in which they became true, "
+            "kept for 30 days: keep `next_cursor`, ask again with it, and nothing is missed. A "
+            "cursor whose next events are no longer kept is answered with 410, never with a gap. A "
+            "page has less than 1 MiB, so it may hold fewer events than asked for.",
+        ),
+    ]

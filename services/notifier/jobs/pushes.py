@@ -1,0 +1,180 @@
+"""Pushes to devices that have to be told of news."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from services.notifier.clients.apns import ApplePushSender
+from services.notifier.domain.happenings import Happening
+from services.notifier.domain.pushes import (
+    Identity,
+    Landed,
+    Outcome,
+    Wake,
+    failures_of,
+    pause_after,
+    seen_of,
+)
+from services.notifier.repository import (
+    DeviceRepository,
+    IdentityRepository,
+    ObservationRepository,
+    PushingRepository,
+)
+from shared import clock
+from shared.database import Database, UnitOfWork
+from shared.errors import UnavailableError
+from shared.logs import trace_of
+from shared.metrics import push_seconds, pushes
+
+MOST_IN_FLIGHT: Final = 200
+LOOK_SECONDS: Final = 1.0
+DRAIN_SECONDS: Final = 3.0
+
+Tell = Callable[[UnitOfWork, Sequence[Happening]], Awaitable[None]]
+"""Tells partners; the last thing in a transaction."""
+
+RemoveDevice = Callable[[UnitOfWork, str, datetime | None], Awaitable[object]]
+"""Removes a device, unless it registered after a moment."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class PushJob:
+    """Pushes to devices that are due: a pipeline that refills each place as soon as it is free.
+
+    Any number of processes may do this side by side: each wake is leased before it is pushed. One
+    that is pushed but not recorded is pushed again, which costs a device no more than a look.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sender: ApplePushSender,
+        wake: asyncio.Event,
+        *,
+        tell: Tell,
+        remove_device: RemoveDevice,
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._wake = wake
+        self._tell = tell
+        self._remove_device = remove_device
+        self._flying: dict[asyncio.Task[None], Wake] = {}
+        self._landed: list[Landed] = []
+
+    async def run(self) -> None:
+        """Push until nothing is due and nothing is under way."""
+        while True:
+            self._wake.clear()
+            await self._take_turn()
+            if not (self._flying or self._landed):
+                return
+            if not self._landed:
+                await self._wait()
+
+    async def stop(self) -> None:
+        """Let what is under way land for a moment, record it, and give the rest back."""
+        if self._flying:
+            await asyncio.wait(self._flying, timeout=DRAIN_SECONDS)
+        lost = dict(self._flying)
+        for task in lost:
+            task.cancel()
+        await asyncio.gather(*lost, return_exceptions=True)
+        landed, self._landed = self._landed, []
+        try:
+            async with self._database.work() as work:
+                await PushingRepository(work.connection).release(lost.values())
+                await self._tell_failures(work, await self._record(work, landed))
+        except UnavailableError:
+            log.warning("results_lost", count=len(landed))  # their leases end by themselves
+
+    async def _take_turn(self) -> None:
+        """Record what has landed and claim for the free places, in one transaction."""
+        landed, self._landed = self._landed, []
+        try:
+            async with self._database.work() as work:
+                ours = await self._record(work, landed)
+                claimed = await PushingRepository(work.connection).claim(
+                    MOST_IN_FLIGHT - len(self._flying)
+                )
+                identities = await IdentityRepository(work.connection).list_valid(
+                    {wake.pass_type for wake in claimed}
+                )
+                await self._tell_failures(work, ours)
+        except BaseException:
+            self._landed = landed + self._landed
+            raise
+        for wake in claimed:
+            self._start(wake, identities.get(wake.pass_type, []))
+        await self._remove_devices(landed)
+
+    async def _record(self, work: UnitOfWork, landed: Sequence[Landed]) -> list[Landed]:
+        wakes = PushingRepository(work.connection)
+        if not any(one.given_up for one in landed):  # a crash takes back nothing that is told
+            await wakes.do_not_wait_for_disk()
+        if not landed:
+            return []
+        ours = await wakes.record(landed)
+        await ObservationRepository(work.connection).add([s for one in ours for s in seen_of(one)])
+        return ours
+
+    async def _tell_failures(self, work: UnitOfWork, landed: Sequence[Landed]) -> None:
+        given_up = [one for one in landed if one.given_up]
+        if given_up:
+            handles = {handle for one in given_up for handle in one.wake.handles}
+            templates = await PushingRepository(work.connection).find_templates(handles)
+            await self._tell(work, [h for one in given_up for h in failures_of(one, templates)])
+
+    async def _remove_devices(self, landed: Sequence[Landed]) -> None:
+        """Remove devices that Apple says are gone, unless they have come back meanwhile.
+
+        Each in a transaction of its own, which locks devices before wakes. If one fails, the next
+        push is answered the same.
+        """
+        for one in (one for one in landed if one.outcome.ends_device):
+            async with self._database.work() as work:
+                device = one.wake.device
+                known = await DeviceRepository(work.connection).lock([device])
+                if device in known and known[device].push_token == one.wake.push_token:
+                    await self._remove_device(work, device, one.outcome.gone_at)
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout=LOOK_SECONDS)
+        except TimeoutError:
+            return
+
+    def _start(self, wake: Wake, identities: Sequence[Identity]) -> None:
+        task = asyncio.create_task(self._fly(wake, identities))
+        self._flying[task] = wake
+        task.add_done_callback(self._land)
+
+    async def _fly(self, wake: Wake, identities: Sequence[Identity]) -> None:
+        at = clock.now()
+        outcome = await self._push(wake, identities)
+        chance = random.random()  # noqa: S311 - jitter
+        pause = pause_after(outcome, wake.tries, chance)
+        self._landed.append(Landed(wake, at, outcome, pause))
+        pushes.labels(outcome.verdict).inc()
+        if outcome.verdict == "delivered":
+            push_seconds.observe((clock.now() - wake.asked_at).total_seconds())
+
+    async def _push(self, wake: Wake, identities: Sequence[Identity]) -> Outcome:
+        if not wake.reachable:
+            return Outcome("unreachable")
+        try:
+            return await self._sender.push(wake, identities)
+        except Exception as error:  # noqa: BLE001 - one push must not end the others
+            kind = type(error).__name__
+            log.error("push_failed", kind=kind, trace=trace_of(error))  # noqa: TRY400
+            return Outcome("failed", reason="our own trouble")
+
+    def _land(self, task: asyncio.Task[None]) -> None:
+        del self._flying[task]
+        self._wake.set()

@@ -1,0 +1,81 @@
+"""What the house itself does with passes: moves, pushes, forgets, ends, and lets expire."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from services.triggers.domain.log import advance, write_line
+from services.triggers.domain.records import PassRecord
+from shared.passes.expiry import expiry_of
+from shared.passes.paths import TRIGGER_ERROR_PATH
+from shared.passes.template import CompiledTemplate
+
+
+def follow_moves(record: PassRecord, compiled: CompiledTemplate) -> None:
+    """Keep the values under today's paths (psPathMigrations); the pass shows what it showed.
+
+    Left under a former path, a value would come back as soon as today's path is cleared.
+    """
+    state = record.state()
+    moved = compiled.migrate(state)
+    if moved is not state:
+        record.own_values, record.literal = moved.values, sorted(moved.literal or ())
+
+
+def push(record: PassRecord, at: datetime) -> None:
+    """Ask for a push, also where the content is built and nothing else is new."""
+    advance(record, at)
+    write_line(record, "push", at, {})
+
+
+def forget(
+    record: PassRecord, paths: Collection[str], compiled: CompiledTemplate, at: datetime
+) -> None:
+    """Take own values away, if there are any: the pass then shows what its template says."""
+    given = record.own_values, record.literal
+    follow_moves(record, compiled)
+    if record.own_values.keys().isdisjoint(paths):
+        record.own_values, record.literal = given
+        return
+    record.own_values = {p: v for p, v in record.own_values.items() if p not in paths}
+    record.literal = [path for path in record.literal if path not in paths]
+    advance(record, at)
+    write_line(record, "update", at, {"cause": "push"})
+    settle_expiry(record, compiled)
+
+
+def forget_trigger_error(record: PassRecord, at: datetime) -> None:
+    """Take away a psTriggerError from before a run: it must not stop it. No push is asked for."""
+    if TRIGGER_ERROR_PATH not in record.own_values:
+        return
+    record.own_values = {p: v for p, v in record.own_values.items() if p != TRIGGER_ERROR_PATH}
+    record.literal = [path for path in record.literal if path != TRIGGER_ERROR_PATH]
+    if record.has("create"):
+        record.version += 1
+        write_line(record, "update", at, {"cause": "rules"})
+
+
+def delete(record: PassRecord, at: datetime) -> None:
+    """End a pass: its values and its member's facts leave it, its log stays."""
+    record.deleted_at = at
+    record.own_values = record.told_values = {}
+    record.literal = []
+    record.member = None
+    advance(record, at)
+    write_line(record, "delete", at, {})
+
+
+def settle_expiry(record: PassRecord, compiled: CompiledTemplate) -> None:
+    """Keep when the pass expires, by its values as they are; another date can pass again."""
+    expires_at = expiry_of(compiled, record.state())
+    if expires_at != record.expires_at:
+        record.expires_at, record.expired = expires_at, False
+        record.touched = True
+
+
+def expire(record: PassRecord, at: datetime) -> None:
+    """Log that the pass's date has passed, once; nothing if it has none, or another by now."""
+    if record.expired or record.expires_at is None or record.expires_at > at:
+        return
+    record.expired = True
+    advance(record, at)
+    write_line(record, "expire", at, {"expiration_date": record.expires_at.isoformat()})
