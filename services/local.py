@@ -45,6 +45,7 @@ class LocalSettings(BaseSettings):
     base_url: str | None = None
     master_keys: SecretStr | None = None
     master_key_file: Path | None = None
+    token_secrets: SecretStr | None = None
     allow_loopback: bool = True
     """On one's own machine partners' servers are on it too; the services alone default to no."""
     log_level: str = "WARNING"
@@ -117,6 +118,7 @@ def common_settings(premises: Premises) -> dict[str, Any]:
         "allow_loopback": settings.allow_loopback,
         "master_keys": settings.master_keys,
         "master_key_file": premises.master_key_file,
+        "token_secrets": settings.token_secrets,
     }
 
 

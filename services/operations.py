@@ -158,7 +158,8 @@ async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door
     settings = GatewaySettings.model_validate(common_settings(premises))
     database = Database(premises.database_url, schema="gateway", size=2)
     keys = settings.read_master_keys()
-    door = open_door(database, Requester(transport), keys, settings.public_url)
+    tokens = settings.read_pass_tokens()
+    door = open_door(database, Requester(transport), keys, settings.public_url, tokens=tokens)
     await database.start()
     try:
         yield door

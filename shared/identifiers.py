@@ -31,5 +31,8 @@ def handle_before(moment: datetime) -> str:
 
 
 def new_serial() -> str:
-    """Make the serial number inside a pass file: 128 random bits, 32 hex digits."""
-    return secrets.token_hex(16)
+    """Make the serial number inside a pass file: as a handle, in 40 hex digits.
+
+    Its first digits are the time, so that new rows lie together in the index of serial numbers.
+    """
+    return f"{int(time.time()):08x}{secrets.token_hex(16)}"

@@ -126,6 +126,11 @@ class MasterKeys:
                 continue
         return None
 
+    def derive(self, purpose: str) -> list[bytes]:
+        """Give one secret of 32 bytes per master key for a purpose, the sealing key's first."""
+        info = f"derived {purpose}".encode()
+        return [HKDF(SHA256(), KEY_LENGTH, None, info).derive(key) for key in self._keys.values()]
+
     def __repr__(self) -> str:
         return f"MasterKeys({', '.join(self._keys)})"
 

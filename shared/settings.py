@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.passes.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
 
 
@@ -40,6 +41,9 @@ class CommonSettings(BaseSettings):
     """Base64url keys of 32 bytes, comma separated; the first seals, all open."""
     master_key_file: Path | None = None
     """A file that holds the same; used when `master_keys` is not set."""
+    token_secrets: SecretStr | None = None
+    """Base64url secrets of 32 bytes or more, comma separated, newest first: the authentication
+    tokens of passes derive from them, before those that come of the master keys."""
 
     @property
     def public_url(self) -> str:
@@ -59,3 +63,12 @@ class CommonSettings(BaseSettings):
         if self.master_key_file is None:
             raise ValueError("no master keys")
         return MasterKeys.parse(self.master_key_file.read_text())
+
+    def read_pass_tokens(self) -> PassTokens:
+        """Put the secrets together: those that are set, then one of each master key.
+
+        So passes from before secrets were set go on, as long as their master key is there.
+        """
+        derived = self.read_master_keys().derive(DERIVED_PURPOSE)
+        given = self.token_secrets.get_secret_value() if self.token_secrets else ""
+        return PassTokens([*parse_secrets(given), *derived] if given else derived)

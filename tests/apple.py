@@ -26,7 +26,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import H2Error, StreamClosedError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 Trick = Literal["drop", "goaway", "hang", "reset", "bare"]
 """Close the connection, end it politely, never answer, end the stream, or leave out the body."""
@@ -164,7 +164,8 @@ class _Connection(asyncio.Protocol):
         self._certificate = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True))
         self._server.connections.add(self)
         self._server.connected += 1
-        self._h2.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = self._server.most_streams
+        taken = {SettingCodes.MAX_CONCURRENT_STREAMS: self._server.most_streams}
+        self._h2.local_settings = Settings(client=False, initial_values=taken)
         self._h2.initiate_connection()
         self._flush()
 

@@ -29,6 +29,7 @@ from shared.passes.development import DevelopmentAuthority
 from shared.passes.document import TemplateDocument
 from shared.passes.state import IssuerFacts, PassState
 from shared.passes.template import compile_template
+from shared.passes.tokens import PassTokens
 from tests.bench_deliveries import PARTNERS, measure_changes, measure_webhooks
 from tests.system import System, a_distributed_system
 from tests.wallet.changes import PHONES
@@ -109,9 +110,12 @@ def kernel_per_second() -> float:
         1,
         compile_template(document, name="Bench", organization="Bench"),
         images,
+        {},
+        {},
         {name: one.sha1 for name, one in images.items()},
-        IssuerFacts("pass.bench", "BENCHTEAM1", "Bench"),
+        IssuerFacts("pass.bench", "BENCHTEAM1", "Bench", "https://passes.example/wallet"),
         seal,
+        PassTokens([bytes(32)]),
     )
     passes = [
         Pass(

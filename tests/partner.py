@@ -1,10 +1,12 @@
-"""A partner's server: takes webhooks over a real socket and verifies their signatures."""
+"""A partner's server: takes webhooks over a real socket, verifies their signatures and shapes."""
 
 from collections import Counter
 from typing import Any
 
 from aiohttp import web
 from standardwebhooks import Webhook
+
+from tests.schemas import checked
 
 
 class Partner:
@@ -38,7 +40,9 @@ class Partner:
             self.refused += 1
             return web.Response(status=self.status)
         if self.secret is not None:
-            payload = Webhook(self.secret).verify(body, dict(request.headers))
-            self.received.append({"id": request.headers["webhook-id"], **payload})
+            Webhook(self.secret).verify(body, dict(request.headers))
+            event = checked(body.decode())
+            assert event["id"] == request.headers["webhook-id"]
+            self.received.append(event)
         self.ids[request.headers["webhook-id"]] += 1
         return web.Response()

@@ -38,10 +38,8 @@ def checked(body: str) -> Schema:
 
 def check(value: Any, schema: Schema, path: str) -> None:
     """JSON Schema as far as our models use it; a keyword that is not known here is an error."""
-    for keyword, wanted in schema.items():
-        if keyword in _PROSE:
-            continue
-        _CHECKS[keyword](value, wanted, schema, path)
+    for keyword in sorted(schema.keys() - _PROSE, key=lambda keyword: keyword != "type"):
+        _CHECKS[keyword](value, schema[keyword], schema, path)
 
 
 def _reference(value: Any, wanted: str, _schema: Schema, path: str) -> None:

@@ -1,5 +1,6 @@
 """Puts the gateway together: the catalogue, every dialect's room, the pages that explain them."""
 
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.domain import SCOPES
 from services.gateway.routes import (
     accounts,
+    bundles,
     deliveries,
     events,
     identities,
@@ -29,9 +32,12 @@ from services.gateway.routes import (
     index,
     keys,
     members,
+    messages,
     pages,
     passes,
+    pushes,
     templates,
+    wallet,
     webhooks,
 )
 from services.gateway.routes.asyncapi import asyncapi_document
@@ -47,6 +53,7 @@ from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
+from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 from shared.service import Job, Service
 
@@ -59,11 +66,15 @@ ROOMS = (
     images,
     identities,
     passes,
+    pushes,
+    messages,
     members,
     webhooks,
+    bundles,
     deliveries,
     events,
     pages,
+    wallet,
     passsource_api,
     passsource_links,
 )
@@ -79,6 +90,7 @@ def open_door(
     master_keys: MasterKeys,
     base_url: str,
     *,
+    tokens: PassTokens,
     allow_loopback: bool = False,
 ) -> Door:
     """Put the catalogue together."""
@@ -95,7 +107,7 @@ def open_door(
         accounts=accounts,
         keys=Keys(database, keyring),
         templates=templates,
-        constructors=Constructors(database, templates),
+        constructors=Constructors(database, templates, images),
         images=images,
         identities=identities,
         logins=Logins(database, master_keys),
@@ -103,6 +115,8 @@ def open_door(
             OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
         ),
         showcase=Showcase(templates, accounts, identities, master_keys, base_url),
+        notes=Notes(requester),
+        tokens=tokens,
         base_url=base_url,
     )
 
@@ -122,6 +136,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         Requester(transport),
         settings.read_master_keys(),
         settings.public_url,
+        tokens=settings.read_pass_tokens(),
         allow_loopback=settings.allow_loopback,
     )
 
@@ -161,11 +176,16 @@ def _application(door: Door) -> web.Application:
     endpoints = list_endpoints(door)
     app = web.Application()
     install_middleware(app)
+    app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
     app.add_routes(
         [web.get("/", index.show), *docs_routes(describe(endpoints), asyncapi_document(_version()))]
     )
     app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))
     return app
+
+
+async def _close_notes(door: Door, _app: web.Application) -> None:
+    await door.notes.close()
 
 
 def _version() -> str:

@@ -7,7 +7,7 @@ from services.generator import handlers, jobs
 from services.generator.clients import PressRoom
 from services.generator.repository.plates import PlateShelf
 from services.generator.settings import Settings
-from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateSaved
+from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
 from shared.contracts.generator import ReadContent
 from shared.contracts.triggers import PassesChanged, PassesDeleted
 from shared.database import Database
@@ -21,7 +21,9 @@ def build(settings: Settings, _transport: Transport) -> Service:
     database = Database(
         settings.database_url.get_secret_value(), schema="generator", size=settings.pool_size
     )
-    shelf = PlateShelf(settings.read_master_keys(), settings.public_url)
+    shelf = PlateShelf(
+        settings.read_master_keys(), settings.public_url, settings.read_pass_tokens()
+    )
     room = PressRoom(settings.press_threads)
     return Service(
         name="generator",
@@ -32,6 +34,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateSaved, handlers.keep_templates),
             on(AccountSaved, handlers.keep_accounts),
             on(IdentitySaved, handlers.keep_identities),
+            on(ImagesSaved, handlers.keep_images),
             on(PassesChanged, partial(handlers.build_contents, shelf=shelf, room=room)),
             on(PassesDeleted, handlers.delete_contents),
             answer(ReadContent, partial(handlers.read_contents, shelf=shelf, room=room)),

@@ -4,13 +4,13 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from services.generator.domain import Earlier, Plate, Sheet, press
+from services.generator.domain import Earlier, OwnImages, Plate, Sheet, press
 from shared.contracts.triggers import Pass
 
 LEAST_PER_THREAD = 8
 """Fewer passes than this are not worth another thread's start."""
 
-PressJob = tuple[Plate, Pass, Earlier | None]
+PressJob = tuple[Plate, Pass, Earlier | None, OwnImages]
 
 
 class PressRoom:
@@ -39,4 +39,4 @@ class PressRoom:
 
 
 def _press_all(jobs: list[PressJob], at: datetime) -> list[Sheet]:
-    return [press(plate, pass_, earlier, at) for plate, pass_, earlier in jobs]
+    return [press(plate, pass_, earlier, at, own) for plate, pass_, earlier, own in jobs]

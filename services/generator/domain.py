@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from shared.contracts.gateway import ImageReference
@@ -11,8 +13,10 @@ from shared.errors import GoneError
 from shared.passes.identities import SigningIdentity
 from shared.passes.manifest import compose_manifest
 from shared.passes.signing import PassSigner
+from shared.passes.slots import ICON_SLOTS
 from shared.passes.state import IssuerFacts
 from shared.passes.template import CompiledTemplate
+from shared.passes.tokens import PassTokens
 
 
 class ContentGoneError(GoneError):
@@ -39,9 +43,17 @@ class Plate:
     revision: int
     compiled: CompiledTemplate
     images: Mapping[str, ImageReference]
-    image_digests: Mapping[str, str]
+    files: Mapping[str, bytes]
+    """Texts in other languages: small files that are the same for all passes."""
+    file_digests: Mapping[str, str]
+    """The SHA-1 of each file, by name."""
+    digests: Mapping[str, str]
+    """The same of images and files."""
     facts: IssuerFacts
     seal: Seal
+    tokens: PassTokens
+    plain_icon: frozenset[str] = frozenset()
+    """Those of the images that were supplied because the template has no icon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +78,46 @@ class Earlier:
     is_deleted: bool
 
 
-def press(plate: Plate, pass_: Pass, earlier: Earlier | None, at: datetime) -> Sheet:
+ICON_FILES: Final = frozenset(f"{slot}.png" for slot in ICON_SLOTS)
+OwnImages = Mapping[str, ImageReference]
+"""File name in the pass → an image that it has of its own."""
+
+NO_IMAGES: Final[OwnImages] = MappingProxyType({})
+
+
+def press(
+    plate: Plate,
+    pass_: Pass,
+    earlier: Earlier | None,
+    at: datetime,
+    own: OwnImages = NO_IMAGES,
+) -> Sheet:
     """Compose a pass, and sign it unless the same bytes are signed already."""
-    pass_json = plate.compiled.compose(pass_.state(), plate.facts)
-    manifest = compose_manifest(pass_json, plate.image_digests)
+    token = plate.tokens.issue(
+        pass_.token_key, plate.seal.pass_type_identifier, pass_.serial_number
+    )
+    pass_json = plate.compiled.compose(pass_.state(), plate.facts, authentication_token=token)
+    digests = plate.digests
+    if own:
+        images = {name: image.sha1 for name, image in lay_over(plate, own).items()}
+        digests = {**plate.file_digests, **images}
+    manifest = compose_manifest(pass_json, digests)
     if earlier is not None and earlier.manifest == manifest:
         if earlier.identity_revision == plate.seal.revision:
             return Sheet(manifest, None, None)
         return Sheet(manifest, None, plate.seal.signer.sign_value(manifest, at))
     return Sheet(manifest, pass_json, plate.seal.signer.sign_value(manifest, at))
+
+
+def lay_over(plate: Plate, own: OwnImages) -> dict[str, ImageReference]:
+    """Return a pass's images: its own before the template's, and no plain icon beside its own.
+
+    What is its own is so in every language.
+    """
+    hidden = frozenset[str]() if ICON_FILES.isdisjoint(own) else plate.plain_icon
+    kept = {
+        name: image
+        for name, image in plate.images.items()
+        if name not in hidden and name.rpartition("/")[2] not in own
+    }
+    return {**kept, **own}

@@ -1,19 +1,24 @@
 """What the generator does with the messages it gets: keep, press, store, announce."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC
 from uuid import UUID
 
 from services.generator.clients import PressRoom
-from services.generator.domain import ContentGoneError, Plate
+from services.generator.domain import NO_IMAGES, ContentGoneError, OwnImages, Plate, lay_over
 from services.generator.repository.contents import ContentRepository, StoredContent
+from services.generator.repository.images import ImageRepository
 from services.generator.repository.plates import CatalogueRepository, PlateShelf
 from shared import clock
-from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateSaved
+from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
 from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
 from shared.contracts.triggers import Pass, PassesChanged, PassesDeleted
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, NotFoundError, NotReadyError, RetryableError
+from shared.passes.slots import own_images
+
+IMAGE_MARK = '"images_'
+"""What stands in the stored state of a pass with images of its own; cheaper than reading it."""
 
 
 async def keep_templates(events: list[TemplateSaved], work: UnitOfWork) -> None:
@@ -34,6 +39,11 @@ async def keep_identities(events: list[IdentitySaved], work: UnitOfWork) -> None
         await catalogue.save_identity(event)
 
 
+async def keep_images(events: list[ImagesSaved], work: UnitOfWork) -> None:
+    images = [saved for event in events for saved in event.images]
+    await ImageRepository(work.connection).save(images)
+
+
 async def build_contents(
     events: list[PassesChanged], work: UnitOfWork, *, shelf: PlateShelf, room: PressRoom
 ) -> None:
@@ -50,12 +60,34 @@ async def build_contents(
         for pass_ in newest.values()
     ):
         raise RetryableError("a template or its identity has not arrived yet")
-    await press_and_store(list(newest.values()), plates, work, room)
+    own = await find_own_images(newest.values(), work)
+    if own is None:
+        raise RetryableError("an image of a pass has not arrived yet")
+    await press_and_store(list(newest.values()), plates, own, work, room)
+
+
+async def find_own_images(
+    passes: Collection[Pass], work: UnitOfWork
+) -> dict[str, OwnImages] | None:
+    """Find the images that passes have of their own, by handle; None while one is on its way."""
+    slots = {pass_.handle: found for pass_ in passes if (found := own_images(pass_.values))}
+    if not slots:
+        return {}
+    owners = {pass_.handle: pass_.account_id for pass_ in passes}
+    keys = {(owners[handle], sha256) for handle, own in slots.items() for sha256 in own.values()}
+    known = await ImageRepository(work.connection).find(keys)
+    if len(known) < len(keys):
+        return None
+    return {
+        handle: {f"{slot}.png": known[owners[handle], sha256] for slot, sha256 in own.items()}
+        for handle, own in slots.items()
+    }
 
 
 async def press_and_store(
     passes: Sequence[Pass],
     plates: dict[UUID, Plate],
+    own: Mapping[str, OwnImages],
     work: UnitOfWork,
     room: PressRoom,
 ) -> None:
@@ -69,9 +101,14 @@ async def press_and_store(
         or (not known.is_deleted and known.version <= pass_.version)
     ]
     now = clock.now()
-    jobs = [(plates[p.template_id], p, earlier.get(p.handle)) for p in fresh]
+    jobs = [
+        (plates[p.template_id], p, earlier.get(p.handle), own.get(p.handle, NO_IMAGES))
+        for p in fresh
+    ]
     sheets = await room.press(jobs, now)
-    pressed = [(pass_, plate, sheet) for (plate, pass_, _), sheet in zip(jobs, sheets, strict=True)]
+    pressed = [
+        (pass_, plate, sheet) for (plate, pass_, *_), sheet in zip(jobs, sheets, strict=True)
+    ]
     if not pressed:
         return
     all_stored = await contents.store(pressed, now)
@@ -87,6 +124,11 @@ async def press_and_store(
             pass_version=by_handle[stored.handle].version,
             push_version=by_handle[stored.handle].push_version,
             last_modified=stored.last_modified,
+            pass_type_identifier=plates[
+                by_handle[stored.handle].template_id
+            ].seal.pass_type_identifier,
+            serial_number=by_handle[stored.handle].serial_number,
+            since_version=0 if known is None else known.version + 1,
         )
         for stored in all_stored
         if (known := earlier.get(stored.handle)) is None
@@ -132,7 +174,10 @@ async def read_contents(
         if not _is_made_with(plate, content):
             stale[query.handle] = Pass.model_validate_json(content.state)
     if stale:
-        await press_and_store(list(stale.values()), plates, work, room)
+        own = await find_own_images(stale.values(), work)
+        if own is None:
+            raise NotReadyError
+        await press_and_store(list(stale.values()), plates, own, work, room)
         found |= await contents.find(stale)
         if not all(_is_made_with(plates[p.template_id], found[h]) for h, p in stale.items()):
             raise NotReadyError
@@ -140,8 +185,13 @@ async def read_contents(
     served = [content for content in read if not content.served]
     if served and not await contents.mark_served(served):
         raise NotReadyError
+    with_images = [Pass.model_validate_json(c.state) for c in read if IMAGE_MARK in c.state]
+    own = await find_own_images(with_images, work)
+    if own is None:
+        raise NotReadyError
     return [
-        _refusal(query, found.get(query.handle)) or _answer(query, found[query.handle], plates)
+        _refusal(query, found.get(query.handle))
+        or _answer(query, found[query.handle], plates, own.get(query.handle, NO_IMAGES))
         for query in queries
     ]
 
@@ -161,7 +211,10 @@ def _is_made_with(plate: Plate, content: StoredContent) -> bool:
     return revisions == (content.template_revision, content.identity_revision)
 
 
-def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate]) -> Content:
+def _answer(
+    query: ReadContent, content: StoredContent, plates: dict[UUID, Plate], own: OwnImages
+) -> Content:
+    plate = plates[content.template_id]
     since = query.modified_since
     if since is not None and content.last_modified <= since.astimezone(UTC):
         return Content(
@@ -170,8 +223,8 @@ def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate
             pass_version=content.version,
             last_modified=content.last_modified,
             not_modified=True,
+            pass_type_identifier=plate.seal.pass_type_identifier,
         )
-    plate = plates[content.template_id]
     return Content.model_construct(
         handle=content.handle,
         content_number=content.content_number,
@@ -182,5 +235,7 @@ def _answer(query: ReadContent, content: StoredContent, plates: dict[UUID, Plate
         signature=plate.seal.signer.assemble(
             content.manifest, content.signed_at, content.signature_value or b""
         ),
-        images=dict(plate.images),
+        images=lay_over(plate, own),
+        files=dict(plate.files),
+        pass_type_identifier=plate.seal.pass_type_identifier,
     )

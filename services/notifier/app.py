@@ -40,7 +40,7 @@ from shared.contracts.notifier import (
     RegisterDevice,
     ReplayDeliveries,
     RotateSecret,
-    TestEndpoint,
+    TryEndpoint,
     UnregisterDevice,
     UpdateEndpoint,
 )
@@ -89,7 +89,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(DeleteEndpoint, endpoints.delete_endpoints),
             answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys)),
             answer(ReplayDeliveries, partial(endpoints.replay_deliveries, ring=ring)),
-            answer(TestEndpoint, partial(endpoints.test_endpoints, ring=ring)),
+            answer(TryEndpoint, partial(endpoints.try_endpoints, ring=ring)),
             answer(ReadEndpoint, endpoints.read_endpoints),
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, endpoints.list_deliveries),
@@ -98,7 +98,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set)),
             answer(UnregisterDevice, devices.unregister_devices),
             answer(ListUpdated, devices.list_updated),
-            answer(NoteFetch, partial(devices.note_fetches, wake=pushes.set)),
+            answer(NoteFetch, partial(sources.tell_fetches, wake=pushes.set, ring=ring)),
             answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[

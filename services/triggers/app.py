@@ -16,6 +16,7 @@ from shared.contracts.triggers import (
     ChangePass,
     ControlPushJob,
     CreatePass,
+    FindPass,
     ListPasses,
     ListPushJobs,
     PushPasses,
@@ -51,6 +52,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     )
     shelf = TemplateShelf(settings.read_master_keys(), settings.public_url)
     begun = asyncio.Event()
+    token_key = settings.read_pass_tokens().newest_id
     runs = jobs.RunJob(database, shelf, jobs.UrlCaller(client))
     return Service(
         name="triggers",
@@ -63,9 +65,13 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateDeleted, catalogue.delete_templates),
             on(MembersChanged, partial(catalogue.follow_members, shelf=shelf)),
             on(DevicesActed, partial(devices.follow_devices, shelf=shelf, begun=begun)),
-            answer(CreatePass, partial(passes.create_passes, shelf=shelf, begun=begun)),
+            answer(
+                CreatePass,
+                partial(passes.create_passes, shelf=shelf, begun=begun, token_key=token_key),
+            ),
             answer(ChangePass, partial(passes.change_passes, shelf=shelf, begun=begun)),
             answer(ReadPass, questions.read_passes),
+            answer(FindPass, questions.find_passes),
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),

@@ -13,12 +13,27 @@ IDENTITY_PURPOSE = "identity"
 
 
 class ImageReference(BaseModel):
-    """One image of a template by the hashes of its bytes, which stay with the gateway."""
+    """One image of a template or a pass by the hashes of its bytes, which stay with the gateway."""
 
     sha256: str
     sha1: str
     crc32: int
     size: int
+
+
+class AccountImage(BaseModel):
+    """An image that an account may put into its templates and passes."""
+
+    account_id: UUID
+    image: ImageReference
+
+
+class ImagesSaved(CatalogueEvent):
+    """Accounts have new images; the bytes of one never change."""
+
+    name: ClassVar = "gateway.images_saved.v1"
+
+    images: list[AccountImage]
 
 
 class TemplateSaved(CatalogueEvent):

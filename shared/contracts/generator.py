@@ -25,6 +25,9 @@ class Content(BaseModel):
     manifest: bytes = b""
     signature: bytes = b""
     images: dict[str, ImageReference] = {}
+    files: dict[str, bytes] = {}
+    """Small files that are the same for all passes of the template's revision: `pass.strings`."""
+    pass_type_identifier: str = ""
 
 
 class ReadContent(Query):

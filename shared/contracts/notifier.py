@@ -97,18 +97,18 @@ class ReplayDeliveries(Command):
     until: datetime | None = None
 
 
-class TestSent(BaseModel):
+class TriedEndpoint(BaseModel):
     """A test on its way."""
 
     delivery_id: UUID
     event_id: UUID
 
 
-class TestEndpoint(Command):
+class TryEndpoint(Command):
     """Post a `webhook.test` to one endpoint; one that is disabled is a conflict (409)."""
 
-    name: ClassVar = "notifier.test_endpoint.v1"
-    reply: ClassVar = TestSent
+    name: ClassVar = "notifier.try_endpoint.v1"
+    reply: ClassVar = TriedEndpoint
 
     account_id: UUID
     endpoint_id: UUID
@@ -230,11 +230,34 @@ class Observation(BaseModel):
     `line`, `class`, `version`."""
 
 
+DeviceKind = Literal["apple", "wallet_passes", "wallet_union", "pass2u"]
+"""Which wallet app a device runs, and so by which channel it is pushed."""
+
+
+class Holder(BaseModel):
+    """A device that holds a pass now."""
+
+    device: str
+    """Its first 8 digits."""
+    kind: DeviceKind = "apple"
+    registered_at: datetime
+    """When it registered for this pass."""
+    push_due_at: datetime | None = None
+    """When it is pushed next; None if it has nothing to be told."""
+    push_tries: int = 0
+    """How often that push has failed already."""
+
+
 class PassNotices(BaseModel):
     contents: list[ContentNotice]
     deliveries: list[Delivery]
     observations: list[Observation] = []
     """The newest first."""
+    holders: list[Holder] = []
+    """At most 20, the newest first."""
+    holder_count: int = 0
+    unpushed_since: int | None = None
+    """The oldest version whose change is in bytes for which nobody asked a push."""
 
 
 class ReadNotices(Query):
@@ -246,10 +269,6 @@ class ReadNotices(Query):
     account_id: UUID
     handle: str
     limit: int = 100
-
-
-DeviceKind = Literal["apple", "wallet_passes", "wallet_union", "pass2u"]
-"""Which wallet app a device runs, and so by which channel it is pushed."""
 
 
 class DeviceRegistered(BaseModel):

@@ -85,11 +85,20 @@ class PassChange(PassFacts):
     changes: dict[str, Change] = Field(
         {}, description="Own values that changed, by path; those that did not are not named."
     )
+    nulls: list[str] = Field(
+        [], description="Paths in `changes` whose own value is null now, rather than none."
+    )
     member_changes: dict[str, Change] = Field(
         {},
         description="Facts of its member that changed. Who a person is stays out of events: such a "
         "change is [null, null].",
     )
+
+
+class PassEnd(PassChange):
+    """A pass whose date has passed."""
+
+    expiration_date: datetime | None = Field(None, description="The date, as it was then.")
 
 
 class PassStart(PassFacts):

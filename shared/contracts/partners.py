@@ -15,6 +15,7 @@ from shared.contracts.partner_data import (
     MemberState,
     MemberSubject,
     PassChange,
+    PassEnd,
     PassFetch,
     PassStart,
     PassSubject,
@@ -190,7 +191,7 @@ class PassExpired(PartnerEvent):
 
     type: Literal["pass.expired"]
     subject: PassSubject
-    data: PassChange
+    data: PassEnd
 
 
 class PassDeleted(PartnerEvent):

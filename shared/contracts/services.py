@@ -2,7 +2,13 @@
 
 from typing import Final, Literal
 
-from shared.contracts.gateway import AccountSaved, IdentitySaved, TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import (
+    AccountSaved,
+    IdentitySaved,
+    ImagesSaved,
+    TemplateDeleted,
+    TemplateSaved,
+)
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Event
@@ -15,7 +21,14 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "gateway": (),
     "member": (),
     "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged, DevicesActed),
-    "generator": (AccountSaved, TemplateSaved, IdentitySaved, PassesChanged, PassesDeleted),
+    "generator": (
+        AccountSaved,
+        TemplateSaved,
+        IdentitySaved,
+        ImagesSaved,
+        PassesChanged,
+        PassesDeleted,
+    ),
     "notifier": (
         IdentitySaved,
         TemplateSaved,

@@ -54,6 +54,8 @@ class Pass(BaseModel):
     """The highest version for which a push was asked."""
     literal: list[str] = Field(default_factory=list)
     """Paths of own values whose brackets are plain text."""
+    token_key: str | None = None
+    """The secret its authentication token derives from; None: the oldest there is."""
     devices: int = 0
     """On how many devices it is now."""
     template_revision: int = 0
@@ -146,6 +148,15 @@ class ReadPass(Query):
     account_id: UUID | None
     """None for the public, who know only the handle."""
     handle: str
+
+
+class FindPass(Query):
+    """The pass with a serial number (404, or 410 when it was deleted)."""
+
+    name: ClassVar = "triggers.find_passes.v1"
+    reply: ClassVar = Pass
+
+    serial_number: str
 
 
 class PassPage(BaseModel):

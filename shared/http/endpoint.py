@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from shared.errors import ApplicationError
 from shared.http import parsing
+from shared.http.problems import BARE
 
 JSON_MEDIA = "application/json"
 MEBIBYTE = 1024 * 1024
@@ -74,6 +75,7 @@ class Endpoint(Generic[Body_co, Query_co]):
     accepts: tuple[str, ...] = ()  # media types of a raw body; empty: any
     description: str = ""
     deprecated: bool = False
+    bare: bool = False  # errors are a status without a body
 
     @property
     def name(self) -> str:
@@ -118,8 +120,11 @@ def _serve(
     handler, scope, limit = endpoint.handler, endpoint.scope, endpoint.body_limit
     takes_key, has_path = endpoint.takes_key, "{" in endpoint.path
     read_query, read_body, respond = _query(endpoint), _body(endpoint), _responder(endpoint)
+    bare = endpoint.bare
 
     async def serve(request: web.Request) -> web.StreamResponse:
+        if bare:
+            request[BARE] = True
         caller = None if scope is None else await authenticate(request, scope)
         call: Call[Any, Any] = Call(
             request=request,

@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
+from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
@@ -14,6 +15,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from shared import metrics
 from shared.errors import ApplicationError, UnauthorizedError, UnavailableError
 from shared.http.problems import (
+    BARE,
     application_error,
     problem,
     problem_response,
@@ -81,13 +83,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         log.exception("request failed")
         started = _cut(request)
-        return started or problem_response(status_problem(HTTPStatus.INTERNAL_SERVER_ERROR))
+        return started or _told(request, status_problem(HTTPStatus.INTERNAL_SERVER_ERROR))
 
 
 def _render(request: web.Request, error: ApplicationError) -> web.StreamResponse:
     if started := _cut(request):
         return started
-    response = problem_response(problem(error))
+    response = _told(request, problem(error))
     headers: dict[str, str] = getattr(error, "headers", {})
     response.headers.update(headers)
     if isinstance(error, UnavailableError):
@@ -95,6 +97,12 @@ def _render(request: web.Request, error: ApplicationError) -> web.StreamResponse
     if isinstance(error, UnauthorizedError):
         response.headers.setdefault(hdrs.WWW_AUTHENTICATE, "ApiKey")
     return response
+
+
+def _told(request: web.Request, content: dict[str, Any]) -> web.Response:
+    if request.get(BARE):
+        return web.Response(status=content["status"])
+    return problem_response(content)
 
 
 def _render_foreign(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

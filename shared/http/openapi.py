@@ -80,7 +80,7 @@ def errors_of(endpoint: AnyEndpoint) -> list[type[ApplicationError]]:
         (ForbiddenError, endpoint.scope is not None),
         (TooLargeError, takes_body),
         (UnsupportedMediaError, takes_body),
-        (InvalidError, endpoint.body is not None or endpoint.query is not None or not endpoint.raw),
+        (InvalidError, endpoint.query is not None or not endpoint.raw),
         (UnavailableError, True),
     ]
     applying = [kind for kind, applies in always if applies]
@@ -172,7 +172,7 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN40
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
-    if endpoint.body is not None and not endpoint.raw:
+    if endpoint.body is not None and not (endpoint.raw and endpoint.accepts):
         return {JSON_MEDIA: {"schema": schemas[endpoint.body, "validation"]}}
     schema = schemas[endpoint.body, "validation"] if endpoint.body else _bytes_schema()
     return {media: {"schema": schema} for media in endpoint.accepts}
@@ -190,21 +190,25 @@ def _responses(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
         by_status[kind.status].append(kind)
     return {
         str(endpoint.status): success,
-        **{str(status): _problem_response(kinds) for status, kinds in by_status.items()},
+        **{
+            str(status): _problem_response(kinds, bare=endpoint.bare)
+            for status, kinds in by_status.items()
+        },
     }
 
 
-def _problem_response(kinds: list[type[ApplicationError]]) -> dict[str, Any]:
+def _problem_response(kinds: list[type[ApplicationError]], *, bare: bool) -> dict[str, Any]:
     problems = {kind.code: problem(kind()) for kind in kinds}
     response: dict[str, Any] = {
         "description": " ".join(dict.fromkeys(str(each["title"]) for each in problems.values())),
-        "content": {
+    }
+    if not bare:
+        response["content"] = {
             PROBLEM_MEDIA: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
                 "examples": {code: {"value": value} for code, value in problems.items()},
             }
-        },
-    }
+        }
     if any(issubclass(kind, UnavailableError) for kind in kinds):
         response["headers"] = {
             "Retry-After": {

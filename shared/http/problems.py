@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.errors import ApplicationError, NotFoundError, TooLargeError
 
 PROBLEM_MEDIA = "application/problem+json"
+BARE: web.RequestKey[bool] = web.RequestKey("bare", bool)
+"""Set on requests whose sender reads nothing of an error but its status."""
 
 
 class BadRequestError(ApplicationError):

@@ -228,6 +228,8 @@ def _with_target(
         findings.warn("target-path", path, f"{target} names no path: the action does nothing")
     elif leaf.is_read_only and action.name != EXECUTE_TRIGGERS:
         findings.warn("target-path", path, f"{target} is read-only: the action does nothing")
+    elif leaf.source == "image" and action.name != EXECUTE_TRIGGERS:
+        findings.warn("target-path", path, f"{target} is an image: the action does nothing")
     return replace(action, target_path=catalogue.aliases.get(target, target))
 
 

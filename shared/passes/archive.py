@@ -4,6 +4,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
+
+from shared.passes.checksums import combine_crc32
 
 LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
 CENTRAL_HEADER: Final = struct.Struct("<4s6H3L5H2L")
@@ -41,11 +44,12 @@ class PassArchive:
     ValueError for two entries of one name, and past 65,535 entries or 4 GiB.
     """
 
-    __slots__ = ("_headers", "_trailer", "size")
+    __slots__ = ("_entries", "_headers", "_trailer", "size")
 
     def __init__(self, entries: Sequence[ArchiveEntry]) -> None:
         if len({entry.name for entry in entries}) != len(entries):
             raise ValueError("two files of an archive have the same name")
+        self._entries = entries
         self._headers: list[bytes] = []
         directory: list[bytes] = []
         offset = 0
@@ -71,6 +75,13 @@ class PassArchive:
     def trailer(self) -> bytes:
         """Give what stands after the bytes of the last entry."""
         return self._trailer
+
+    def crc32(self) -> int:
+        """Give the CRC-32 of the whole archive, whose content nobody has to read for it."""
+        checksum = 0
+        for header, entry in zip(self._headers, self._entries, strict=True):
+            checksum = combine_crc32(crc32(header, checksum), entry.crc32, entry.size)
+        return crc32(self._trailer, checksum)
 
 
 def _records(entry: ArchiveEntry, offset: int) -> tuple[bytes, bytes]:

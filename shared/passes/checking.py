@@ -40,6 +40,14 @@ def check_values(
     return checked
 
 
+def settle_of_rule(catalogue: Catalogue, path: str, value: Json) -> Json:
+    """One value that a rule sets; no image, of which only the gateway knows whether it is kept."""
+    leaf = catalogue.find(path)
+    if leaf is not None and leaf.source == "image":
+        raise UnfitError("rules set no images")
+    return settle(catalogue, path, value)
+
+
 def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = False) -> Json:
     """One value as it is to be stored, or UnfitError."""
     leaf = catalogue.find(path)
@@ -48,8 +56,8 @@ def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = F
     if leaf.is_read_only:
         raise UnfitError("this path is read-only")
     if leaf.source == "image":
-        if value is not None and not (isinstance(value, str) and IMAGE_DIGEST.fullmatch(value)):
-            raise UnfitError("64 lower-case hex digits of SHA-256 are needed")
+        if not (isinstance(value, str) and IMAGE_DIGEST.fullmatch(value)):
+            raise UnfitError("the address of an image or the SHA-256 of an uploaded one is needed")
     elif leaf.is_container and value is not None:
         value = _container(leaf, value)
     elif not (may_expand and isinstance(value, str) and parse(value, catalogue)):

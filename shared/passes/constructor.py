@@ -49,12 +49,13 @@ def read_constructor(
     constructor: Mapping[str, Any],
     *,
     images: Mapping[str, str] | None = None,
+    localizations: Mapping[str, Mapping[str, str]] | None = None,
     barcode_policy: BarcodePolicy = "template",
 ) -> TemplateDocument:
     """Translate a constructor; ValidationError if it is too large or no plain JSON.
 
-    Images and the barcode policy are not part of it, so that they are given beside it. What is
-    wrong in it is carried over as it is, for check_template to name.
+    Images, strings and the barcode policy are not part of it, so that they are given beside it.
+    What is wrong in it is carried over as it is, for check_template to name.
     """
     # Too large or too deep is refused before anything walks through it.
     TemplateDocument.model_validate({"pass": dict(constructor)})
@@ -73,6 +74,7 @@ def read_constructor(
             "properties": properties,
             "triggers": _read_triggers(constructor.get(TRIGGERS)),
             "images": dict(images or {}),
+            "localizations": dict(localizations or {}),
             "barcode_policy": barcode_policy,
         }
     )

@@ -11,12 +11,11 @@ from shared.passes.barcodes import BarcodePolicy
 from shared.passes.checking import IMAGE_DIGEST
 from shared.passes.findings import Findings
 from shared.passes.hiding import read_condition
+from shared.passes.localization import check_localizations, split_language
 from shared.passes.loops import find_loops
 from shared.passes.magic import Parts, parse, unknown_paths
 from shared.passes.migrations import follow_moves, read_migrations
 from shared.passes.paths import (
-    IMAGE_NAMES,
-    IMAGE_SCALES,
     MIGRATIONS_PATH,
     PATH_LISTS,
     Catalogue,
@@ -26,6 +25,7 @@ from shared.passes.paths import (
     survey,
 )
 from shared.passes.registry import POSTER_STYLE, STYLES
+from shared.passes.schemes import check_schemes
 from shared.passes.skeleton import (
     BRACKET,
     Node,
@@ -35,6 +35,7 @@ from shared.passes.skeleton import (
     read_attribute,
     walk_pass,
 )
+from shared.passes.slots import ICON_SLOTS, IMAGE_PATHS, IMAGE_SLOTS
 from shared.passes.specials import SPECIAL_WORDS
 from shared.passes.values import (
     MISSING,
@@ -48,7 +49,7 @@ from shared.passes.values import (
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 
-_IMAGES: Final = frozenset(name + scale for name in IMAGE_NAMES for scale in IMAGE_SCALES)
+_CIRCLE: Final = "go round in a circle"
 _PROPERTY_NAME = re.compile(r"[^{}\x00:]{1,128}")
 _NEW_FORMATS: Final = frozenset(
     {
@@ -70,12 +71,20 @@ class TemplateDocument(BaseModel):
     pass_: dict[str, Any] = Field(alias="pass")
     properties: dict[str, Any] = Field(default_factory=dict)
     triggers: dict[str, Any] = Field(default_factory=dict)
-    images: dict[str, str] = Field(default_factory=dict)
+    images: dict[str, str] = Field(
+        default_factory=dict,
+        description="Slot (`logo@2x`, or for one language `de.lproj/logo@2x`) → SHA-256.",
+    )
+    localizations: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="Language → text of the pass → the same in that language.",
+        examples=[{"de": {"Points": "Punkte"}}],
+    )
     barcode_policy: BarcodePolicy = "template"
 
     @model_validator(mode="after")
     def _is_storable(self) -> "TemplateDocument":
-        parts = [self.pass_, self.properties, self.triggers, self.images]
+        parts = [self.pass_, self.properties, self.triggers, self.images, self.localizations]
         try:
             raw = orjson.dumps(parts)
         except TypeError as error:
@@ -107,6 +116,8 @@ def check_template(document: TemplateDocument) -> Findings:
     _check_loops(walk.nodes, document.properties, catalogue, findings)
     check_triggers(document.triggers, catalogue, findings)
     _check_images(document.images, findings)
+    check_localizations(document.localizations, document.images, _texts(walk.nodes), findings)
+    check_schemes(catalogue, document.images, findings)
     return findings
 
 
@@ -180,7 +191,7 @@ def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings
     for name, value in properties.items():
         path = "$.properties" + json_step(name)
         known = catalogue.known.get(name)
-        is_taken = known is not None and known.source != "property"
+        is_taken = known is not None and known.source not in {"property", "image"}
         if not _PROPERTY_NAME.fullmatch(name):
             findings.error("property-name", path, "1 to 128 characters, without { } and :")
         elif name in reserved or name in catalogue.aliases or is_taken:
@@ -188,12 +199,19 @@ def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings
         elif name in SPECIAL_WORDS:
             detail = f"{{{name}}} in a text is the special word, never this property"
             findings.warn("property-name", path, detail)
+        if name in IMAGE_PATHS and not _is_only_attributes(value):
+            detail = "only attributes such as editable stand here; the image is one of `images`"
+            findings.error("property-value", path, detail)
         if is_attribute_object(value):
             attribute = read_attribute(value, path, findings)
             if attribute.conditions:
                 read_condition(attribute.conditions, f"{path}.conditions", catalogue, findings)
             value, path = value["value"], f"{path}.value"  # noqa: PLW2901  the value itself
         _check_property_value(name, value, path, catalogue, findings)
+
+
+def _is_only_attributes(value: Json) -> bool:
+    return is_attribute_object(value) and value["value"] in (None, "")
 
 
 def _check_property_value(
@@ -216,7 +234,9 @@ def _check_migrations(value: Json, path: str, catalogue: Catalogue, findings: Fi
     if not moves and value not in ("", "{}", None, {}):
         findings.error("migrations", path, "an object of old path to new path is needed")
     for old in sorted(moves.keys() - follow_moves(moves).keys()):
-        findings.warn("migrations", path, f"the moves of {old} go round in a circle")
+        is_image = moves[old] in IMAGE_PATHS
+        detail = "lead to an image, which takes over no values" if is_image else _CIRCLE
+        findings.warn("migrations", path, f"the moves of {old} {detail}")
     for new in sorted(set(moves.values()) - moves.keys()):
         if catalogue.find(new) is None:
             findings.warn("unknown-path", path, f"{new} names no path")
@@ -236,12 +256,21 @@ def _check_loops(
         findings.warn("loop", places.get(path, path), detail)
 
 
+def _texts(nodes: list[Node]) -> frozenset[str]:
+    """All texts that a pass may show as the template has them, the choices for values too."""
+    options = (
+        option for n in nodes if is_list(n.attribute.options) for option in n.attribute.options
+    )
+    texts = (*options, *(node.default for node in nodes))
+    return frozenset(text for text in texts if isinstance(text, str))
+
+
 def _check_images(images: dict[str, str], findings: Findings) -> None:
     for name, digest in images.items():
         path = "$.images" + json_step(name)
-        if name not in _IMAGES:
+        if split_language(name)[1] not in IMAGE_SLOTS:
             findings.error("image-name", path, f"Wallet knows no image {name!r}")
         if not IMAGE_DIGEST.fullmatch(digest):
             findings.error("image-hash", path, "64 lower-case hex digits of SHA-256 are needed")
-    if not images.keys() & {"icon", "icon@2x", "icon@3x"}:
+    if ICON_SLOTS.isdisjoint(images):
         findings.warn("missing-icon", "$.images", "no icon: a plain one is supplied")

@@ -12,22 +12,9 @@ from typing import Any, ClassVar, Final
 from PIL import Image, ImageDraw
 
 from shared.errors import InvalidError
+from shared.passes.localization import is_language, split_language
+from shared.passes.slots import IMAGE_SLOTS
 
-# Slots of wallet-protocols 7B.6, each also at two and three times the size.
-IMAGE_NAMES: Final = (
-    "artwork",
-    "background",
-    "footer",
-    "icon",
-    "logo",
-    "personalizationLogo",
-    "primaryLogo",
-    "secondaryLogo",
-    "strip",
-    "thumbnail",
-    "venueMap",
-)
-IMAGE_SLOTS: Final = frozenset(name + scale for name in IMAGE_NAMES for scale in ("", "@2x", "@3x"))
 FILE_NAMES: Final = frozenset(f"{slot}.png" for slot in IMAGE_SLOTS)
 
 # reliability 4, "PNG bombs".
@@ -95,8 +82,12 @@ class Png:
 
 
 def file_name(slot: str) -> str:
-    """Name the file of a slot: `icon@2x.png` for `icon@2x`; UnknownImageSlotError for no slot."""
-    if slot not in IMAGE_SLOTS:
+    """Name the file of a slot: `icon@2x.png` for `icon@2x`; UnknownImageSlotError for no slot.
+
+    The slot of a language, such as `de.lproj/logo`, lies in its folder.
+    """
+    language, plain = split_language(slot)
+    if plain not in IMAGE_SLOTS or (language and not is_language(language)):
         raise UnknownImageSlotError(f"A pass has no image {slot[:40]!r}.")
     return f"{slot}.png"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from shared.passes.slots import IMAGE_PATHS
 from shared.passes.state import PassState
 from shared.passes.values import Json, is_object
 
@@ -24,7 +25,10 @@ def read_migrations(value: Json) -> dict[str, str]:
 
 
 def follow_moves(moves: Mapping[str, str]) -> dict[str, str]:
-    """Return old path → the last of its moves; what goes round in a circle stays where it is."""
+    """Return old path → the last of its moves; what goes round in a circle stays where it is.
+
+    So does what leads to an image, which must be one that the gateway keeps.
+    """
     ends: dict[str, str] = {}
     for old in moves:
         trail = [old]
@@ -37,7 +41,7 @@ def follow_moves(moves: Mapping[str, str]) -> dict[str, str]:
             continue
         end = ends.get(last, last)
         ends.update(dict.fromkeys(trail[:-1] if last not in ends else trail, end))
-    return ends
+    return {old: new for old, new in ends.items() if new not in IMAGE_PATHS}
 
 
 def migrate(state: PassState, moves: Mapping[str, str]) -> PassState:

@@ -17,6 +17,7 @@ from shared.passes.registry import (
     lookup,
 )
 from shared.passes.skeleton import Attribute, Node, is_attribute_object
+from shared.passes.slots import IMAGE_PATHS
 from shared.passes.values import MISSING, Json, is_list, is_number, is_object
 
 MEMBER_FACTS: Final = {
@@ -56,21 +57,6 @@ SPECIAL_PROPERTIES: Final = (
     "psEditorHeader",
 )
 """Properties with a meaning of their own: every template has them, declared or not."""
-
-IMAGE_NAMES: Final = (
-    "icon",
-    "logo",
-    "primaryLogo",
-    "secondaryLogo",
-    "strip",
-    "thumbnail",
-    "background",
-    "artwork",
-    "footer",
-    "personalizationLogo",
-    "venueMap",
-)
-IMAGE_SCALES: Final = ("", "@2x", "@3x")
 
 Location = tuple[str | int, ...]
 Source = Literal["pass", "property", "member", "style", "serial", "image"]
@@ -184,16 +170,16 @@ def shared_leaves() -> Mapping[str, Leaf]:
     for path in SPECIAL_PROPERTIES:
         leaves[path] = replace(_leaf(path, free_rule(path), ()), source="property")
     image_rule = KeyRule("", "images", ValueType("string"))
-    for path in (f"images_{name}{scale}" for name in IMAGE_NAMES for scale in IMAGE_SCALES):
+    for path in IMAGE_PATHS:
         leaves[path] = replace(_leaf(path, image_rule, ()), source="image")
     return leaves
 
 
 def reserved_names() -> frozenset[str]:
-    """Names that an additional property may not take."""
+    """Names that an additional property may not take; under an image's stand its attributes."""
     pass_keys = keys_of("Pass").keys() | shared_leaves().keys()
     others = {STYLE_PATH, STRUCTURE_PATH, "transitType", "images", "triggers"}
-    return frozenset(pass_keys | others).difference(SPECIAL_PROPERTIES)
+    return frozenset(pass_keys | others).difference(SPECIAL_PROPERTIES, IMAGE_PATHS)
 
 
 def _style_leaves(style: str) -> Iterator[Leaf]:
@@ -224,22 +210,36 @@ def _node_leaf(node: Node) -> Leaf:
     return _with_attribute(leaf, node.default, node.attribute)
 
 
-def _property_leaf(name: str, value: Json) -> Leaf:
-    attribute = Attribute()
+def _attribute_of(value: Json) -> Attribute:
+    """Return what is said of a property beside its value."""
+    if not is_attribute_object(value):
+        return Attribute()
+    data: dict[str, Any] = value
+    label, input_type = data.get("label"), data.get("type")
+    return Attribute(
+        editable=data.get("editable") is True,
+        dynamic=data.get("dynamic") is True,
+        label=label if isinstance(label, str) else None,
+        input_type=input_type if isinstance(input_type, str) else None,
+        options=data.get("options"),
+        validation=data.get("validation"),
+        conditions=data.get("conditions"),
+        step=data.get("step"),
+    )
+
+
+def editable_images(properties: Mapping[str, Any]) -> frozenset[str]:
+    """Return the paths of the images that users may give a pass."""
+    named = IMAGE_PATHS.keys() & properties.keys()
+    return frozenset(path for path in named if _attribute_of(properties[path]).editable)
+
+
+def _property_leaf(name: str, value: Json, shared: Leaf | None) -> Leaf:
+    attribute = _attribute_of(value)
+    if shared is not None and shared.source == "image":
+        return _with_attribute(shared, shared.default, attribute)
     if is_attribute_object(value):
-        data: dict[str, Any] = value
-        label, input_type = data.get("label"), data.get("type")
-        attribute = Attribute(
-            editable=data.get("editable") is True,
-            dynamic=data.get("dynamic") is True,
-            label=label if isinstance(label, str) else None,
-            input_type=input_type if isinstance(input_type, str) else None,
-            options=data.get("options"),
-            validation=data.get("validation"),
-            conditions=data.get("conditions"),
-            step=data.get("step"),
-        )
-        value = data["value"]
+        value = value["value"]
     kind = "any"
     if isinstance(value, bool):
         kind = "boolean"
@@ -278,10 +278,10 @@ def survey(
             known[path] = given[path] = leaf
     _pair_barcodes(known, given)
     _mark_numeric_fields(known, given)
-    for name, value in properties.items():
-        if name not in known or name in SPECIAL_PROPERTIES:
-            known[name] = given[name] = _property_leaf(name, value)
     _add_images(images or {}, known)
+    for name, value in properties.items():
+        if name in IMAGE_PATHS or name not in known or name in SPECIAL_PROPERTIES:
+            known[name] = given[name] = _property_leaf(name, value, known.get(name))
     if style:
         given[STYLE_PATH] = known[STYLE_PATH]
     aliases |= _old_paths(known, properties)

@@ -61,7 +61,6 @@ class CompiledTemplate:
         barcode_policy: BarcodePolicy,
         organization: str,
         conditionals: Iterable[Conditional] = (),
-        images: Mapping[str, str] | None = None,
         surroundings: Surroundings = _NOWHERE,
     ) -> None:
         self.catalogue = catalogue
@@ -89,7 +88,6 @@ class CompiledTemplate:
         )
         self.loops: tuple[str, ...] = find_loops(self._texts)
         """The paths of the template's own texts that lead back to themselves."""
-        self._images = dict(images or {})
         self._hidings = compile_hidings(conditionals, catalogue)
         self._moves = _moves(catalogue)
         self._lexicon = Lexicon(
@@ -101,7 +99,7 @@ class CompiledTemplate:
             lists=compile_lists(self.rules, catalogue),
             read=self._read,
             compose_text=self._compose_text,
-            settle=lambda path, value: checking.settle(catalogue, path, value),
+            settle=lambda path, value: checking.settle_of_rule(catalogue, path, value),
             merge=self.merge_values,
             is_number_place=self._is_number_place,
         )
@@ -154,19 +152,6 @@ class CompiledTemplate:
         if self.catalogue.find(path) is None:
             return ""
         return self.expand(state, f"{{{path}}}")
-
-    def images(self, state: PassState) -> dict[str, str]:
-        """Return the SHA-256 of each image by name: the template's, and the pass's own before."""
-        images = dict(self._images)
-        for path, value in self.migrate(state).values.items():
-            leaf = self.catalogue.known.get(path)
-            if leaf is not None and leaf.source == "image":
-                name = path.removeprefix("images_")
-                if value is None:
-                    images.pop(name, None)
-                else:
-                    images[name] = value
-        return images
 
     def find_loops(self, state: PassState) -> tuple[str, ...]:
         """Return the paths whose text leads back to itself on this pass, where it stays text."""
@@ -316,7 +301,6 @@ def compile_template(
         barcode_policy=document.barcode_policy,
         organization=organization,
         conditionals=walk.conditionals,
-        images=document.images,
         surroundings=surroundings,
     )
 

@@ -7,18 +7,18 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.templates import Draft, TemplateNotFoundError, Templates
 from services.gateway.domain import Template
 from services.gateway.repository.constructors import ConstructorRepository, Publication
-from services.gateway.repository.images import ImageRepository
 from shared.database import Database
 from shared.errors import InvalidError
-from shared.passes.barcodes import BarcodePolicy
 from shared.passes.constructor import read_constructor, write_constructor
 from shared.passes.document import TemplateDocument
 
 LONGEST_NAME: Final = 200
 EDIT_CODE: Final = "psEditCode"
+EMPTY: Final = TemplateDocument.model_validate({"pass": {}})
 
 
 class ConstructorError(InvalidError):
@@ -39,8 +39,9 @@ class TemplateOrder:
 class Constructors:
     """Templates as PassSource's dialect knows them."""
 
-    def __init__(self, database: Database, templates: Templates) -> None:
+    def __init__(self, database: Database, templates: Templates, images: Images) -> None:
         self._database = database
+        self._images = images
         self._templates = templates
 
     async def find(self, account_id: UUID, template_id: UUID) -> Publication:
@@ -63,7 +64,7 @@ class Constructors:
         """Save a new template."""
         if order.constructor is None:
             raise ConstructorError("A new template needs a passConstructor.")
-        document = _document(order.constructor, {}, "template")
+        document = _document(order.constructor)
         draft = await self._templates.prepare(account_id, _name(order.name), document, None)
         return await self._add(account_id, draft, order)
 
@@ -74,10 +75,9 @@ class Constructors:
             constructor = order.constructor
         constructor = {key: value for key, value in constructor.items() if key != EDIT_CODE}
         present = TemplateDocument.model_validate(source.document)
-        document = _document(constructor, present.images, present.barcode_policy)
+        document = _document(constructor, present)
         async with self._database.work() as work:
-            for sha256 in sorted(set(document.images.values())):
-                await ImageRepository(work.connection).own(account_id, sha256)
+            await self._images.share(work, account_id, set(document.images.values()))
         name = _name(order.name or source.name)
         draft = await self._templates.prepare(account_id, name, document, None)
         wanted = TemplateOrder(name=name, is_public=order.is_public, constructor=constructor)
@@ -89,7 +89,7 @@ class Constructors:
         constructor, is_public = await self.describe(template)
         if order.constructor is not None:
             constructor = order.constructor
-            document = _document(constructor, present.images, present.barcode_policy)
+            document = _document(constructor, present)
         else:
             document = present
         return await self._replace(
@@ -143,10 +143,16 @@ class Constructors:
 
 
 def _document(
-    constructor: Mapping[str, Any], images: Mapping[str, str], barcode_policy: BarcodePolicy
+    constructor: Mapping[str, Any], present: TemplateDocument = EMPTY
 ) -> TemplateDocument:
+    """Translate a constructor; what is no part of it stays as it is."""
     try:
-        return read_constructor(constructor, images=images, barcode_policy=barcode_policy)
+        return read_constructor(
+            constructor,
+            images=present.images,
+            localizations=present.localizations,
+            barcode_policy=present.barcode_policy,
+        )
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise ConstructorError(

@@ -10,11 +10,13 @@ from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
 from shared.messaging.requests import Requester
+from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 
 
@@ -36,5 +38,7 @@ class Door:
     logins: Logins
     pictures: Pictures
     showcase: Showcase
+    notes: Notes
+    tokens: PassTokens
     base_url: str
     """The address the public sees, without a slash at its end."""

@@ -7,16 +7,21 @@ from uuid import UUID
 
 from services.gateway.domain import Image
 from services.gateway.repository.images import ImageRepository
-from shared.contracts.gateway import ImageReference
+from shared.contracts.gateway import AccountImage, ImageReference, ImagesSaved
 from shared.database import Database, UnitOfWork
 from shared.errors import NotFoundError
 from shared.messaging.joining import Joiner
 from shared.passes.images import Png, check_png, file_name, plain_icon
+from shared.passes.slots import ICON_SLOTS
 
 MOST_REMEMBERED = 64 * 1024 * 1024
 READ_AT_ONCE = 8
 CHECKED_AT_ONCE = 2
-ICONS = frozenset({"icon", "icon@2x", "icon@3x"})
+
+
+def image_url(base_url: str, sha256: str) -> str:
+    """Give the address at which anybody may fetch an image."""
+    return f"{base_url}/images/{sha256}.png"
 
 
 class ImageNotFoundError(NotFoundError):
@@ -43,9 +48,13 @@ class Images:
 
     async def add(self, work: UnitOfWork, account_id: UUID, png: Png) -> bool:
         """Keep an image for an account; whether it is new there."""
-        images = ImageRepository(work.connection)
-        await images.add(png)
-        return await images.own(account_id, png.sha256)
+        await ImageRepository(work.connection).add(png)
+        return await self._give(work, account_id, [png]) > 0
+
+    async def share(self, work: UnitOfWork, account_id: UUID, hashes: Iterable[str]) -> None:
+        """Let an account use images that others have uploaded."""
+        known = await ImageRepository(work.connection).find_any(list(hashes))
+        await self._give(work, account_id, known.values())
 
     async def read(self, sha256: str) -> bytes:
         """Read the bytes of one image."""
@@ -81,9 +90,9 @@ class Images:
         plain = await self._plain_icon()
         return [
             {
-                **(plain if ICONS.isdisjoint(slots) else {}),
+                **(plain if ICON_SLOTS.isdisjoint(slots) else {}),
                 **{
-                    file_name(slot): _reference(known[sha256])
+                    file_name(slot): reference(known[sha256])
                     for slot, sha256 in slots.items()
                     if sha256 in known
                 },
@@ -91,13 +100,25 @@ class Images:
             for slots in documents
         ]
 
+    async def _give(self, work: UnitOfWork, account_id: UUID, images: Iterable[Image | Png]) -> int:
+        """Note whose images these are too, and announce those that are new there; how many."""
+        given = ImageRepository(work.connection)
+        fresh = [
+            AccountImage(account_id=account_id, image=reference(image))
+            for image in sorted(images, key=lambda image: image.sha256)
+            if await given.own(account_id, image.sha256)
+        ]
+        if fresh:
+            work.publish(ImagesSaved(images=fresh))
+        return len(fresh)
+
     async def _plain_icon(self) -> dict[str, ImageReference]:
         if self._plain is None:
             pngs = {name: await self.check(data) for name, data in plain_icon().items()}
             async with self._database.connection() as connection:
                 for png in pngs.values():
                     await ImageRepository(connection).add(png)
-            self._plain = {name: _reference(png) for name, png in pngs.items()}
+            self._plain = {name: reference(png) for name, png in pngs.items()}
         return self._plain
 
     async def _read(self, hashes: list[str]) -> Sequence[bytes | Exception | None]:
@@ -123,5 +144,6 @@ class Images:
             self._size -= len(oldest)
 
 
-def _reference(image: Image | Png) -> ImageReference:
+def reference(image: Image | Png) -> ImageReference:
+    """Tell of an image what those need who do not have its bytes."""
     return ImageReference(sha256=image.sha256, sha1=image.sha1, crc32=image.crc32, size=image.size)

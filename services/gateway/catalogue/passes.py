@@ -2,22 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Literal, TypeVar
 from uuid import UUID, uuid5
 from zlib import crc32
 
+from services.gateway.catalogue import pass_images
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
+from shared import clock
 from shared.contracts.generator import Content, ReadContent
 from shared.contracts.member import Member, ReadMember
 from shared.contracts.message import JsonObject, Lane
+from shared.contracts.notifier import NoteFetch
 from shared.contracts.triggers import (
     LONGEST_RUN,
     ChangePass,
     CreatePass,
+    FindPass,
     Pass,
     PassChanged,
     PassCreated,
@@ -32,6 +36,7 @@ from shared.errors import (
 )
 from shared.identifiers import new_handle, new_serial
 from shared.passes.archive import ArchiveEntry, PassArchive
+from shared.passes.slots import has_images
 
 Change = Literal[
     "check", "scan", "register", "edit", "update", "void", "unvoid", "delete", "install",
@@ -71,7 +76,7 @@ class Order:
 class PassFile:
     """A .pkpass on its way: its size is known before its first piece is read."""
 
-    size: int
+    archive: PassArchive
     pieces: AsyncIterator[bytes]
 
 
@@ -89,8 +94,12 @@ async def issue(
     member = None
     if order.member_id is not None:
         member = await _member(door, account_id, order.member_id, "interactive")
+    values = order.values
+    if not order.trusted:
+        values = await pass_images.only_editable(door, account_id, template_id, values)
+    values = await _with_images(door, account_id, values, trusted=order.trusted)
     creation = _creation(
-        order,
+        replace(order, values=values),
         member,
         account_id=account_id,
         template_id=template_id,
@@ -108,23 +117,29 @@ async def issue_many(
 ) -> list[PassCreated | ApplicationError]:
     """Issue passes in the bulk lane; each order has its own outcome, in the order asked.
 
-    Row i's command is derived from the whole one's id, so that a repeat is one for every row.
-    Raises only when nothing at all could be done, as with the owner away.
+    All are orders of somebody with a right to the template. Row i's command is derived from the
+    whole one's id, so that a repeat is one for every row. Raises only when nothing at all could be
+    done, as with the owner away.
     """
     revision = await _revision(door, account_id, template_id)
     wanted = {order.member_id for order in orders if order.member_id is not None}
     members = await _members(door, account_id, list(wanted)) if wanted else {}
+    settled = await pass_images.settle(door, account_id, [order.values for order in orders])
 
     create = partial(_creation, account_id=account_id, template_id=template_id, revision=revision)
 
     async def one(index: int, order: Order) -> PassCreated:
-        member = None
+        values, member = settled[index], None
+        if isinstance(values, ApplicationError):
+            raise pointed(values, at=f"/passes/{index}")
         if order.member_id is not None:
             found = members[order.member_id]
             if isinstance(found, ApplicationError):
                 raise pointed(found, at=f"/passes/{index}")
             member = found
-        creation = create(order, member, command_id=uuid5(command_id, str(index)))
+        creation = create(
+            replace(order, values=values), member, command_id=uuid5(command_id, str(index))
+        )
         try:
             return await door.requester.ask(creation, PassCreated, lane="bulk")
         except ApplicationError as error:
@@ -157,12 +172,17 @@ async def change(
     patience: float | None = None,
 ) -> PassChanged:
     """Let something happen to a pass, waiting up to `patience` seconds for rules that call."""
+    values = values or {}
+    if not trusted and has_images(values):
+        found = await read(door, account_id, handle)
+        values = await pass_images.only_editable(door, account_id, found.template_id, values)
+    values = await _with_images(door, account_id, values, trusted=trusted)
     command = ChangePass(
         command_id=command_id,
         account_id=account_id,
         handle=handle,
         kind=kind,
-        values=values or {},
+        values=values,
         trusted=trusted,
         replace_all=replace_all,
         push=push,
@@ -176,6 +196,11 @@ async def change(
 async def read(door: Door, account_id: UUID | None, handle: str) -> Pass:
     """Read a pass of an account; `None` stands for the public, who know only the handle."""
     return await door.requester.ask(ReadPass(account_id=account_id, handle=handle), Pass)
+
+
+async def find(door: Door, serial_number: str) -> Pass:
+    """Find the pass that a device means; whoever asks holds its token."""
+    return await door.requester.ask(FindPass(serial_number=serial_number), Pass)
 
 
 async def content(door: Door, issued: Pass, modified_since: datetime | None = None) -> Content:
@@ -205,6 +230,7 @@ def pass_file(door: Door, content: Content) -> PassFile:
         "pass.json": content.pass_json,
         "manifest.json": content.manifest,
         "signature": content.signature,
+        **content.files,
     }
     entries = [ArchiveEntry(name, len(part), crc32(part)) for name, part in parts.items()]
     entries += [
@@ -219,7 +245,32 @@ def pass_file(door: Door, content: Content) -> PassFile:
             yield archive.header(index) + stored[image.sha256]
         yield archive.trailer()
 
-    return PassFile(archive.size, pieces())
+    return PassFile(archive, pieces())
+
+
+def note_fetch(
+    door: Door,
+    issued: Pass,
+    content: Content,
+    *,
+    status: Literal[200, 304],
+    source: Literal["device", "public"],
+) -> None:
+    """Let it be known, beside the answer, that a content left the house or was there already."""
+    door.notes.tell(
+        NoteFetch(
+            account_id=issued.account_id,
+            template_id=issued.template_id,
+            handle=issued.handle,
+            pass_type_identifier=content.pass_type_identifier,
+            serial_number=issued.serial_number,
+            content_number=content.content_number,
+            pass_version=content.pass_version,
+            status=status,
+            source=source,
+            at=clock.now(),
+        )
+    )
 
 
 def pointed(error: ApplicationError, *, at: str = "", names: str = "/values") -> ApplicationError:
@@ -260,6 +311,15 @@ def _creation(
         values=order.values,
         trusted=order.trusted,
     )
+
+
+async def _with_images(
+    door: Door, account_id: UUID, values: JsonObject, *, trusted: bool
+) -> JsonObject:
+    (settled,) = await pass_images.settle(door, account_id, [values], trusted=trusted)
+    if isinstance(settled, ApplicationError):
+        raise pointed(settled)
+    return settled
 
 
 async def _revision(door: Door, account_id: UUID, template_id: UUID) -> int:

@@ -1,6 +1,7 @@
 """Pictures that others name by URL or send as they are: fetched safely, checked, made to fit."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 from services.gateway.catalogue.images import Images
@@ -9,7 +10,10 @@ from shared.http.outgoing import AddressRefusedError, OutgoingClient, OutgoingFa
 from shared.passes.images import LARGEST_FILE, Png, scale_png
 
 AT_ONCE: Final = 4
-"""Fetches on their way at a time, each of at most 4 MiB."""
+"""Images fetched and made to fit at a time, each of at most 4 MiB."""
+
+STRANGERS_AT_ONCE: Final = 2
+"""The same for those without a right to anything, whose slow servers hold up only each other."""
 
 _REASONS: Final = {
     "timeout": "its server took too long",
@@ -34,6 +38,7 @@ class Pictures:
         self._client = client
         self._images = images
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
 
     async def open(self) -> None:
         """Make the connection pool."""
@@ -43,21 +48,26 @@ class Pictures:
         """Close all connections."""
         await self._client.close()
 
-    async def fetch(self, url: str, slot: str) -> Png:
-        """Fetch an image for a slot; PictureRefusedError says why not."""
-        async with self._turns:
+    async def fetch(
+        self, url: str, slots: Collection[str], *, trusted: bool = True
+    ) -> dict[str, Png]:
+        """Fetch an image for slots; PictureRefusedError says why not."""
+        async with self._turns if trusted else self._strangers:
             try:
                 content = await self._client.fetch(url, most=LARGEST_FILE)
             except AddressRefusedError as error:
-                raise PictureRefusedError(f"The image {slot} cannot be fetched: {error}.") from None
+                raise _refused(slots, str(error)) from None
             except OutgoingFailedError as error:
                 reason = _REASONS.get(error.kind, "its server did not answer")
-                raise PictureRefusedError(
-                    f"The image {slot} cannot be fetched: {reason}."
-                ) from None
-        return await self.fit(content, slot)
+                raise _refused(slots, reason) from None
+            return await self.fit(content, slots)
 
-    async def fit(self, content: bytes, slot: str) -> Png:
-        """Check an uploaded image and make it fit a slot."""
+    async def fit(self, content: bytes, slots: Collection[str]) -> dict[str, Png]:
+        """Check an image and make it fit each of the slots."""
         png = await self._images.check(content)
-        return await asyncio.to_thread(scale_png, png, slot)
+        return {slot: await asyncio.to_thread(scale_png, png, slot) for slot in slots}
+
+
+def _refused(slots: Collection[str], reason: str) -> PictureRefusedError:
+    names = ", ".join(sorted(slots))
+    return PictureRefusedError(f"The image {names} cannot be fetched: {reason}.")

@@ -1,23 +1,27 @@
 """Announces the whole catalogue again, for a service that lost its projection or is new."""
 
 from services.gateway.catalogue.identities import identity_saved
-from services.gateway.catalogue.images import Images
+from services.gateway.catalogue.images import Images, reference
 from services.gateway.catalogue.templates import template_saved
 from services.gateway.repository.accounts import AccountRepository
 from services.gateway.repository.identities import IdentityRepository
+from services.gateway.repository.images import ImageRepository
 from services.gateway.repository.templates import TemplateRepository
-from shared.contracts.gateway import AccountSaved
+from shared.contracts.gateway import AccountImage, AccountSaved, ImagesSaved
 from shared.database import Database
 
 PAGE = 20
 """A template may hold 256 KiB."""
 
+IMAGES_PAGE = 500
+
 
 async def resend_catalogue(database: Database) -> int:
-    """Announce every account, identity and living template as they are now; how many."""
+    """Announce every account, identity, image and living template as they are now; how many."""
     accounts = await _resend_accounts(database)
     identities = await _resend_identities(database)
-    return accounts + identities + await _resend_templates(database, Images(database))
+    images = await _resend_images(database)
+    return accounts + identities + images + await _resend_templates(database, Images(database))
 
 
 async def _resend_accounts(database: Database) -> int:
@@ -42,6 +46,24 @@ async def _resend_identities(database: Database) -> int:
         if not page:
             return count
         count, after = count + len(page), page[-1].identity_id
+
+
+async def _resend_images(database: Database) -> int:
+    count, after = 0, None
+    while True:
+        async with database.work("bulk") as work:
+            page = await ImageRepository(work.connection).list_owned(after, IMAGES_PAGE)
+            if not page:
+                return count
+            work.publish(
+                ImagesSaved(
+                    images=[
+                        AccountImage(account_id=account_id, image=reference(image))
+                        for account_id, image in page
+                    ]
+                )
+            )
+        count, after = count + len(page), (page[-1][0], page[-1][1].sha256)
 
 
 async def _resend_templates(database: Database, images: Images) -> int:

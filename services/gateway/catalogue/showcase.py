@@ -15,6 +15,7 @@ from shared.errors import GoneError, NotFoundError
 from shared.hashes import surroundings_of
 from shared.passes.display import Display
 from shared.passes.document import TemplateDocument
+from shared.passes.slots import own_images
 from shared.passes.template import CompiledTemplate, compile_template
 from shared.sealing import MasterKeys
 
@@ -34,7 +35,6 @@ class Model:
 
     compiled: CompiledTemplate
     images: Mapping[str, str]
-    """Image without its scale (`logo`) → SHA-256 of the sharpest one."""
     is_development: bool
 
 
@@ -44,6 +44,7 @@ class Shown:
 
     display: Display
     images: Mapping[str, str]
+    """Image without its scale (`logo`) → SHA-256 of the sharpest one."""
     is_development: bool
 
 
@@ -68,7 +69,8 @@ class Showcase:
     async def show(self, issued: Pass) -> Shown:
         """Lay the pass's values over the newest revision of its template."""
         model = await self._model(issued.account_id, issued.template_id)
-        return Shown(model.compiled.display(issued.state()), model.images, model.is_development)
+        images = _sharpest({**model.images, **own_images(issued.values)})
+        return Shown(model.compiled.display(issued.state()), images, model.is_development)
 
     async def up_to_date(self, passes: Sequence[Pass]) -> list[Pass]:
         """Give the passes with their values under today's paths (psPathMigrations).
@@ -116,7 +118,7 @@ class Showcase:
                     self._master_keys, self._base_url, account_id, template_id
                 ),
             ),
-            _sharpest(document.images),
+            document.images,
             identity.development,
         )
         self._models[template_id, template.revision] = model

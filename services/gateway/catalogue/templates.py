@@ -239,4 +239,6 @@ def template_saved(
 
 
 def _plain(document: TemplateDocument) -> dict[str, Any]:
-    return document.model_dump(mode="json", by_alias=True)
+    # Without strings as from before there were any: saving the same again makes no revision.
+    left_out = None if document.localizations else {"localizations"}
+    return document.model_dump(mode="json", by_alias=True, exclude=left_out)

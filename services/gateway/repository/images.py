@@ -58,6 +58,22 @@ class ImageRepository:
         )
         return {row["sha256"]: Image(**row) for row in rows}
 
+    async def list_owned(
+        self, after: tuple[UUID, str] | None, limit: int
+    ) -> list[tuple[UUID, Image]]:
+        """List the images of all accounts."""
+        account_id, sha256 = after or (None, None)
+        rows = await self._connection.fetch(
+            f"SELECT account_id, {_IMAGE} FROM account_images JOIN images USING (sha256)"  # noqa: S608  our own columns
+            " WHERE $1::uuid IS NULL OR (account_id, sha256) > ($1::uuid, $2::text)"
+            " ORDER BY account_id, sha256 LIMIT $3",
+            account_id,
+            sha256,
+            limit,
+        )
+        owned = [dict(row) for row in rows]
+        return [(row.pop("account_id"), Image(**row)) for row in owned]
+
     async def read_data(self, hashes: Sequence[str]) -> dict[str, bytes]:
         """Read the bytes of those that are there."""
         rows = await self._connection.fetch(

@@ -17,8 +17,8 @@ from shared.contracts.notifier import (
     ListDeliveries,
     ReplayDeliveries,
     Replayed,
-    TestEndpoint,
-    TestSent,
+    TriedEndpoint,
+    TryEndpoint,
 )
 from shared.errors import ConflictError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
@@ -105,10 +105,10 @@ async def test_webhook(call: Call[None, None], *, door: Door) -> Reply:
     """Send a test to one webhook endpoint."""
     webhook_id = id_in_path(call, "webhook_id")
     claim = await begin(door, call)
-    command = TestEndpoint(
+    command = TryEndpoint(
         command_id=claim.command_id, account_id=call.caller.account_id, endpoint_id=webhook_id
     )
-    sent = await door.requester.ask(command, TestSent)
+    sent = await door.requester.ask(command, TriedEndpoint)
     location = f"/v1/webhooks/{webhook_id}/deliveries"
     answer = TestOnItsWay(delivery_id=sent.delivery_id, event_id=sent.event_id)
     return answered(claim, answer, headers={"Location": location})

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
-from services.gateway.catalogue.images import ImageNotFoundError
+from services.gateway.catalogue.images import ImageNotFoundError, image_url
 from services.gateway.routes.once import answer_once
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
@@ -38,7 +38,7 @@ async def upload_image(call: Call[None, None], *, door: Door) -> Reply:
 
     async def add(work: UnitOfWork) -> Reply:
         is_new = await door.images.add(work, call.caller.account_id, png)
-        path = f"/images/{png.sha256}.png"
+        path = image_url("", png.sha256)
         view = ImageView(
             sha256=png.sha256,
             width=png.width,

@@ -17,15 +17,21 @@ from markupsafe import Markup
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.showcase import Shown
+from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
-from shared.errors import ApplicationError, GoneError, NotFoundError, UnavailableError
+from shared.errors import (
+    ApplicationError,
+    GoneError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+)
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.passes.colours import normalise_colour
 from shared.passes.display import Display
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-WALLET_MEDIA = "application/vnd.apple.pkpass"
 HTML_MEDIA = "text/html"
 TAG = "Pages"
 
@@ -34,6 +40,8 @@ PRIVATE: Final = {
     "X-Robots-Tag": "noindex, nofollow",
     "Referrer-Policy": "no-referrer",
 }
+FILE_HEADERS: Final = {**PRIVATE, hdrs.CACHE_CONTROL: "private, no-cache"}
+TOO_LARGE = ("These passes are too large for one file", "Download them one by one.")
 NOT_FOUND = ("There is no such pass", "Check the address: part of it may be missing.")
 GONE = ("This pass is gone", "Its issuer has deleted it. If that surprises you, ask them.")
 AWAY = ("One moment, please", "The pass cannot be shown right now. Try again in a few seconds.")
@@ -89,6 +97,8 @@ class Pages:
                 title, text = NOT_FOUND
             case GoneError():
                 title, text = GONE
+            case TooLargeError():
+                title, text = TOO_LARGE
             case _:
                 title, text = AWAY
         response = _page(self._notice, error.status, title=title, text=text)
@@ -147,34 +157,19 @@ async def download_pass(call: Call[None, None], *, door: Door, pages: Pages) -> 
     if content.not_modified or (known is not None and tag in known):
         response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED)
         _label(response, content, tag)
+        note_download(request, door, issued, content, 304)
         return response
-    return await _send(request, door, content, tag)
-
-
-async def _send(
-    request: web.Request, door: Door, content: Content, tag: ETag
-) -> web.StreamResponse:
-    file = passes.pass_file(door, content)
-    response = web.StreamResponse(
-        headers={
-            hdrs.CONTENT_TYPE: WALLET_MEDIA,
-            hdrs.CONTENT_DISPOSITION: f'attachment; filename="pass{passes.FILE_SUFFIX}"',
-        }
-    )
+    response = web.StreamResponse()
     _label(response, content, tag)
-    response.content_length = file.size
-    await response.prepare(request)
-    if request.method != hdrs.METH_HEAD:
-        async for piece in file.pieces:
-            await response.write(piece)
-    await response.write_eof()
+    await send_file(request, response, passes.pass_file(door, content), f"pass{passes.FILE_SUFFIX}")
+    note_download(request, door, issued, content, 200)
     return response
 
 
 def _label(response: web.StreamResponse, content: Content, tag: ETag) -> None:
     response.etag = tag
     response.last_modified = content.last_modified
-    response.headers.update({**PRIVATE, hdrs.CACHE_CONTROL: "private, no-cache"})
+    response.headers.update(FILE_HEADERS)
 
 
 def _page(template: Template, status: int, **facts: Any) -> web.Response:  # noqa: ANN401

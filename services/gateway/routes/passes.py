@@ -28,7 +28,8 @@ MemberId = Annotated[str, Field(min_length=1, max_length=255)]
 Values = Annotated[
     JsonObject,
     Field(
-        description="The pass's own values by path.",
+        description="The pass's own values by path. Under `images_logo` and the like: the address "
+        "of a PNG, which is fetched now, or the `sha256` of an uploaded image.",
         examples=[{"structure_headerFields_points_value": 120}],
     ),
 ]
@@ -67,7 +68,8 @@ class ChangedValues(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     values: JsonObject = Field(
-        description="The pass's own values by path; null takes an own value away.",
+        description="The pass's own values by path, images as when it is issued; null takes an own "
+        "value away.",
         examples=[{"structure_headerFields_points_value": 130}],
     )
 
@@ -115,6 +117,7 @@ class PassState(BaseModel):
     registered: bool
     scanned: bool
     installed: bool = Field(description="Whether it has been on a device at least once.")
+    devices: int = Field(description="On how many devices it is now.")
     created_at: datetime
     updated_at: datetime
     url: str

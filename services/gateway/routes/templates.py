@@ -109,6 +109,7 @@ class TemplateView(TemplateHead):
     properties: dict[str, Any]
     triggers: dict[str, Any]
     images: dict[str, str]
+    localizations: dict[str, dict[str, str]] = Field(default_factory=dict)
     barcode_policy: str
 
 

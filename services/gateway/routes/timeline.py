@@ -9,11 +9,21 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
-from shared.contracts.notifier import Attempt, ContentNotice, Delivery, PassNotices, ReadNotices
+from services.gateway.routes.verdict import DELETED, Verdict, judge
+from shared import clock
+from shared.contracts.notifier import (
+    Attempt,
+    ContentNotice,
+    Delivery,
+    Observation,
+    PassNotices,
+    ReadNotices,
+)
 from shared.contracts.partners import TYPE_OF
-from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
-from shared.errors import NotFoundError, UnavailableError
+from shared.contracts.triggers import EventPage, LoggedEvent, Pass, ReadTimeline
+from shared.errors import GoneError, NotFoundError, UnavailableError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor, encode_cursor
 
@@ -36,7 +46,8 @@ class EventEntry(BaseModel):
     event_id: UUID
     member_id: str | None
     data: dict[str, Any] = Field(
-        description="`changes`: path → [before, after]; `rules`: which rules ran and what they did."
+        description="`values`: own values at creation; `changes`: path → [before, after];"
+        " `rules`: which rules ran and what they did."
         " `warnings`: texts of this pass that lead back to themselves since then, and stay text."
     )
 
@@ -65,7 +76,23 @@ class DeliveryEntry(BaseModel):
     attempts: list[Attempt]
 
 
-Entry = Annotated[EventEntry | ContentEntry | DeliveryEntry, Field(discriminator="source")]
+class DeviceEntry(BaseModel):
+    """Something seen of the pass on its way to a device: registered, pushed, listed, fetched."""
+
+    source: Literal["device"] = "device"
+    type: str = Field(examples=["device.fetched"])
+    occurred_at: datetime
+    device: str | None = Field(
+        description="The beginning of the digest of its id; a fetch does not say whose it is."
+    )
+    data: dict[str, Any] = Field(
+        description="pushed: Apple's id and status of the push; listed: the tag told; fetched: "
+        "200 or 304 and the content's number; device_log: the line that the device logged."
+    )
+
+
+AnyEntry = EventEntry | ContentEntry | DeliveryEntry | DeviceEntry
+Entry = Annotated[AnyEntry, Field(discriminator="source")]
 
 
 class Timeline(BaseModel):
@@ -77,6 +104,9 @@ class Timeline(BaseModel):
     notices: Told = Field(
         description="How far contents and deliveries are told: complete, only the newest of them, "
         "or not at all for the moment."
+    )
+    verdict: Verdict | None = Field(
+        description="Why devices show the pass as they do; null while the notifier is away."
     )
     next_cursor: str | None = Field(description="Ask with it for the next page; null on the last.")
 
@@ -95,19 +125,24 @@ async def read_pass_timeline(call: Call[None, PageQuery], *, door: Door) -> Time
     question = ReadTimeline(
         account_id=account_id, handle=handle, after=position.after, limit=call.query.limit
     )
-    page, notices = await asyncio.gather(
-        door.requester.ask(question, EventPage), _notices(door, account_id, handle)
+    page, notices, issued = await asyncio.gather(
+        door.requester.ask(question, EventPage),
+        _notices(door, account_id, handle),
+        _pass_as_it_is(door, account_id, handle),
     )
     until = _end(page, position.since)
     told: Told = "unavailable"
-    entries: list[EventEntry | ContentEntry | DeliveryEntry] = [_event(e) for e in page.events]
+    entries: list[AnyEntry] = [_event(e) for e in page.events]
+    verdict = None
     if notices is not None:
         entries += _within(map(_content, notices.contents), position.since, until)
         entries += _within(map(_delivery, notices.deliveries), position.since, until)
-        most = max(len(notices.contents), len(notices.deliveries))
+        entries += _within(map(_observation, notices.observations), position.since, until)
+        verdict = DELETED if issued is None else judge(issued, notices, clock.now())
+        most = max(len(notices.contents), len(notices.deliveries), len(notices.observations))
         told = "complete" if most < MOST_NOTICES else "newest"
     entries.sort(key=lambda entry: entry.occurred_at)  # stable: an event before what came of it
-    return Timeline(data=entries, notices=told, next_cursor=_cursor(page, until))
+    return Timeline(data=entries, notices=told, verdict=verdict, next_cursor=_cursor(page, until))
 
 
 def _end(page: EventPage, since: datetime | None) -> datetime | None:
@@ -128,9 +163,19 @@ async def _notices(door: Door, account_id: UUID, handle: str) -> PassNotices | N
         return PassNotices(contents=[], deliveries=[])
 
 
+async def _pass_as_it_is(door: Door, account_id: UUID, handle: str) -> Pass | None:
+    """Read the pass; None when it has been deleted."""
+    try:
+        return await passes.read(door, account_id, handle)
+    except GoneError:
+        return None
+
+
 def _within(
-    entries: Iterable[ContentEntry | DeliveryEntry], since: datetime | None, until: datetime | None
-) -> list[ContentEntry | DeliveryEntry]:
+    entries: Iterable[ContentEntry | DeliveryEntry | DeviceEntry],
+    since: datetime | None,
+    until: datetime | None,
+) -> list[ContentEntry | DeliveryEntry | DeviceEntry]:
     """Keep what belongs to the page: after the page before, up to its own last event."""
     return [
         entry
@@ -173,6 +218,12 @@ def _delivery(delivery: Delivery) -> DeliveryEntry:
     )
 
 
+def _observation(seen: Observation) -> DeviceEntry:
+    return DeviceEntry(
+        type=f"device.{seen.kind}", occurred_at=seen.at, device=seen.device, data=seen.data
+    )
+
+
 def _position(cursor: str | None) -> Position:
     if cursor is None:
         return Position(after=0)
@@ -204,8 +255,9 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             query=PageQuery,
             returns=Timeline,
             errors=(NotFoundError,),
-            description="Why did my pass not update? The log of the pass, the contents made of it "
-            "and the webhooks that told of it, in one list by time. A change without a content "
-            "after it changed nothing that is seen. A deleted pass keeps its timeline.",
+            description="Why did my pass not update? The log of the pass, the contents made of it, "
+            "what devices were told, asked and fetched, and the webhooks that told of it, in one "
+            "list by time, with a verdict in plain words. A change without a content after it "
+            "changed nothing that is seen. A deleted pass keeps its timeline.",
         ),
     ]

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from hashlib import sha1
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -18,11 +19,16 @@ from shared.database import Connection
 from shared.hashes import surroundings_of
 from shared.passes.document import TemplateDocument
 from shared.passes.identities import identity_from_pem
+from shared.passes.localization import strings_files
 from shared.passes.state import IssuerFacts
 from shared.passes.template import compile_template
+from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 
 MOST_PLATES = 500
+
+WEB_SERVICE_PATH = "/wallet"
+"""Where the gateway has Apple's web service; devices put the `/v1` behind it."""
 
 _IMAGES = TypeAdapter(dict[str, ImageReference])
 
@@ -33,9 +39,10 @@ PlateKey = tuple[UUID, int, UUID, int]
 class PlateShelf:
     """Keeps prepared plates in memory; revisions never change, so nothing goes stale."""
 
-    def __init__(self, keys: MasterKeys, root_url: str) -> None:
+    def __init__(self, keys: MasterKeys, root_url: str, tokens: PassTokens) -> None:
         self._keys = keys
         self._root_url = root_url
+        self._tokens = tokens
         self._epochs: dict[UUID, int] = {}
         self._plates: OrderedDict[PlateKey, Plate] = OrderedDict()
         self._seals: OrderedDict[tuple[UUID, int], Seal] = OrderedDict()
@@ -82,12 +89,17 @@ class PlateShelf:
             seal = self._seals[seal_key] = Seal(identity_from_pem(pem), row["identity_revision"])
             while len(self._seals) > MOST_PLATES:
                 self._seals.popitem(last=False)
+        document = TemplateDocument.model_validate(row["document"])
         images = _IMAGES.validate_python(row["images"])
+        files = strings_files(document.localizations)
+        file_digests = {
+            name: sha1(data, usedforsecurity=False).hexdigest() for name, data in files.items()
+        }
         return Plate(
             template_id=template_id,
             revision=row["revision"],
             compiled=compile_template(
-                TemplateDocument.model_validate(row["document"]),
+                document,
                 name=row["name"],
                 organization=row["organization"],
                 surroundings=surroundings_of(
@@ -95,9 +107,18 @@ class PlateShelf:
                 ),
             ),
             images=images,
-            image_digests={name: image.sha1 for name, image in images.items()},
-            facts=IssuerFacts(seal.pass_type_identifier, seal.team_identifier, row["organization"]),
+            files=files,
+            file_digests=file_digests,
+            digests={**{name: image.sha1 for name, image in images.items()}, **file_digests},
+            facts=IssuerFacts(
+                seal.pass_type_identifier,
+                seal.team_identifier,
+                row["organization"],
+                f"{self._root_url}{WEB_SERVICE_PATH}",
+            ),
             seal=seal,
+            tokens=self._tokens,
+            plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )
 
 

@@ -97,6 +97,10 @@ class PushConnection(APNsTLSClientProtocol):
                 future.set_exception(ConnectionClosed())
         self.requests.clear()
 
+    def close(self) -> None:
+        self._leaving = True
+        super().close()
+
     def abort(self) -> None:
         """Leave at once; what is under way fails and is tried again on another connection."""
         self._leaving = True

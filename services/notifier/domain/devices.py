@@ -18,6 +18,9 @@ MOST_PUSH_TOKEN: Final = 4_096
 MOST_NAME: Final = 200
 """Characters of a pass type identifier or serial number that a line may name."""
 
+DIGITS: Final = 8
+"""Of a device, in what people see."""
+
 MOST_TAG: Final = 2**63 - 1
 _MOST_DIGITS: Final = len(str(MOST_TAG))
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from shared.contracts.message import JsonObject
+from shared.contracts.notifier import NoteFetch
 from shared.contracts.partner_data import CauseKind
 from shared.contracts.partners import MOST_BODY, TEST, TYPE_OF
 from shared.contracts.triggers import LoggedEvent
@@ -17,7 +18,7 @@ from shared.identifiers import new_id
 SEQUENCE_BYTES: Final = 32
 """What the number in the feed adds to a body."""
 
-BULKY: Final = ("changes", "member_changes", "values")
+BULKY: Final = ("changes", "member_changes", "nulls", "values")
 """Data that a thin event goes without."""
 
 _CAUSE_OF: Final[Mapping[str, CauseKind]] = {
@@ -30,7 +31,16 @@ _CAUSE_OF: Final[Mapping[str, CauseKind]] = {
     "device_update": "device",
     "expire": "expiry",
 }
-_CAUSES: Final = frozenset(get_args(CauseKind))
+_CAUSE_NAMES: Final[Mapping[str, CauseKind]] = {
+    **{kind: kind for kind in get_args(CauseKind)},
+    "push": "push_job",
+    "rules": "rule",
+}
+"""Cause of a log line → what partners are told; any other is the API's."""
+
+_MEMBER_FACTS: Final = frozenset(
+    f"member_{fact}" for fact in ("name", "email", "phone", "external_id", "tier", "points")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +53,11 @@ class Happening:
     subject: Mapping[str, str]
     """`kind` and `id` of what it happened to."""
     occurred_at: datetime
-    cause: Mapping[str, str]
+    cause: Mapping[str, str | None]
     """`kind`, and `id` where there is one."""
     data: JsonObject
     template_id: UUID | None = None
-    """Endpoints bound to a template hear only what has its id here."""
+    """Endpoints bound to a template hear only what has its id here: what happens to its passes."""
     handle: str | None = None
     """The pass on whose timeline its deliveries are shown."""
 
@@ -93,25 +103,61 @@ def of_pass(event: LoggedEvent) -> Happening:
         "version": event.version,
         "sequence": event.sequence,
     }
-    cause = event.data.get("cause", _CAUSE_OF.get(event.kind, "api"))
-    changes = event.data.get("changes", {})
+    if "cause" in event.data:
+        cause = _CAUSE_NAMES.get(event.data["cause"], "api")
+    else:
+        cause = _CAUSE_OF.get(event.kind, "api")
     if event.kind == "create":
         data["values"] = event.data.get("values", {})
-    elif cause == "member":
-        data["member_changes"] = changes
     else:
-        data["changes"] = changes
+        data |= _changes(event.data, about_member=cause == "member")
+    if event.kind == "expire":
+        data["expiration_date"] = event.data.get("expiration_date")
     return Happening(
         event_id=event.event_id,
         account_id=event.account_id,
         type=TYPE_OF[event.kind],
         subject={"kind": "pass", "id": event.handle},
         occurred_at=event.occurred_at,
-        cause=_cause(cause, event.member_id),
+        cause={"kind": cause, "id": event.member_id} if cause == "member" else {"kind": cause},
         data=data,
         template_id=event.template_id,
         handle=event.handle,
     )
+
+
+def of_fetch(note: NoteFetch) -> Happening:
+    """Tell that a file of a pass left the house."""
+    return Happening(
+        event_id=new_id(),
+        account_id=note.account_id,
+        type="pass.fetched",
+        subject={"kind": "pass", "id": note.handle},
+        occurred_at=note.at,
+        cause={"kind": note.source},
+        data={
+            "handle": note.handle,
+            "template_id": note.template_id,
+            "version": note.pass_version,
+            "content_number": note.content_number,
+            "status": note.status,
+            "source": note.source,
+        },
+        template_id=note.template_id,
+        handle=note.handle,
+    )
+
+
+def _changes(data: JsonObject, *, about_member: bool) -> JsonObject:
+    """Part changes of own values from those of the member's facts."""
+    changes: JsonObject = data.get("changes", {})
+    told: JsonObject = {"changes": changes}
+    if about_member:
+        told["changes"] = {p: c for p, c in changes.items() if p not in _MEMBER_FACTS}
+        told["member_changes"] = {p: c for p, c in changes.items() if p in _MEMBER_FACTS}
+    if nulls := data.get("nulls"):
+        told["nulls"] = nulls
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +193,3 @@ def of_test(account_id: UUID, endpoint_id: UUID, at: datetime) -> Happening:
         cause={"kind": "api"},
         data={"webhook_id": endpoint_id, "message": "A test. Answer with a status of 200 to 299."},
     )
-
-
-def _cause(kind: str, member_id: str | None) -> dict[str, str]:
-    """Name a cause; one that partners were never told of is the API's."""
-    if kind == "member" and member_id is not None:
-        return {"kind": kind, "id": member_id}
-    return {"kind": kind if kind in _CAUSES else "api"}

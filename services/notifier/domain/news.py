@@ -38,7 +38,6 @@ class Told:
         return self.account_id, self.kind, self.id
 
     def happening(self, kind: str, at: datetime, data: JsonObject) -> Happening:
-        template_id = UUID(self.id) if self.kind == "template" else None
         return Happening(
             event_id=new_id(),
             account_id=self.account_id,
@@ -47,7 +46,6 @@ class Told:
             occurred_at=at,
             cause={"kind": "api"},
             data=data,
-            template_id=template_id,
         )
 
 

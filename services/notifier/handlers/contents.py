@@ -18,6 +18,7 @@ from shared.contracts.triggers import PassesDeleted
 from shared.database import UnitOfWork
 
 MOST_NOTICES: Final = 100
+MOST_HOLDERS: Final = 20
 
 
 async def store_contents(messages: list[ContentBuilt], work: UnitOfWork, *, wake: Wake) -> None:
@@ -65,7 +66,19 @@ async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[Pas
         observations = await ObservationRepository(work.connection).list_newest(
             query.account_id, query.handle, limit
         )
+        holders, count = await DeviceRepository(work.connection).list_holders(
+            query.account_id, query.handle, MOST_HOLDERS
+        )
         notices.append(
-            PassNotices(contents=contents, deliveries=deliveries, observations=observations)
+            PassNotices(
+                contents=contents,
+                deliveries=deliveries,
+                observations=observations,
+                holders=holders,
+                holder_count=count,
+                unpushed_since=await PassRepository(work.connection).find_unpushed(
+                    query.account_id, query.handle
+                ),
+            )
         )
     return notices

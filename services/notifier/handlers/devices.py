@@ -94,21 +94,16 @@ async def unregister_devices(commands: list[UnregisterDevice], work: UnitOfWork)
     return [Done() for _ in commands]
 
 
-async def remove_device(
-    work: UnitOfWork, device: str, before: datetime | None, *, push_token: str | None = None
-) -> bool:
-    """Remove a device that Apple no longer knows; False if it can be reached all the same.
+async def remove_device(work: UnitOfWork, device: str, before: datetime | None) -> bool:
+    """Remove a device that Apple no longer knows; False if it has registered after `before`.
 
-    It can if it has registered after `before`, the time that Apple tells, or if `push_token`, the
-    one that was refused, is not its own any more. Must come before the transaction locks a wake.
+    Must come before the transaction locks a wake.
     """
     devices = DeviceRepository(work.connection)
     known = (await devices.lock([device])).get(device)
     if known is None:
         return True
     if before is not None and known.registered_at > before:
-        return False
-    if push_token is not None and known.push_token != push_token:
         return False
     await _drop(await devices.find_passes(device), work, reason="gone")
     return True

@@ -32,8 +32,8 @@ from shared.contracts.notifier import (
     ReplayDeliveries,
     Replayed,
     RotateSecret,
-    TestEndpoint,
-    TestSent,
+    TriedEndpoint,
+    TryEndpoint,
     UpdateEndpoint,
 )
 from shared.database import UnitOfWork
@@ -137,11 +137,11 @@ def _check_range(since: datetime, until: datetime | None) -> None:
         raise InvalidError("`until` must be after `since`.")
 
 
-async def test_endpoints(
-    commands: list[TestEndpoint], work: UnitOfWork, *, ring: Ring
-) -> list[TestSent]:
+async def try_endpoints(
+    commands: list[TryEndpoint], work: UnitOfWork, *, ring: Ring
+) -> list[TriedEndpoint]:
     """Send a test to one endpoint, as any event is sent, but outside the feed."""
-    sent: list[TestSent] = []
+    sent: list[TriedEndpoint] = []
     for command in commands:
         account_id, endpoint_id = command.account_id, command.endpoint_id
         endpoint = await EndpointRepository(work.connection).get(account_id, endpoint_id)
@@ -150,7 +150,7 @@ async def test_endpoints(
         test = of_test(account_id, endpoint_id, clock.now())
         await EventRepository(work.connection).add_test(test)
         [delivery_id] = await DeliveryRepository(work.connection).add_all([(endpoint_id, test)])
-        sent.append(TestSent(delivery_id=delivery_id, event_id=test.event_id))
+        sent.append(TriedEndpoint(delivery_id=delivery_id, event_id=test.event_id))
     waiting = {command.endpoint_id for command in commands}
     work.after_commit(lambda: ring(waiting))
     return sent

@@ -1,6 +1,6 @@
-"""What is told to partners beside what happens to passes: members, templates, ends of endpoints."""
+"""What is told to partners beside the logs of passes: members, templates, ends, fetches."""
 
-from services.notifier.domain.happenings import Happening, of_disabled
+from services.notifier.domain.happenings import Happening, of_disabled, of_fetch
 from services.notifier.domain.news import (
     end_of_template,
     member_key,
@@ -8,11 +8,14 @@ from services.notifier.domain.news import (
     news_of_template,
     template_key,
 )
+from services.notifier.handlers.devices import Wake, note_fetches
 from services.notifier.handlers.events import Ring, tell
 from services.notifier.repository import EndpointRepository, ToldRepository
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged
+from shared.contracts.message import Done
+from shared.contracts.notifier import NoteFetch
 from shared.database import UnitOfWork
 
 
@@ -29,6 +32,15 @@ async def tell_members(messages: list[MembersChanged], work: UnitOfWork, *, ring
     ]
     await ToldRepository(work.connection).save(told.values())
     await tell(work, happenings, ring)
+
+
+async def tell_fetches(
+    queries: list[NoteFetch], work: UnitOfWork, *, wake: Wake, ring: Ring
+) -> list[Done]:
+    """Note what left the house, and tell it."""
+    done = await note_fetches(queries, work, wake=wake)
+    await tell(work, [of_fetch(query) for query in queries], ring)
+    return done
 
 
 async def tell_templates(messages: list[TemplateSaved], work: UnitOfWork, *, ring: Ring) -> None:

@@ -27,7 +27,7 @@ LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 3.0
 
 Tell = Callable[[UnitOfWork, Sequence[Happening]], Awaitable[None]]
-"""Tells partners, within a transaction."""
+"""Tells partners; the last thing in a transaction."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

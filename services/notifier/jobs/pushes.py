@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 
 from services.notifier.clients.apns import ApplePushSender
-from services.notifier.domain.happenings import Happening
 from services.notifier.domain.pushes import (
     Identity,
     Landed,
@@ -19,6 +18,7 @@ from services.notifier.domain.pushes import (
     pause_after,
     seen_of,
 )
+from services.notifier.jobs.deliveries import Tell
 from services.notifier.repository import (
     DeviceRepository,
     IdentityRepository,
@@ -34,9 +34,6 @@ from shared.metrics import push_seconds, pushes
 MOST_IN_FLIGHT: Final = 200
 LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 3.0
-
-Tell = Callable[[UnitOfWork, Sequence[Happening]], Awaitable[None]]
-"""Tells partners; the last thing in a transaction."""
 
 RemoveDevice = Callable[[UnitOfWork, str, datetime | None], Awaitable[object]]
 """Removes a device, unless it registered after a moment."""

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from services.notifier.domain.devices import Listed, Registration, parse_cursor
-from shared.contracts.notifier import ListUpdated, RegisterDevice, UnregisterDevice
+from services.notifier.domain.devices import DIGITS, Listed, Registration, parse_cursor
+from shared.contracts.notifier import Holder, ListUpdated, RegisterDevice, UnregisterDevice
 from shared.database import Connection
 
 
@@ -191,6 +192,24 @@ class DeviceRepository:
             list(handles),
         )
         return {row["handle"]: row["count"] for row in rows}
+
+    async def list_holders(
+        self, account_id: UUID, handle: str, most: int
+    ) -> tuple[list[Holder], int]:
+        """List the devices that hold a pass, the newest first, and how many there are."""
+        rows = await self._connection.fetch(
+            "SELECT left(r.device, $3) AS device, d.kind, r.created_at AS registered_at,"
+            " w.due_at AS push_due_at, coalesce(w.tries, 0) AS push_tries,"
+            " count(*) OVER () AS total"
+            " FROM registrations r JOIN devices d ON d.device = r.device"
+            " JOIN passes p ON p.handle = r.handle AND p.account_id = $1"
+            " LEFT JOIN wakes w ON w.device = r.device"
+            " AND w.pass_type_identifier = r.pass_type_identifier AND r.handle = ANY(w.handles)"
+            " WHERE r.handle = $2 ORDER BY r.created_at DESC, r.device LIMIT $4",
+            account_id, handle, DIGITS, most,
+        )  # fmt: skip
+        holders = [Holder.model_validate({**row}) for row in rows]
+        return holders, rows[0]["total"] if rows else 0
 
     async def find_holders(self, handles: Collection[str]) -> list[Registration]:
         rows = await self._connection.fetch(

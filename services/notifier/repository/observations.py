@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from services.notifier.domain.devices import Seen
+from services.notifier.domain.devices import DIGITS, Seen
 from services.notifier.repository.events import ROWS_A_TURN
 from shared.contracts.notifier import Observation
 from shared.database import Connection, json_array
@@ -15,9 +15,6 @@ from shared.identifiers import new_id
 MOST_A_DAY: Final = 1_000
 MOST_LINES_A_DAY: Final = 200
 """Of one kind and pass, within 24 hours; what is more is not kept."""
-
-DIGITS: Final = 8
-"""Of a device, in what people see."""
 
 
 class ObservationRepository:
@@ -32,7 +29,8 @@ class ObservationRepository:
             "WITH new AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[],"
             " $4::timestamptz[], $5::text[], $6::text[], $7::text[]) AS new (observation_id,"
             " account_id, handle, at, kind, device, data)),"
-            " there AS (SELECT handle, kind, CASE kind WHEN 'device_log' THEN $8 ELSE $9 END"
+            " there AS (SELECT handle, kind,"
+            " CASE kind WHEN 'device_log' THEN $8::bigint ELSE $9::bigint END"
             " - (SELECT count(*) FROM (SELECT FROM observations o WHERE o.handle = n.handle"
             " AND o.kind = n.kind AND o.at > now() - interval '1 day' LIMIT $9) AS today) AS room"
             ' FROM (SELECT DISTINCT handle COLLATE "C" AS handle, kind FROM new) AS n)'

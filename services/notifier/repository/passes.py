@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from services.notifier.domain.devices import Copies, KnownPass, NamedPass, News, Tally
 from shared.contracts.notifier import NoteFetch, RegisterDevice
@@ -210,6 +211,13 @@ class PassRepository:
             [serial for _, serial in named],
         )
         return {(row[0], row[1]): NamedPass(*row[2:]) for row in rows}
+
+    async def find_unpushed(self, account_id: UUID, handle: str) -> int | None:
+        """Find the oldest version with a change in the newest bytes that nobody asked to push."""
+        return await self._connection.fetchval(
+            "SELECT unpushed_since FROM passes WHERE account_id = $1 AND handle = $2",
+            account_id, handle,
+        )  # fmt: skip
 
     async def mark_deleted(self, passes: Sequence[DeletedPass]) -> None:
         """Leave tombstones, also of passes not heard of: they refuse who comes late."""

@@ -112,6 +112,8 @@ class PassRecord:
     deleted_at: datetime | None = None
     literal: list[str] = field(default_factory=list[str])
     """Paths of own values whose brackets are plain text."""
+    token_key: str | None = None
+    """The secret its authentication token derives from, for life; None: the oldest there is."""
     refreshed_at: datetime | None = None
     """When a manual update counted last, or a push was asked for."""
     devices: int = 0
@@ -199,6 +201,7 @@ class PassRecord:
             installed=self.has("install"),
             removed=self.has("remove"),
             literal=self.literal,
+            token_key=self.token_key,
             created_at=self.created_at,
             updated_at=self.updated_at,
             push_version=self.push_version,

@@ -43,8 +43,12 @@ async def create_passes(
     *,
     shelf: TemplateShelf,
     begun: asyncio.Event | None = None,
+    token_key: str | None = None,
 ) -> list[PassCreated | ApplicationError | NotReadyError]:
-    """Issue passes: lock their members, run onCreate, insert, announce."""
+    """Issue passes: lock their members, run onCreate, insert, announce.
+
+    `token_key` names the secret that their authentication tokens derive from.
+    """
     needed = {c.template_id: 0 for c in commands}
     for command in commands:
         needed[command.template_id] = max(needed[command.template_id], command.template_revision)
@@ -84,6 +88,7 @@ async def create_passes(
             voided=False,
             created_at=now,
             updated_at=now,
+            token_key=token_key,
         )
         if member:
             record.member = learned[member.account_id, member.member_id].after

@@ -7,6 +7,7 @@ from services.triggers.repository.passes import CounterRepository, PassRepositor
 from shared.contracts.triggers import (
     Counts,
     EventPage,
+    FindPass,
     LastEvent,
     ListPasses,
     Pass,
@@ -31,13 +32,22 @@ async def read_passes(queries: list[ReadPass], work: UnitOfWork) -> list[Pass | 
     answers: list[Pass | ApplicationError] = []
     for query in queries:
         record = records.get(query.handle)
-        if record is None or query.account_id not in (None, record.account_id):
-            answers.append(PassNotFoundError())
-        elif record.deleted_at is not None:
-            answers.append(PassDeletedError())
-        else:
-            answers.append(record.to_contract())
+        is_theirs = record is not None and query.account_id in (None, record.account_id)
+        answers.append(_living(record if is_theirs else None))
     return answers
+
+
+async def find_passes(queries: list[FindPass], work: UnitOfWork) -> list[Pass | ApplicationError]:
+    records = await PassRepository(work.connection).find_by_serial(
+        query.serial_number for query in queries
+    )
+    return [_living(records.get(query.serial_number)) for query in queries]
+
+
+def _living(record: PassRecord | None) -> Pass | ApplicationError:
+    if record is None:
+        return PassNotFoundError()
+    return PassDeletedError() if record.deleted_at is not None else record.to_contract()
 
 
 async def list_passes(queries: list[ListPasses], work: UnitOfWork) -> list[PassPage]:

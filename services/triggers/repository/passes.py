@@ -15,7 +15,8 @@ from shared.database import Connection, json_array
 from shared.errors import NotReadyError
 
 COLUMNS = (
-    "handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
+    "token_key,"
+    " handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
     " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
     " refreshed_at, devices, registration_number, expires_at, expired"
 )
@@ -46,16 +47,17 @@ class PassRepository:
     async def _insert(self, records: Sequence[PassRecord]) -> None:
         await self._connection.execute(
             f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
-            " SELECT handle, account_id, template_id, serial_number, member_id, version, sequence,"
+            " SELECT token_key,"
+            " handle, account_id, template_id, serial_number, member_id, version, sequence,"
             " push_version, own_values::jsonb, happened, voided, created_at, updated_at, NULL,"
             " literal::jsonb, NULL, devices, 0, expires_at, false FROM"
             " unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],"
             " $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],"
-            " $12::timestamptz[], $13::timestamptz[], $14::text[], $15::integer[],"
-            " $16::timestamptz[])"
+            " $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::integer[],"
+            " $17::timestamptz[])"
             " AS new (handle, account_id, template_id, serial_number, member_id, version,"
             " sequence, push_version, own_values, happened, voided, created_at, updated_at,"
-            " literal, devices, expires_at)",
+            " literal, token_key, devices, expires_at)",
             [r.handle for r in records],
             [r.account_id for r in records],
             [r.template_id for r in records],
@@ -70,6 +72,7 @@ class PassRepository:
             [r.created_at for r in records],
             [r.updated_at for r in records],
             json_array([r.literal for r in records]),
+            [r.token_key for r in records],
             [r.devices for r in records],
             [r.expires_at for r in records],
         )
@@ -151,6 +154,14 @@ class PassRepository:
             f"SELECT {COLUMNS} FROM passes WHERE handle = ANY($1::text[])",  # noqa: S608
             list(set(handles)),
         )
+
+    async def find_by_serial(self, serial_numbers: Iterable[str]) -> dict[str, PassRecord]:
+        """Find passes by their serial numbers, which are unique over all accounts."""
+        records = await self._records(
+            f"SELECT {COLUMNS} FROM passes WHERE serial_number = ANY($1::text[])",  # noqa: S608
+            list(set(serial_numbers)),
+        )
+        return {record.serial_number: record for record in records.values()}
 
     async def list_passes(self, query: ListPasses, limit: int) -> list[PassRecord]:
         """Return one keyset page of living passes, by handle, which is by creation."""

@@ -179,7 +179,8 @@ async def running_gateway(url: str) -> AsyncGenerator[Gateway]:
     database = Database(url, schema="gateway", size=4)
     await database.start()
     keys = MasterKeys.parse(master_keys)
-    door = open_door(database, Requester(transport), keys, PUBLIC_URL)
+    tokens = settings.read_pass_tokens()
+    door = open_door(database, Requester(transport), keys, PUBLIC_URL, tokens=tokens)
     address = f"http://127.0.0.1:{services.ports['gateway']}"
     async with ClientSession(address) as http:
         yield Gateway(address, url, transport, keys, door, http)

@@ -9,11 +9,13 @@ from pydantic import BaseModel
 
 from shared import clock
 from shared.contracts.member import Member, ReadMember
-from shared.contracts.message import Command, Lane, Request
+from shared.contracts.message import Command, Done, Lane, Request
+from shared.contracts.notifier import NoteDeviceLogs, NoteFetch
 from shared.contracts.services import ServiceName
 from shared.contracts.triggers import (
     ChangePass,
     CreatePass,
+    FindPass,
     Pass,
     PassChanged,
     PassCreated,
@@ -45,6 +47,9 @@ class Owners:
         self.answer(ChangePass, self._change)
         self.answer(ReadPass, self.read_pass)
         self.answer(ReadMember, self._read_member)
+        self.answer(FindPass, self.find_pass)
+        self.answer(NoteFetch, lambda _: Done())
+        self.answer(NoteDeviceLogs, lambda _: Done())
 
     def answer(
         self,
@@ -138,6 +143,10 @@ class Owners:
 
     def read_pass(self, query: ReadPass) -> Pass:
         return self._find(query.account_id, query.handle)
+
+    def find_pass(self, query: FindPass) -> Pass:
+        handles = (p.handle for p in self.passes.values() if p.serial_number == query.serial_number)
+        return self._find(None, next(handles, ""))
 
     def _find(self, account_id: UUID | None, handle: str) -> Pass:
         found = self.passes.get(handle)

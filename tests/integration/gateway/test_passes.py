@@ -259,6 +259,7 @@ async def test_state_of_a_pass_is_read(an_account: AnAccount, template_id: str, 
         "registered": False,
         "scanned": False,
         "installed": False,
+        "devices": 0,
         "url": f"{PUBLIC_URL}/p/{handle}",
         "download_url": f"{PUBLIC_URL}/p/{handle}.pkpass",
     }

@@ -19,8 +19,10 @@ from services.generator.clients import PressRoom
 from services.generator.repository.plates import PlateShelf
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
+    AccountImage,
     IdentitySaved,
     ImageReference,
+    ImagesSaved,
     TemplateSaved,
 )
 from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
@@ -29,6 +31,7 @@ from shared.database import Database, UnitOfWork
 from shared.errors import ApplicationError
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.identities import SigningIdentity, identity_to_pem
+from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 
 ACCOUNT = UUID(int=1)
@@ -40,7 +43,10 @@ HANDLE = "handle0"
 POINTS = "structure_headerFields_points_value"
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 KEYS = MasterKeys([bytes(32)])
+TOKENS = PassTokens([bytes(32)])
+ROOT_URL = "https://passes.example"
 ICON = ImageReference(sha256="ab" * 32, sha1="cd" * 20, crc32=1, size=2)
+LOGO = ImageReference(sha256="12" * 32, sha1="34" * 20, crc32=2**32 - 1, size=3)
 
 Reply = TypeVar("Reply")
 
@@ -81,6 +87,7 @@ def template_saved(
     identity_id: UUID = IDENTITY,
     description: str = "Coffee card",
     icon: ImageReference = ICON,
+    **parts: Any,
 ) -> TemplateSaved:
     points = {"key": "points", "label": "Points", "value": 0}
     member = {"key": "member", "label": "Member", "value": "{member_name}"}
@@ -90,6 +97,7 @@ def template_saved(
             "storeCard": {"headerFields": [points], "secondaryFields": [member]},
         },
         "properties": {"hidden": 0},
+        **parts,
     }
     return TemplateSaved(
         template_id=template_id,
@@ -100,6 +108,12 @@ def template_saved(
         identity_id=identity_id,
         document=document,
         images={"icon.png": icon},
+    )
+
+
+def images_saved(*images: ImageReference, account_id: UUID = ACCOUNT) -> ImagesSaved:
+    return ImagesSaved(
+        images=[AccountImage(account_id=account_id, image=image) for image in images]
     )
 
 
@@ -149,14 +163,16 @@ class Press:
     """One process of the generator; `built` holds what the last call announced."""
 
     database: Database
-    shelf: PlateShelf = field(default_factory=lambda: PlateShelf(KEYS, "https://passes.example"))
+    shelf: PlateShelf = field(default_factory=lambda: PlateShelf(KEYS, ROOT_URL, TOKENS))
     room: PressRoom = field(default_factory=lambda: PressRoom(2))
     built: list[BuiltContent] = field(default_factory=list[BuiltContent])
 
-    async def keep(self, *events: TemplateSaved | IdentitySaved) -> None:
+    async def keep(self, *events: TemplateSaved | IdentitySaved | ImagesSaved) -> None:
         for event in events:
             if isinstance(event, TemplateSaved):
                 await self._do(handlers.keep_templates, [event])
+            elif isinstance(event, ImagesSaved):
+                await self._do(handlers.keep_images, [event])
             else:
                 await self._do(handlers.keep_identities, [event])
 
@@ -212,6 +228,10 @@ def check_content(content: Content, identity: SigningIdentity | None = None) -> 
     identity = identity or an_identity()
     assert orjson.loads(content.manifest) == {
         **{name: image.sha1 for name, image in content.images.items()},
+        **{
+            name: sha1(data, usedforsecurity=False).hexdigest()
+            for name, data in content.files.items()
+        },
         "pass.json": sha1(content.pass_json, usedforsecurity=False).hexdigest(),
     }
     carried = load_der_pkcs7_certificates(content.signature)

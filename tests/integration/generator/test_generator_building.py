@@ -14,6 +14,7 @@ from shared.sealing import MasterKeys
 from tests.integration.generator.press import (
     OTHER_IDENTITY,
     POINTS,
+    TOKENS,
     Press,
     a_pass,
     a_query,
@@ -44,6 +45,37 @@ async def test_built_content_is_what_wallet_accepts(press: Press):
     assert (built.content_number, built.pass_version, built.push_version) == (1, 3, 3)
     assert built.last_modified == content.last_modified
     assert built.last_modified.microsecond == 0
+
+
+async def test_a_pass_tells_devices_where_to_ask_and_with_which_token(press: Press):
+    await press.build([a_pass(token_key=TOKENS.newest_id)])
+
+    pass_json = orjson.loads((await press.read()).pass_json)
+    assert pass_json["webServiceURL"] == "https://passes.example/wallet"
+    assert TOKENS.verify(
+        "pass.com.example.coffee", "serial of handle0", pass_json["authenticationToken"]
+    )
+
+
+async def test_a_built_content_tells_the_first_version_that_may_be_new_in_it(press: Press):
+    [first] = await press.build([a_pass(1, {POINTS: 1})])
+    assert await press.build([a_pass(4, {POINTS: 1})]) == []  # the same bytes
+    [later] = await press.build([a_pass(7, {POINTS: 2})])
+
+    assert (first.since_version, later.since_version) == (0, 5)
+    assert (later.pass_type_identifier, later.serial_number) == (
+        "pass.com.example.coffee",
+        "serial of handle0",
+    )
+
+
+async def test_strings_of_other_languages_are_in_the_manifest_and_beside_it(press: Press):
+    await press.keep(template_saved(2, localizations={"de": {"Points": "Punkte"}, "fr": {}}))
+    await press.build([a_pass()])
+
+    content = await press.read(template_revision=2)
+    assert content.files == {"de.lproj/pass.strings": b'"Points" = "Punkte";\n'}
+    check_content(content)
 
 
 async def test_many_passes_are_built_in_one_batch(press: Press):
@@ -159,6 +191,16 @@ async def test_pass_whose_template_has_not_arrived_comes_again(bare: Press):
 
     assert len(await bare.build([a_pass()])) == 1
     check_content(await bare.read())
+
+
+async def test_pass_that_is_to_show_a_newer_revision_comes_again(press: Press):
+    pushed = a_pass(template_revision=2)
+
+    with pytest.raises(RetryableError):
+        await press.build([pushed])
+    await press.keep(template_saved(2))
+
+    assert len(await press.build([pushed])) == 1
 
 
 async def test_deleted_pass_refuses_what_comes_late(press: Press):

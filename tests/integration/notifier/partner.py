@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 from services.notifier import app
 from services.notifier.app import build
 from services.notifier.clients.partners import WebhookSender
+from services.notifier.domain.happenings import Happening
 from services.notifier.domain.webhooks import Rota
 from services.notifier.handlers import endpoints, events, feed
 from services.notifier.handlers.contents import store_contents
@@ -32,8 +33,8 @@ from shared.contracts.notifier import (
     ListDeliveries,
     ListEvents,
     ReplayDeliveries,
-    TestEndpoint,
-    TestSent,
+    TriedEndpoint,
+    TryEndpoint,
 )
 from shared.contracts.triggers import EventKind, EventsLogged, LoggedEvent
 from shared.database import Database, UnitOfWork
@@ -104,15 +105,29 @@ class Notifier:
     async def build(self, *messages: ContentBuilt) -> None:
         await self.tell(partial(store_contents, wake=self.pushes.set), *messages)
 
+    async def happen(self, *happenings: Happening) -> None:
+        async with self.database.work() as work:
+            await events.tell(work, happenings, self.ring)
+
+    async def until_waiting_for_a_lock(self) -> None:
+        """Wait until some statement of ours waits for another transaction."""
+        waiting = (
+            "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE NOT granted AND datname = current_database()"
+        )
+        async with asyncio.timeout(10):
+            while not await self.sql(waiting):
+                await asyncio.sleep(0.01)
+
     async def replay(self, command: ReplayDeliveries) -> int:
         handler = partial(endpoints.replay_deliveries, ring=self.ring)
         return (await self.tell(handler, command))[0].count
 
-    async def test(self, endpoint: Endpoint) -> TestSent:
-        command = TestEndpoint(
+    async def test(self, endpoint: Endpoint) -> TriedEndpoint:
+        command = TryEndpoint(
             command_id=new_id(), account_id=endpoint.account_id, endpoint_id=endpoint.endpoint_id
         )
-        handler = partial(endpoints.test_endpoints, ring=self.ring)
+        handler = partial(endpoints.try_endpoints, ring=self.ring)
         return (await self.tell(handler, command))[0]
 
     async def feed(self, account_id: UUID, **fields: Any) -> FeedPage:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -157,10 +156,3 @@ PUSHES = ("pushed", "push_failed")
 
 def token_of(device: str) -> str:
     return f"{device.encode().hex()}00"
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    """Poll until something is true."""
-    async with asyncio.timeout(seconds):
-        while not await true():
-            await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier.clients import apns, apns_connection
+from services.notifier.clients import apns
 from services.notifier.clients.apns import ApplePushSender
 from services.notifier.domain.pushes import Identity, Outcome, Wake
 from shared import clock
@@ -126,11 +126,15 @@ async def test_no_more_streams_are_opened_than_the_server_takes(
     sender: ApplePushSender, apple: PushServer
 ):
     apple.most_streams = 3
+    apple.default = Answer(trick="hang")
+    waiting = [asyncio.create_task(push(sender, f"{number:04x}")) for number in range(7)]
 
-    outcomes = await asyncio.gather(*(push(sender, f"{number:04x}") for number in range(50)))
+    await apple.until(lambda: len(apple.heard) == 7)
 
-    assert {outcome.verdict for outcome in outcomes} == {"delivered"}
-    assert apple.connected <= apns_connection.MOST_CONNECTIONS
+    assert apple.connected == 3
+    assert not any(task.done() for task in waiting)
+    await sender.close()
+    assert {outcome.verdict for outcome in await asyncio.gather(*waiting)} == {"failed"}
 
 
 async def test_refusals_without_end_do_not_fill_the_connection(

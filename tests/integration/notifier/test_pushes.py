@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from services.notifier.clients import apns_connection
 from services.notifier.clients.apns import APPLE, ApplePushSender
 from services.notifier.domain.pushes import RETRY_SECONDS, Outcome
 from services.notifier.jobs import pushes
@@ -119,7 +120,10 @@ async def test_what_apple_does_not_take_is_tried_again(
     assert await pushing.wakes() == []
 
 
-async def test_a_server_that_is_away_loses_nothing(pushing: Pushing, apple: PushServer):
+async def test_a_server_that_is_away_loses_nothing(
+    pushing: Pushing, apple: PushServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(apns_connection, "REST_SECONDS", 0.0)
     await pushing.register(PHONE, "handle")
     await pushing.change("handle")
     await apple.stop()
@@ -127,7 +131,6 @@ async def test_a_server_that_is_away_loses_nothing(pushing: Pushing, apple: Push
     assert [seen.kind for seen in await pushing.seen("handle")] == ["push_failed"]
     await apple.start()
 
-    await asyncio.sleep(1.0)  # the pool rests after a failure
     await pushing.bring_forward()
     await pushing.run()
 

@@ -21,6 +21,7 @@ from shared.contracts.triggers import (
     Counts,
     CreatePass,
     EventsLogged,
+    FindPass,
     ListPasses,
     LoggedEvent,
     Pass,
@@ -190,6 +191,11 @@ class Life:
     async def read(self, *handles: str, account_id: UUID | None = ACCOUNT) -> list[Pass]:
         queries = [ReadPass(account_id=account_id, handle=handle) for handle in handles]
         return [good(one) for one in await self._do(questions.read_passes, queries)]
+
+    async def find(self, *serial_numbers: str) -> list[Pass | ApplicationError]:
+        """Find passes as devices name them."""
+        queries = [FindPass(serial_number=number) for number in serial_numbers]
+        return await self._do(questions.find_passes, queries)
 
     async def timeline(self, handle: str, **rest: Any) -> list[LoggedEvent]:
         query = ReadTimeline(account_id=ACCOUNT, handle=handle, **rest)

@@ -3,16 +3,19 @@ from uuid import UUID
 
 import pytest
 
-from services.triggers.handlers import catalogue
+from services.triggers.handlers import catalogue, passes
+from shared import clock
 from shared.contracts.gateway import TemplateDeleted
-from shared.contracts.triggers import EventsLogged, PassesChanged
+from shared.contracts.triggers import EventsLogged, Pass, PassesChanged
 from shared.errors import InvalidError, NotReadyError
+from shared.identifiers import new_serial
 from tests.integration.triggers.life import (
     ACCOUNT,
     OTHER_ACCOUNT,
     POINTS,
     TEMPLATE,
     Life,
+    a_change,
     a_creation,
     a_member,
     a_template,
@@ -36,6 +39,35 @@ async def test_issued_pass_has_its_values_and_those_of_its_rules(life: Life):
     assert issued.values == {POINTS: 7, "welcomes": 1}
     assert (issued.version, issued.push_version, issued.voided) == (1, 0, False)
     assert issued.serial_number == command.serial_number
+
+
+async def test_a_pass_is_found_by_its_serial_number_until_it_is_deleted(life: Life):
+    kept, gone = a_creation(), a_creation(account_id=ACCOUNT)
+    await life.create(kept, gone)
+    await life.change(a_change(gone.handle, "delete"))
+
+    found = await life.find(kept.serial_number, gone.serial_number, "unknown", kept.handle)
+
+    assert kinds(found) == ["Pass", "PassDeletedError", "PassNotFoundError", "PassNotFoundError"]
+    assert [p.handle for p in found if isinstance(p, Pass)] == [kept.handle]
+
+
+async def test_a_pass_keeps_the_id_of_its_secret_for_life(life: Life):
+    older, newer = a_creation(), a_creation()
+    async with life.database.work() as work:
+        await passes.create_passes([older], work, shelf=life.shelf, token_key="old")
+        await passes.create_passes([newer], work, shelf=life.shelf, token_key="new")
+    await life.change(a_change(older.handle, "update", {POINTS: 3}))
+
+    assert [p.token_key for p in life.changed()] == ["old"]
+    assert [p.token_key for p in await life.read(older.handle, newer.handle)] == ["old", "new"]
+
+
+async def test_serial_numbers_are_made_in_the_order_of_time():
+    first = new_serial()
+
+    assert len(first) == 40
+    assert abs(int(first[:8], 16) - clock.now().timestamp()) < 60
 
 
 async def test_creation_is_the_first_event_of_a_pass(life: Life):

@@ -3,23 +3,21 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notifier.domain.happenings import of_pass
 from services.notifier.domain.webhooks import (
     ASKED_TO_STOP,
     GONE,
-    RETRY_SECONDS,
     Outcome,
     Recipient,
     Rota,
     checked_fields,
     decide,
-    envelope,
-    webhook_id,
 )
+from shared.contracts.partners import EVENTS, RETRY_SECONDS, matching
 from shared.contracts.triggers import LoggedEvent
 from shared.errors import InvalidError
 from shared.identifiers import new_id
@@ -88,48 +86,38 @@ def test_our_own_trouble_is_not_the_endpoints_fault():
     assert decide(Outcome(1, our_fault=True), 9, NOW, 0).state == "pending"
 
 
-def test_envelope_tells_what_happened_when_and_in_which_order():
-    event = an_event(data={"changes": {"points": [1, 2]}, "rules": ["internal"]})
-
-    assert orjson.loads(envelope(event)) == {
-        "type": "pass.scanned",
-        "timestamp": "2026-01-01T00:00:00Z",
-        "data": {
-            "handle": "h",
-            "template_id": str(event.template_id),
-            "member_id": None,
-            "version": 3,
-            "sequence": 2,
-            "changes": {"points": [1, 2]},
-        },
-        "sequence": 2,
-        "account": str(event.account_id),
-    }
-
-
-@given(st.integers(60_000, 70_000))
-def test_envelope_never_exceeds_64_kib(size: int):
-    written = envelope(an_event(data={"changes": {"name": ["", "x" * size]}}))
-
-    assert len(written.encode()) <= 64 * 1024
-    assert ("changes" in orjson.loads(written)["data"]) == (len(written) > 1000)
-    assert len(written) > 1000 or size > 65_000
-
-
-def test_webhook_id_holds_no_dot_and_is_that_of_the_event():
-    event_id = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
-
-    assert webhook_id(event_id) == "evt_01890a5dac96774bbcceb302099a8057"
-
-
 def test_recipient_wants_its_kinds_of_its_template():
-    event = an_event()
+    happening = of_pass(an_event())
 
-    assert recipient().wants(event)
-    assert recipient(kinds={"pass.scanned"}).wants(event)
-    assert recipient(template_id=event.template_id).wants(event)
-    assert not recipient(kinds={"pass.created"}).wants(event)
-    assert not recipient(template_id=new_id()).wants(event)
+    assert recipient().wants(happening)
+    assert recipient(kinds={"pass.scanned"}).wants(happening)
+    assert recipient(template_id=happening.template_id).wants(happening)
+    assert not recipient(kinds={"pass.created"}).wants(happening)
+    assert not recipient(template_id=new_id()).wants(happening)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "wanted"),
+    [({"pass.*"}, True), ({"*"}, True), ({"member.*", "pass.scanned"}, True),
+     ({"member.*"}, False), ({"points.*", "pass.created"}, False)],
+)  # fmt: skip
+def test_recipient_wants_whole_families(kinds: set[str], wanted: bool):  # noqa: FBT001
+    assert recipient(kinds=kinds).wants(of_pass(an_event())) is wanted
+
+
+@given(st.sets(st.sampled_from(sorted(EVENTS))), st.sampled_from(sorted(EVENTS)))
+def test_a_family_is_the_list_of_its_members(families: set[str], kind: str):
+    prefixes = {name.partition(".")[0] for name in families}
+    listed = {name for name in EVENTS if name.partition(".")[0] in prefixes}
+
+    by_family = not {f"{prefix}.*" for prefix in prefixes}.isdisjoint(matching(kind))
+
+    assert by_family == (kind in listed)
+
+
+def test_unknown_types_are_named():
+    with pytest.raises(InvalidError, match=r"pass\.teapot, tea\.\*"):
+        checked_fields({"kinds": ["pass.*", "tea.*", "pass.teapot"]}, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +133,7 @@ def test_wrong_fields_are_refused_by_name(fields: dict[str, object]):
     assert caught.value.errors[0]["pointer"] == f"/{next(iter(fields))}"
 
 
-def test_endpoints_take_turns():
+def try_endpoints_take_turns():
     rota, ids = Rota(), [new_id() for _ in range(5)]
     rota.add(ids)
     rota.add(ids)

@@ -5,8 +5,11 @@ import zlib
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.passes.archive import ArchiveEntry, PassArchive
+from shared.passes.checksums import combine_crc32
 
 FILES = {
     "pass.json": b'{"formatVersion":1}',
@@ -104,3 +107,15 @@ def test_archive_of_too_many_files_is_refused():
 
     with pytest.raises(ValueError, match="larger"):
         PassArchive(entries)
+
+
+def test_the_checksum_of_an_archive_is_known_without_its_content():
+    for files in (FILES, {}, {"a": b""}, {"big": bytes(range(256)) * 1000, "b": b"x"}):
+        assert archive_of(files).crc32() == zlib.crc32(written(files))
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_checksums_combine_as_their_bytes_do(first: bytes, second: bytes):
+    combined = combine_crc32(zlib.crc32(first), zlib.crc32(second), len(second))
+
+    assert combined == zlib.crc32(first + second)

@@ -22,8 +22,9 @@ deleteTemplate, createPassFromTemplateFields, passInfo, passTracking, trackPassA
 checkPassAccess, updatePassFields, pushPassUpdate, deletePass, imageForName.
 
 `clientHash`, `templateHash` and `hashedSerialNumber` go into the query; all else into the query, a
-form, or as an object in the form's field `JSON`. The answer has `success`, and `message` if that is
-false, which has the status 200 too."""
+form, or as an object in the form's field `JSON`. Under `images_logo`, `images_strip@2x` and others
+a pass takes the address of a PNG, fetched now and made to fit. The answer has `success`, and
+`message` if that is false, which has the status 200 too."""
 
 Function = Callable[[Visit], Awaitable[web.Response]]
 Stream = Callable[[Visit, web.Request], Awaitable[web.StreamResponse]]

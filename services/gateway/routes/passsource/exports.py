@@ -5,11 +5,13 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from services.gateway.catalogue.images import image_url
 from services.gateway.domain import Template
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.streams import PAGE, all_passes
 from services.gateway.routes.passsource.words import ParameterError
 from shared.contracts.triggers import Pass
+from shared.passes.slots import IMAGE_PATHS
 from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate
 from shared.passes.values import is_number, parse_number, to_text
@@ -41,7 +43,7 @@ async def export_rows(
         count=None if is_all else PAGE,
     )
     async for page in pages:
-        yield write_rows([cells_of(found, compiled, paths) for found in page])
+        yield write_rows([cells_of(visit, found, compiled, paths) for found in page])
 
 
 def export_paths(compiled: CompiledTemplate) -> list[str]:
@@ -55,17 +57,21 @@ def export_paths(compiled: CompiledTemplate) -> list[str]:
     return paths
 
 
-def cells_of(found: Pass, compiled: CompiledTemplate, paths: Sequence[str]) -> list[str]:
+def cells_of(
+    visit: Visit, found: Pass, compiled: CompiledTemplate, paths: Sequence[str]
+) -> list[str]:
     """Read a pass's values as texts, as the pass shows them."""
     state = compiled.migrate(found.state())
-    return [cell_of(found, compiled, state, path) for path in paths]
+    return [cell_of(visit, compiled, state, path) for path in paths]
 
 
-def cell_of(found: Pass, compiled: CompiledTemplate, state: PassState, path: str) -> str:
+def cell_of(visit: Visit, compiled: CompiledTemplate, state: PassState, path: str) -> str:
     """Read one value as a harmless text."""
     if path == "hashedSerialNumber":
-        return found.handle
+        return state.handle
     value = compiled.read(state, path)
+    if path in IMAGE_PATHS:
+        return image_url(visit.door.base_url, value) if value else ""
     if isinstance(value, str) and path not in state.values:
         value = compiled.expand(state, value)
     return to_text(value) if is_number(value) else harmless(to_text(value))

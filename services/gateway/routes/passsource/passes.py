@@ -6,6 +6,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from services.gateway.catalogue import passes
+from services.gateway.catalogue.images import image_url
 from services.gateway.catalogue.passes import Order
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.streams import all_events, all_passes, stream_list
@@ -18,6 +19,7 @@ from services.gateway.routes.passsource.words import (
 )
 from shared.contracts.triggers import LastEvent, Pass, PassChanged, PassCreated, ReadLastEvent
 from shared.identifiers import new_id
+from shared.passes.slots import own_images
 
 ALL: Final = -1
 REPLACE: Final = "psReplaceAll"
@@ -40,7 +42,9 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
 
     async def pages() -> AsyncIterator[list[Any]]:
         async for page in rows:
-            yield [_pass_facts(found) for found in await visit.door.showcase.up_to_date(page)]
+            yield [
+                _pass_facts(visit, found) for found in await visit.door.showcase.up_to_date(page)
+            ]
 
     return await stream_list(request, "passes", pages())
 
@@ -72,7 +76,7 @@ async def show_pass(visit: Visit) -> web.Response:
     owner, found = await visit.own_pass()
     template = await visit.door.templates.get(found.account_id, found.template_id)
     (shown,) = await visit.door.showcase.up_to_date([found])
-    return success(**await whole_facts(visit, owner, template), **_pass_facts(shown))
+    return success(**await whole_facts(visit, owner, template), **_pass_facts(visit, shown))
 
 
 async def show_tracking(visit: Visit, request: web.Request) -> web.StreamResponse:
@@ -156,8 +160,12 @@ async def delete_pass(visit: Visit) -> web.Response:
     return success()
 
 
-def _pass_facts(found: Pass) -> dict[str, Any]:
-    return {"hashedSerialNumber": found.handle, "userFields": found.values}
+def _pass_facts(visit: Visit, found: Pass) -> dict[str, Any]:
+    addresses = {
+        f"images_{slot}": image_url(visit.door.base_url, sha256)
+        for slot, sha256 in own_images(found.values).items()
+    }
+    return {"hashedSerialNumber": found.handle, "userFields": {**found.values, **addresses}}
 
 
 def _scan_facts(changed: PassChanged) -> dict[str, Any]:

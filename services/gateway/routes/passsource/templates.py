@@ -5,16 +5,19 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from services.gateway.catalogue import pushes
 from services.gateway.catalogue.constructors import TemplateOrder
+from services.gateway.catalogue.images import image_url
 from services.gateway.domain import Account, Template
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.clients import client_facts
 from services.gateway.routes.passsource.streams import stream_list
 from services.gateway.routes.passsource.words import ParameterError, moment, success
-from shared.contracts.triggers import Counts, PassesPushed, PushPasses, ReadCounts
+from shared.contracts.triggers import Counts, ReadCounts
 from shared.identifiers import new_id
 from shared.passes.document import TemplateDocument
-from shared.passes.images import IMAGE_SLOTS, Png
+from shared.passes.images import Png
+from shared.passes.slots import IMAGE_SLOTS, own_images
 
 PAGE: Final = 50
 DELETE: Final = "DELETE"
@@ -87,10 +90,9 @@ async def show_stats(visit: Visit) -> web.Response:
 async def push_all(visit: Visit) -> web.Response:
     """Push all installed passes; it goes on after the answer."""
     _, template = await visit.template()
-    command = PushPasses(
-        command_id=new_id(), account_id=template.account_id, template_id=template.template_id
+    pushed = await pushes.push_all(
+        visit.door, template.account_id, template.template_id, command_id=new_id()
     )
-    pushed = await visit.door.requester.ask(command, PassesPushed, lane="bulk")
     return success(count=pushed.count)
 
 
@@ -144,9 +146,9 @@ async def upload_images(visit: Visit) -> web.Response:
 async def _picture(visit: Visit, slot: str) -> Png | None:
     content = visit.words.files.get(slot)
     if content is not None:
-        return await visit.door.pictures.fit(content, slot)
+        return (await visit.door.pictures.fit(content, [slot]))[slot]
     text = visit.words.need(slot)
-    return None if text == DELETE else await visit.door.pictures.fetch(text, slot)
+    return None if text == DELETE else (await visit.door.pictures.fetch(text, [slot]))[slot]
 
 
 async def delete_template(visit: Visit) -> web.Response:
@@ -157,15 +159,17 @@ async def delete_template(visit: Visit) -> web.Response:
 
 
 async def find_image(visit: Visit) -> web.Response:
-    """Give the address of an image of a template, for anybody who knows one of its names."""
+    """Give the address of an image of a template or a pass, for anybody who knows its name."""
     slot = visit.words.need("image")
+    own: dict[str, str] = {}
     if visit.words.credentials.get("templateHash"):
         name = visit.template_name()
         template = await visit.find_template(name)
     else:
         found = await visit.find_pass()
+        own = own_images(found.values)
         template = await visit.door.templates.get(found.account_id, found.template_id)
-    sha256 = TemplateDocument.model_validate(template.document).images.get(slot)
-    if sha256 is None:
+    images = TemplateDocument.model_validate(template.document).images | own
+    if slot not in images:
         raise ParameterError(f"There is no image {slot[:40]!r}.")
-    return success(url=f"{visit.door.base_url}/images/{sha256}.png")
+    return success(url=image_url(visit.door.base_url, images[slot]))

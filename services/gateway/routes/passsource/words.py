@@ -15,7 +15,7 @@ from shared.contracts.triggers import EventKind
 from shared.errors import ApplicationError, InvalidError, TooLargeError
 from shared.http.endpoint import JSON_MEDIA, MEBIBYTE
 from shared.http.parsing import BODY_SECONDS, read_within
-from shared.passes.images import IMAGE_SLOTS
+from shared.passes.slots import IMAGE_SLOTS
 from shared.passes.values import holds_nul
 
 LARGEST_FORM: Final = 4 * MEBIBYTE

@@ -1,0 +1,157 @@
+"""Messages to those who have passes: a new text in the field that announces its change."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.gateway.catalogue import passes
+from services.gateway.catalogue.claims import Claim
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import pointed
+from services.gateway.catalogue.templates import Draft
+from services.gateway.domain import Template
+from shared import clock
+from shared.contracts.triggers import ChangePass, PassChanged
+from shared.errors import ApplicationError, ConflictError, InvalidError
+from shared.passes.document import TemplateDocument
+from shared.passes.news import (
+    FieldPaths,
+    NoNewsFieldError,
+    fields_of,
+    find_news_field,
+    texts_of,
+    with_text,
+)
+from shared.passes.state import PassState
+from shared.passes.template import CompiledTemplate, compile_template
+
+
+class NewsFieldMissingError(InvalidError):
+    """The template has no field whose change Wallet would show."""
+
+    code = "news_field_missing"
+
+
+class MessageUnchangedError(ConflictError):
+    """The field says this already; Wallet shows nothing when a text stays the same."""
+
+    code = "message_unchanged"
+
+
+AGAIN = "Wallet shows nothing when a text stays the same. Its passes are pushed by POST to"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Which field is to say a text, and what is odd about that."""
+
+    field: FieldPaths
+    is_known: bool
+    """The field says it already, so that nothing would be shown."""
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateLetter:
+    """A message to all passes of a template: its next revision, ready to be saved."""
+
+    letter: Letter
+    present: Template
+    draft: Draft
+
+
+async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
+    door: Door, account_id: UUID, handle: str, text: str, key: str | None, claim: Claim
+) -> tuple[Letter, PassChanged]:
+    """Set the news of one pass, and push it; a repeat finds the text there, and that is well."""
+    issued = await passes.read(door, account_id, handle)
+    template = await door.templates.get(account_id, issued.template_id)
+    compiled = await _compile(template.name, template.document)
+    letter = _letter(compiled, compiled, compiled.migrate(issued.state()), text, key)
+    if letter.is_known and not claim.replayed:
+        raise MessageUnchangedError
+    command = ChangePass(
+        command_id=claim.command_id,
+        account_id=account_id,
+        handle=handle,
+        kind="update",
+        values={letter.field.value: text},
+    )
+    try:
+        changed = await door.requester.ask(command, PassChanged)
+    except ApplicationError as error:
+        raise _at_text(error) from error
+    if not changed.values_changed:
+        raise MessageUnchangedError
+    return letter, changed
+
+
+async def write_to_template(
+    door: Door, account_id: UUID, template_id: UUID, text: str, key: str | None
+) -> TemplateLetter:
+    """Make the revision of a template that says it; nothing is saved yet."""
+    present = await door.templates.get(account_id, template_id)
+    compiled = await _compile(present.name, present.document)
+    nobody = PassState("", "", {}, None, voided=False, changed_at=clock.now())
+    field = _field(compiled, nobody, key)
+    document = with_text(present.document, field, text)
+    after = await _compile(present.name, document)
+    letter = _letter(compiled, after, nobody, text, key)
+    if letter.is_known:
+        raise MessageUnchangedError(
+            f"The template says this already; {AGAIN} /v1/templates/{template_id}/push."
+        )
+    try:
+        draft = await door.templates.prepare(
+            account_id, present.name, TemplateDocument.model_validate(document), None
+        )
+    except ApplicationError as error:
+        raise _at_text(error) from error
+    return TemplateLetter(letter, present, draft)
+
+
+def _letter(
+    before: CompiledTemplate, after: CompiledTemplate, state: PassState, text: str, key: str | None
+) -> Letter:
+    """Look at what changes on a pass: by its own value, or, between revisions, by the template."""
+    field = _field(before, state, key)
+    told = state
+    if before is after:
+        literal = None if state.literal is None else state.literal - {field.value}
+        told = state.with_values({**state.values, field.value: text}, literal)
+    fields = fields_of(before)
+    earlier, later = texts_of(before, state, fields), texts_of(after, told, fields)
+    warnings: list[str] = []
+    others = [k for k in later if k != field.key and earlier.get(k) != later[k]]
+    if others:
+        warnings.append(
+            f"With it {', '.join(others)} change too and have a changeMessage: Wallet may show"
+            " another of the messages, or only that the pass has changed."
+        )
+    if after.text_of(told, field.attributed):
+        warnings.append(
+            f"The field {field.key} has an attributedValue, which the pass shows instead."
+        )
+    return Letter(field, earlier[field.key] == later.get(field.key), warnings)
+
+
+def _field(compiled: CompiledTemplate, state: PassState, key: str | None) -> FieldPaths:
+    try:
+        return find_news_field(compiled, state, key)
+    except NoNewsFieldError as error:
+        fault = {"pointer": "/field", "detail": str(error)}
+        raise NewsFieldMissingError(str(error), errors=[fault]) from error
+
+
+def _at_text(error: ApplicationError) -> ApplicationError:
+    """Let faults that were found in the field point to the text, which is all that was sent."""
+    if not error.errors:
+        return error
+    faults = [{**fault, "pointer": ""} for fault in error.errors]
+    return pointed(type(error)(error.detail, errors=faults), names="/text")
+
+
+async def _compile(name: str, document: dict[str, Any]) -> CompiledTemplate:
+    checked = TemplateDocument.model_validate(document)
+    return await asyncio.to_thread(compile_template, checked, name=name, organization="")

@@ -1,0 +1,97 @@
+"""Several passes in one file, which Safari adds to the wallet in one go."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.catalogue import passes
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import FILE_SUFFIX, PassFile
+from services.gateway.routes.files import note_download, send_file
+from services.gateway.routes.pages import FILE_HEADERS, TAG, Pages
+from shared.contracts.generator import Content
+from shared.contracts.triggers import Pass
+from shared.errors import ApplicationError, GoneError, NotFoundError, TooLargeError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.passes.archive import ArchiveEntry, PassArchive
+
+BUNDLE_SUFFIX: Final = ".pkpasses"
+BUNDLE_MEDIA: Final = "application/vnd.apple.pkpasses"
+LARGEST_BUNDLE: Final = 150_000_000
+"""Apple's limit, as that of 10 passes."""
+
+
+class BundleQuery(BaseModel):
+    """Which passes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    handles: list[str] = Field(
+        alias="pass", min_length=1, max_length=10, description="The handle of a pass; repeat it."
+    )
+
+
+async def download_passes(
+    call: Call[None, BundleQuery], *, door: Door, pages: Pages
+) -> web.StreamResponse:
+    """Give out up to ten passes in one file."""
+    handles = list(dict.fromkeys(call.query.handles))
+    try:
+        found = await asyncio.gather(*(_read(door, handle) for handle in handles))
+        file = _bundle([passes.pass_file(door, content) for _, content in found])
+    except ApplicationError as error:
+        return pages.render_notice(error)
+    response = web.StreamResponse(headers=FILE_HEADERS)
+    name = f"passes{BUNDLE_SUFFIX}"
+    await send_file(call.request, response, file, name, media=BUNDLE_MEDIA)
+    for issued, content in found:
+        note_download(call.request, door, issued, content, 200)
+    return response
+
+
+async def _read(door: Door, handle: str) -> tuple[Pass, Content]:
+    issued = await passes.read(door, None, handle)
+    return issued, await passes.content(door, issued)
+
+
+def _bundle(files: Sequence[PassFile]) -> PassFile:
+    """Lay out the archive of archives; their checksums are known before they are made."""
+    if sum(file.archive.size for file in files) > LARGEST_BUNDLE:
+        raise TooLargeError
+    archive = PassArchive(
+        [
+            ArchiveEntry(f"pass-{number}{FILE_SUFFIX}", file.archive.size, file.archive.crc32())
+            for number, file in enumerate(files, start=1)
+        ]
+    )
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for index, file in enumerate(files):
+            yield archive.header(index)
+            async for piece in file.pieces:
+                yield piece
+        yield archive.trailer()
+
+    return PassFile(archive, pieces())
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    return [
+        Endpoint(
+            "GET",
+            f"/p{BUNDLE_SUFFIX}",
+            partial(download_passes, door=door, pages=Pages()),
+            summary="Download up to ten passes for Apple Wallet in one file",
+            tag=TAG,
+            scope=None,
+            query=BundleQuery,
+            raw=True,
+            media=BUNDLE_MEDIA,
+            errors=(NotFoundError, GoneError, TooLargeError),
+        ),
+    ]

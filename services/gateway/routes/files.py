@@ -1,0 +1,39 @@
+"""Sends pass files, for every room that hands them out."""
+
+from typing import Final, Literal
+
+from aiohttp import hdrs, web
+
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.passes import PassFile, note_fetch
+from shared.contracts.generator import Content
+from shared.contracts.triggers import Pass
+
+WALLET_MEDIA: Final = "application/vnd.apple.pkpass"
+
+
+async def send_file(
+    request: web.Request,
+    response: web.StreamResponse,
+    file: PassFile,
+    name: str,
+    *,
+    media: str = WALLET_MEDIA,
+) -> None:
+    """Send a file under a name in a response that has its other headers already."""
+    response.headers[hdrs.CONTENT_TYPE] = media
+    response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
+    response.content_length = file.archive.size
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        async for piece in file.pieces:
+            await response.write(piece)
+    await response.write_eof()
+
+
+def note_download(
+    request: web.Request, door: Door, issued: Pass, content: Content, status: Literal[200, 304]
+) -> None:
+    """Note that the public has a file now; whoever asked for its head only has not."""
+    if request.method != hdrs.METH_HEAD:
+        note_fetch(door, issued, content, status=status, source="public")

@@ -1,0 +1,177 @@
+"""Messages under /v1: a text that Wallet shows to those who have a pass."""
+
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from services.gateway.catalogue import messages, pushes
+from services.gateway.catalogue.claims import Claim
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.messages import (
+    Letter,
+    MessageUnchangedError,
+    NewsFieldMissingError,
+    TemplateLetter,
+)
+from services.gateway.routes.once import answer_once
+from services.gateway.routes.pushes import address_of
+from services.gateway.routes.reading import begin
+from shared.database import UnitOfWork
+from shared.errors import GoneError, NotFoundError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+
+TAG = "Messages"
+LONGEST_TEXT = 500
+
+
+class NewMessage(BaseModel):
+    """A text for one pass, or for all passes of a template."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    field: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="The key of the field to set. Left out: `news`, else the only back field whose"
+        " changeMessage has %@.",
+    )
+    handle: str | None = Field(None, max_length=64, description="The pass.")
+    template_id: UUID | None = Field(
+        None, description="The template whose passes are to show it.", validate_default=True
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not text.strip() or "\0" in text:
+            raise ValueError("A text is needed")
+        return text
+
+    @field_validator("template_id")
+    @classmethod
+    def _has_one_addressee(cls, template_id: UUID | None, info: ValidationInfo) -> UUID | None:
+        if (template_id is None) == (info.data.get("handle") is None):
+            raise ValueError("Either handle or template_id is needed")
+        return template_id
+
+
+class SentMessage(BaseModel):
+    """What was done to show a text."""
+
+    field: str = Field(description="The key of the field that was set.")
+    path: str = Field(description="The API path of its value.")
+    handle: str | None = Field(description="The pass, if it was for one.")
+    version: int | None = Field(description="The pass's version that says it.")
+    template_id: UUID | None = Field(description="The template, if it was for all.")
+    revision: int | None = Field(description="The template's revision that says it.")
+    job_id: UUID | None = Field(description="The push job that brings it to the passes.")
+    warnings: list[str]
+
+
+async def send_message(call: Call[NewMessage, None], *, door: Door) -> Reply:
+    """Show a text on the phones that have a pass, or all passes of a template.
+
+    The answer is kept with the key: what changed can be told only once.
+    """
+    claim = await begin(door, call)
+    if call.body.template_id is None:
+        return await _send_to_one(call, door, claim)
+    return await _send_to_all(call, door, claim, call.body.template_id)
+
+
+async def _send_to_one(call: Call[NewMessage, None], door: Door, claim: Claim) -> Reply:
+    body, account_id = call.body, call.caller.account_id
+    sent: SentMessage | None = None
+    if claim.response is None:
+        letter, changed = await messages.send_to_pass(
+            door, account_id, body.handle or "", body.text, body.field, claim
+        )
+        sent = _sent(letter, handle=changed.handle, version=changed.version)
+
+    async def tell(_work: UnitOfWork) -> Reply:
+        return Reply(sent, 202)
+
+    return await answer_once(door, call, tell)
+
+
+async def _send_to_all(
+    call: Call[NewMessage, None], door: Door, claim: Claim, template_id: UUID
+) -> Reply:
+    """Save the revision with the answer, then begin the push; a repeat begins none but the same."""
+    body, account_id = call.body, call.caller.account_id
+    written: TemplateLetter | None = None
+    if claim.response is None:
+        written = await messages.write_to_template(
+            door, account_id, template_id, body.text, body.field
+        )
+
+    async def save(work: UnitOfWork) -> Reply:
+        if written is None:
+            raise TypeError(claim)
+        expected = written.present.revision
+        saved = await door.templates.replace_in(
+            work, account_id, template_id, written.draft, expected=expected
+        )
+        sent = _sent(
+            written.letter,
+            template_id=template_id,
+            revision=saved.revision,
+            job_id=claim.command_id,
+        )
+        return Reply(sent, 202, {"Location": address_of(claim.command_id)})
+
+    reply = await answer_once(door, call, save)
+    if not isinstance(reply.model, bytes):
+        raise TypeError(reply)
+    path = SentMessage.model_validate_json(reply.model).path
+    await pushes.push_all(door, account_id, template_id, command_id=claim.command_id, forget=[path])
+    return reply
+
+
+def _sent(
+    letter: Letter,
+    *,
+    handle: str | None = None,
+    version: int | None = None,
+    template_id: UUID | None = None,
+    revision: int | None = None,
+    job_id: UUID | None = None,
+) -> SentMessage:
+    return SentMessage(
+        field=letter.field.key,
+        path=letter.field.value,
+        handle=handle,
+        version=version,
+        template_id=template_id,
+        revision=revision,
+        job_id=job_id,
+        warnings=letter.warnings,
+    )
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    return [
+        Endpoint(
+            "POST",
+            "/v1/messages",
+            partial(send_message, door=door),
+            summary="Show a text to those who have a pass",
+            tag=TAG,
+            scope="passes:write",
+            body=NewMessage,
+            returns=SentMessage,
+            status=202,
+            errors=(NotFoundError, GoneError, MessageUnchangedError, NewsFieldMissingError),
+            description="Sets the field that carries news and pushes: Wallet shows the field's "
+            "changeMessage with the text. The field needs a changeMessage with `%@`; if it is "
+            "missing, the answer says what to add to the template. With `handle` one pass gets the "
+            "text; with `template_id` the template gets a revision with it and a push job brings "
+            "it to all passes that are on a device, taking away the values of their own that they "
+            "have for the field. Wallet shows nothing when the text is the one from before: 409.",
+        ),
+    ]

@@ -1,0 +1,175 @@
+"""Pushes of all installed passes of a template under /v1: begun, followed, halted."""
+
+from datetime import datetime
+from functools import partial
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.gateway.catalogue import pushes
+from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.templates import TemplateNotFoundError
+from services.gateway.routes.paging import uuid_position
+from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
+from shared.contracts.triggers import (
+    ControlPushJob,
+    ListPushJobs,
+    PushJob,
+    PushJobPage,
+    ReadPushJob,
+)
+from shared.errors import ConflictError, NotFoundError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.pagination import Page, PageQuery
+
+TAG = "Pushes"
+
+
+class PushJobView(BaseModel):
+    """A push of all installed passes of a template, on its way."""
+
+    job_id: UUID
+    template_id: UUID
+    state: Literal["running", "paused", "cancelled", "done"]
+    total: int = Field(description="How many passes were on a device when it began.")
+    done: int = Field(description="How many have been gone over.")
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class PushJobsQuery(PageQuery):
+    """Which push jobs to list."""
+
+    template_id: UUID | None = None
+
+
+class PushJobsPage(Page[PushJobView]):
+    """Push jobs, newest first."""
+
+
+async def push_template(call: Call[None, None], *, door: Door) -> Reply:
+    """Push all installed passes of a template."""
+    account_id, template_id = call.caller.account_id, id_in_path(call, "template_id")
+    claim = await begin(door, call)
+    pushed = await pushes.push_all(door, account_id, template_id, command_id=claim.command_id)
+    job_id = pushed.job_id or claim.command_id
+    question = ReadPushJob(account_id=account_id, job_id=job_id)
+    job = await door.requester.ask(question, PushJob)
+    return answered(claim, _view(job), headers={"Location": address_of(job_id)})
+
+
+async def list_push_jobs(call: Call[None, PushJobsQuery], *, door: Door) -> PushJobsPage:
+    """List the account's push jobs of the last 30 days."""
+    question = ListPushJobs(
+        account_id=call.caller.account_id,
+        template_id=call.query.template_id,
+        before=uuid_position(call.query),
+        limit=call.query.limit,
+    )
+    page = await door.requester.ask(question, PushJobPage)
+    after = cursor_at(page.jobs[-1].job_id) if page.more else None
+    return PushJobsPage(data=[_view(job) for job in page.jobs], next_cursor=after)
+
+
+async def read_push_job(call: Call[None, None], *, door: Door) -> PushJobView:
+    """Tell how far a push job is."""
+    question = ReadPushJob(account_id=call.caller.account_id, job_id=id_in_path(call, "job_id"))
+    return _view(await door.requester.ask(question, PushJob))
+
+
+async def pause_push_job(call: Call[None, None], *, door: Door) -> Reply:
+    """Let a push job wait."""
+    return await _control(call, door, "pause")
+
+
+async def resume_push_job(call: Call[None, None], *, door: Door) -> Reply:
+    """Let a push job go on."""
+    return await _control(call, door, "resume")
+
+
+async def cancel_push_job(call: Call[None, None], *, door: Door) -> Reply:
+    """End a push job where it is."""
+    return await _control(call, door, "cancel")
+
+
+def address_of(job_id: UUID) -> str:
+    """Say where a push job is followed."""
+    return f"/v1/push-jobs/{job_id}"
+
+
+async def _control(
+    call: Call[None, None], door: Door, action: Literal["pause", "resume", "cancel"]
+) -> Reply:
+    job_id = id_in_path(call, "job_id")
+    claim = await begin(door, call)
+    command = ControlPushJob(
+        command_id=claim.command_id,
+        account_id=call.caller.account_id,
+        job_id=job_id,
+        action=action,
+    )
+    return answered(claim, _view(await door.requester.ask(command, PushJob)))
+
+
+def _view(job: PushJob) -> PushJobView:
+    return PushJobView(**dict(job))
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    jobs, read, write = "/v1/push-jobs", "passes:read", "passes:write"
+
+    return [
+        Endpoint(
+            "POST",
+            "/v1/templates/{template_id}/push",
+            partial(push_template, door=door),
+            summary="Push all installed passes of a template",
+            tag=TAG,
+            scope=write,
+            returns=PushJobView,
+            status=202,
+            errors=(TemplateNotFoundError,),
+            description="A job goes over the passes that are on a device; whose bytes are new, by "
+            "the template's present revision, those devices are told. Two jobs take turns.",
+        ),
+        Endpoint(
+            "GET",
+            jobs,
+            partial(list_push_jobs, door=door),
+            summary="List push jobs",
+            tag=TAG,
+            scope=read,
+            query=PushJobsQuery,
+            returns=PushJobsPage,
+        ),
+        Endpoint(
+            "GET",
+            f"{jobs}/{{job_id}}",
+            partial(read_push_job, door=door),
+            summary="Read how far a push job is",
+            tag=TAG,
+            scope=read,
+            returns=PushJobView,
+            errors=(NotFoundError,),
+        ),
+        *(
+            Endpoint(
+                "POST",
+                f"{jobs}/{{job_id}}/{action}",
+                partial(handler, door=door),
+                summary=summary,
+                tag=TAG,
+                scope=write,
+                returns=PushJobView,
+                errors=(NotFoundError, ConflictError),
+                description="What is so already stays so; a job that has ended answers 409.",
+            )
+            for action, handler, summary in (
+                ("pause", pause_push_job, "Pause a push job"),
+                ("resume", resume_push_job, "Resume a push job"),
+                ("cancel", cancel_push_job, "Cancel a push job"),
+            )
+        ),
+    ]

@@ -1,0 +1,289 @@
+"""Apple's web service: devices register, ask what is new, fetch it, and tell what went wrong."""
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast
+
+import orjson
+from aiohttp import hdrs, web
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.catalogue import passes
+from services.gateway.catalogue.door import Door
+from services.gateway.domain.devices import MOST_LINES, LineBudget, hash_device, read_log_line
+from services.gateway.routes.files import WALLET_MEDIA, send_file
+from shared import clock
+from shared.contracts.message import Done
+from shared.contracts.notifier import (
+    DeviceKind,
+    DeviceRegistered,
+    ListUpdated,
+    NoteDeviceLogs,
+    RegisterDevice,
+    UnregisterDevice,
+    UpdatedPasses,
+)
+from shared.errors import (
+    ApplicationError,
+    GoneError,
+    NotFoundError,
+    TooLargeError,
+    UnauthorizedError,
+)
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.problems import BadRequestError, SlowRequestError
+from shared.identifiers import new_id
+
+TAG: Final = "Apple Wallet"
+ROOT: Final = "/wallet/v1"
+REGISTRATIONS: Final = f"{ROOT}/devices/{{device}}/registrations/{{pass_type}}"
+
+LARGEST_REGISTRATION: Final = 4 * 1024
+LARGEST_LOG: Final = 64 * 1024
+LONGEST_TAG: Final = 64
+NO_STORE: Final = {hdrs.CACHE_CONTROL: "no-store"}
+
+KINDS: Final[dict[str, DeviceKind]] = {
+    "ApplePass": "apple",
+    "AndroidPass": "wallet_passes",
+    "WalletUnionPass": "wallet_union",
+}
+"""Scheme of the Authorization header → the app that sends it."""
+
+_AUTHORIZATION = re.compile(r"([A-Za-z]{1,32}) ([!-~]{1,256})")
+_NAME = re.compile(r"[!-~]{1,128}")
+_PASS_TYPE = re.compile(r"[!-~]{1,160}")
+_PUSH_TOKEN = re.compile(r"(?:[0-9A-Fa-f]{2}){4,200}")
+_FOREIGN_PUSH_TOKEN = re.compile(r"[!-~]{1,1024}")
+
+
+class TokenRefusedError(UnauthorizedError):
+    """The authentication token is not that of a pass of ours."""
+
+    code = "token_refused"
+    headers: ClassVar[dict[str, str]] = {hdrs.WWW_AUTHENTICATE: "ApplePass"}
+
+
+class Registration(BaseModel):
+    """How a device is to be reached."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    push_token: str = Field(alias="pushToken", examples=["0f" * 32])
+
+
+class Updated(BaseModel):
+    """Which passes of a device are new."""
+
+    serial_numbers: list[str] = Field(serialization_alias="serialNumbers")
+    last_updated: str = Field(
+        serialization_alias="lastUpdated", description="To be sent with the next question."
+    )
+
+
+class LogLines(BaseModel):
+    """What a device logged."""
+
+    logs: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whoever shows a pass's token: which pass, and by which app."""
+
+    pass_type_identifier: str
+    serial_number: str
+    kind: DeviceKind
+
+
+async def register_device(call: Call[Any, None], *, door: Door) -> Reply:
+    """Let a device hear of a pass's changes; its push token is kept, new or not."""
+    bearer = _bearer(call, door)
+    if not _NAME.fullmatch(call.path["device"]):
+        raise BadRequestError
+    push_token = _push_token(await call.read(), bearer.kind)
+    try:
+        found = await passes.find(door, bearer.serial_number)
+        command = RegisterDevice(
+            command_id=new_id(),
+            account_id=found.account_id,
+            template_id=found.template_id,
+            handle=found.handle,
+            pass_type_identifier=bearer.pass_type_identifier,
+            serial_number=found.serial_number,
+            device=hash_device(call.path["device"]),
+            push_token=push_token,
+            kind=bearer.kind,
+        )
+        registered = await door.requester.ask(command, DeviceRegistered)
+    except (NotFoundError, GoneError) as error:
+        raise TokenRefusedError from error
+    return Reply(status=HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
+
+
+async def unregister_device(call: Call[Any, None], *, door: Door) -> Reply:
+    """Let a device hear no more of a pass, whether it did or not, and whether there is one."""
+    bearer = _bearer(call, door)
+    if not _NAME.fullmatch(call.path["device"]):
+        return Reply(status=HTTPStatus.OK)
+    command = UnregisterDevice(
+        command_id=new_id(),
+        pass_type_identifier=bearer.pass_type_identifier,
+        serial_number=bearer.serial_number,
+        device=hash_device(call.path["device"]),
+    )
+    await door.requester.ask(command, Done)
+    return Reply(status=HTTPStatus.OK)
+
+
+async def list_updated_passes(call: Call[Any, None], *, door: Door) -> Reply | Updated:
+    """Tell a device which of its passes are new; it shows no token, its id is the secret."""
+    device_id, pass_type = call.path["device"], call.path["pass_type"]
+    if not _NAME.fullmatch(device_id) or not _PASS_TYPE.fullmatch(pass_type):
+        return Reply(status=HTTPStatus.NO_CONTENT)
+    query = ListUpdated(
+        device=hash_device(device_id), pass_type_identifier=pass_type, since=_tag(call.request)
+    )
+    found = await door.requester.ask(query, UpdatedPasses)
+    if not found.serial_numbers:
+        return Reply(status=HTTPStatus.NO_CONTENT)
+    return Updated(serial_numbers=found.serial_numbers, last_updated=found.last_updated)
+
+
+async def send_pass(call: Call[Any, None], *, door: Door) -> web.StreamResponse:
+    """Give a device the newest pass, or say that it has it."""
+    bearer = _bearer(call, door)
+    try:
+        issued = await passes.find(door, bearer.serial_number)
+        content = await passes.content(door, issued, call.request.if_modified_since)
+    except (NotFoundError, GoneError) as error:
+        raise TokenRefusedError from error
+    if content.pass_type_identifier not in {"", bearer.pass_type_identifier}:
+        raise TokenRefusedError  # made with a development identity that the template had before
+    is_known = content.not_modified
+    response = web.StreamResponse(
+        status=HTTPStatus.NOT_MODIFIED if is_known else HTTPStatus.OK, headers=NO_STORE
+    )
+    response.last_modified = content.last_modified
+    if not is_known:
+        file = passes.pass_file(door, content)
+        await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")
+    if call.request.method != hdrs.METH_HEAD:
+        passes.note_fetch(door, issued, content, status=304 if is_known else 200, source="device")
+    return response
+
+
+async def keep_device_logs(call: Call[Any, None], *, door: Door, budget: LineBudget) -> Reply:
+    """Take in what a device logged; whatever it sends, it is told that all is well."""
+    try:
+        lines = _lines(await call.read())
+    except (TooLargeError, BadRequestError, SlowRequestError):
+        lines = []
+    now = clock.now()
+    granted = budget.take(call.request.remote or "", len(lines), now.timestamp())
+    if granted:
+        read = [read_log_line(line, now) for line in lines[:granted]]
+        door.notes.tell(NoteDeviceLogs(lines=read))
+    return Reply(status=HTTPStatus.OK)
+
+
+def _bearer(call: Call[Any, None], door: Door) -> Bearer:
+    """Check the token before anything is asked: no answer tells which passes there are."""
+    request = call.request
+    pass_type, serial_number = call.path["pass_type"], call.path["serial_number"]
+    given = request.headers.getall(hdrs.AUTHORIZATION, [])
+    found = _AUTHORIZATION.fullmatch(given[0]) if len(given) == 1 else None
+    if found is None or found[1] not in KINDS:
+        raise TokenRefusedError
+    if not _PASS_TYPE.fullmatch(pass_type) or not _NAME.fullmatch(serial_number):
+        raise TokenRefusedError
+    if not door.tokens.verify(pass_type, serial_number, found[2]):
+        raise TokenRefusedError
+    is_pass2u = request.headers.get("X-Pass-Client") == "Passes"
+    return Bearer(pass_type, serial_number, "pass2u" if is_pass2u else KINDS[found[1]])
+
+
+def _push_token(body: bytes, kind: DeviceKind) -> str:
+    try:
+        push_token = Registration.model_validate_json(body).push_token
+    except ValueError as error:
+        raise BadRequestError from error
+    form = _PUSH_TOKEN if kind == "apple" else _FOREIGN_PUSH_TOKEN
+    if not form.fullmatch(push_token):
+        raise BadRequestError
+    return push_token
+
+
+def _tag(request: web.Request) -> str | None:
+    """Read the tag of the last list by its name on the wire, or by that of newer prose."""
+    for name in ("passesUpdatedSince", "previousLastUpdated"):
+        tag = request.query.get(name, "")
+        if 0 < len(tag) <= LONGEST_TAG and tag.isascii() and tag.isprintable():
+            return tag
+    return None
+
+
+def _lines(body: bytes) -> list[str]:
+    try:
+        content: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return []
+    lines = cast("dict[str, object]", content).get("logs") if isinstance(content, dict) else None
+    if not isinstance(lines, list):
+        return []
+    texts = [line for line in cast("list[object]", lines) if isinstance(line, str)]
+    return [text for text in texts if text.strip()][:MOST_LINES]
+
+
+def endpoints(door: Door) -> list[AnyEndpoint]:
+    """List the addresses of this room."""
+    one = f"{REGISTRATIONS}/{{serial_number}}"
+    refused: tuple[type[ApplicationError], ...] = (TokenRefusedError,)
+    room: partial[AnyEndpoint] = partial(Endpoint, tag=TAG, scope=None, raw=True, bare=True)
+    return [
+        room(
+            "POST",
+            one,
+            partial(register_device, door=door),
+            summary="Register a device for a pass",
+            body=Registration,
+            body_limit=LARGEST_REGISTRATION,
+            errors=(*refused, BadRequestError, TooLargeError),
+            description="201 if it is new, 200 if not. `Authorization: ApplePass <token>`; Android "
+            "wallets send `AndroidPass`, `WalletUnionPass`, or `X-Pass-Client: Passes`.",
+        ),
+        room(
+            "DELETE",
+            one,
+            partial(unregister_device, door=door),
+            summary="Unregister a device for a pass",
+            errors=refused,
+        ),
+        room(
+            "GET",
+            REGISTRATIONS,
+            partial(list_updated_passes, door=door),
+            summary="List the passes of a device that are new since a tag",
+            returns=Updated,
+            description="204 if there are none. The tag comes as `passesUpdatedSince`.",
+        ),
+        room(
+            "GET",
+            f"{ROOT}/passes/{{pass_type}}/{{serial_number}}",
+            partial(send_pass, door=door),
+            summary="Send the newest version of a pass",
+            media=WALLET_MEDIA,
+            errors=refused,
+            description="304 if the pass has not changed since `If-Modified-Since`.",
+        ),
+        room(
+            "POST",
+            f"{ROOT}/log",
+            partial(keep_device_logs, door=door, budget=LineBudget()),
+            summary="Take in what a device logged",
+            body=LogLines,
+            body_limit=LARGEST_LOG,
+        ),
+    ]

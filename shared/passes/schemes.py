@@ -1,0 +1,81 @@
+"""What Apple's own validator asks of poster event tickets and semantic boarding passes."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from shared.passes.findings import Findings
+from shared.passes.localization import split_language
+from shared.passes.paths import Catalogue
+from shared.passes.values import Json, is_list
+
+SCHEMES_PATH: Final = "preferredStyleSchemes"
+POSTER_EVENT: Final = "posterEventTicket"
+SEMANTIC_BOARDING: Final = "semanticBoardingPass"
+STYLE_OF: Final = {POSTER_EVENT: "eventTicket", SEMANTIC_BOARDING: "boardingPass"}
+
+_EVENT: Final = ("eventName", "venueName")
+_EVENT_OF_TYPE: Final = {
+    "PKEventTypeSports": ("homeTeamAbbreviation", "awayTeamAbbreviation"),
+    "PKEventTypeLivePerformance": ("performerNames",),
+}
+_FLIGHT: Final = (
+    "airlineCode",
+    "flightNumber",
+    "originalDepartureDate",
+    "originalBoardingDate",
+    "originalArrivalDate",
+    "departureAirportCode",
+    "departureAirportTimeZone",
+    "destinationAirportCode",
+    "destinationAirportTimeZone",
+    "passengerName",
+    "seats",
+)
+
+
+def check_schemes(catalogue: Catalogue, images: Iterable[str], findings: Findings) -> None:
+    """Warn of what a preferred scheme lacks: Wallet then shows the usual style.
+
+    Never an error, since a pass may bring by itself what the template lacks.
+    """
+    schemes = _default(catalogue, SCHEMES_PATH)
+    if not is_list(schemes):
+        return
+    for scheme in schemes:
+        if scheme not in {*STYLE_OF, *STYLE_OF.values()}:
+            _warn(findings, f"Wallet knows no scheme {scheme!r}")
+        elif STYLE_OF.get(scheme, scheme) != catalogue.style:
+            _warn(findings, f"{scheme} needs the style {STYLE_OF.get(scheme, scheme)}")
+    if POSTER_EVENT in schemes:
+        _check_poster(catalogue, images, findings)
+    if SEMANTIC_BOARDING in schemes:
+        _check_semantics(SEMANTIC_BOARDING, _FLIGHT, catalogue, findings)
+
+
+def _check_poster(catalogue: Catalogue, images: Iterable[str], findings: Findings) -> None:
+    event_type = _default(catalogue, "semantics_eventType")
+    typed = _EVENT_OF_TYPE.get(event_type, ()) if isinstance(event_type, str) else ()
+    _check_semantics(POSTER_EVENT, (*_EVENT, *typed), catalogue, findings)
+    slots = {split_language(name)[1].partition("@")[0] for name in images}
+    if not slots & {"artwork", "background"}:
+        _warn(findings, f"{POSTER_EVENT} needs the image artwork or background")
+    has_code = {"barcode", "barcodes"} & catalogue.given.keys()
+    if not has_code and _default(catalogue, "nfc_requiresAuthentication") is not True:
+        _warn(findings, f"{POSTER_EVENT} needs nfc with requiresAuthentication, or a barcode")
+
+
+def _check_semantics(
+    scheme: str, needed: Iterable[str], catalogue: Catalogue, findings: Findings
+) -> None:
+    missing = [key for key in needed if f"semantics_{key}" not in catalogue.given]
+    if missing:
+        _warn(findings, f"{scheme} needs the semantics {', '.join(missing)}")
+
+
+def _default(catalogue: Catalogue, path: str) -> Json:
+    leaf = catalogue.given.get(path)
+    return None if leaf is None else leaf.default
+
+
+def _warn(findings: Findings, detail: str) -> None:
+    findings.warn("style-scheme", f"$.pass.{SCHEMES_PATH}", detail)

@@ -1,0 +1,129 @@
+"""Push jobs in the words of /v1."""
+
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from shared import clock
+from shared.contracts.triggers import (
+    ControlPushJob,
+    ListPushJobs,
+    PassesPushed,
+    PushJob,
+    PushJobPage,
+    PushPasses,
+    ReadPushJob,
+)
+from shared.errors import ApplicationError, ConflictError, NotFoundError
+from shared.identifiers import new_id
+from tests.integration.gateway.conftest import AnAccount, Gateway
+from tests.integration.gateway.owners import Owners
+from tests.integration.gateway.samples import make_template
+
+
+def a_job(job_id: UUID, template_id: UUID, state: str = "running") -> PushJob:
+    facts = {"job_id": job_id, "template_id": template_id, "state": state, "total": 3, "done": 1}
+    return PushJob.model_validate({**facts, "created_at": clock.now()})
+
+
+@pytest_asyncio.fixture
+async def owners(gateway: Gateway) -> Owners:
+    owners = Owners(gateway.transport)
+    jobs: dict[UUID, PushJob] = {}
+
+    def push(command: PushPasses) -> PassesPushed:
+        jobs[command.command_id] = a_job(command.command_id, command.template_id)
+        return PassesPushed(count=3, job_id=command.command_id)
+
+    def read(query: ReadPushJob) -> PushJob | ApplicationError:
+        return jobs.get(query.job_id) or NotFoundError()
+
+    owners.answer(PushPasses, push)
+    owners.answer(ReadPushJob, read)
+    return owners
+
+
+async def test_push_of_a_template_is_a_job(an_account: AnAccount, owners: Owners):
+    template_id = await make_template(an_account)
+
+    answer = await an_account.call("POST", f"/v1/templates/{template_id}/push", key="once")
+    again = await an_account.call("POST", f"/v1/templates/{template_id}/push", key="once")
+
+    (job_id,) = {command.command_id for command in owners.asked_for(PushPasses)}
+    command = owners.asked_for(PushPasses)[0]
+    assert (answer.status, again.status) == (202, 202)
+    assert answer.headers["location"] == f"/v1/push-jobs/{job_id}"
+    assert again.headers["idempotent-replayed"] == "true"
+    assert answer.json | {"created_at": None} == {
+        "job_id": str(job_id), "template_id": template_id, "state": "running",
+        "total": 3, "done": 1, "created_at": None, "ended_at": None,
+    }  # fmt: skip
+    assert (command.template_revision, command.forget) == (1, [])
+    assert owners.lanes_of(PushPasses) == {"bulk"}
+    assert (await an_account.call("GET", answer.headers["location"])).json == answer.json
+
+
+async def test_template_of_others_is_not_pushed(
+    an_account: AnAccount, another_account: AnAccount, owners: Owners
+):
+    template_id = await make_template(another_account)
+
+    for unknown in (template_id, str(new_id()), "x"):
+        answer = await an_account.call("POST", f"/v1/templates/{unknown}/push")
+        assert answer.status == 404
+    assert not owners.asked_for(PushPasses)
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "cancel"])
+async def test_job_is_controlled(an_account: AnAccount, owners: Owners, action: str):
+    job_id = new_id()
+    owners.answer(ControlPushJob, lambda command: a_job(command.job_id, new_id(), "paused"))
+
+    answer = await an_account.call("POST", f"/v1/push-jobs/{job_id}/{action}")
+
+    (command,) = owners.asked_for(ControlPushJob)
+    assert (answer.status, answer.json["state"]) == (200, "paused")
+    assert (command.job_id, command.action) == (job_id, action)
+    assert command.account_id == an_account.account_id
+
+
+async def test_job_that_has_ended_or_is_unknown_is_a_clear_error(
+    an_account: AnAccount, owners: Owners
+):
+    owners.answer(ControlPushJob, lambda _: ConflictError("The push job is done."))
+
+    ended = await an_account.call("POST", f"/v1/push-jobs/{new_id()}/pause")
+    unknown = await an_account.call("GET", f"/v1/push-jobs/{new_id()}")
+    odd = await an_account.call("POST", "/v1/push-jobs/1/pause")
+
+    assert (ended.status, ended.json["detail"]) == (409, "The push job is done.")
+    assert (unknown.status, odd.status) == (404, 404)
+
+
+async def test_jobs_are_paged(an_account: AnAccount, owners: Owners):
+    template_id = new_id()
+    jobs = [a_job(new_id(), template_id) for _ in range(3)][::-1]
+
+    def page(query: ListPushJobs) -> PushJobPage:
+        after = [j for j in jobs if query.before is None or j.job_id < query.before]
+        return PushJobPage(jobs=after[: query.limit], more=len(after) > query.limit)
+
+    owners.answer(ListPushJobs, page)
+    first = await an_account.call("GET", f"/v1/push-jobs?limit=2&template_id={template_id}")
+    cursor = first.json["next_cursor"]
+    second = await an_account.call("GET", f"/v1/push-jobs?limit=2&cursor={cursor}")
+
+    listed = [job["job_id"] for job in first.json["data"] + second.json["data"]]
+    assert listed == [str(job.job_id) for job in jobs]
+    assert second.json["next_cursor"] is None
+    assert owners.asked_for(ListPushJobs)[0].template_id == template_id
+
+
+async def test_job_needs_the_scope_of_passes(an_account: AnAccount, owners: Owners):
+    reader = await an_account.with_scopes("passes:read", "templates:write")
+    template_id = await make_template(an_account)
+
+    assert (await reader.call("POST", f"/v1/templates/{template_id}/push")).status == 403
+    assert (await reader.call("POST", f"/v1/push-jobs/{new_id()}/cancel")).status == 403
+    assert not owners.asked_for(PushPasses)

@@ -1,0 +1,153 @@
+"""Why did it not update? Each way that news can stop on has its words."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.gateway.routes.verdict import Verdict, judge
+from shared.contracts.notifier import ContentNotice, Holder, Observation, PassNotices
+from shared.contracts.triggers import Pass
+from shared.identifiers import new_id
+
+BUILT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOW = BUILT + timedelta(hours=1)
+PHONE, WATCH = "aaaaaaaa", "bbbbbbbb"
+
+
+def after(seconds: float) -> datetime:
+    return BUILT + timedelta(seconds=seconds)
+
+
+def seen(kind: str, seconds: float, device: str | None = PHONE, **data: Any) -> Observation:
+    return Observation(at=after(seconds), kind=kind, device=device, data=data)  # type: ignore[arg-type]
+
+
+def fetched(seconds: float, number: int = 2) -> Observation:
+    return seen("fetched", seconds, None, source="device", content_number=number, status=200)
+
+
+def holder(device: str = PHONE, **facts: Any) -> Holder:
+    return Holder.model_validate({"device": device, "registered_at": after(-3600), **facts})
+
+
+def verdict_of(
+    *observations: Observation,
+    holders: list[Holder] | None = None,
+    version: int = 2,
+    changed_at: datetime = BUILT,
+    contents: list[ContentNotice] | None = None,
+    unpushed_since: int | None = None,
+) -> Verdict:
+    issued = Pass(
+        handle="h", account_id=new_id(), template_id=new_id(), serial_number="s", version=version,
+        values={}, created_at=BUILT, updated_at=changed_at,
+    )  # fmt: skip
+    there = [holder()] if holders is None else holders
+    notices = PassNotices(
+        contents=[ContentNotice(content_number=2, pass_version=2, at=BUILT)]
+        if contents is None
+        else contents,
+        deliveries=[],
+        observations=list(observations),
+        holders=there,
+        holder_count=len(there),
+        unpushed_since=unpushed_since,
+    )
+    return judge(issued, notices, NOW)
+
+
+def test_a_device_that_was_pushed_and_fetched_is_current():
+    verdict = verdict_of(seen("pushed", 1), seen("listed", 2, tag=7), fetched(3))
+
+    assert verdict.code == "current"
+    assert "12:00:03" in verdict.text
+
+
+def test_a_push_that_no_device_answered_says_what_may_be_the_matter():
+    verdict = verdict_of(seen("pushed", 1))
+
+    assert verdict.code == "not_asked"
+    assert "off, without network" in verdict.text
+
+
+def test_a_device_that_was_told_but_did_not_fetch_is_named():
+    verdict = verdict_of(seen("pushed", 1), seen("listed", 2, tag=7), fetched(-60, number=1))
+
+    assert verdict.code == "not_fetched"
+
+
+def test_what_a_device_complains_of_is_told_with_it():
+    complaint = seen("device_log", 4, **{"class": "unexpected_response", "line": "…"})
+
+    verdict = verdict_of(seen("listed", 2, tag=7), complaint)
+
+    assert "unexpected_response" in verdict.text
+
+
+def test_a_push_that_fails_tells_why_and_when_it_is_tried_again():
+    due = holder(push_due_at=after(30), push_tries=2)
+
+    verdict = verdict_of(seen("push_failed", 1, reason="TooManyRequests"), holders=[due])
+
+    assert verdict.code == "push_failed"
+    assert "2 times (TooManyRequests)" in verdict.text
+    assert "12:00:30" in verdict.text
+
+
+def test_a_push_that_was_given_up_tells_why():
+    verdict = verdict_of(seen("push_failed", 1, reason="development identity"))
+
+    assert verdict.code == "push_failed"
+    assert "development identity" in verdict.text
+
+
+def test_a_push_on_its_way_is_waited_for():
+    assert verdict_of(holders=[holder(push_due_at=after(0))]).code == "waiting"
+
+
+def test_a_change_that_asked_for_no_push_says_so():
+    assert verdict_of(unpushed_since=2).code == "not_pushed"
+
+
+def test_an_android_wallet_is_not_told():
+    verdict = verdict_of(holders=[holder(kind="pass2u")])
+
+    assert verdict.code == "no_push_channel"
+    assert "Pass2U" in verdict.text
+
+
+def test_a_device_that_came_after_the_content_has_it():
+    assert verdict_of(holders=[holder(registered_at=after(5))]).code == "current"
+
+
+def test_without_a_device_there_is_none_to_tell():
+    assert verdict_of(holders=[]).code == "no_devices"
+
+
+def test_of_two_devices_the_one_that_lags_is_told():
+    verdict = verdict_of(
+        seen("pushed", 1, PHONE), seen("pushed", 1, WATCH), seen("listed", 2, PHONE), fetched(3),
+        holders=[holder(PHONE), holder(WATCH)],
+    )  # fmt: skip
+
+    assert [(one.device, one.code) for one in verdict.devices] == [
+        (PHONE, "current"),
+        (WATCH, "not_asked"),
+    ]
+    assert verdict.code == "not_asked"
+    assert verdict.text.startswith("1 of 2 devices")
+
+
+def test_a_change_without_new_content_changed_nothing_that_is_seen():
+    verdict = verdict_of(seen("listed", 2), fetched(3), version=4)
+
+    assert verdict.code == "current"
+    assert "changed nothing that is seen" in verdict.text
+
+
+@pytest.mark.parametrize("contents", [[], None])
+def test_a_change_of_this_moment_is_being_built(contents: list[ContentNotice] | None):
+    verdict = verdict_of(version=3, changed_at=NOW - timedelta(seconds=1), contents=contents)
+
+    assert verdict.code == "being_built"
