@@ -30,7 +30,7 @@ from shared.passes.document import TemplateDocument
 from shared.passes.state import IssuerFacts, PassState
 from shared.passes.template import compile_template
 from shared.passes.tokens import PassTokens
-from tests.bench_deliveries import PARTNERS, measure_changes, measure_webhooks
+from tests.bench_deliveries import AT_ONCE, PARTNERS, measure_changes, measure_webhooks
 from tests.system import System, a_distributed_system
 from tests.wallet.changes import PHONES
 
@@ -339,13 +339,13 @@ def report(result: dict[str, float]) -> str:
             "changes delivered on phones",
             result["change_per_s"],
             None,
-            f"{PHONES} phones, from the answer: {spread(result, 'change')}",
+            f"{PHONES} phones; {AT_ONCE} at once: {spread(result, 'change')}",
         ),
         (
             "webhook deliveries",
             result["webhook_per_s"],
             None,
-            f"{PARTNERS} partners, from the event: {spread(result, 'webhook')}",
+            f"{PARTNERS} partners; {AT_ONCE} at once: {spread(result, 'webhook')}",
         ),
     ]
     lines = [f"{'':36}{'per second':>12}{'share of R':>12}{'target':>9}"]

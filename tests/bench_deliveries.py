@@ -1,96 +1,130 @@
 """How fast news is where it belongs: changes on phones, events at partners."""
 
+import asyncio
 import json
 import time
-from collections import defaultdict, deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 
 from aiohttp import web
 
 from tests.system import System, poll
 from tests.wallet.changes import equip, issue
-from tests.wallet.device import Card
 from tests.wallet.fleet import open_fleet, points_of
 
 WARMING_UP = 200
 CHANGES = 2000
-CHANGES_AT_ONCE = 32
 PARTNERS = 5
 EVENTS = 2000
+AT_ONCE = 8
+ONE_BY_ONE = 25
+"""So many changes of each of so many passes, each made when the one before has arrived."""
+PATIENCE_SECONDS = 120.0
 
 
-@dataclass
-class Stopwatch:
-    """Times each change from its answer until a phone shows it, or something newer."""
+class Arrivals:
+    """What has arrived where it belongs, for those who wait for it."""
 
-    latencies: list[float] = field(default_factory=list[float])
-    _waiting: dict[str, deque[tuple[int, float]]] = field(
-        default_factory=lambda: defaultdict[str, deque[tuple[int, float]]](deque)
-    )
-    _shown: dict[str, int] = field(default_factory=dict[str, int])
+    def __init__(self) -> None:
+        self.count = 0
+        self._newest: dict[str, tuple[int, float]] = {}
+        self._waiting: dict[str, tuple[int, asyncio.Future[None]]] = {}
 
-    def acknowledged(self, serial: str, points: int, at: float) -> None:
-        if self._shown.get(serial, 0) >= points:
-            self.latencies.append(0.0)  # the phone was faster than the answer
-        else:
-            self._waiting[serial].append((points, at))
+    def note(self, name: str, number: int) -> None:
+        self.count += 1
+        if number <= self._newest.get(name, (0, 0))[0]:
+            return
+        self._newest[name] = (number, time.perf_counter())
+        awaited, future = self._waiting.get(name, (0, None))
+        if future is not None and number >= awaited and not future.done():
+            future.set_result(None)
 
-    def changed(self, card: Card) -> None:
-        now, serial, points = time.perf_counter(), card.name[1], points_of(card)
-        self._shown[serial] = points
-        waiting = self._waiting[serial]
-        while waiting and waiting[0][0] <= points:
-            self.latencies.append(now - waiting.popleft()[1])
+    async def until(self, name: str, number: int) -> float:
+        """Wait for a number or a higher one; gives when it arrived."""
+        if self._newest.get(name, (0, 0))[0] < number:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting[name] = (number, future)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await future
+        return self._newest[name][1]
+
+
+async def time_one_by_one(
+    names: Iterable[str], arrivals: Arrivals, act: Callable[[str], Awaitable[int]]
+) -> list[float]:
+    """Act on each name again and again; how long after the answer it arrived, in seconds."""
+
+    async def follow(name: str) -> list[float]:
+        latencies: list[float] = []
+        for _ in range(ONE_BY_ONE):
+            number = await act(name)
+            answered = time.perf_counter()
+            latencies.append(max(0.0, await arrivals.until(name, number) - answered))
+        return latencies
+
+    followed = await asyncio.gather(*map(follow, names))
+    return [latency for latencies in followed for latency in latencies]
 
 
 async def measure_changes(system: System, template: str) -> tuple[float, list[float]]:
-    """Change passes one by one, until every phone shows the newest; the phones cost time too."""
+    """Change passes until every phone shows the newest: first all at once, then one by one."""
     assert system.apple is not None
     async with (
         open_fleet(system.root, system.apple) as fleet,
         system.session() as session,
     ):
         changer = await equip(system, fleet, session, template)
-        await changer.change(WARMING_UP, CHANGES_AT_ONCE)
+        await changer.change(WARMING_UP)
         await fleet.until_newest(changer.newest)
-        watch = Stopwatch()
-        changer.on_acknowledged = watch.acknowledged
-        for device in fleet.devices:
-            device.on_change = watch.changed
         started = time.perf_counter()
-        await changer.change(CHANGES, CHANGES_AT_ONCE)
-        await fleet.until_newest(changer.newest)
+        await changer.change(CHANGES)
+        await fleet.until_newest(changer.newest, seconds=PATIENCE_SECONDS)
         seconds = time.perf_counter() - started
-    return CHANGES / seconds, watch.latencies
+        await fleet.until_quiet()
+
+        arrivals = Arrivals()
+        for device in fleet.devices:
+            device.on_change = lambda card: arrivals.note(card.name[1], points_of(card))
+        handles = {serial: handle for handle, serial in changer.passes[:AT_ONCE]}
+
+        async def change(serial: str) -> int:
+            await changer.set_points(handles[serial], serial, changer.newest[serial] + 1)
+            return changer.newest[serial]
+
+        latencies = await time_one_by_one(handles, arrivals, change)
+    return CHANGES / seconds, latencies
 
 
 async def measure_webhooks(system: System, template: str) -> tuple[float, list[float]]:
-    """Issue passes in bulk, which is told to several partners."""
-    latencies: list[float] = []
+    """Tell partners of passes issued in bulk, then of scans one by one."""
+    arrivals = Arrivals()
     async with AsyncExitStack() as stack, system.session() as session:
         for _ in range(PARTNERS):
-            url = await stack.enter_async_context(a_partner(latencies))
-            body = {"url": url, "template_id": template}
+            url = await stack.enter_async_context(a_partner(arrivals))
+            body = {"url": url, "template_id": template, "types": ["pass.created", "pass.scanned"]}
             async with session.post("/v1/webhooks", json=body) as response:
                 assert response.status == 201, await response.text()
         started = time.perf_counter()
-        await issue(session, template, EVENTS)
-        await poll(lambda: len(latencies) >= EVENTS * PARTNERS, "all webhooks", 120)
+        handles = await issue(session, template, EVENTS)
+        await poll(lambda: arrivals.count >= EVENTS * PARTNERS, "webhooks", PATIENCE_SECONDS)
         seconds = time.perf_counter() - started
+
+        async def scan(handle: str) -> int:
+            async with session.post(f"/v1/passes/{handle}/scan") as response:
+                assert response.status == 200, await response.text()
+                return (await response.json())["version"]
+
+        latencies = await time_one_by_one(handles[:AT_ONCE], arrivals, scan)
     return EVENTS * PARTNERS / seconds, latencies
 
 
 @asynccontextmanager
-async def a_partner(latencies: list[float]) -> AsyncGenerator[str]:
-    """Take webhooks and note how old each event is; verifying them would be the partner's time."""
+async def a_partner(arrivals: Arrivals) -> AsyncGenerator[str]:
+    """Take webhooks; verifying them would be the partner's time, not ours."""
 
     async def take(request: web.Request) -> web.Response:
-        body = json.loads(await request.read())
-        age = time.time() - datetime.fromisoformat(body["timestamp"]).timestamp()
-        latencies.append(age)
+        data = json.loads(await request.read())["data"]
+        arrivals.note(data["handle"], data["version"])
         return web.Response()
 
     application = web.Application()

@@ -16,13 +16,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from shared.passes.tokens import PassTokens
 
 from services.generator.repository.plates import PlateShelf
 from shared import clock
 from shared.database import Database
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.signing import PassSigner
+from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 from tests.e2e.phones import Held, a_phone, ask_list, hold, link, set_points, until_named
 from tests.e2e.test_journeys import POINTS, a_pass, a_template, get, post

@@ -3,8 +3,7 @@
 import asyncio
 import random
 import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +30,6 @@ class Changer:
     newest: dict[str, int] = field(default_factory=dict[str, int])
     """The points that every phone must end at, by serial number."""
     acknowledged: int = 0
-    on_acknowledged: Callable[[str, int, float], None] | None = None
-    """Called with serial number, points, and when the answer came."""
 
     async def change(self, count: int, at_once: int = 24) -> None:
         """Make so many changes, spread over the passes; those of one pass follow each other."""
@@ -44,18 +41,17 @@ class Changer:
         async def one(issued: tuple[str, str], times: int) -> None:
             for _ in range(times):
                 async with turns:
-                    await self._set(*issued, self.newest.get(issued[1], 0) + 1)
+                    await self.set_points(*issued, self.newest.get(issued[1], 0) + 1)
 
         await asyncio.gather(*map(one, self.passes, shares))
 
-    async def _set(self, handle: str, serial_number: str, points: int) -> None:
+    async def set_points(self, handle: str, serial_number: str, points: int) -> None:
+        """Make one change, as often as it takes."""
         key = secrets.token_hex(12)
         while not await self._attempt(f"/v1/passes/{handle}", {POINTS: points}, key):
             await asyncio.sleep(REPEAT_SECONDS)
         self.newest[serial_number] = points
         self.acknowledged += 1
-        if self.on_acknowledged is not None:
-            self.on_acknowledged(serial_number, points, time.perf_counter())
 
     async def _attempt(self, path: str, values: dict[str, int], key: str) -> bool:
         headers = {"Idempotency-Key": key}

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from tests.wallet.files import PASS_MEDIA, InvalidPassError, PassFile, open_pass
 
 REPEAT_SECONDS: Final = 0.3
 """What is asked again waits this long; a phone waits minutes."""
+PATIENCE_SECONDS: Final = 120.0
 MOST_LINES: Final = 20
 NEVER_CHANGE: Final = ("passTypeIdentifier", "serialNumber", "authenticationToken")
 
@@ -84,6 +86,7 @@ class Device:
     """Pushes that came, by topic."""
     on_change: Callable[[Card], None] | None = None
     repeat_seconds: float = REPEAT_SECONDS
+    patience_seconds: float = PATIENCE_SECONDS
 
     _kept_by_apple: set[str] = field(default_factory=set[str])
     _lines: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -244,8 +247,12 @@ class Device:
         self._expect(answer, "log", 200)
 
     async def _follow(self, topic: str) -> None:
-        with suppress(RefusedError):  # which is among the complaints
+        try:
             await self.on_push(topic)
+        except LostError as error:
+            self.complaints.append(f"no answer within {self.patience_seconds} s: {error}")
+        except RefusedError:
+            return  # it is among the complaints
 
     async def _open(self, data: bytes) -> PassFile:
         file = open_pass(data)
@@ -284,11 +291,17 @@ class Device:
             updating.owed.discard(serial)
 
     async def _until_answered(self, ask: Callable[[], Awaitable[Any]]) -> None:
+        """Ask again until an answer comes; LostError when patience ends."""
+        deadline = time.monotonic() + self.patience_seconds
         while True:
-            with suppress(LostError):
+            try:
                 await ask()
+            except LostError:
+                if self.calls.is_online and time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(self.repeat_seconds * random.uniform(0.5, 1.5))
+            else:
                 return
-            await asyncio.sleep(self.repeat_seconds * random.uniform(0.5, 1.5))
 
     async def _send_lines(self) -> None:
         """Send the log once; as on a phone, lines that get lost are not sent again."""
