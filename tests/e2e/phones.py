@@ -62,9 +62,13 @@ async def hold(
     template: str,
     values: dict[str, Any] | None = None,
 ) -> Held:
-    """Issue a pass and take it into a phone."""
+    """Issue a pass and take it into a phone, which lists once, so that it has a tag."""
     handle = await a_pass(session, template, values=values)
-    return Held(handle, device, await device.install(link(system, handle)))
+    held = Held(handle, device, await device.install(link(system, handle)))
+    if device.types[held.topic].tag is None:
+        await device.list_news(held.topic)
+        device.types[held.topic].owed.clear()
+    return held
 
 
 def link(system: System, handle: str) -> str:
@@ -86,7 +90,8 @@ async def ask_list(
 
 
 async def until_named(device: Device, topic: str, serials: set[str]) -> None:
-    """List with the kept tag until each of these was named."""
+    """List with the kept tag until each of these was named; without one all are, at once."""
+    assert device.types[topic].tag is not None
     named: set[str] = set()
 
     async def all_named() -> bool:

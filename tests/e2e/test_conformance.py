@@ -22,11 +22,12 @@ from shared import clock
 from shared.database import Database
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.signing import PassSigner
-from shared.passes.tokens import PassTokens
+from shared.passes.tokens import DERIVED_PURPOSE, PassTokens
 from shared.sealing import MasterKeys
 from tests.e2e.phones import Held, a_phone, ask_list, hold, link, set_points, until_named
 from tests.e2e.test_journeys import POINTS, a_pass, a_template, get, post
 from tests.system import System, poll
+from tests.wallet import loglines
 from tests.wallet.files import InvalidPassError, open_pass, verify_signature
 from tests.wallet.fleet import Fleet, points_of
 
@@ -132,7 +133,7 @@ async def test_d06_which_serials_exist_cannot_be_found_out(held: Held):
         assert answers[0][0] == UNAUTHORIZED
 
 
-CHANGING = ("Date", "X-Request-Id")
+CHANGING = ("Date", "X-Request-ID")
 
 
 async def test_d07_last_modified_is_a_date_of_http_and_stays(held: Held):
@@ -261,9 +262,10 @@ async def test_d17_a_key_is_parsed_once_for_all_templates_and_passes(distributed
         templates = [UUID(await a_template(session)) for _ in range(2)]
         for template in templates:
             await a_pass(session, str(template))
+    keys = MasterKeys.parse(environment["PASSWRIGHT_MASTER_KEYS"])
     database = Database(distributed.database_url, schema="generator")
     await database.start()
-    shelf = PlateShelf(MasterKeys.parse(environment["PASSWRIGHT_MASTER_KEYS"]), "http://localhost")
+    shelf = PlateShelf(keys, "http://localhost", PassTokens(keys.derive(DERIVED_PURPOSE)))
     async with database.connection() as connection:
         first = await shelf.newest(connection, templates)
         again = await shelf.newest(connection, templates)
@@ -312,7 +314,7 @@ async def test_d23_the_web_service_address_has_no_version(system: System, held: 
 
 
 async def test_d24_a_deleted_pass_keeps_what_its_phones_said(system: System, held: Held):
-    text = f"Server requested update to serial number '{held.serial}', but the pass was unchanged."
+    text = loglines.unchanged(held.card.name, held.card.service)
     await held.device.log([text], held.card.service)
 
     async with system.session() as session:

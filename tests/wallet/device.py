@@ -237,7 +237,7 @@ class Device:
         elif answer.status == 200:
             await self._take(card, answer)
         elif was_named:
-            self._note(card.service, loglines.unchanged(card.name[1]))
+            self._note(card.service, loglines.unchanged(card.name, card.service))
         return answer.status
 
     async def log(self, lines: Iterable[str], service: str) -> None:
@@ -271,7 +271,9 @@ class Device:
             self._note(card.service, loglines.fetch_failed(*about, error))
             return
         if file.data == card.file.data and card.last_modified is not None:
-            self._note(card.service, loglines.ignored_since(card.name[1], card.last_modified))
+            self._note(
+                card.service, loglines.ignored_since(card.name, card.service, card.last_modified)
+            )
         self._replace(card, file, answer.headers.get("Last-Modified"))
 
     def _replace(self, card: Card, file: PassFile, last_modified: str | None) -> None:

@@ -3,16 +3,18 @@
 import time
 
 
-def unchanged(serial_number: str) -> str:
+def unchanged(name: tuple[str, str], service: str) -> str:
     return (
-        f"Server requested update to serial number '{serial_number}', but the pass was unchanged."
+        f"Web service error for {name[0]} ({service}): Server requested update to serial number "
+        f"'{name[1]}', but the pass was unchanged."
     )
 
 
-def ignored_since(serial_number: str, last_modified: str) -> str:
+def ignored_since(name: tuple[str, str], service: str, last_modified: str) -> str:
     return (
-        f"Server ignored the 'if-modified-since' header ({last_modified}) and returned the full "
-        f"unchanged pass data for serial number '{serial_number}'."
+        f"Web service error for {name[0]} ({service}): Server ignored the 'if-modified-since' "
+        f"header ({last_modified}) and returned the full unchanged pass data for serial number "
+        f"'{name[1]}'."
     )
 
 
