@@ -20,6 +20,6 @@ async def read_feed(session: aiohttp.ClientSession, cursor: str, template: str) 
         told |= {
             event["id"]: event["type"]
             for event in page["data"]
-            if event["data"].get("template_id") == template
+            if event["subject"]["kind"] == "pass" and event["data"]["template_id"] == template
         }
     return told

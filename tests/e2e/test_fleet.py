@@ -59,7 +59,7 @@ async def test_a_change_that_nobody_can_see_is_not_pushed(system: System, fleet:
         await fleet.until_newest({seen.serial: 5})
     await fleet.until_quiet()
 
-    assert changed["version"] == 2
+    assert changed["version"] >= 2
     assert calls_of(phone) == {"install": 2, "register": 2, "list": 2, "fetch": 1}
     assert phone.pushes.total() == 1
 

@@ -154,7 +154,7 @@ class Device:
                 updating.is_pushed = False
                 await self._until_answered(lambda: self.list_news(topic))
                 await self._fetch_owed(topic, updating)
-            await self._send_lines()
+                await self._send_lines()
         finally:
             updating.is_busy = False
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -53,6 +53,7 @@ class ToyServer:
     heeds_dates: bool = True
     status: int | None = None
     """What everything is answered, if not what it should."""
+    on_log: Callable[[], None] | None = None
     tag: int = 0
     began: float = field(default_factory=time.time)
 
@@ -139,6 +140,8 @@ class ToyServer:
 
     async def _log(self, request: web.Request) -> web.Response:
         self.logged += (await request.json())["logs"]
+        if self.on_log is not None:
+            self.on_log()
         return web.Response()
 
 

@@ -76,6 +76,15 @@ async def test_pushes_during_an_update_make_one_more_list(
     assert device.pushes[TOPIC] == 9
 
 
+async def test_a_push_while_it_logs_is_not_lost(device: Device, toy: ToyServer, card: Card):
+    toy.name_unchanged()
+    toy.on_log = lambda: device.receive_push(TOPIC)
+    await device.on_push(TOPIC)
+    await device.until_quiet()
+
+    assert toy.asked.count(LIST) == 2
+
+
 async def test_apple_keeps_one_push_for_a_phone_that_is_away(
     device: Device, toy: ToyServer, card: Card
 ):
