@@ -6,7 +6,7 @@ TESTS ?= tests
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check lint types layers format bench message-map openapi clean rabbitmq
+.PHONY: help setup run test test-unit check lint types layers format bench soak message-map openapi clean rabbitmq
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ format: setup ## Format the code and repair what ruff can
 
 bench: setup rabbitmq ## Measure throughput and latency on this machine
 	@exec $(BIN)/python -m tests.bench
+
+soak: setup rabbitmq ## Run a fleet of phones with kills and faults for PASSWRIGHT_SOAK_MINUTES
+	@exec $(BIN)/python -m tests.soak
 
 message-map: setup ## Print which service sends and handles which message
 	@exec $(BIN)/python -m services message-map

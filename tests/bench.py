@@ -9,7 +9,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -20,8 +19,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import uvloop
 
-from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.rabbitmq import PrivateRabbitMQ
 from services.demo import TEMPLATE
 from services.generator.domain import Plate, Seal, press
 from shared.contracts.gateway import ImageReference
@@ -33,7 +30,9 @@ from shared.passes.document import TemplateDocument
 from shared.passes.state import IssuerFacts, PassState
 from shared.passes.template import compile_template
 from shared.passes.tokens import PassTokens
-from tests.system import System, start_distributed
+from tests.bench_deliveries import AT_ONCE, PARTNERS, measure_changes, measure_webhooks
+from tests.system import System, a_distributed_system
+from tests.wallet.changes import PHONES
 
 SECONDS = 8.0
 SINGLES_AT_ONCE = 128
@@ -285,8 +284,6 @@ def percentile(values: list[float], share: float) -> float:
 
 
 async def measure() -> dict[str, float]:
-    folder = Path(tempfile.mkdtemp(prefix="passwright-bench-"))
-    folder.chmod(0o755)
     say("R: openssl speed rsa2048 …")
     result: dict[str, float] = {"rsa2048_sign_per_s": openssl_rsa_per_second()}
     say("the signing kernel …")
@@ -294,28 +291,29 @@ async def measure() -> dict[str, float]:
     say("conditions …")
     result["evaluation_per_s"] = evaluations_per_second()
     say("starting PostgreSQL, RabbitMQ and five processes …")
-    postgres, rabbitmq = EmbeddedPostgres(folder / "postgres"), PrivateRabbitMQ(folder / "rabbitmq")
-    try:
-        system = await start_distributed(
-            folder, await asyncio.to_thread(postgres.start), await asyncio.to_thread(rabbitmq.start)
+    async with a_distributed_system() as system:
+        say("single POSTs …")
+        result["single_per_s"], latencies = await measure_singles(system)
+        result |= percentiles("single", latencies)
+        say("bulk …")
+        result["bulk_per_s"] = await measure_bulk(system)
+        say("scans …")
+        result["scan_per_s"], latencies = await measure_scans(system)
+        result |= percentiles("scan", latencies)
+        say("changes on their way to phones …")
+        result["change_per_s"], latencies = await measure_changes(system, await a_template(system))
+        result |= percentiles("change", latencies)
+        say("webhooks …")
+        result["webhook_per_s"], latencies = await measure_webhooks(
+            system, await a_template(system)
         )
-        try:
-            say("single POSTs …")
-            result["single_per_s"], latencies = await measure_singles(system)
-            result["single_p50_ms"] = percentile(latencies, 0.5)
-            result["single_p99_ms"] = percentile(latencies, 0.99)
-            say("bulk …")
-            result["bulk_per_s"] = await measure_bulk(system)
-            say("scans …")
-            result["scan_per_s"], latencies = await measure_scans(system)
-            result["scan_p99_ms"] = percentile(latencies, 0.99)
-        finally:
-            await asyncio.to_thread(system.stop)
-    finally:
-        postgres.stop()
-        rabbitmq.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        result |= percentiles("webhook", latencies)
     return result
+
+
+def percentiles(name: str, latencies: list[float]) -> dict[str, float]:
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    return {f"{name}_{label}_ms": percentile(latencies, n) for label, n in shares.items()}
 
 
 def report(result: dict[str, float]) -> str:
@@ -337,6 +335,18 @@ def report(result: dict[str, float]) -> str:
             f"{SCANS_AT_ONCE} at once, p99 {result['scan_p99_ms']:.1f} ms",
         ),
         ("conditions evaluated, one core", result["evaluation_per_s"], None, None),
+        (
+            "changes delivered on phones",
+            result["change_per_s"],
+            None,
+            f"{PHONES} phones; {AT_ONCE} at once: {spread(result, 'change')}",
+        ),
+        (
+            "webhook deliveries",
+            result["webhook_per_s"],
+            None,
+            f"{PARTNERS} partners; {AT_ONCE} at once: {spread(result, 'webhook')}",
+        ),
     ]
     lines = [f"{'':36}{'per second':>12}{'share of R':>12}{'target':>9}"]
     for name, rate, target, note in rows:
@@ -344,6 +354,12 @@ def report(result: dict[str, float]) -> str:
         goal = f"{target:.2f}" if target else ""
         lines.append(f"{name:36}{rate:12,.0f}{share:>12}{goal:>9}  {note or ''}".rstrip())
     return "\n".join(lines)
+
+
+def spread(result: dict[str, float], name: str) -> str:
+    return ", ".join(
+        f"{label} {result[f'{name}_{label}_ms']:,.0f} ms" for label in ("p50", "p95", "p99")
+    )
 
 
 def say(text: str) -> None:

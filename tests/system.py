@@ -4,20 +4,25 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.rabbitmq import PrivateRabbitMQ
 from shared.sealing import MasterKeys
+from tests.apple import PushServer
 
 ROOT = Path(__file__).parent.parent
 SERVICES = ("gateway", "member", "triggers", "generator", "notifier")
@@ -78,6 +83,8 @@ class System:
     template_id: str = ""
     """The demo's, where there is a demo."""
     database_url: str = ""
+    apple: PushServer | None = None
+    """Whom it pushes through, when it was started with one."""
     extra: dict[str, Any] = field(default_factory=dict)
 
     def session(self, api_key: str | None = None) -> aiohttp.ClientSession:
@@ -118,10 +125,15 @@ def clean_environment(**settings: str) -> dict[str, str]:
     return kept | settings
 
 
-async def start_embedded(folder: Path) -> System:
+async def start_embedded(folder: Path, apple: PushServer | None = None, **settings: str) -> System:
     """`make run`, as a newcomer types it: one process, everything in one data folder."""
     port = free_port()
-    environment = clean_environment(PASSWRIGHT_PORT=str(port), PASSWRIGHT_DATA=str(folder / "data"))
+    environment = clean_environment(
+        PASSWRIGHT_PORT=str(port),
+        PASSWRIGHT_DATA=str(folder / "data"),
+        **_push_settings(folder, apple),
+        **settings,
+    )
     command = [sys.executable, "-m", "services", "run"]
     process = Process("run", command, environment, folder / "run.log")
     process.start()
@@ -133,10 +145,17 @@ async def start_embedded(folder: Path) -> System:
     system.root = Path(demo["development_root"])
     system.template_id = demo["template_id"]
     system.extra = demo
+    await _open_apple(system, apple)
     return system
 
 
-async def start_distributed(folder: Path, database_url: str, amqp_url: str) -> System:
+async def start_distributed(
+    folder: Path,
+    database_url: str,
+    amqp_url: str,
+    apple: PushServer | None = None,
+    **settings: str,
+) -> System:
     """Five processes on RabbitMQ and PostgreSQL, as an operator would start them."""
     port = free_port()
     environment = clean_environment(
@@ -147,7 +166,7 @@ async def start_distributed(folder: Path, database_url: str, amqp_url: str) -> S
         PASSWRIGHT_PORT=str(port),
         PASSWRIGHT_ALLOW_LOOPBACK="true",
         PASSWRIGHT_DATA=str(folder / "data"),
-        PASSWRIGHT_LOG_LEVEL="WARNING",
+        **{"PASSWRIGHT_LOG_LEVEL": "WARNING"} | _push_settings(folder, apple) | settings,
     )
     await run_command(environment, "migrate")
     account = json.loads(await run_command(environment, "account", "Tests"))
@@ -174,7 +193,50 @@ async def start_distributed(folder: Path, database_url: str, amqp_url: str) -> S
     system.root = folder / "development_root.pem"
     async with system.session() as session, session.get("/v1/development-root.pem") as response:
         system.root.write_bytes(await response.read())
+    await _open_apple(system, apple)
     return system
+
+
+@asynccontextmanager
+async def a_distributed_system() -> AsyncGenerator[System]:
+    """Five processes on a PostgreSQL, a RabbitMQ and a push server of their own, for a while."""
+    folder = Path(tempfile.mkdtemp(prefix="passwright-system-"))
+    folder.chmod(0o755)
+    postgres, rabbitmq = EmbeddedPostgres(folder / "postgres"), PrivateRabbitMQ(folder / "rabbitmq")
+    apple = PushServer("")
+    try:
+        system = await start_distributed(
+            folder,
+            await asyncio.to_thread(postgres.start),
+            await asyncio.to_thread(rabbitmq.start),
+            apple,
+        )
+        try:
+            yield system
+        finally:
+            await asyncio.to_thread(system.stop)
+            await apple.stop()
+    finally:
+        postgres.stop()
+        rabbitmq.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _push_settings(folder: Path, apple: PushServer | None) -> dict[str, str]:
+    """Let pushes go to this server instead of Apple's; it is opened once it knows whom to trust."""
+    if apple is None:
+        return {}
+    apple.port = apple.port or free_port()
+    root = folder / "push_root.pem"
+    root.write_bytes(apple.root)
+    return {"PASSWRIGHT_PUSH_SERVER": apple.url, "PASSWRIGHT_PUSH_ROOT": str(root)}
+
+
+async def _open_apple(system: System, apple: PushServer | None) -> None:
+    if apple is not None:
+        apple.client_root = system.root.read_text()
+        await apple.start()
+        system.apple = apple
 
 
 async def run_command(environment: dict[str, str], *arguments: str) -> str:

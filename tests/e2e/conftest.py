@@ -1,17 +1,24 @@
 """The same journeys on both transports."""
 
+import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 import pytest
 
 from tests import servers
+from tests.apple import PushServer
 from tests.partner import Partner
 from tests.system import System, start_distributed, start_embedded
+from tests.wallet.fleet import Fleet, open_fleet
+
+TALKATIVE: Final = {"PASSWRIGHT_LOG_LEVEL": "INFO"}
+"""So that a secret which is logged is found."""
 
 
 @pytest.fixture(scope="session")
@@ -33,23 +40,37 @@ async def distributed(
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     url = servers.with_database(database_url, name)
-    running = await start_distributed(folder, url, amqp_url)
+    running = await start_distributed(folder, url, amqp_url, PushServer(""), **TALKATIVE)
     yield running
-    running.stop()
+    await stop(running)
 
 
 @pytest.fixture(scope="session")
 async def embedded(system_folder: Path) -> AsyncIterator[System]:
     folder = system_folder / "embedded"
     folder.mkdir()
-    running = await start_embedded(folder)
+    running = await start_embedded(folder, PushServer(""), **TALKATIVE)
     yield running
-    running.stop()
+    await stop(running)
+
+
+async def stop(system: System) -> None:
+    await asyncio.to_thread(system.stop)
+    if system.apple is not None:
+        await system.apple.stop()
 
 
 @pytest.fixture(scope="session", params=["embedded", "distributed"])
 def system(request: pytest.FixtureRequest) -> System:
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+async def fleet(system: System) -> AsyncGenerator[Fleet]:
+    """Devices that get their pushes through the system's push server; none to begin with."""
+    assert system.apple is not None
+    async with open_fleet(system.root, system.apple) as fleet:
+        yield fleet
 
 
 @pytest.fixture

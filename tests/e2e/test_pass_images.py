@@ -13,8 +13,9 @@ from aiohttp import web
 from PIL import Image
 
 from tests.e2e.passsource import LOYALTY, PassSource, log_in, log_in_as
-from tests.e2e.test_journeys import assert_sound, download, send
+from tests.e2e.test_journeys import download, send
 from tests.system import System, poll, run_command
+from tests.wallet.files import verify_signature
 
 PATHS = ("images_logo", "images_logo@2x")
 
@@ -97,7 +98,7 @@ async def test_a_link_makes_a_pass_with_its_own_logo(
     async with api.http.get(named["url"]) as response:
         shown = await response.read()
 
-    assert_sound(archive, system.root, tmp_path)
+    verify_signature(archive, system.root)
     assert look(archive["logo.png"]) == ((160, 50), (255, 0, 0))
     assert look(archive["logo@2x.png"]) == ((320, 100), (255, 0, 0))
     assert gallery.fetched == {"red.png": 1}
@@ -128,8 +129,8 @@ async def test_an_update_changes_the_image_and_takes_it_away(
     assert (same, changed, gone) == (False, True, True)
     assert (first == unchanged, first == second) == (True, False)
     assert look(archive["logo.png"]) == ((160, 50), (0, 0, 255))
-    assert_sound(archive, system.root, tmp_path)
-    assert_sound(plain, system.root, tmp_path)
+    verify_signature(archive, system.root)
+    verify_signature(plain, system.root)
     assert "logo.png" not in plain
     assert await api.fields(handle) == {}
 
@@ -202,7 +203,7 @@ async def test_v1_takes_addresses_and_uploaded_images(
         assert look(archive["logo.png"]) == ((160, 50), (255, 0, 0))
     assert list(state["values"]) == ["images_logo"]
     assert "strip.png" not in after
-    assert_sound(after, system.root, tmp_path)
+    verify_signature(after, system.root)
 
 
 async def test_the_images_of_a_copied_template_can_be_a_pass_s_own(system: System, api: PassSource):

@@ -8,7 +8,7 @@ from uuid import UUID
 from services.notifier.domain.pushes import Landed, Wake
 from shared.database import Connection
 
-LEASE_SECONDS: Final = 60
+LEASE_SECONDS: Final = 40
 """Two attempts of 15 s, one for each certificate, and time to record them."""
 
 
