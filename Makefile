@@ -20,8 +20,8 @@ setup: .venv/.ready ## Make .venv with what uv.lock says (instant when it is the
 run: setup ## Run all five services with an own PostgreSQL; PASSWRIGHT_PORT and PASSWRIGHT_DATA say where
 	@exec $(BIN)/python -m services run
 
-test: setup rabbitmq ## Run all tests with own servers; TESTS=path runs some
-	@exec $(BIN)/pytest $(TESTS)
+test: setup rabbitmq ## Run all tests in two workers, each with own servers; TESTS=path runs some
+	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 test-unit: setup ## Run the tests that need no server
 	@exec $(BIN)/pytest tests/unit

@@ -37,7 +37,7 @@ def begin(
     record.told_values = {}
     before = record.state().with_values({}, frozenset())
     _happen(record, "create", compiled, before, record.created_at, outcome=outcome)
-    record.push_version, record.refreshed_at = 0, None  # its first content is nobody's news
+    record.push_version = 0  # its first content is nobody's news
     settle_expiry(record, compiled)
 
 
@@ -63,7 +63,7 @@ def change(
     given, known = (record.own_values, record.literal), record.sequence
     follow_moves(record, compiled)
     before = record.state(at)
-    pushed, refreshed = record.push_version, record.refreshed_at
+    pushed = record.push_version
     if kind == "delete":
         delete(record, at)
     elif kind in ("void", "unvoid"):
@@ -79,7 +79,7 @@ def change(
             record.own_values, record.literal = given
             raise
     if not manner.push:
-        record.push_version, record.refreshed_at = pushed, refreshed
+        record.push_version = pushed
     if kind == "device_update":
         record.refresh(at)
     record.count_by_hand(kind)

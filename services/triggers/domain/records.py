@@ -115,7 +115,7 @@ class PassRecord:
     token_key: str | None = None
     """The secret its authentication token derives from, for life; None: the oldest there is."""
     refreshed_at: datetime | None = None
-    """When a manual update counted last, or a push was asked for."""
+    """When a manual update counted last."""
     devices: int = 0
     """On how many devices it is, by the act of a device with the highest number."""
     registration_number: int = 0
@@ -156,7 +156,7 @@ class PassRecord:
         )
 
     def refresh(self, at: datetime) -> None:
-        """Remember that its devices have the news of `at`, or are to fetch them."""
+        """Remember a manual update that counted."""
         self.refreshed_at = max(at, self.refreshed_at or at)
         self.touched = True
 
@@ -172,7 +172,7 @@ class PassRecord:
             self.devices = DEVICES_BY_HAND.get(kind, self.devices)
 
     def ignores(self, kind: EventKind, at: datetime) -> bool:
-        """Tell whether an event is a manual update too soon after another, or after a push.
+        """Tell whether an event is a manual update too soon after another.
 
         One that is heard of late counts if it was long before.
         """

@@ -1,2 +1,2 @@
--- When a device of the pass last asked for news by itself, or was asked to by a push.
+-- When a manual update of the pass counted last.
 ALTER TABLE passes ADD COLUMN refreshed_at timestamptz;

@@ -278,19 +278,6 @@ async def test_manual_update_counts_again_once_the_time_is_over(life: Life):
     assert not life.told
 
 
-async def test_manual_update_right_after_all_were_pushed_is_ignored(life: Life):
-    handle = await life.issued(revision=2)
-    await life.happened(handle, "install")
-    async with life.database.work() as work:
-        await work.connection.execute("UPDATE passes SET refreshed_at = NULL")
-    await life.push_all()
-    await jobs.push_passes(life.database, life.shelf)
-
-    await life.happened(handle, "device_update")
-
-    assert [e.kind for e in await life.timeline(handle)] == ["create", "install", "push"]
-
-
 async def test_loop_that_a_pass_makes_is_told_on_its_timeline(life: Life):
     handle = await life.issued(revision=2)
 

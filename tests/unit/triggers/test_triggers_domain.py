@@ -295,24 +295,23 @@ def test_manual_update_within_thirty_seconds_of_one_that_counted_is_ignored():
     assert [event.kind for event in record.events[1:]] == ["device_update"] * 3
 
 
-@pytest.mark.parametrize("kind", ["push", "void", "scan"])
-def test_manual_update_within_thirty_seconds_of_a_push_is_ignored(kind: Any):
+@pytest.mark.parametrize("kind", ["install", "push", "void", "scan"])
+def test_manual_update_right_after_something_else_counts(kind: Any):
     record = a_begun()
-    change(record, kind, {}, TEMPLATE, MOMENT + timedelta(seconds=5))
+    change(record, kind, {}, TEMPLATE, MOMENT)
+
+    assert a_refresh(record, 1) == 3
+
+
+def test_manual_update_that_is_ignored_changes_nothing():
+    record = a_begun()
+    a_refresh(record, 5)
     version = record.version
 
     report = change(record, "device_update", {}, TEMPLATE, MOMENT + timedelta(seconds=34))
 
     assert (report.version, report.sequence) == (version, 2)
     assert (report.updated, report.values_changed) == (False, False)
-    assert a_refresh(record, 35) == 3
-
-
-def test_manual_update_after_a_change_that_pushed_nothing_counts():
-    record = a_begun()
-    change(record, "update", {"note": "x"}, TEMPLATE, MOMENT, manner=Manner(push=False))
-
-    assert a_refresh(record, 1) == 3
 
 
 def test_other_events_of_devices_are_never_ignored():
