@@ -207,6 +207,8 @@ class _Connection(asyncio.Protocol):
             case "drop":
                 self.cut()
             case "goaway":
+                self._flush()
+                self._unsent.clear()  # what the client has made no room for is never sent
                 self._h2.close_connection(last_stream_id=stream_id - 2 if stream_id > 1 else 0)
                 self._flush()
                 self._transport.close()
