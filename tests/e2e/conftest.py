@@ -1,6 +1,7 @@
 """The same journeys on both transports."""
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -34,11 +35,11 @@ async def distributed(
 ) -> AsyncIterator[System]:
     folder = system_folder / "distributed"
     folder.mkdir()
+    name = f"journeys_{secrets.token_hex(4)}"  # other workers may have the same server
     connection = await asyncpg.connect(database_url)
-    await connection.execute("DROP DATABASE IF EXISTS journeys WITH (FORCE)")
-    await connection.execute("CREATE DATABASE journeys")
+    await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
-    url = servers.with_database(database_url, "journeys")
+    url = servers.with_database(database_url, name)
     running = await start_distributed(folder, url, amqp_url, PushServer(""), **TALKATIVE)
     yield running
     await stop(running)

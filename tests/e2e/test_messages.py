@@ -107,7 +107,7 @@ async def test_a_push_of_all_is_a_job_that_ends(account: aiohttp.ClientSession, 
 
     assert (begun["total"], job["done"], job["state"]) == (3, 3, "done")
     assert late["code"] == "push_job_ended"
-    assert "pass.push" not in [e["type"] for e in await timeline(account, dropped)]
+    assert "pass.pushed" not in [e["type"] for e in await timeline(account, dropped)]
 
 
 async def test_a_job_of_another_account_is_not_there(
@@ -173,7 +173,7 @@ async def timeline(session: aiohttp.ClientSession, handle: str) -> list[dict[str
 async def built_after_push(session: aiohttp.ClientSession, handle: str) -> bool:
     """Whether new bytes were made by the push itself, not by a download."""
     entries = await timeline(session, handle)
-    versions = [entry["version"] for entry in entries if entry["type"] == "pass.push"]
+    versions = [entry["version"] for entry in entries if entry["type"] == "pass.pushed"]
     built = [entry["version"] for entry in entries if entry["type"] == "content.built"]
     return bool(versions) and max(built, default=0) >= versions[0]
 

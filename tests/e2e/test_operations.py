@@ -166,7 +166,13 @@ async def test_bulk_work_may_have_a_process_of_its_own(distributed: System):
     try:
         async with distributed.session() as session:
             template = await a_template(session)
-            await a_pass(session, template)
+            one: dict[str, Any] = {"template_id": template, "values": {}}
+
+            async def is_served() -> bool:
+                async with session.post("/v1/passes", json=one) as response:
+                    return response.status == 201
+
+            await poll(is_served, "lane for one pass")
             rows: list[dict[str, Any]] = [{"values": {}} for _ in range(20)]
             body = {"template_id": template, "passes": rows}
             many = asyncio.create_task(post(session, "/v1/passes", body, expect=201))

@@ -54,12 +54,15 @@ async def register_devices(
         c.command_id: error for c in commands if (error := check_push_token(c)) is not None
     }
     sound = [c for c in commands if c.command_id not in refused]
-    before = await devices.lock(c.device for c in sound)
+    before = await devices.hold(sound)
     known = await passes.lock(sound)
-    refused |= {c.command_id: PassGoneError() for c in sound if known[c.handle].is_deleted}
+    gone = [c for c in sound if known[c.handle].is_deleted]
+    refused |= {c.command_id: PassGoneError() for c in gone}
     living = [c for c in sound if c.command_id not in refused]
     await devices.keep(living)
     created = await devices.add_registrations(living)
+    if gone:
+        await devices.delete_unregistered({c.device for c in gone})
     replies: list[DeviceRegistered | ApplicationError] = []
     acted: list[Registration] = []
     for command in commands:
@@ -186,8 +189,13 @@ def _updated(names: Sequence[Listed]) -> UpdatedPasses:
     )
 
 
-async def note_fetches(queries: list[NoteFetch], work: UnitOfWork, *, wake: Wake) -> list[Done]:
-    """Note what left the house; what a device fetched of its own accord is a manual update."""
+async def note_fetches(
+    queries: list[NoteFetch], work: UnitOfWork, *, wake: Wake
+) -> list[NoteFetch]:
+    """Note what left the house; what a device fetched of its own accord is a manual update.
+
+    Returns what was kept of it: whoever has a link can fetch a pass as often as they like.
+    """
     devices, passes = DeviceRepository(work.connection), PassRepository(work.connection)
     copies = await passes.lock_copies(query.handle for query in queries)
     await passes.keep_downloads(queries)
@@ -202,7 +210,7 @@ async def note_fetches(queries: list[NoteFetch], work: UnitOfWork, *, wake: Wake
     }
     if surprising:  # an older download was noted late: who registered meanwhile may hold that
         await _make_news(await devices.find_holders(surprising), work, wake)
-    await ObservationRepository(work.connection).add(
+    room = await ObservationRepository(work.connection).add(
         [
             Seen(q.account_id, q.handle, "fetched", q.at, None,
                  {"status": q.status, "content_number": q.content_number,
@@ -210,7 +218,13 @@ async def note_fetches(queries: list[NoteFetch], work: UnitOfWork, *, wake: Wake
             for q in queries
         ]
     )  # fmt: skip
-    return [Done() for _ in queries]
+    kept: list[NoteFetch] = []
+    for query in sorted(queries, key=lambda q: q.at):
+        place = (query.handle, "fetched")
+        if room[place] > 0:
+            room[place] -= 1
+            kept.append(query)
+    return kept
 
 
 async def _tell_manual(notes: Sequence[NoteFetch], work: UnitOfWork) -> None:
@@ -244,7 +258,7 @@ async def note_device_logs(queries: list[NoteDeviceLogs], work: UnitOfWork) -> l
         for line in named
         if (known := passes.get((str(line.pass_type_identifier), str(line.serial_number))))
     ]  # fmt: skip
-    kept = (await ObservationRepository(work.connection).add(seen))["device_log"]
+    kept = (await ObservationRepository(work.connection).add(seen)).total()
     metrics.count_device_lines(kept=kept, too_many=len(seen) - kept, unknown=len(given) - len(seen))
     return [Done() for _ in queries]
 

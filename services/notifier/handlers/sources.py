@@ -37,10 +37,10 @@ async def tell_members(messages: list[MembersChanged], work: UnitOfWork, *, ring
 async def tell_fetches(
     queries: list[NoteFetch], work: UnitOfWork, *, wake: Wake, ring: Ring
 ) -> list[Done]:
-    """Note what left the house, and tell it."""
-    done = await note_fetches(queries, work, wake=wake)
-    await tell(work, [of_fetch(query) for query in queries], ring)
-    return done
+    """Note what left the house, and tell what was kept of it."""
+    kept = await note_fetches(queries, work, wake=wake)
+    await tell(work, [of_fetch(query) for query in kept], ring)
+    return [Done() for _ in queries]
 
 
 async def tell_templates(messages: list[TemplateSaved], work: UnitOfWork, *, ring: Ring) -> None:

@@ -32,6 +32,24 @@ class DeviceRepository:
         )
         return {row["device"]: KnownDevice(*row[1:]) for row in rows}
 
+    async def hold(self, commands: Iterable[RegisterDevice]) -> dict[str, KnownDevice]:
+        """Lock devices that register, and make those that are not there; returns them as before.
+
+        Made now and not beside their registrations: a device is never waited for behind a pass.
+        """
+        named = {command.device: command for command in commands}
+        made = [named[device] for device in sorted(named)]
+        rows = await self._connection.fetch(
+            "INSERT INTO devices AS old (device, push_token, kind)"
+            " SELECT * FROM unnest($1::text[], $2::text[], $3::text[])"
+            " ON CONFLICT (device) DO UPDATE SET kind = old.kind"
+            " RETURNING device, push_token, registered_at",
+            [c.device for c in made],
+            [c.push_token for c in made],
+            [c.kind for c in made],
+        )
+        return {row["device"]: KnownDevice(*row[1:]) for row in rows}
+
     async def keep(self, commands: Iterable[RegisterDevice]) -> None:
         """Keep the devices with their newest push tokens."""
         newest = {command.device: command for command in commands}
@@ -67,7 +85,8 @@ class DeviceRepository:
         await self._connection.execute(
             "WITH named AS (SELECT r.device, r.handle, r.pass_type_identifier"
             " FROM unnest($1::text[], $2::text[]) AS n (device, handle)"
-            " JOIN registrations r ON r.device = n.device AND r.handle = n.handle),"
+            " JOIN registrations r ON r.device = n.device AND r.handle = n.handle"
+            " ORDER BY r.handle, r.device FOR NO KEY UPDATE OF r),"
             " counted AS (INSERT INTO tag_counters AS old (pass_type_identifier, tag)"
             " SELECT DISTINCT pass_type_identifier, 1 FROM named ORDER BY 1"
             " ON CONFLICT (pass_type_identifier) DO UPDATE SET tag = old.tag + 1"

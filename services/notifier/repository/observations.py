@@ -21,8 +21,8 @@ class ObservationRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, rows: Sequence[Seen]) -> Counter[str]:
-        """Keep what was seen, within limits; returns how many of each kind were kept."""
+    async def add(self, rows: Sequence[Seen]) -> Counter[tuple[str, str]]:
+        """Keep what was seen, within limits; returns how many were kept: handle, kind → count."""
         if not rows:
             return Counter()
         kept = await self._connection.fetch(
@@ -38,7 +38,7 @@ class ObservationRepository:
             " SELECT observation_id, account_id, handle, at, kind, device, data::jsonb FROM"
             " (SELECT new.*, there.room, row_number() OVER (PARTITION BY new.handle, new.kind"
             " ORDER BY new.at) AS place FROM new JOIN there ON there.handle = new.handle"
-            " AND there.kind = new.kind) AS placed WHERE place <= room RETURNING kind",
+            " AND there.kind = new.kind) AS placed WHERE place <= room RETURNING handle, kind",
             [new_id() for _ in rows],
             [r.account_id for r in rows],
             [r.handle for r in rows],
@@ -49,7 +49,7 @@ class ObservationRepository:
             MOST_LINES_A_DAY,
             MOST_A_DAY,
         )
-        return Counter(row["kind"] for row in kept)
+        return Counter((row["handle"], row["kind"]) for row in kept)
 
     async def list_newest(self, account_id: UUID, handle: str, limit: int) -> list[Observation]:
         rows = await self._connection.fetch(

@@ -24,9 +24,10 @@ from shared.contracts.triggers import (
     LoggedEvent,
     PassPage,
     ReadCounts,
+    ReadPass,
     ReadTimeline,
 )
-from shared.errors import InternalError, NotFoundError, UnavailableError
+from shared.errors import GoneError, InternalError, NotFoundError, UnavailableError
 from shared.identifiers import new_id
 from tests.integration.gateway.conftest import PUBLIC_URL, AnAccount, Gateway
 from tests.integration.gateway.owners import Owners, a_member
@@ -445,6 +446,7 @@ async def test_timeline_tells_all_in_one_list(an_account: AnAccount, owners: Own
 
     owners.answer(ReadTimeline, page)
     owners.answer(ReadNotices, lambda _: notices_of(events[1], [1.5, 2.5, 9]))
+    owners.answer(ReadPass, lambda _: GoneError())
     first = await an_account.call("GET", "/v1/passes/h/timeline?limit=2")
     cursor = first.json["next_cursor"]
     second = await an_account.call("GET", f"/v1/passes/h/timeline?limit=2&cursor={cursor}")
@@ -456,6 +458,7 @@ async def test_timeline_tells_all_in_one_list(an_account: AnAccount, owners: Own
     assert told(second) == [("content", 2), ("event", 3), ("content", 3)]
     assert first.json["notices"] == second.json["notices"] == "complete"
     assert second.json["next_cursor"] is None
+    assert first.json["verdict"]["code"] == second.json["verdict"]["code"] == "deleted"
     scan, _, _, delivery = first.json["data"]
     assert (scan["type"], scan["sequence"]) == ("pass.scanned", 1)
     assert scan["data"] == {"changes": {POINTS: [1, 2]}}
@@ -468,9 +471,11 @@ async def test_timeline_tells_events_while_the_notifier_is_away(
     page = EventPage(events=[an_event(an_account, 1)], more=False)
     owners.answer(ReadTimeline, lambda _: page)
     owners.answer(ReadNotices, lambda _: UnavailableError())
+    owners.answer(ReadPass, lambda _: GoneError())
 
     answer = await an_account.call("GET", "/v1/passes/h/timeline")
 
+    assert answer.json["verdict"] is None
     assert [entry["type"] for entry in answer.json["data"]] == ["pass.scanned"]
     assert answer.json["notices"] == "unavailable"
 

@@ -1,6 +1,7 @@
 """The feed is complete and in order, however transactions overlap; what is too old is said."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from services.notifier.domain.webhooks import GONE, TEMPLATE_DELETED
 from services.notifier.handlers import events, sources
 from services.notifier.jobs.forgetting import forget_old
 from services.notifier.repository import feed as feeds
+from services.notifier.repository.observations import MOST_A_DAY
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
@@ -345,6 +347,25 @@ async def test_fetch_is_told_with_what_was_fetched(notifier: Notifier):
         "handle": handle, "template_id": str(template_id), "version": 4, "content_number": 3,
         "status": 200, "source": "public",
     }  # fmt: skip
+
+
+async def test_fetches_of_a_pass_are_told_a_thousand_times_a_day_and_no_more(notifier: Notifier):
+    notes = [
+        NoteFetch(
+            account_id=ACCOUNT, template_id=new_id(), handle=handle,
+            pass_type_identifier="pass.tea", serial_number=handle, content_number=1,
+            pass_version=1, status=200, source="public", at=NOON,
+        )
+        for handle in ["popular"] * (MOST_A_DAY + 5) + ["quiet"]
+    ]  # fmt: skip
+
+    await notifier.tell(
+        partial(sources.tell_fetches, wake=notifier.pushes.set, ring=notifier.ring), *notes
+    )
+
+    rows = await notifier.sql("SELECT handle FROM events WHERE kind = 'pass.fetched'")
+    told = Counter(row["handle"] for row in rows)
+    assert told == {"popular": MOST_A_DAY, "quiet": 1}
 
 
 async def test_range_is_replayed_by_wildcard_in_the_feeds_order(
