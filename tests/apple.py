@@ -84,6 +84,8 @@ class PushServer:
     connected: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
+    kept: Path | None = None
+    """Where key and certificate lie, so that whoever trusts them does so after a restart too."""
 
     async def start(self) -> None:
         """Listen, on the same port and with the same certificate as before if there was one."""
@@ -109,6 +111,14 @@ class PushServer:
 
     def __post_init__(self) -> None:
         self._identity, self.root = _server_identity()
+        if self.kept is None:
+            return
+        if self.kept.exists():
+            self._identity = self.kept.read_bytes()
+            self.root = self._identity[self._identity.index(b"-----BEGIN CERTIFICATE") :]
+        else:
+            self.kept.touch(mode=0o600)
+            self.kept.write_bytes(self._identity)
 
     @property
     def url(self) -> str:
@@ -207,6 +217,8 @@ class _Connection(asyncio.Protocol):
             case "drop":
                 self.cut()
             case "goaway":
+                self._flush()
+                self._unsent.clear()  # what the client has made no room for is never sent
                 self._h2.close_connection(last_stream_id=stream_id - 2 if stream_id > 1 else 0)
                 self._flush()
                 self._transport.close()
@@ -268,7 +280,7 @@ def _server_identity() -> tuple[bytes, bytes]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_after(now + timedelta(days=3650))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, SHA256())

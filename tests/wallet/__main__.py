@@ -32,7 +32,7 @@ To be pushed, let the server push to this phone:
 
   python -m tests.wallet install --watch --push-port 2197 LINK
 
-prints the two settings with which `make run` has to be started for it."""
+prints the two settings with which `make run` has to be started, once and for all."""
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -41,8 +41,15 @@ async def run(arguments: argparse.Namespace) -> None:
     if root is None:
         say(f"there is no {arguments.root}: signatures are not verified")
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        device = Device(Caller(http, on_exchange=tell), root, on_change=tell_change)
+        device = Device(Caller(http, on_exchange=tell), root)
         store.load(device, arguments.wallet)
+
+        def keep(card: Card) -> None:
+            say("the pass changed:")
+            show(card)
+            store.save(device, arguments.wallet)
+
+        device.on_change = keep
         try:
             await COMMANDS[arguments.command](device, arguments.names)
             store.save(device, arguments.wallet)
@@ -104,7 +111,8 @@ async def watch(device: Device, arguments: argparse.Namespace) -> None:
         while True:
             await update(device, [])
             await asyncio.sleep(arguments.every)
-    apple = PushServer(arguments.root.read_text(), port=arguments.push_port)
+    kept = arguments.wallet.with_name("push_server.pem")
+    apple = PushServer(arguments.root.read_text(), port=arguments.push_port, kept=kept)
     apple.listeners.append(
         lambda push: device.receive_push(push.topic) if push.token == device.push_token else None
     )
@@ -150,11 +158,6 @@ def fields_of(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 def tell(exchange: Exchange) -> None:
     say(f"{exchange}")
-
-
-def tell_change(card: Card) -> None:
-    say("the pass changed:")
-    show(card)
 
 
 def say(text: str) -> None:
