@@ -101,6 +101,7 @@ class Listed:
 class NamedPass:
     """A known pass that a device's line names."""
 
+    pass_type_identifier: str
     account_id: UUID
     handle: str
     version: int
@@ -201,7 +202,7 @@ def readable_lines(lines: Iterable[DeviceLogLine]) -> list[DeviceLogLine]:
     return [
         line.model_copy(update={"line": line.line.replace("\0", "")[:MOST_LINE]})
         for line in lines
-        if _can_be_name(line.pass_type_identifier) and _can_be_name(line.serial_number)
+        if _can_be_name(line.serial_number)
     ]
 
 

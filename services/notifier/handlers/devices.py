@@ -249,14 +249,15 @@ async def note_device_logs(queries: list[NoteDeviceLogs], work: UnitOfWork) -> l
     """Keep what devices log of known passes, tied to the version that left for them last."""
     given = [line for query in queries for line in query.lines[:MOST_LINES]]
     named = readable_lines(given)
-    passes = await PassRepository(work.connection).find_named(
-        (str(line.pass_type_identifier), str(line.serial_number)) for line in named
+    passes = await PassRepository(work.connection).find_numbered(
+        str(line.serial_number) for line in named
     )
     seen = [
         Seen(known.account_id, known.handle, "device_log", line.at, line.device,
              {"line": line.line, "class": line.kind, "version": known.version})
         for line in named
-        if (known := passes.get((str(line.pass_type_identifier), str(line.serial_number))))
+        if (known := passes.get(str(line.serial_number))) is not None
+        and line.pass_type_identifier in (None, known.pass_type_identifier)
     ]  # fmt: skip
     kept = (await ObservationRepository(work.connection).add(seen)).total()
     metrics.count_device_lines(kept=kept, too_many=len(seen) - kept, unknown=len(given) - len(seen))

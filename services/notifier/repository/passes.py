@@ -196,21 +196,15 @@ class PassRepository:
             [min(n.content_number for n in by_handle[h]) for h in handles],
         )
 
-    async def find_named(
-        self, names: Iterable[tuple[str, str]]
-    ) -> dict[tuple[str, str], NamedPass]:
-        """Find the passes of pass type identifiers and serial numbers, deleted ones too."""
-        named = list(set(names))
+    async def find_numbered(self, serial_numbers: Iterable[str]) -> dict[str, NamedPass]:
+        """Find passes by their serial numbers, deleted ones too."""
         rows = await self._connection.fetch(
-            "SELECT p.pass_type_identifier, p.serial_number, p.account_id, p.handle,"
-            " greatest(p.downloaded_version, p.pass_version)"
-            " FROM unnest($1::text[], $2::text[]) AS named (pass_type_identifier, serial_number)"
-            " JOIN passes p ON p.serial_number = named.serial_number"
-            " AND p.pass_type_identifier = named.pass_type_identifier",
-            [ptid for ptid, _ in named],
-            [serial for _, serial in named],
+            "SELECT serial_number, pass_type_identifier, account_id, handle,"
+            " greatest(downloaded_version, pass_version)"
+            " FROM passes WHERE serial_number = ANY($1::text[])",
+            list(set(serial_numbers)),
         )
-        return {(row[0], row[1]): NamedPass(*row[2:]) for row in rows}
+        return {row["serial_number"]: NamedPass(*row[1:]) for row in rows}
 
     async def find_unpushed(self, account_id: UUID, handle: str) -> int | None:
         """Find the oldest version with a change in the newest bytes that nobody asked to push."""

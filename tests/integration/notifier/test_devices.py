@@ -447,6 +447,15 @@ async def test_device_log_lines_of_no_known_pass_are_dropped(phones: Phones):
     assert [o.kind for o in await phones.seen(card)] == ["fetched"]
 
 
+async def test_device_log_line_that_names_no_type_is_tied_by_its_serial_number(phones: Phones):
+    card = Card()
+    await phones.fetch(card.fetched(1, source="public"))
+
+    await note(phones, a_line(card, "pass_unchanged", pass_type_identifier=None))
+
+    assert (await phones.seen(card))[0].kind == "device_log"
+
+
 async def test_device_log_lines_are_capped_for_each_pass_and_day(phones: Phones):
     card, other = Card(), Card()
     await phones.fetch(card.fetched(1, source="public"), other.fetched(1, source="public"))
