@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from tests.wallet.fleet import Fleet
 
 POINTS = "structure_headerFields_points_value"
 REPEAT_SECONDS = 0.2
+PATIENCE_SECONDS = 120
 MOST_ROWS = 500
 PHONES = 100
 SHARED = 20
@@ -46,9 +48,10 @@ class Changer:
         await asyncio.gather(*map(one, self.passes, shares))
 
     async def set_points(self, handle: str, serial_number: str, points: int) -> None:
-        """Make one change, as often as it takes."""
-        key = secrets.token_hex(12)
+        """Make one change, as often as it takes within the patience there is."""
+        key, deadline = secrets.token_hex(12), time.monotonic() + PATIENCE_SECONDS
         while not await self._attempt(f"/v1/passes/{handle}", {POINTS: points}, key):
+            assert time.monotonic() < deadline, f"no change within {PATIENCE_SECONDS} s"
             await asyncio.sleep(REPEAT_SECONDS)
         self.newest[serial_number] = points
         self.acknowledged += 1
