@@ -16,7 +16,7 @@ from shared.passes.registry import (
     keys_of,
     lookup,
 )
-from shared.passes.skeleton import Attribute, Node, is_attribute_object
+from shared.passes.skeleton import Attribute, Node, attribute_of, is_attribute_object
 from shared.passes.slots import IMAGE_PATHS
 from shared.passes.values import MISSING, Json, is_list, is_number, is_object
 
@@ -214,18 +214,7 @@ def _attribute_of(value: Json) -> Attribute:
     """Return what is said of a property beside its value."""
     if not is_attribute_object(value):
         return Attribute()
-    data: dict[str, Any] = value
-    label, input_type = data.get("label"), data.get("type")
-    return Attribute(
-        editable=data.get("editable") is True,
-        dynamic=data.get("dynamic") is True,
-        label=label if isinstance(label, str) else None,
-        input_type=input_type if isinstance(input_type, str) else None,
-        options=data.get("options"),
-        validation=data.get("validation"),
-        conditions=data.get("conditions"),
-        step=data.get("step"),
-    )
+    return attribute_of(value)
 
 
 def editable_images(properties: Mapping[str, Any]) -> frozenset[str]:

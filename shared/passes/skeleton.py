@@ -107,6 +107,11 @@ def read_attribute(data: dict[str, Any], json_path: str, findings: Findings) -> 
             findings.error("attribute", f"{json_path}.{key}", "a text is needed")
     for key in data.keys() - ATTRIBUTE_KEYS:
         findings.warn("unknown-key", json_path + json_step(key), "no such key of an attribute")
+    return attribute_of(data)
+
+
+def attribute_of(data: dict[str, Any]) -> Attribute:
+    """Return the attribute object's own keys, without those that do not fit."""
     label, input_type = data.get("label"), data.get("type")
     return Attribute(
         editable=data.get("editable") is True,

@@ -66,8 +66,7 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
 ) -> tuple[Letter, PassChanged]:
     """Set the news of one pass, and push it; a repeat finds the text there, and that is well."""
     issued = await passes.read(door, account_id, handle)
-    template = await door.templates.get(account_id, issued.template_id)
-    compiled = await _compile(template.name, template.document)
+    compiled = await door.showcase.compiled(account_id, issued.template_id)
     letter = _letter(compiled, compiled, compiled.migrate(issued.state()), text, key)
     if letter.is_known and not claim.replayed:
         raise MessageUnchangedError

@@ -165,11 +165,7 @@ def check_push_token(command: RegisterDevice) -> InvalidError | None:
 
 def parse_cursor(since: str | None) -> int | None:
     """Read a tag as a device gives it back; what cannot be one counts as absent."""
-    if (
-        since is None
-        or not (since.isascii() and since.isdigit())
-        or len(since) > len(str(MOST_TAG))
-    ):
+    if since is None or not (since.isascii() and since.isdigit()) or len(since) > _MOST_DIGITS:
         return None
     tag = int(since)
     return tag if tag <= MOST_TAG else None

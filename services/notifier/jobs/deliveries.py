@@ -3,19 +3,16 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from services.notifier.clients.partners import WebhookSender
-from services.notifier.domain.happenings import (
-    DisabledEndpoint,
-    Happening,
-    of_disabled,
-)
+from services.notifier.domain.happenings import DisabledEndpoint, of_disabled
 from services.notifier.domain.webhooks import DueDelivery, Landed, Outcome, Rota, decide
+from services.notifier.jobs import Tell
 from services.notifier.repository import SendingRepository
 from shared import clock
 from shared.database import Database, UnitOfWork
@@ -25,9 +22,6 @@ MOST_IN_FLIGHT: Final = 100
 MOST_PER_ENDPOINT: Final = 10
 LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 3.0
-
-Tell = Callable[[UnitOfWork, Sequence[Happening]], Awaitable[None]]
-"""Tells partners; the last thing in a transaction."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from services.notifier.domain.pushes import warning_of
-from services.notifier.jobs.deliveries import Tell
+from services.notifier.jobs import Tell
 from services.notifier.repository import IdentityRepository
 from shared import clock
 from shared.database import Database

@@ -18,7 +18,7 @@ from services.notifier.domain.pushes import (
     pause_after,
     seen_of,
 )
-from services.notifier.jobs.deliveries import Tell
+from services.notifier.jobs import Tell
 from services.notifier.repository import (
     DeviceRepository,
     IdentityRepository,

@@ -48,7 +48,7 @@ KIND_OF_WORD: Final[Mapping[str, EventKind]] = {
 """State word of conditions → the kind of event that makes it true."""
 
 QUIET: Final = timedelta(seconds=30)
-"""After a push or a manual update, further manual updates are ignored for so long."""
+"""After a manual update further ones are ignored for so long."""
 
 DEVICES_BY_HAND: Final[Mapping[str, int]] = {"install": 1, "remove": 0}
 """On how many devices a pass is by what is noted by hand, as long as no device has registered."""
