@@ -42,7 +42,7 @@ def check_schemes(catalogue: Catalogue, images: Iterable[str], findings: Finding
     if not is_list(schemes):
         return
     for scheme in schemes:
-        if scheme not in {*STYLE_OF, *STYLE_OF.values()}:
+        if scheme not in (*STYLE_OF, *STYLE_OF.values()):  # a tuple: an entry may be a list
             _warn(findings, f"Wallet knows no scheme {scheme!r}")
         elif STYLE_OF.get(scheme, scheme) != catalogue.style:
             _warn(findings, f"{scheme} needs the style {STYLE_OF.get(scheme, scheme)}")

@@ -150,3 +150,12 @@ def test_a_scheme_belongs_to_a_style():
         "semanticBoardingPass needs the style boardingPass",
         "Wallet knows no scheme 'newest'",
     ]
+
+
+@pytest.mark.parametrize("odd", [[], {}, [[]], None, 7])
+def test_an_odd_scheme_is_found_and_crashes_nothing(odd: Any):
+    pass_: dict[str, Any] = {"coupon": {}, "preferredStyleSchemes": [odd, "coupon"]}
+
+    findings = check_template(TemplateDocument.model_validate({"pass": pass_}))
+
+    assert "preferredStyleSchemes" in str([*findings.errors, *findings.warnings])
