@@ -30,7 +30,8 @@ from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor,
 NOTICES_SECONDS = 2.0
 """The events are not kept waiting for longer."""
 
-MOST_NOTICES = 250
+MOST_NOTICES = 100
+"""As many as the notifier tells; with so many of one sort there may be more."""
 
 Told = Literal["complete", "newest", "unavailable"]
 
