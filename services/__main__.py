@@ -26,6 +26,18 @@ def main() -> int:
     dead.add_argument("action", choices=["list", "show", "replay"])
     dead.add_argument("service", choices=["generator", "notifier", "triggers"])
     dead.add_argument("message_id", nargs="?", help="needed by show; replay takes all without it")
+    outbox = commands.add_parser("outbox", help="send events again that were sent before")
+    outbox.add_argument("action", choices=["resend"])
+    outbox.add_argument(
+        "service", choices=["gateway", "generator", "member", "notifier", "triggers"]
+    )
+    outbox.add_argument(
+        "--since",
+        type=float,
+        default=24.0,
+        metavar="HOURS",
+        help="of how many hours (default: 24, as long as sent events are kept)",
+    )
     commands.add_parser("message-map", help="print which message goes where")
     commands.add_parser("openapi", help="print the HTTP interface as OpenAPI 3.1")
     arguments = parser.parse_args()
@@ -35,6 +47,7 @@ def main() -> int:
         "account": operations.create_account,
         "catalogue": operations.resend_catalogue,
         "dead": operations.tend_dead_letters,
+        "outbox": operations.resend_outbox,
         "message-map": operations.print_message_map,
         "openapi": operations.print_openapi,
     }[arguments.command]

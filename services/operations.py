@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 from services import demo
@@ -24,9 +25,10 @@ from services.local import (
     open_transport,
 )
 from services.message_map import message_map
+from shared import clock
 from shared.database import Database
 from shared.logs import configure_logs
-from shared.messaging.outbox import Relay
+from shared.messaging.outbox import Relay, resend
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
 from shared.service import running_until_stopped, tune_collector
@@ -123,6 +125,19 @@ async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespa
     return 0
 
 
+async def resend_outbox(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Send again what a service sent in the last hours; whoever has it already drops it."""
+    async with (
+        _premises(settings) as premises,
+        _transport(premises) as transport,
+        _database(premises, arguments.service) as database,
+    ):
+        count = await resend(database, clock.now() - timedelta(hours=arguments.since))
+        await Relay(database, transport).drain()
+    _say(f"{count} sent again")
+    return 0
+
+
 async def print_message_map(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
     _say(message_map(build_all(NOWHERE, open_transport(NOWHERE))))
     return 0
@@ -154,17 +169,22 @@ async def _transport(premises: Premises) -> AsyncGenerator[Transport]:
 
 
 @asynccontextmanager
-async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door]:
-    settings = GatewaySettings.model_validate(common_settings(premises))
-    database = Database(premises.database_url, schema="gateway", size=2)
-    keys = settings.read_master_keys()
-    tokens = settings.read_pass_tokens()
-    door = open_door(database, Requester(transport), keys, settings.public_url, tokens=tokens)
+async def _database(premises: Premises, schema: str) -> AsyncGenerator[Database]:
+    database = Database(premises.database_url, schema=schema, size=2)
     await database.start()
     try:
-        yield door
+        yield database
     finally:
         await database.stop()
+
+
+@asynccontextmanager
+async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door]:
+    settings = GatewaySettings.model_validate(common_settings(premises))
+    keys = settings.read_master_keys()
+    tokens = settings.read_pass_tokens()
+    async with _database(premises, "gateway") as database:
+        yield open_door(database, Requester(transport), keys, settings.public_url, tokens=tokens)
 
 
 def _say(text: str) -> None:

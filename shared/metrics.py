@@ -33,6 +33,11 @@ outbox_oldest_age_seconds = Gauge(
     "Age of the oldest event that has not been sent.",
     ("service",),
 )
+events_sent_again = Counter(
+    "passwright_events_sent_again_total",
+    "Events that the broker had confirmed and their consumer never got, by queue.",
+    ("service", "queue"),
+)
 dead_letters = Counter(
     "passwright_dead_letters_total",
     "Messages given up on, by name.",

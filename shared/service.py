@@ -23,8 +23,9 @@ from shared.http.server import HttpServer, operational_routes
 from shared.logs import configure_logs, trace_of
 from shared.messaging import inbox
 from shared.messaging.consumer import EventConsumer, QuestionConsumer
-from shared.messaging.outbox import Relay
+from shared.messaging.outbox import Relay, forget_sent
 from shared.messaging.rabbitmq import RabbitMQTransport
+from shared.messaging.receipts import ASK_SECONDS, Receipts
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import LANES, catalogue_queue, events_queue
 from shared.messaging.transport import Transport
@@ -106,7 +107,7 @@ class RunningServices:
         for service in self._services:
             relay = Relay(service.database, self._transport)
             self._spawn(f"{service.name} relay", relay.run)
-            for job in (*service.jobs, _forget_job(service.database)):
+            for job in (*service.jobs, *self._messaging_jobs(service)):
                 self._spawn(f"{service.name} {job.name}", lambda job=job: _repeat(job))
             if service.application is not None:
                 server = await self._serve(
@@ -158,17 +159,26 @@ class RunningServices:
     def _receive(self, service: Service) -> None:
         events = [s for s in service.subscriptions if not issubclass(s.message, Command | Query)]
         requests = [s for s in service.subscriptions if issubclass(s.message, Command | Query)]
-        if events:
-            consumer = EventConsumer(service.name, service.database, events)
-            queues = [events_queue(service.name, lane) for lane in service.lanes]
-            for queue in (catalogue_queue(service.name), *queues):
-                self._transport.receive_events(queue, consumer.receive, most=MOST_EVENTS)
+        receipts = Receipts(service.name, service.database, self._transport)
+        consumer = EventConsumer(service.name, service.database, events, receipts)
+        queues = [events_queue(service.name, lane) for lane in service.lanes]
+        for queue in (catalogue_queue(service.name), *queues):
+            self._transport.receive_events(queue, consumer.receive, most=MOST_EVENTS)
         for lane in service.lanes if requests else ():
             questions = QuestionConsumer(service.name, lane, service.database, requests)
             self._questions.append(questions)
             self._transport.receive_questions(
                 service.name, lane, questions.receive, most=MOST_QUESTIONS
             )
+
+    def _messaging_jobs(self, service: Service) -> list[Job]:
+        database = service.database
+        receipts = Receipts(service.name, database, self._transport)
+        return [
+            Job("ask for receipts", receipts.ask, every=ASK_SECONDS),
+            Job("forget old messages", lambda: inbox.forget_old(database), every=600),
+            Job("forget sent events", lambda: forget_sent(database), every=600),
+        ]
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(_supervised(name, run), name=name))
@@ -214,10 +224,6 @@ async def _repeat(job: Job) -> None:
             continue
         with suppress(TimeoutError):
             await asyncio.wait_for(job.wake.wait(), timeout=job.every)
-
-
-def _forget_job(database: Database) -> Job:
-    return Job("forget old messages", lambda: inbox.forget_old(database), every=3600)
 
 
 @asynccontextmanager

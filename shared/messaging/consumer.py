@@ -23,6 +23,7 @@ from shared.errors import (
 from shared.logs import trace_of
 from shared.messaging import inbox
 from shared.messaging.envelope import Delivery, Envelope, Question
+from shared.messaging.receipts import CONTROL, Receipts
 from shared.messaging.requests import NOT_READY, failure_of, write_failure, write_reply
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import MOST_ATTEMPTS, retry_delay
@@ -61,26 +62,38 @@ class EventConsumer:
     """Handles the events of one service: inbox, handler and outbox in one transaction."""
 
     def __init__(
-        self, service: str, database: Database, subscriptions: Sequence[Subscription]
+        self,
+        service: str,
+        database: Database,
+        subscriptions: Sequence[Subscription],
+        receipts: Receipts | None = None,
     ) -> None:
         self._service = service
         self._database = database
         self._subscriptions = {s.message.name: s for s in subscriptions}
+        self._receipts = receipts
 
     async def receive(self, deliveries: list[Delivery]) -> None:
         """Settle each delivery: fresh ones in batches by name, redelivered ones singly.
 
         A redelivered message may be the one that killed its process; handled alone and counted
-        beforehand, it cannot take innocent ones with it.
+        beforehand, it cannot take innocent ones with it. Questions for receipts come last: they
+        ask about what lay before them in the queue.
         """
         groups: dict[str, list[Delivery]] = defaultdict(list)
+        control: list[Delivery] = []
         for delivery in deliveries:
-            if delivery.redelivered:
+            if self._receipts is not None and delivery.envelope.name in CONTROL:
+                control.append(delivery)
+            elif delivery.redelivered:
                 await self._receive_suspect(delivery)
             else:
                 groups[delivery.envelope.name].append(delivery)
         for group in groups.values():
             await self._receive_group(group)
+        if self._receipts is not None and control:
+            receipts = self._receipts
+            await _until_database(lambda: receipts.receive(control))
 
     async def _receive_suspect(self, delivery: Delivery) -> None:
         starts = await _until_database(
@@ -136,6 +149,9 @@ class EventConsumer:
             await self._bury(delivery, reason)
             return
         metrics.count_messages(self._service, envelope.name, "retried", 1, 0)
+        await _until_database(
+            lambda: inbox.note_failure(self._database, envelope.message_id, dead=False)
+        )
         await delivery.retry(reason, retry_delay(envelope.attempts + 1))
 
     async def _bury(self, delivery: Delivery, reason: str) -> None:
@@ -148,6 +164,9 @@ class EventConsumer:
             message_id=str(envelope.message_id),
             reason=reason,
             attempts=envelope.attempts + 1,
+        )
+        await _until_database(
+            lambda: inbox.note_failure(self._database, envelope.message_id, dead=True)
         )
         await delivery.bury(reason)
 

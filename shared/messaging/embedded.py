@@ -92,12 +92,18 @@ class EmbeddedTransport:
         await self._database.stop()
         self._started = False
 
-    async def publish(self, envelopes: list[Envelope]) -> None:
-        rows = [
-            (queue, e.message_id, e.name, e.lane, e.body)
-            for e in envelopes
-            for queue in ROUTES.get((e.name, e.lane), ())
-        ]
+    async def publish(self, envelopes: list[Envelope]) -> set[UUID]:
+        await self._insert(
+            [(queue, e) for e in envelopes for queue in ROUTES.get((e.name, e.lane), ())]
+        )
+        return set()
+
+    async def deliver(self, queue: str, envelope: Envelope) -> bool:
+        await self._insert([(queue, envelope)])
+        return True
+
+    async def _insert(self, sent: list[tuple[str, Envelope]]) -> None:
+        rows = [(queue, e.message_id, e.name, e.lane, e.body) for queue, e in sent]
         if not rows:
             return
         async with self._database.connection() as connection:

@@ -5,6 +5,9 @@ from uuid import UUID
 
 from shared.database import Connection, Database
 
+ROWS_A_TURN = 10_000
+"""How many old rows are deleted by one statement."""
+
 RETENTION_DAYS = 14
 """Longer than any retry or replay in between: 75 hours of webhooks, a week of dead letters."""
 
@@ -48,13 +51,43 @@ async def count_attempt(database: Database, message_id: UUID) -> int:
         )
 
 
+async def note_failure(database: Database, message_id: UUID, *, dead: bool) -> None:
+    """Note that handling a message failed, for the sender that asks what became of it."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO suspects (message_id, attempts, failed_at, dead_at)
+            VALUES ($1, 0, now(), CASE WHEN $2 THEN now() END)
+            ON CONFLICT (message_id) DO UPDATE
+            SET last_at = now(),
+                failed_at = now(),
+                dead_at = excluded.dead_at
+            """,
+            message_id,
+            dead,
+        )
+
+
 async def forget_old(database: Database) -> None:
     """Drop what is older than the retention, in turns that hold no lock for long."""
     for table, column in (("inbox", "received_at"), ("suspects", "last_at")):
-        async with database.connection() as connection:
-            await connection.execute(
-                f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608 - our own names
-                f"SELECT ctid FROM {table} WHERE {column} < now() - $1 * interval '1 day'"
-                " LIMIT 10000))",
-                RETENTION_DAYS,
-            )
+        gone = ROWS_A_TURN
+        while gone == ROWS_A_TURN:
+            async with database.connection() as connection:
+                gone = await connection.fetchval(
+                    f"""
+                    WITH gone AS (
+                        DELETE FROM {table}
+                        WHERE ctid = ANY(ARRAY(
+                            SELECT ctid
+                            FROM {table}
+                            WHERE {column} < now() - $1 * interval '1 day'
+                            LIMIT $2
+                        ))
+                        RETURNING 1
+                    )
+                    SELECT count(*) FROM gone
+                    """,  # noqa: S608 - our own names
+                    RETENTION_DAYS,
+                    ROWS_A_TURN,
+                )

@@ -1,13 +1,17 @@
 """The relay: the only one that publishes events, from the outbox, with confirms."""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
 from shared import metrics
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.errors import UnavailableError
 from shared.messaging.envelope import Envelope
+from shared.messaging.topology import ROUTES
 from shared.messaging.transport import Transport
 
 TURN = 100
@@ -15,6 +19,15 @@ TURN = 100
 
 IDLE_SECONDS = 1.0
 """A look for rows whose own process died before it could wake its relay."""
+
+MAX_SENT_AGE: Final = timedelta(hours=24)
+"""How long a sent row is kept, to be sent again if the broker loses what it holds."""
+
+FIRST_ASK: Final = timedelta(seconds=30)
+"""After this time the consumers are asked for their receipts (`shared/messaging/receipts.py`)."""
+
+ROWS_A_TURN = 5_000
+"""How many old rows are deleted by one statement."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -43,32 +56,117 @@ class Relay:
                 await self._note_age()
 
     async def drain(self) -> None:
-        """Relay what is there, turn by turn, until nothing is."""
+        """Relay what is there, turn by turn, until nothing is, or nothing can leave."""
         while await self.relay_turn():
             pass
 
     async def relay_turn(self) -> int:
-        """Publish some rows and forget them; if we die in between, the inbox absorbs the twin."""
+        """Publish some rows and note that they are sent; returns how many.
+
+        If we die in between, the inbox absorbs the twin. What the transport cannot route stays.
+        """
         if not self._transport.connected:
             return 0
         async with self._database.work() as work:
             rows = await work.connection.fetch(
-                "DELETE FROM outbox WHERE outbox_id = ANY(ARRAY("
-                "SELECT outbox_id FROM outbox ORDER BY outbox_id LIMIT $1 FOR UPDATE SKIP LOCKED))"
-                " RETURNING message_id, name, lane, body",
+                """
+                SELECT outbox_id, message_id, name, lane, body
+                FROM outbox
+                WHERE sent_at IS NULL
+                ORDER BY outbox_id
+                LIMIT $1
+                FOR UPDATE SKIP LOCKED
+                """,
                 TURN,
             )
-            if rows:
-                await self._transport.publish([Envelope(**row) for row in rows])
-        return len(rows)
+            if not rows:
+                return 0
+            unrouted = await self._transport.publish(
+                [Envelope(row["message_id"], row["name"], row["lane"], row["body"]) for row in rows]
+            )
+            sent = [row for row in rows if row["message_id"] not in unrouted]
+            await _mark_sent(
+                work.connection,
+                [row["outbox_id"] for row in sent],
+                [" ".join(ROUTES.get((row["name"], row["lane"]), ())) for row in sent],
+            )
+        if unrouted:
+            log.warning("events_unrouted", schema=self._database.schema, count=len(unrouted))
+        return len(sent)
 
     async def _note_age(self) -> None:
         try:
             async with self._database.connection() as connection:
                 age = await connection.fetchval(
-                    "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8"
-                    " FROM outbox"
+                    """
+                    SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+                    FROM outbox
+                    WHERE sent_at IS NULL
+                    """
                 )
         except UnavailableError:
             return
         metrics.outbox_oldest_age_seconds.labels(self._database.schema).set(age)
+
+
+async def _mark_sent(
+    connection: Connection, outbox_ids: Sequence[int], queues: Sequence[str]
+) -> None:
+    """Note rows as sent, and when the consumers of their `queues` (by a space each) are asked."""
+    await connection.execute(
+        """
+        UPDATE outbox
+        SET sent_at = now(),
+            awaiting = string_to_array(nullif(sent.queues, ''), ' '),
+            ask_at = CASE WHEN sent.queues <> '' THEN now() + $3::interval END
+        FROM unnest($1::bigint[], $2::text[]) AS sent (outbox_id, queues)
+        WHERE outbox.outbox_id = sent.outbox_id
+        """,
+        outbox_ids,
+        queues,
+        FIRST_ASK,
+    )
+
+
+async def resend(database: Database, since: datetime | None = None) -> int:
+    """Have all that was sent since then, of the last 24 hours, sent again; returns how many."""
+    async with database.work() as work:
+        count = await work.connection.fetchval(
+            """
+            WITH again AS (
+                UPDATE outbox
+                SET sent_at = NULL, awaiting = NULL, ask_at = NULL, asks = 0
+                WHERE sent_at >= coalesce($1, '-infinity'::timestamptz)
+                RETURNING 1
+            )
+            SELECT count(*) FROM again
+            """,
+            since,
+        )
+    database.committed.set()
+    return count
+
+
+async def forget_sent(database: Database) -> None:
+    """Drop what was sent more than 24 hours ago, in turns that hold no lock for long."""
+    gone = ROWS_A_TURN
+    while gone == ROWS_A_TURN:
+        async with database.connection() as connection:
+            gone = await connection.fetchval(
+                """
+                WITH gone AS (
+                    DELETE FROM outbox
+                    WHERE ctid = ANY(ARRAY(
+                        SELECT ctid
+                        FROM outbox
+                        WHERE created_at < now() - $1::interval
+                            AND sent_at < now() - $1::interval
+                        LIMIT $2
+                    ))
+                    RETURNING 1
+                )
+                SELECT count(*) FROM gone
+                """,
+                MAX_SENT_AGE,
+                ROWS_A_TURN,
+            )

@@ -35,6 +35,11 @@ def retry_delay(attempts: int) -> int:
     return RETRY_DELAYS[min(attempts, len(RETRY_DELAYS)) - 1]
 
 
+def owner_of_queue(queue: str) -> ServiceName | None:
+    """Find the service that reads a queue of events; None for any other name."""
+    return EVENT_QUEUES.get(queue)
+
+
 def owner_of(name: str) -> ServiceName:
     """Find the service a wire name belongs to: its first word."""
     service = name.partition(".")[0]

@@ -39,8 +39,16 @@ class Transport(Protocol):
 
     async def stop(self) -> None: ...
 
-    async def publish(self, envelopes: list[Envelope]) -> None:
-        """Send events to their queues; returns when every one is safe, else raises."""
+    async def publish(self, envelopes: list[Envelope]) -> set[UUID]:
+        """Send events to all queues that want them; returns when every one is safe, else raises.
+
+        Returns the message ids of those that could not be put into each of their queues: a queue
+        is missing. The transport makes it anew by itself; they have to be sent again.
+        """
+        ...
+
+    async def deliver(self, queue: str, envelope: Envelope) -> bool:
+        """Put a message into one queue of events; whether it is there."""
         ...
 
     async def ask(

@@ -10,7 +10,6 @@ from shared.messaging.topology import (
     EVENT_QUEUES,
     LANES,
     RETRY_DELAYS,
-    ROUTES,
     dead_queue,
     requests_queue,
 )
@@ -24,7 +23,6 @@ class Names:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self.events = self.of("events")
 
     def of(self, queue: str) -> str:
         return f"{self._prefix}.{queue}"
@@ -40,7 +38,6 @@ class Names:
 
 async def declare(channel: AbstractChannel, names: Names) -> None:
     """Declare exchanges, queues and bindings; what is there already stays as it is."""
-    events = await channel.declare_exchange(names.events, aio_pika.ExchangeType.TOPIC, durable=True)
     for service in LISTENERS:
         # Classic, because peeking at a dead letter counts as a delivery on a quorum queue.
         await channel.declare_queue(names.of(dead_queue(service)), durable=True)
@@ -56,10 +53,6 @@ async def declare(channel: AbstractChannel, names: Names) -> None:
                 **_dead_lettering(names.of(dead_queue(service))),
             },
         )
-    for (name, lane), queues in ROUTES.items():
-        for queue in queues:
-            bound = await channel.get_queue(names.of(queue), ensure=False)
-            await bound.bind(events, f"{lane}.{name}")
     for delay in RETRY_DELAYS:
         exchange = await channel.declare_exchange(
             names.of(f"retry.{delay}"), aio_pika.ExchangeType.FANOUT, durable=True

@@ -7,7 +7,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from shared.messaging.envelope import Envelope
 from shared.messaging.rabbitmq.declaration import Names
-from shared.messaging.rabbitmq.wire import AWAY, read_event
+from shared.messaging.rabbitmq.wire import AWAY, UnroutedError, read_event
 from shared.messaging.topology import EVENT_QUEUES, dead_queue
 from shared.messaging.transport import TransportAwayError
 
@@ -53,6 +53,15 @@ class QueueDelivery:
     async def _move(self, exchange: str, key: str, envelope: Envelope) -> None:
         try:
             await self._send(exchange, key, envelope, self._queue)
+        except UnroutedError:
+            await self._give_back()  # to where it came from: the queue is being made anew
+            return
         except TransportAwayError:
             return  # unsettled: it comes back as it was
         await self.done()
+
+    async def _give_back(self) -> None:
+        try:
+            await self._message.nack(requeue=True)
+        except AWAY:
+            log.debug("nack_lost", name=self.envelope.name)

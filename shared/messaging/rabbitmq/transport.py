@@ -34,18 +34,26 @@ from shared.messaging.rabbitmq.declaration import Names, declare
 from shared.messaging.rabbitmq.delivery import QueueDelivery
 from shared.messaging.rabbitmq.wire import (
     AWAY,
+    UnroutedError,
     close_quietly,
     closer,
     guarded,
     setter,
     write_event,
 )
-from shared.messaging.topology import requests_queue
+from shared.messaging.topology import ROUTES, requests_queue
 from shared.messaging.transport import HEAVIEST_LIST, NoAnswerError, TransportAwayError
 
 CONNECT_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
 HEARTBEAT_SECONDS = 15
+
+RESTORE_SECONDS = 1.0
+"""After this time a queue that is missing is made anew."""
+
+WATCH_SECONDS = 10.0
+"""How often a process looks whether its queues are there and have a consumer."""
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -77,7 +85,7 @@ class RabbitMQTransport:
         self._publishing: AbstractConnection | None = None
         self._consuming: AbstractConnection | None = None
         self._confirmed: AbstractChannel | None = None
-        self._events: AbstractExchange | None = None
+        self._restoring: asyncio.Task[None] | None = None
         self._quick: AbstractChannel | None = None
         self._replies: str | None = None
         self._ready = asyncio.Event()
@@ -95,6 +103,7 @@ class RabbitMQTransport:
         self._supervisors = [
             asyncio.create_task(self._supervise(self._open_publishing, self._lose_publishing)),
             asyncio.create_task(self._supervise(self._open_consuming, self._lose_consuming)),
+            asyncio.create_task(self._watch_consumers()),
         ]
         try:
             await asyncio.wait_for(self._ready.wait(), timeout=CONNECT_SECONDS)
@@ -107,28 +116,46 @@ class RabbitMQTransport:
             supervisor.cancel()
         await asyncio.gather(*self._supervisors, return_exceptions=True)
         self._supervisors = []
+        if self._restoring is not None:
+            await asyncio.gather(self._restoring, return_exceptions=True)
 
     # Sending
 
-    async def publish(self, envelopes: list[Envelope]) -> None:
-        exchange = self.names.events
-        await asyncio.gather(
-            *(
-                self.send(exchange, f"{envelope.lane}.{envelope.name}", envelope)
-                for envelope in envelopes
-            )
-        )
+    async def publish(self, envelopes: list[Envelope]) -> set[UUID]:
+        # Queue by queue, because the broker returns a message only if it fits into none.
+        sent = [
+            (envelope, queue)
+            for envelope in envelopes
+            for queue in ROUTES.get((envelope.name, envelope.lane), ())
+        ]
+        arrived = await asyncio.gather(*(self.deliver(queue, envelope) for envelope, queue in sent))
+        return {
+            envelope.message_id
+            for (envelope, _), is_there in zip(sent, arrived, strict=True)
+            if not is_there
+        }
+
+    async def deliver(self, queue: str, envelope: Envelope) -> bool:
+        try:
+            await self.send("", self.names.of(queue), envelope)
+        except UnroutedError:
+            return False
+        return True
 
     async def send(
         self, exchange: str, key: str, envelope: Envelope, origin: str | None = None
     ) -> None:
-        """Publish one event and await its confirm."""
+        """Publish one event and await its confirm; UnroutedError when no queue takes it."""
         channel = self._confirmed
         if channel is None:
             raise TransportAwayError
         message = write_event(envelope, origin)
         target = await self._exchange(channel, exchange)
-        await guarded(target.publish(message, key, mandatory=False), PUBLISH_SECONDS)
+        try:
+            await guarded(target.publish(message, key, mandatory=True), PUBLISH_SECONDS)
+        except UnroutedError:
+            self._restore_topology()
+            raise
 
     async def ask(
         self, service: ServiceName, lane: Lane, name: str, body: bytes, seconds: float
@@ -254,16 +281,35 @@ class RabbitMQTransport:
             pause = min(pause * 2, 2.0)
 
     async def _open_publishing(self, connection: AbstractConnection) -> None:
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=False)
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await declare(channel, self.names)
         self._quick = await connection.channel(publisher_confirms=False)
-        self._events = await channel.get_exchange(self.names.events, ensure=False)
         self._publishing = connection
         self._confirmed = channel
         channel.close_callbacks.add(closer(connection))
 
+    def _restore_topology(self) -> None:
+        """Make anew what somebody deleted; one look at a time."""
+        if self._restoring is None or self._restoring.done():
+            self._restoring = asyncio.create_task(self._declare_again())
+
+    async def _declare_again(self) -> None:
+        connection = self._publishing
+        if connection is None:
+            return
+        log.warning("broker_topology_incomplete")
+        # A queue that is made anew at once may leave the consumers of the old one without a word.
+        await asyncio.sleep(RESTORE_SECONDS)
+        try:
+            async with asyncio.timeout(4 * CONNECT_SECONDS):
+                channel = await connection.channel()
+                await declare(channel, self.names)
+                await channel.close()
+        except (*AWAY, TimeoutError):
+            await close_quietly(connection)  # and start over
+
     def _lose_publishing(self) -> None:
-        self._confirmed = self._quick = self._events = self._publishing = None
+        self._confirmed = self._quick = self._publishing = None
         self._ready.clear()
         self._fail_pending()
 
@@ -278,6 +324,34 @@ class RabbitMQTransport:
         for subscription in self._subscriptions:
             await self._open_subscription(subscription)
         self._replies = replies.name
+
+    async def _watch_consumers(self) -> None:
+        """Start over when a queue is gone or nobody reads it, should the broker not have said."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            connection = self._consuming
+            if connection is None or not self._receiving or self._replies is None:
+                continue
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    is_whole = await self._all_consumed(connection)
+            except (*AWAY, TimeoutError):
+                is_whole = False
+            if not is_whole and self._receiving and connection is self._consuming:
+                log.warning("broker_consumers_lost")
+                await close_quietly(connection)
+
+    async def _all_consumed(self, connection: AbstractConnection) -> bool:
+        channel = await connection.channel()
+        try:
+            for subscription in self._subscriptions:
+                queue = await channel.declare_queue(subscription.queue, passive=True)
+                if not queue.declaration_result.consumer_count:
+                    return False
+        finally:
+            if not channel.is_closed:
+                await channel.close()
+        return True
 
     def _lose_consuming(self) -> None:
         self._replies = self._consuming = None
@@ -325,8 +399,6 @@ class RabbitMQTransport:
     async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
         if not name:
             return channel.default_exchange
-        if self._events is not None and name == self._events.name:
-            return self._events
         return await channel.get_exchange(name, ensure=False)
 
     async def _take_reply(self, message: AbstractIncomingMessage) -> None:

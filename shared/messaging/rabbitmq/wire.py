@@ -8,7 +8,7 @@ from uuid import UUID
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 
 from shared.contracts.message import Lane
 from shared.identifiers import new_id
@@ -17,6 +17,11 @@ from shared.messaging.transport import TransportAwayError
 
 AWAY = (AMQPError, OSError, ChannelInvalidStateError, RuntimeError)
 """What aio-pika raises when connection or channel are lost."""
+
+
+class UnroutedError(TransportAwayError):
+    """The queue is missing: the broker has given the message back."""
+
 
 NO_ID = UUID(int=0)
 """A message that is not ours; it is unknown by name too, and ends among the dead letters."""
@@ -74,6 +79,8 @@ async def guarded(publishing: Awaitable[object], seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await publishing
+    except PublishError as error:
+        raise UnroutedError from error
     except (*AWAY, TimeoutError) as error:
         raise TransportAwayError from error
     except asyncio.CancelledError as error:

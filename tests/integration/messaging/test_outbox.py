@@ -1,6 +1,7 @@
 """What a transaction announced leaves if it commits, and in effect once."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -39,7 +40,7 @@ class DyingTransport:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def publish(self, envelopes: list[Envelope]) -> None:
+    async def publish(self, envelopes: list[Envelope]) -> set[UUID]:
         await self._transport.publish(envelopes)
         raise SystemError
 
@@ -50,9 +51,10 @@ class CountingTransport:
     def __init__(self) -> None:
         self.published: list[Envelope] = []
 
-    async def publish(self, envelopes: list[Envelope]) -> None:
+    async def publish(self, envelopes: list[Envelope]) -> set[UUID]:
         await asyncio.sleep(0.005)
         self.published += envelopes
+        return set()
 
 
 async def test_a_commit_wakes_the_relay(wire: Wire, toys: Database):
