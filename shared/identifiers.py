@@ -1,6 +1,7 @@
 """Makes every name the system gives out: sortable ids, handles and serials nobody can guess."""
 
 import base64
+import re
 import secrets
 import time
 from datetime import datetime
@@ -9,6 +10,10 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 HANDLE_LENGTH = 32
+HANDLE_PATTERN = "[0-9a-v]{32}"
+"""What a handle looks like, as a regular expression without an anchor."""
+
+_DAMAGED_HANDLE = re.compile(rf"({HANDLE_PATTERN})[^0-9A-Za-z]{{1,20}}")
 
 
 def new_id() -> UUID:
@@ -23,6 +28,12 @@ def new_handle() -> str:
     """
     moment = int(time.time()).to_bytes(4, "big")
     return base64.b32hexencode(moment + secrets.token_bytes(16)).decode().lower()
+
+
+def trim_handle(text: str) -> str:
+    """Cut off what mail programs take for a part of an address behind a handle: `.`, `)`, `>` …."""
+    found = _DAMAGED_HANDLE.fullmatch(text)
+    return found[1] if found else text
 
 
 def handle_before(moment: datetime) -> str:

@@ -143,7 +143,7 @@ async def correct_dates(database: Database, shelf: TemplateShelf) -> None:
             for record in records:
                 settle_expiry(record, template.compiled)
             await passes.save(records)
-            await corrections.advance(correction, records[-1].handle)
+            await corrections.advance(correction, max(record.position for record in records))
 
 
 async def purge_passes(

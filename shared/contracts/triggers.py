@@ -162,10 +162,14 @@ class FindPass(Query):
 class PassPage(BaseModel):
     passes: list[Pass]
     more: bool
+    last: int = 0
+    """The position of the last one: where the next page begins."""
 
 
 class ListPasses(Query):
-    """A keyset page of an account's passes by handle, which is by creation.
+    """A keyset page of an account's passes in the order in which they were created.
+
+    Pages that follow each other miss no pass and repeat none, while others are created.
 
     A page of long passes is shorter than its limit; `more` says whether there are others.
     """
@@ -176,7 +180,8 @@ class ListPasses(Query):
     account_id: UUID
     template_id: UUID | None = None
     member_id: str | None = None
-    after: str | None = None
+    after: int = 0
+    """The position (`last`) of the page before."""
     limit: int = 50
     kind: EventKind | None = None
     """Only passes to which this happened at least once."""

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from shared.errors import ApplicationError
 from shared.http import parsing
+from shared.http.parsing import JSON_MEDIA
 from shared.http.problems import BARE
 
-JSON_MEDIA = "application/json"
 MEBIBYTE = 1024 * 1024
 
 Body_co = TypeVar("Body_co", covariant=True)

@@ -3,12 +3,14 @@
 import errno
 import re
 import socket
-from asyncio import get_running_loop
-from collections.abc import Mapping
+from asyncio import get_running_loop, timeout
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from types import MappingProxyType
 from typing import Any, Final
 
 import aiohttp
@@ -78,6 +80,13 @@ _OUR_TROUBLE: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENETDOWN}
 )
 
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SAME_METHOD: Final = frozenset({307, 308})
+"""Redirects that repeat the method and the body."""
+_CARRIED: Final = frozenset({"content-type", "accept", "idempotency-key"})
+"""Headers that also another host may see."""
+
 AddressInformation = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, Any]
 
 
@@ -86,7 +95,10 @@ class AddressRefusedError(Exception):
 
 
 class OutgoingFailedError(Exception):
-    """No answer came. `kind`: timeout, name, connect, tls, protocol, or ours (our own trouble)."""
+    """No answer came.
+
+    `kind`: timeout, name, connect, tls, protocol, redirects (too many), or ours (our own trouble).
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -184,8 +196,8 @@ class OutgoingClient:
     """Calls addresses customers name. Each address is checked when its socket is made.
 
     That is after names are resolved, so the address checked is the address connected to. Nothing
-    is followed, nothing is read from the environment, and of an answer at most 16 KiB are kept.
-    The caller bounds how many calls run at a time.
+    is followed unless asked for, nothing is read from the environment, and of an answer at most
+    16 KiB are kept. The caller bounds how many calls run at a time.
     """
 
     def __init__(
@@ -235,53 +247,86 @@ class OutgoingClient:
                 errors=[{"pointer": "/url", "detail": objection}],
             )
 
-    async def fetch(self, url: str, *, most: int) -> bytes:
-        """Get the whole body of a 200, at most that many bytes.
+    async def fetch(self, url: str, *, most: int, redirects: int = 0) -> bytes:
+        """Get the whole body of a 200, at most that many bytes, after so many redirects at most.
 
         AddressRefusedError, or OutgoingFailedError, whose kind may also be `status` or `size`.
         """
-        session = self._session_for(url)
-        try:
-            async with session.get(URL(url), allow_redirects=False) as response:
-                if response.status != HTTPStatus.OK:
-                    response.close()
-                    raise OutgoingFailedError("status")
-                content = await _read_most(response, most)
-        except TimeoutError:
-            raise OutgoingFailedError("timeout") from None
-        except aiohttp.ClientError as error:
-            raise _named(error) from None
-        except OSError as error:
-            raise OutgoingFailedError(_kind_of(error)) from None
+        async with self._exchange("GET", url, redirects=redirects) as response:
+            if response.status != HTTPStatus.OK:
+                response.close()
+                raise OutgoingFailedError("status")
+            content = await _read_most(response, most)
         if content is None:
             raise OutgoingFailedError("size")
         return content
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> OutgoingResponse:
-        """Post once. AddressRefusedError, or OutgoingFailedError when no answer came."""
-        return await self._send("POST", url, headers, body)
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, redirects: int = 0
+    ) -> OutgoingResponse:
+        """Post once. AddressRefusedError, or OutgoingFailedError when no answer came.
 
-    async def get(self, url: str, headers: Mapping[str, str]) -> OutgoingResponse:
-        """Get once, of the body an excerpt. Raises as `post` does."""
-        return await self._send("GET", url, headers, None)
+        With `redirects` that many are followed; without, a redirect is an answer like others.
+        """
+        return await self._send("POST", url, headers, body, redirects)
+
+    async def get(
+        self, url: str, headers: Mapping[str, str], *, redirects: int = 0
+    ) -> OutgoingResponse:
+        """Get once, of the body an excerpt. Follows redirects and raises as `post` does."""
+        return await self._send("GET", url, headers, None, redirects)
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        redirects: int,
     ) -> OutgoingResponse:
-        session = self._session_for(url)
         started = get_running_loop().time()
+        async with self._exchange(
+            method, url, headers=headers, body=body, redirects=redirects
+        ) as response:
+            return OutgoingResponse(
+                status=response.status,
+                retry_after=_retry_after(response.headers.get("Retry-After")),
+                excerpt=await _read_excerpt(response),
+                milliseconds=round((get_running_loop().time() - started) * 1000),
+                headers={name.lower(): value for name, value in response.headers.items()},
+            )
+
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        body: bytes | None = None,
+        redirects: int,
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Call and follow redirects; each address is checked, and all share the time there is."""
+        left = redirects
         try:
-            async with session.request(
-                method, URL(url), data=body, headers=headers, allow_redirects=False
-            ) as response:
-                excerpt = await _read_excerpt(response)
-                return OutgoingResponse(
-                    status=response.status,
-                    retry_after=_retry_after(response.headers.get("Retry-After")),
-                    excerpt=excerpt,
-                    milliseconds=round((get_running_loop().time() - started) * 1000),
-                    headers={name.lower(): value for name, value in response.headers.items()},
-                )
+            async with timeout(self._total_seconds if redirects else None):
+                while True:
+                    async with self._session_for(url).request(
+                        method, URL(url), data=body, headers=headers, allow_redirects=False
+                    ) as response:
+                        target = _target_of(response) if redirects else None
+                        if target is None:
+                            yield response
+                            return
+                        response.close()
+                    if not left:
+                        raise OutgoingFailedError("redirects")
+                    left -= 1
+                    if response.status not in _SAME_METHOD:
+                        method, body = "GET", None
+                    if URL(url).origin() != target.origin():
+                        headers = {k: v for k, v in headers.items() if k.lower() in _CARRIED}
+                    url = str(target)
         except TimeoutError:
             raise OutgoingFailedError("timeout") from None
         except aiohttp.ClientError as error:
@@ -296,6 +341,17 @@ class OutgoingClient:
         if objection is not None:
             raise AddressRefusedError(f"the URL cannot be used: {objection}")
         return self._session
+
+
+def _target_of(response: aiohttp.ClientResponse) -> URL | None:
+    """Read where an answer sends us, if it does; AddressRefusedError for what is no address."""
+    location = response.headers.get("Location")
+    if response.status not in _REDIRECTS or location is None:
+        return None
+    try:
+        return response.url.join(URL(location[: MOST_URL + 1]))
+    except ValueError:
+        raise AddressRefusedError("the URL of a redirect cannot be used") from None
 
 
 async def _read_most(response: aiohttp.ClientResponse, most: int) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -16,6 +17,7 @@ from shared.http.problems import BadRequestError, SlowRequestError, UnsupportedM
 Model = TypeVar("Model", bound=BaseModel)
 Step = str | int
 
+JSON_MEDIA = "application/json"
 BODY_SECONDS = 60
 KEY_LENGTH = 255
 MOST_FAULTS = 100
@@ -57,10 +59,12 @@ async def read_within(request: web.Request, limit: int) -> bytes:
 
 
 def check_media(content_type: str | None, accepts: tuple[str, ...]) -> None:
-    """Refuse a media type that is not in `accepts`, and text that is not UTF-8."""
+    """Refuse a media type that is not in `accepts`, and JSON that is not UTF-8."""
     media, charset = _media(content_type or "")
-    if media not in accepts or charset not in {"", "utf-8", "utf8"}:
-        raise UnsupportedMediaError(f"Send {' or '.join(accepts)} in UTF-8.")
+    if media not in accepts:
+        raise UnsupportedMediaError(f"Send {' or '.join(accepts)}.")
+    if media == JSON_MEDIA and charset not in {"", "utf-8", "utf8"}:
+        raise UnsupportedMediaError(f"Send {JSON_MEDIA} in UTF-8.")
 
 
 def json_parser(model: type[Model]) -> Callable[[bytes], Model]:
@@ -68,6 +72,7 @@ def json_parser(model: type[Model]) -> Callable[[bytes], Model]:
     validate = model.__pydantic_validator__.validate_json
 
     def parse(body: bytes) -> Model:
+        body = body.removeprefix(BOM_UTF8)
         # pydantic lets pass: numbers that JSON does not have, text PostgreSQL cannot store.
         if b"NaN" in body or b"Infinity" in body:
             _load(body)

@@ -1,5 +1,6 @@
-"""Takes in the images of a pass: only PNG, only what decodes, and nothing but the pixels."""
+"""Takes in the images of a pass: only what decodes, in sRGB, and nothing but the pixels."""
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageCms, ImageDraw, ImageOps
 
 from shared.errors import InvalidError
 from shared.passes.localization import is_language, split_language
@@ -26,9 +27,32 @@ SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 HEADER_LENGTH: Final = 13
 # Around the content of a chunk: length and type before it, checksum after it.
 CHUNK_FRAME: Final = 12
-# What makes the picture. All else stays out even of the decoder: text and colour profiles can
-# unpack to a thousand times their size, and an animation keeps its still picture.
+# What makes the picture, and the colours that its numbers mean. All else stays out even of the
+# decoder: text can unpack to a thousand times its size, and an animation keeps its still picture.
 PIXEL_CHUNKS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+PROFILE_CHUNK: Final = b"iCCP"
+MAX_PROFILE_BYTES: Final = 256 * 1024
+"""Of a colour profile, packed; Pillow unpacks at most 1 MiB. A larger one is not applied."""
+
+MAX_TRAILING_BYTES: Final = 1024
+"""Of blank bytes behind the end of a PNG, which text tools leave there."""
+
+SIGNATURES: Final = (
+    ("WebP", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("GIF", re.compile(rb"GIF8[79]a")),
+    ("HEIC or AVIF", re.compile(rb"....ftyp(heic|heix|mif1|avif|avis)", re.DOTALL)),
+    ("BMP", re.compile(rb"BM....\0\0\0\0", re.DOTALL)),
+    ("TIFF", re.compile(rb"II\*\0|MM\0\*")),
+    ("PDF", re.compile(rb"%PDF-")),
+    ("an icon file (ICO)", re.compile(rb"\x00\x00\x01\x00")),
+    ("SVG", re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<svg", re.DOTALL)),
+    ("HTML", re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)),
+)
+"""How files begin that are sent in place of a PNG."""
+
+CONVERTED: Final = frozenset({"JPEG", "GIF", "WebP"})
+"""The kinds that `to_png` turns into PNG."""
 
 # Points of each slot (7B.6, the largest where styles differ); `venueMap` has no size of its own.
 SLOT_SIZES: Final = MappingProxyType(
@@ -45,6 +69,12 @@ SLOT_SIZES: Final = MappingProxyType(
         "thumbnail": (90, 90),
     }
 )
+
+_ANCILLARY: Final = 0x20
+"""The bit of a chunk's first letter that says that the picture can be shown without it."""
+
+# What Pillow raises for broken files; it keeps no exception of its own for all of them.
+_BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, IndexError, zlib.error)
 
 ICON_SIZES: Final = MappingProxyType({"icon": 29, "icon@2x": 58, "icon@3x": 87})
 ICON_COLOUR: Final = (108, 117, 125)
@@ -98,23 +128,21 @@ def is_image_name(name: str) -> bool:
 
 
 def check_png(data: bytes) -> Png:
-    """Decode an uploaded image and write it anew with its pixels only, read as sRGB.
+    """Decode an uploaded image and write it anew with its pixels only, their colours in sRGB.
 
     At most 4 MiB (before and after), 4,000,000 pixels and 2,048 a side: ImageTooLargeError. Not a
-    PNG, cut short, or with anything behind its end: BrokenImageError. Takes up to a second.
+    PNG, cut short, or with more than blanks behind its end: BrokenImageError, which names what it
+    is instead. Damaged notes beside the pixels are left out. Takes up to a second.
     """
     if len(data) > LARGEST_FILE:
         raise ImageTooLargeError
     if not data.startswith(SIGNATURE):
-        raise BrokenImageError
+        kind = kind_of(data)
+        raise BrokenImageError(f"This is {kind}; send a PNG." if kind else None)
     chunks = list(_chunks(data))
     width, height = _dimensions(chunks)
-    if not width or not height:
-        raise BrokenImageError
-    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise ImageTooLargeError
-    pixels = b"".join(chunk for kind, chunk in chunks if kind in PIXEL_CHUNKS)
-    clean = _reencode(SIGNATURE + pixels)
+    _check_size(width, height)
+    clean = _reencode(b"".join((SIGNATURE, *_wanted(chunks))))
     if len(clean) > LARGEST_FILE:
         raise ImageTooLargeError
     return Png(
@@ -126,6 +154,35 @@ def check_png(data: bytes) -> Png:
         size=len(clean),
         data=clean,
     )
+
+
+def kind_of(data: bytes) -> str | None:
+    """Name the kind of file that was sent in place of a PNG, by its first bytes."""
+    head = data[:1024]
+    return next((name for name, pattern in SIGNATURES if pattern.match(head)), None)
+
+
+def to_png(data: bytes) -> bytes:
+    """Turn a JPEG, GIF or WebP into PNG, its first picture upright; all else stays as it is.
+
+    The limits of `check_png` hold before anything is decoded; errors are the same.
+    """
+    kind = kind_of(data)
+    if kind not in CONVERTED:
+        return data
+    if len(data) > LARGEST_FILE:
+        raise ImageTooLargeError
+    output = BytesIO()
+    try:
+        with Image.open(BytesIO(data), formats=[kind.upper()]) as image:
+            _check_size(*image.size)
+            image.load()
+            _in_srgb(ImageOps.exif_transpose(image)).save(output, "PNG")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLargeError from error
+    except _BROKEN as error:
+        raise BrokenImageError(f"This {kind} cannot be decoded.") from error
+    return output.getvalue()
 
 
 def scale_png(png: Png, slot: str) -> Png:
@@ -166,18 +223,44 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     while kind != b"IEND":
         end = start + CHUNK_FRAME + int.from_bytes(data[start : start + 4], "big")
         chunk = data[start:end]
-        if end > len(data) or zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-            raise BrokenImageError
+        if end > len(data):
+            raise BrokenImageError("The PNG is cut short.")
         kind = chunk[4:8]
-        yield kind, chunk
+        if zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big"):
+            yield kind, chunk
+        elif not kind[0] & _ANCILLARY:
+            raise BrokenImageError("The PNG is damaged: a checksum is wrong.")
         start = end
-    if start != len(data):
+    if len(data) - start > MAX_TRAILING_BYTES or data[start:].strip(b"\0 \t\r\n"):
+        raise BrokenImageError("The PNG has other data behind its end.")
+
+
+def _wanted(chunks: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """Keep the chunks of the picture and one colour profile."""
+    has_profile = False
+    for kind, chunk in chunks:
+        if kind in PIXEL_CHUNKS:
+            yield chunk
+        elif kind == PROFILE_CHUNK and not has_profile and len(chunk) <= MAX_PROFILE_BYTES:
+            has_profile = True
+            yield chunk
+
+
+def _check_size(width: int, height: int) -> None:
+    if not width or not height:
         raise BrokenImageError
+    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        raise ImageTooLargeError
 
 
 def _dimensions(chunks: list[tuple[bytes, bytes]]) -> tuple[int, int]:
     """Read width and height; a second header, which would replace the first, is refused."""
     kind, header = chunks[0]
+    if kind == b"CgBI":
+        raise BrokenImageError(
+            "This PNG was taken out of an iOS app (CgBI), which only Apple's tools read; send the "
+            "original."
+        )
     headers = sum(kind == b"IHDR" for kind, _ in chunks)
     if kind != b"IHDR" or headers != 1 or len(header) != HEADER_LENGTH + CHUNK_FRAME:
         raise BrokenImageError
@@ -189,11 +272,44 @@ def _reencode(data: bytes) -> bytes:
     try:
         with Image.open(BytesIO(data), formats=["PNG"]) as image:
             image.load()
-            image.save(output, "PNG")
-    # What Pillow raises for broken files; it keeps no exception of its own for all of them.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, zlib.error) as error:
+            _in_srgb(image).save(output, "PNG")
+    except _BROKEN as error:
         raise BrokenImageError from error
     return output.getvalue()
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """Apply a picture's colour profile, and leave it away; one that cannot be used is ignored."""
+    profile: bytes | None = image.info.pop("icc_profile", None)
+    if not profile or image.mode.startswith(("I", "F")):
+        return image
+    has_alpha = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+    mode = "RGBA" if has_alpha else "RGB"
+    try:
+        cms: Any = ImageCms  # whose types are incomplete
+        source: Any = cms.getOpenProfile(BytesIO(profile))
+        space = str(source.profile.xcolor_space).strip()
+        if space == "GRAY" and image.mode in {"L", "1"}:
+            image = image.convert("L")
+        elif space == "CMYK" and image.mode == "CMYK":
+            mode = "RGB"
+        elif space == "RGB":
+            image = image.convert(mode)
+        else:
+            return image
+        converted = cms.profileToProfile(image, source, _srgb(), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    if converted is None:
+        return image
+    converted.info.pop("icc_profile", None)
+    return converted
+
+
+@cache
+def _srgb() -> Any:  # noqa: ANN401 - the library's types are incomplete
+    cms: Any = ImageCms
+    return cms.ImageCmsProfile(cms.createProfile("sRGB"))
 
 
 def _upper_byte(value: Any) -> Any:  # noqa: ANN401 - Pillow asks with an expression, not a number

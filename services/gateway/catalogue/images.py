@@ -11,7 +11,7 @@ from shared.contracts.gateway import AccountImage, ImageReference, ImagesSaved
 from shared.database import Database, UnitOfWork
 from shared.errors import NotFoundError
 from shared.messaging.joining import Joiner
-from shared.passes.images import Png, check_png, file_name, plain_icon
+from shared.passes.images import Png, check_png, file_name, plain_icon, to_png
 from shared.passes.slots import ICON_SLOTS
 
 MOST_REMEMBERED = 64 * 1024 * 1024
@@ -45,6 +45,11 @@ class Images:
         """Decode what was uploaded; takes up to a second and 16 MiB, so few at a time."""
         async with self._checkers:
             return await asyncio.to_thread(check_png, content)
+
+    async def convert(self, content: bytes) -> Png:
+        """Do as `check`, for a JPEG, GIF or WebP too."""
+        async with self._checkers:
+            return await asyncio.to_thread(lambda: check_png(to_png(content)))
 
     async def add(self, work: UnitOfWork, account_id: UUID, png: Png) -> bool:
         """Keep an image for an account; whether it is new there."""

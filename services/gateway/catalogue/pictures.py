@@ -15,6 +15,8 @@ AT_ONCE: Final = 4
 STRANGERS_AT_ONCE: Final = 2
 """The same for those without a right to anything, whose slow servers hold up only each other."""
 
+MAX_REDIRECTS: Final = 3
+
 _REASONS: Final = {
     "timeout": "its server took too long",
     "name": "its host is not known",
@@ -22,6 +24,7 @@ _REASONS: Final = {
     "tls": "its server has no valid certificate",
     "status": "its server did not answer 200",
     "size": "it is larger than 4 MiB",
+    "redirects": f"its server redirects more than {MAX_REDIRECTS} times",
 }
 
 
@@ -54,7 +57,7 @@ class Pictures:
         """Fetch an image for slots; PictureRefusedError says why not."""
         async with self._turns if trusted else self._strangers:
             try:
-                content = await self._client.fetch(url, most=LARGEST_FILE)
+                content = await self._client.fetch(url, most=LARGEST_FILE, redirects=MAX_REDIRECTS)
             except AddressRefusedError as error:
                 raise _refused(slots, str(error)) from None
             except OutgoingFailedError as error:
@@ -64,7 +67,7 @@ class Pictures:
 
     async def fit(self, content: bytes, slots: Collection[str]) -> dict[str, Png]:
         """Check an image and make it fit each of the slots."""
-        png = await self._images.check(content)
+        png = await self._images.convert(content)
         return {slot: await asyncio.to_thread(scale_png, png, slot) for slot in slots}
 
 

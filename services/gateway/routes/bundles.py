@@ -17,6 +17,7 @@ from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 from shared.errors import ApplicationError, GoneError, NotFoundError, TooLargeError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.identifiers import trim_handle
 from shared.passes.archive import ArchiveEntry, PassArchive
 
 BUNDLE_SUFFIX: Final = ".pkpasses"
@@ -39,7 +40,7 @@ async def download_passes(
     call: Call[None, BundleQuery], *, door: Door, pages: Pages
 ) -> web.StreamResponse:
     """Give out up to ten passes in one file."""
-    handles = list(dict.fromkeys(call.query.handles))
+    handles = list(dict.fromkeys(map(trim_handle, call.query.handles)))
     try:
         found = await asyncio.gather(*(_read(door, handle) for handle in handles))
         file = _bundle([passes.pass_file(door, content) for _, content in found])

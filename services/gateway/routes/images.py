@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from aiohttp import hdrs
+from aiohttp import ETag, hdrs
 from pydantic import BaseModel, Field
 
 from services.gateway.catalogue.claims import KeyReusedError
@@ -10,11 +10,14 @@ from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.images import ImageNotFoundError, image_url
 from services.gateway.routes.once import answer_once
 from shared.database import UnitOfWork
+from shared.http.conditional import has_tag
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.passes.images import LARGEST_FILE, BrokenImageError, ImageTooLargeError
 
 TAG = "Images"
 PNG_MEDIA = "image/png"
+PNG_MEDIAS = (PNG_MEDIA, "image/x-png", "application/octet-stream")
+"""What clients call a PNG; the content decides."""
 
 
 class ImageView(BaseModel):
@@ -57,8 +60,7 @@ async def fetch_image(call: Call[None, None], *, door: Door) -> Reply:
         hdrs.ETAG: f'"{sha256}"',
         hdrs.CACHE_CONTROL: "public, max-age=31536000, immutable",
     }
-    known = call.request.if_none_match or ()
-    if any(etag.value in {sha256, "*"} for etag in known):
+    if has_tag(call.request, ETag(sha256)):
         return Reply(status=304, headers=headers)
     return Reply(await door.images.read(sha256), headers=headers)
 
@@ -78,8 +80,9 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             errors=(BrokenImageError, ImageTooLargeError, KeyReusedError),
             body_limit=LARGEST_FILE,
             raw=True,
-            accepts=(PNG_MEDIA,),
-            description="PNG only. The same image again has the same answer, with status 200.",
+            accepts=PNG_MEDIAS,
+            description="PNG only; a colour profile is applied. The same image again has the same "
+            "answer, with status 200.",
         ),
         Endpoint(
             "GET",

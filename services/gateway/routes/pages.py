@@ -27,7 +27,9 @@ from shared.errors import (
     TooLargeError,
     UnavailableError,
 )
+from shared.http.conditional import has_tag, modified_since
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.identifiers import HANDLE_PATTERN
 from shared.passes.colours import normalise_colour
 from shared.passes.display import Display
 
@@ -49,6 +51,10 @@ AWAY = ("One moment, please", "The pass cannot be shown right now. Try again in 
 _MOMENT = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 )
+
+
+_ADDRESS = re.compile(rf"({HANDLE_PATTERN})(\.pkpass)?[^0-9A-Za-z]{{0,20}}", re.IGNORECASE)
+"""A handle, and behind it what is not part of an address."""
 
 
 class Pages:
@@ -143,18 +149,28 @@ async def show_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.
     return pages.render_pass(issued, shown, f"{call.request.path}{passes.FILE_SUFFIX}")
 
 
+async def find_pass_page(call: Call[None, None], *, pages: Pages) -> web.StreamResponse:
+    """Lead to the pass from its address with what mail programs put behind it, as `.` or `)`."""
+    found = _ADDRESS.fullmatch(call.path["address"])
+    if found is None:
+        return pages.render_notice(NotFoundError())
+    suffix = passes.FILE_SUFFIX if found[2] else ""
+    # Relative, so that it holds under whatever path the gateway stands.
+    target = f"/p/{found[1].lower()}{suffix}"
+    return web.Response(status=HTTPStatus.FOUND, headers={**PRIVATE, hdrs.LOCATION: target})
+
+
 async def download_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.StreamResponse:
     """Give out the file that goes into the wallet."""
     request = call.request
-    known = request.if_none_match
-    since = request.if_modified_since if known is None else None
+    since = modified_since(request) if hdrs.IF_NONE_MATCH not in request.headers else None
     try:
         issued = await passes.read(door, None, call.path["handle"])
         content = await passes.content(door, issued, since)
     except ApplicationError as error:
         return pages.render_notice(error)
     tag = ETag(f"{content.content_number}-{int(content.last_modified.timestamp())}")
-    if content.not_modified or (known is not None and tag in known):
+    if content.not_modified or has_tag(request, tag):
         response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED)
         _label(response, content, tag)
         note_download(request, door, issued, content, 304)
@@ -193,7 +209,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
     return [
         Endpoint(
             "GET",
-            f"/p/{{handle}}{passes.FILE_SUFFIX}",
+            f"/p/{{handle:{HANDLE_PATTERN}}}{passes.FILE_SUFFIX}",
             partial(download_pass, door=door, pages=pages),
             summary="Download a pass for Apple Wallet",
             tag=TAG,
@@ -204,7 +220,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         ),
         Endpoint(
             "GET",
-            "/p/{handle}",
+            f"/p/{{handle:{HANDLE_PATTERN}}}",
             partial(show_pass, door=door, pages=pages),
             summary="Show a pass on its public page",
             tag=TAG,
@@ -212,5 +228,17 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             raw=True,
             media=HTML_MEDIA,
             errors=(NotFoundError, GoneError),
+        ),
+        Endpoint(
+            "GET",
+            "/p/{address:.+}",
+            partial(find_pass_page, pages=pages),
+            summary="Lead to a pass from an address that was damaged on its way",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=HTML_MEDIA,
+            status=302,
+            errors=(NotFoundError,),
         ),
     ]

@@ -12,7 +12,8 @@ from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import Change, Order
 from services.gateway.routes import timeline
-from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path, text_position
+from services.gateway.routes.paging import number_position
+from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
 from shared.contracts.message import JsonObject
 from shared.contracts.triggers import Counts, ListPasses, Pass, PassChanged, PassPage, ReadCounts
 from shared.errors import ApplicationError, GoneError, NotFoundError
@@ -206,11 +207,11 @@ async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPag
         account_id=call.caller.account_id,
         template_id=query.template_id,
         member_id=query.member_id,
-        after=text_position(query),
+        after=number_position(query, largest=2**63 - 1) or 0,
         limit=query.limit,
     )
     page = await door.requester.ask(question, PassPage)
-    after = cursor_at(page.passes[-1].handle) if page.more else None
+    after = cursor_at(page.last) if page.more else None
     shown = await door.showcase.up_to_date(page.passes)
     return PassesPage(data=[_state(door, found) for found in shown], next_cursor=after)
 

@@ -60,9 +60,10 @@ def text_position(query: PageQuery) -> str | None:
             raise InvalidCursorError
 
 
-def cursor_at(position: str | UUID) -> str:
+def cursor_at(position: str | int | UUID) -> str:
     """Write where the next page begins."""
-    return encode_cursor({POSITION: str(position)})
+    plain = position if isinstance(position, int) else str(position)
+    return encode_cursor({POSITION: plain})
 
 
 async def check_template(door: Door, account_id: UUID, template_id: UUID | None) -> None:

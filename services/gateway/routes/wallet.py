@@ -32,6 +32,7 @@ from shared.errors import (
     TooLargeError,
     UnauthorizedError,
 )
+from shared.http.conditional import modified_since
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.problems import BadRequestError, SlowRequestError
 from shared.identifiers import new_id
@@ -157,7 +158,7 @@ async def send_pass(call: Call[Any, None], *, door: Door) -> web.StreamResponse:
     bearer = _bearer(call, door)
     try:
         issued = await passes.find(door, bearer.serial_number)
-        content = await passes.content(door, issued, call.request.if_modified_since)
+        content = await passes.content(door, issued, modified_since(call.request))
     except (NotFoundError, GoneError) as error:
         raise TokenRefusedError from error
     if content.pass_type_identifier not in {"", bearer.pass_type_identifier}:

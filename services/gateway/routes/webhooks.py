@@ -1,11 +1,12 @@
 """Webhook endpoints under /v1: where partners are told what happens to passes."""
 
+import re
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import pointed
@@ -42,7 +43,27 @@ LONGEST_GRACE = 7 * DAY
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
-Address = Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")]
+
+def _trim(address: object) -> object:
+    return address.strip() if isinstance(address, str) else address
+
+
+def _check(address: str) -> str:
+    if not _WEB_ADDRESS.fullmatch(address):
+        raise ValueError("An address that begins with https:// is needed")
+    return address
+
+
+_WEB_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
+
+Address = Annotated[
+    str,
+    BeforeValidator(_trim),
+    AfterValidator(_check),
+    Field(max_length=2048, json_schema_extra={"format": "uri"}),
+]
+"""Blanks around it are dropped; the notifier says what else is wrong with it."""
+
 Description = Annotated[str, Field(max_length=1000)]
 
 

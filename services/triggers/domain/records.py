@@ -124,6 +124,8 @@ class PassRecord:
     """The date on which it expires, as it is composed."""
     expired: bool = False
     """Whether the event of that date is logged."""
+    position: int = 0
+    """Its number in the order of creation; 0 where it was not read."""
     member: dict[str, Any] | None = None
     version_before: int = field(init=False)
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])

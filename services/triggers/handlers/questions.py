@@ -1,5 +1,7 @@
 """Queries: one pass, pages of passes, timelines, counts."""
 
+import asyncio
+
 import orjson
 
 from services.triggers.domain import PassDeletedError, PassNotFoundError, PassRecord
@@ -22,6 +24,10 @@ from shared.errors import ApplicationError
 
 MOST_BYTES = 700 * 1024
 """Passes of one answer: no message is over 1 MiB."""
+
+SETTLE_LOOKS = 25
+SETTLE_SECONDS = 0.02
+"""How often and how long the end of a list waits for transactions that are creating passes."""
 
 PASS_BYTES = 600
 """What a pass takes on the wire besides its values and its member."""
@@ -55,11 +61,33 @@ async def list_passes(queries: list[ListPasses], work: UnitOfWork) -> list[PassP
     pages: list[PassPage] = []
     room = MOST_BYTES
     for query in queries:
-        found = await passes.list_passes(query, query.limit + 1)
+        found = await _list(passes, query)
         kept, room = _within(found[: query.limit], room)
-        page = [record.to_contract() for record in kept]
-        pages.append(PassPage(passes=page, more=len(found) > len(kept)))
+        pages.append(
+            PassPage(
+                passes=[record.to_contract() for record in kept],
+                more=len(found) > len(kept),
+                last=kept[-1].position if kept else query.after,
+            )
+        )
     return pages
+
+
+async def _list(passes: PassRepository, query: ListPasses) -> list[PassRecord]:
+    """Read a page; at its end, wait a moment for whoever is just creating passes before it.
+
+    So a pass that was answered is in the list, and nothing gets in before what was listed.
+    """
+    settled, highest = await passes.settled()
+    target = highest
+    found = await passes.list_passes(query, query.limit + 1, settled)
+    for _ in range(SETTLE_LOOKS):
+        if len(found) > query.limit or settled >= target:
+            break
+        await asyncio.sleep(SETTLE_SECONDS)
+        settled, _ = await passes.settled()
+        found = await passes.list_passes(query, query.limit + 1, settled)
+    return found
 
 
 def _within(records: list[PassRecord], room: int) -> tuple[list[PassRecord], int]:

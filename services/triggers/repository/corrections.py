@@ -17,7 +17,7 @@ class Correction:
 
     template_id: UUID
     account_id: UUID
-    after: str
+    after: int
 
 
 class CorrectionRepository:
@@ -42,14 +42,15 @@ class CorrectionRepository:
     async def next_locked(self) -> Correction | None:
         """Take one that is due and that nobody else has in hand."""
         row = await self._connection.fetchrow(
-            "SELECT template_id, account_id, after FROM corrections WHERE begins_at <= now()"
+            "SELECT template_id, account_id, coalesce(nullif(after, ''), '0')::bigint AS after"
+            " FROM corrections WHERE begins_at <= now()"
             " ORDER BY begins_at LIMIT 1 FOR UPDATE SKIP LOCKED"
         )
         return Correction(**row) if row else None
 
-    async def advance(self, correction: Correction, after: str) -> None:
+    async def advance(self, correction: Correction, after: int) -> None:
         await self._connection.execute(
-            "UPDATE corrections SET after = $2 WHERE template_id = $1",
+            "UPDATE corrections SET after = $2::bigint::text WHERE template_id = $1",
             correction.template_id,
             after,
         )

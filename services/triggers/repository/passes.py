@@ -21,6 +21,14 @@ COLUMNS = (
     " refreshed_at, devices, registration_number, expires_at, expired"
 )
 
+READ_COLUMNS = f"{COLUMNS}, position"
+
+_CREATING: Final = 20567
+"""The class of the advisory locks that transactions hold which create passes."""
+
+_KEYS: Final = 2**31 - 1
+"""Positions are lock keys modulo 2 to the 31."""
+
 
 # Written out, so that the index of passes to which more than their creation happened is used.
 _HAPPENED: Final = {
@@ -44,7 +52,43 @@ class PassRepository:
             raise NotReadyError from error
         await self._log(records)
 
+    async def settled(self) -> tuple[int, int]:
+        """Give the highest position below which nothing can appear any more, and the highest used.
+
+        A transaction that creates passes holds a shared lock whose key is the position that was
+        the highest before its own. Here that position is read first and the locks then, so
+        whoever is missing among the locks gets only positions above it.
+        """
+        highest: int = await self._connection.fetchval(
+            "SELECT coalesce(pg_sequence_last_value('passes_position_seq'), 0)"
+        )
+        behind: int = await self._connection.fetchval(
+            """
+            SELECT coalesce(max(($2 - objid::bigint) & $3), 0)
+            FROM pg_locks
+            WHERE locktype = 'advisory'
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND classid = $1::bigint::oid
+                AND objsubid = 2
+                AND granted
+            """,
+            _CREATING,
+            highest,
+            _KEYS,
+        )
+        return highest - behind, highest
+
     async def _insert(self, records: Sequence[PassRecord]) -> None:
+        await self._connection.execute(
+            """
+            SELECT pg_advisory_xact_lock_shared(
+                $1,
+                (coalesce(pg_sequence_last_value('passes_position_seq'), 0) & $2)::integer
+            )
+            """,
+            _CREATING,
+            _KEYS,
+        )
         await self._connection.execute(
             f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
             " SELECT token_key,"
@@ -163,21 +207,25 @@ class PassRepository:
         )
         return {record.serial_number: record for record in records.values()}
 
-    async def list_passes(self, query: ListPasses, limit: int) -> list[PassRecord]:
-        """Return one keyset page of living passes, by handle, which is by creation."""
+    async def list_passes(self, query: ListPasses, limit: int, settled: int) -> list[PassRecord]:
+        """Return one keyset page of living passes, in the order of their creation.
+
+        Those that others may still come before, up to `settled`, are left out.
+        """
         records = await self._records(
-            f"SELECT {COLUMNS} FROM passes WHERE account_id = $1"  # noqa: S608
+            f"SELECT {READ_COLUMNS} FROM passes WHERE account_id = $1"  # noqa: S608
             " AND ($2::uuid IS NULL OR template_id = $2)"
             " AND ($3::text IS NULL OR member_id = $3)"
-            " AND ($4::text IS NULL OR handle > $4)"
+            " AND position > $4 AND position <= $7"
             f"{_HAPPENED[query.kind or 'create']}"
-            " AND deleted_at IS NULL ORDER BY handle LIMIT $5 OFFSET $6",
+            " AND deleted_at IS NULL ORDER BY position LIMIT $5 OFFSET $6",
             query.account_id,
             query.template_id,
             query.member_id,
             query.after,
             limit,
             query.skip,
+            settled,
         )
         return list(records.values())
 
@@ -197,12 +245,14 @@ class PassRepository:
         return list(records.values())
 
     async def lock_page(
-        self, account_id: UUID, template_id: UUID, after: str, most: int
+        self, account_id: UUID, template_id: UUID, after: int, most: int
     ) -> list[PassRecord]:
-        """Lock a keyset page of the living passes of a template."""
+        """Lock a keyset page, by position, of the living passes of a template."""
         records = await self._records(
-            f"SELECT {COLUMNS} FROM passes WHERE account_id = $1 AND template_id = $2"  # noqa: S608
-            " AND handle > $3 AND deleted_at IS NULL ORDER BY handle LIMIT $4 FOR NO KEY UPDATE",
+            f"SELECT {READ_COLUMNS} FROM passes WHERE handle = ANY(ARRAY("  # noqa: S608
+            "SELECT handle FROM passes WHERE account_id = $1 AND template_id = $2"
+            " AND position > $3 AND deleted_at IS NULL ORDER BY position LIMIT $4))"
+            " ORDER BY handle FOR NO KEY UPDATE",
             account_id,
             template_id,
             after,

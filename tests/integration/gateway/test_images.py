@@ -94,6 +94,25 @@ async def test_other_media_is_415(an_account: AnAccount):
     assert answer.status == 415
 
 
+@pytest.mark.parametrize(
+    "media", ["image/png; charset=binary", "image/x-png", "application/octet-stream"]
+)
+async def test_png_is_taken_under_all_its_names(an_account: AnAccount, media: str):
+    answer = await an_account.call(
+        "POST", "/v1/images", data=a_png(9), headers={"Content-Type": media}
+    )
+
+    assert answer.status in {200, 201}, answer.content
+
+
+async def test_file_of_another_kind_is_named(an_account: AnAccount):
+    webp = b"RIFF\x1a\0\0\0WEBPVP8L" + bytes(14)
+
+    answer = await an_account.call("POST", "/v1/images", data=webp, headers=PNG)
+
+    assert (answer.status, answer.json["detail"]) == (422, "This is WebP; send a PNG.")
+
+
 async def test_same_key_with_another_image_is_422(an_account: AnAccount):
     await an_account.call("POST", "/v1/images", data=a_png(7), headers=PNG, key="k")
 

@@ -187,11 +187,11 @@ async def test_what_cannot_be_shown_has_a_friendly_page(
     for suffix in ("", ".pkpass"):
         unknown = await gateway.call("GET", f"/p/nothing{suffix}")
         owners.answer(ReadPass, lambda _: GoneError())
-        gone = await gateway.call("GET", f"/p/deleted{suffix}")
+        gone = await gateway.call("GET", f"/p/{new_handle()}{suffix}")
         owners.answer(ReadPass, lambda _: UnavailableError())
-        away = await gateway.call("GET", f"/p/anything{suffix}")
+        away = await gateway.call("GET", f"/p/{new_handle()}{suffix}")
         owners.answer(ReadPass, lambda _: InternalError())
-        broken = await gateway.call("GET", f"/p/anything{suffix}")
+        broken = await gateway.call("GET", f"/p/{new_handle()}{suffix}")
         owners.answer(ReadPass, owners.read_pass)
 
         answers = (unknown, gone, away, broken)
@@ -262,6 +262,9 @@ async def test_unchanged_file_is_not_sent_again(
         {"If-Modified-Since": first.headers["last-modified"]},
         {"If-None-Match": first.headers["etag"]},
         {"If-None-Match": '"0-1", ' + first.headers["etag"]},
+        {"If-None-Match": "W/" + first.headers["etag"]},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": "Sat, 21 Nov 2026 13:00:00 +0100"},
     ):
         again = await gateway.call("GET", address, headers=condition)
         assert (again.status, again.content) == (304, b"")
@@ -271,7 +274,39 @@ async def test_unchanged_file_is_not_sent_again(
     changed = await gateway.call("GET", address, headers=other)
     old = {"If-Modified-Since": "Sat, 21 Nov 2026 11:59:59 GMT"}
     newer = await gateway.call("GET", address, headers=old)
-    assert (changed.status, newer.status) == (200, 200)
+    ahead = {"If-Modified-Since": "Sat, 21 Nov 2026 12:00:00 +0100"}  # 11:00 GMT
+    elsewhere = await gateway.call("GET", address, headers=ahead)
+    assert (changed.status, newer.status, elsewhere.status) == (200, 200, 200)
+
+
+@pytest.mark.parametrize("behind", [".", ")", "%20", "/", ",", "%22%3E", "%E2%80%9C"])
+async def test_address_with_what_mail_programs_put_behind_it_leads_to_the_pass(
+    gateway: Gateway, an_account: AnAccount, owners: Owners, behind: str
+):
+    found = a_pass(owners, an_account, await make_template(an_account))
+
+    page = await gateway.call("GET", f"/p/{found.handle}{behind}")
+    file = await gateway.call("GET", f"/p/{found.handle}.pkpass{behind}")
+
+    assert (page.status, page.headers["location"]) == (302, f"/p/{found.handle}")
+    assert (file.status, file.headers["location"]) == (302, f"/p/{found.handle}.pkpass")
+
+
+async def test_address_of_a_file_is_taken_in_any_case(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    found = a_pass(owners, an_account, await make_template(an_account))
+
+    answer = await gateway.call("GET", f"/p/{found.handle}.PKPASS")
+
+    assert answer.headers["location"] == f"/p/{found.handle}.pkpass"
+
+
+@pytest.mark.parametrize("address", ["nothing", "a" * 33, "a/b/c", "W" * 32])
+async def test_address_of_no_pass_has_a_page(gateway: Gateway, address: str):
+    answer = await gateway.call("GET", f"/p/{address}")
+
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 
 async def test_head_tells_the_size_without_the_file(

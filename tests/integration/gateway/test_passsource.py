@@ -2,10 +2,11 @@
 
 import asyncio
 import hashlib
+import json
 import secrets
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 import pytest_asyncio
@@ -353,3 +354,72 @@ async def test_copy_of_a_private_template_keeps_the_edit_code_back(
 
     assert info["passConstructor"] == {"generic": {}}
     assert info["templateId"] != made["templateId"]
+
+
+SCRIPTS = ("Zoë", "Łódź 10 €", "Ελλάδα", "日本語", "שלום", "👋🏽 & = + %")
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+@pytest.mark.parametrize("shape", ["form", "unescaped", "json", "json body", "multipart", "query"])
+async def test_text_of_any_script_comes_through_every_form(
+    gateway: Gateway, an_account: AnAccount, text: str, shape: str
+):
+    client = await hash_of(an_account)
+    packed = json.dumps({"templateName": text, "passConstructor": GENERIC}, ensure_ascii=False)
+    plain = {"templateName": text, "passConstructor": GENERIC}
+    query, headers = {"clientHash": client}, {"Content-Type": "application/x-www-form-urlencoded"}
+    match shape:
+        case "form":
+            data = urlencode(plain).encode()
+        case "unescaped":
+            data = "&".join(f"{k}={only_reserved(v)}" for k, v in plain.items()).encode()
+        case "json":
+            data = urlencode({"JSON": packed}).encode()
+        case "json body":
+            data, headers = b"\xef\xbb\xbf" + packed.encode(), {"Content-Type": "application/json"}
+        case "multipart":
+            data = b"".join(
+                b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+                % (name.encode(), value.encode())
+                for name, value in plain.items()
+            )
+            data, headers = data + b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+        case _:
+            data, query = b"JSON=%7B%7D", {**query, **plain}
+
+    path = f"/api/insertUpdateTemplate.php?{urlencode(query)}"
+    saved = (await gateway.call("POST", path, data=data, headers=headers)).json
+    shown = await ask(
+        gateway, "templateInfo", clientHash=client, templateHash=saved["templateHash"]
+    )
+
+    assert shown["templateName"] == text
+
+
+def only_reserved(text: str) -> str:
+    """Escape what a form needs escaped, and leave the rest as bytes, as some clients do."""
+    return "".join(quote(c, safe="") if c.isascii() else c for c in text)
+
+
+async def test_form_is_read_in_the_character_set_that_it_names(
+    gateway: Gateway, an_account: AnAccount
+):
+    client = await hash_of(an_account)
+    fields = {"templateName": "Zoë", "passConstructor": GENERIC}
+    data = urlencode(fields, encoding="latin-1").encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=ISO-8859-1"}
+    path = f"/api/insertUpdateTemplate.php?{urlencode({'clientHash': client})}"
+
+    saved = (await gateway.call("POST", path, data=data, headers=headers)).json
+
+    shown = await ask(
+        gateway, "templateInfo", clientHash=client, templateHash=saved["templateHash"]
+    )
+    assert shown["templateName"] == "Zoë"
+
+
+async def test_form_with_too_many_fields_is_told_so(gateway: Gateway):
+    data = "&".join(["ä=1"] * 501).encode()
+    answer = await ask(gateway, "login", data)
+
+    assert answer["message"] == "A form has at most 500 fields."

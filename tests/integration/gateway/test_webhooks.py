@@ -124,6 +124,23 @@ async def test_malformed_webhook_is_pointed_at(
     assert not owners.asked
 
 
+@pytest.mark.parametrize("url", ["HTTPS://Partner.example/hook", f"  {URL}\n"])
+async def test_address_is_taken_in_any_case_and_with_blanks_around_it(
+    an_account: AnAccount, owners: Owners, url: str
+):
+    answer = await an_account.call("POST", "/v1/webhooks", {"url": url})
+
+    assert answer.status == 201, answer.content
+    assert owners.asked_for(CreateEndpoint)[0].url == url.strip()
+
+
+async def test_what_is_no_address_is_refused_in_words(an_account: AnAccount, owners: Owners):
+    answer = await an_account.call("POST", "/v1/webhooks", {"url": "partner.example"})
+
+    assert answer.faults == {"/url": "An address that begins with https:// is needed"}
+    assert not owners.asked
+
+
 async def test_faults_the_owner_finds_are_in_our_words(an_account: AnAccount, owners: Owners):
     faults = [{"pointer": "/url", "detail": "private"}, {"pointer": "/kinds", "detail": "odd"}]
     owners.answer(CreateEndpoint, lambda _: InvalidError(errors=faults))

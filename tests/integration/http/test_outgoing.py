@@ -239,6 +239,79 @@ async def test_failures_are_told_by_kind():
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+def sends_to(url: str, status: int = 302) -> Answer:
+    head = f"HTTP/1.1 {status} Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
+    return says(head.encode())
+
+
+async def test_redirects_are_followed_as_often_as_allowed():
+    async with (
+        client(development=True) as outgoing,
+        a_server(answer(204)) as last,
+        a_server(sends_to(last.url)) as middle,
+        a_server(sends_to(middle.url)) as first,
+    ):
+        there = await outgoing.post(first.url, b"{}", {}, redirects=2)
+        with pytest.raises(OutgoingFailedError) as caught:
+            await outgoing.post(first.url, b"{}", {}, redirects=1)
+
+    assert there.status == 204
+    assert caught.value.kind == "redirects"
+
+
+@pytest.mark.parametrize(
+    ("status", "method"),
+    [(301, b"GET"), (302, b"GET"), (303, b"GET"), (307, b"POST"), (308, b"POST")],
+)
+async def test_redirect_says_whether_the_method_is_repeated(status: int, method: bytes):
+    headers = {"Idempotency-Key": "k", "Authorization": "secret"}
+    async with (
+        client(development=True) as outgoing,
+        a_server(answer(200)) as last,
+        a_server(sends_to(last.url, status)) as first,
+    ):
+        await outgoing.post(first.url, b"{}", headers, redirects=3)
+
+    assert last.heard[0].startswith(method + b" / ")
+    assert b"Idempotency-Key: k" in last.heard[0]
+    assert b"secret" not in last.heard[0]  # which is of another host
+
+
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.2:{port}/", "https://10.0.0.1/", "ftp://x.example/", "http://[::1/"]
+)
+async def test_each_hop_of_a_redirect_is_checked(target: str):
+    async with tripwire() as wire, a_server(sends_to(target.format(port=wire.port))) as first:
+        outgoing = OutgoingClient(OnlyLoopbackOne(allow_loopback=True))
+        await outgoing.open()
+        try:
+            with pytest.raises(AddressRefusedError):
+                await outgoing.fetch(first.url, most=5, redirects=3)
+        finally:
+            await outgoing.close()
+
+        assert wire.connections == 0
+
+
+class OnlyLoopbackOne(OutgoingAddressPolicy):
+    """Takes 127.0.0.1 only, so that 127.0.0.2 stands for a private address."""
+
+    def allows(self, address: str) -> bool:
+        return address == "127.0.0.1"
+
+
+async def test_hops_share_the_time_there_is():
+    async with (
+        client(development=True, total=0.5) as outgoing,
+        a_server(hang) as last,
+        a_server(sends_to(last.url)) as first,
+    ):
+        with pytest.raises(OutgoingFailedError) as caught:
+            await outgoing.fetch(first.url, most=5, redirects=3)
+
+    assert caught.value.kind == "timeout"
+
+
 async def test_fetched_content_is_given_whole():
     reply = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n\x89PNG\x00"
     async with a_server(says(reply)) as server, client(development=True) as outgoing:

@@ -22,6 +22,7 @@ from tests.integration.triggers.life import (
     a_change,
     a_creation,
     a_template,
+    create_in,
     good,
     kinds,
     put,
@@ -118,13 +119,13 @@ async def test_devices_events_are_logged_with_their_rules(life: Life):
 
 
 async def test_passes_are_listed_by_what_happened_to_them(life: Life):
-    handles = sorted([await life.issued(revision=2) for _ in range(5)])
+    handles = [await life.issued(revision=2) for _ in range(5)]
     for handle in handles[1:4]:
         await life.happened(handle, "scan")
     await life.happened(handles[4], "install")
 
     scanned = await life.page(kind="scan", limit=2)
-    rest = await life.page(kind="scan", limit=2, after=scanned.passes[-1].handle)
+    rest = await life.page(kind="scan", limit=2, after=scanned.last)
     skipped = await life.page(kind="create", skip=3)
 
     assert [p.handle for p in scanned.passes] == handles[1:3]
@@ -135,10 +136,49 @@ async def test_passes_are_listed_by_what_happened_to_them(life: Life):
     assert (await life.page(kind="register")).passes == []
 
 
+async def test_pages_follow_creation_exactly_also_while_passes_come(life: Life):
+    """Whoever began earlier and commits later comes after what was listed meanwhile."""
+    first = await life.issued(revision=2)
+    late, early = a_creation(revision=2), a_creation(revision=2)
+    async with life.database.work() as slow:
+        await create_in(slow, life, late)
+        good((await life.create(early))[0])
+        shown = await life.page()
+    rest = await life.page(after=shown.last)
+
+    assert [p.handle for p in shown.passes] == [first]
+    assert [p.handle for p in rest.passes] == [late.handle, early.handle]
+
+
+async def test_pages_among_many_creators_repeat_and_miss_nothing(life: Life):
+    listed: list[str] = []
+
+    async def create() -> None:
+        for _ in range(10):
+            await life.create(*(a_creation(revision=2) for _ in range(5)))
+
+    async def read(position: int, *, until_empty: bool) -> int:
+        while True:
+            page = await life.page(after=position, limit=20)
+            listed.extend(p.handle for p in page.passes)
+            position = page.last
+            if not (until_empty and page.passes):
+                return position
+
+    creating = asyncio.gather(create(), create(), create())
+    position = 0
+    while not creating.done():
+        position = await read(position, until_empty=False)
+    await creating
+    await read(position, until_empty=True)
+
+    assert len(listed) == len(set(listed)) == 150
+
+
 async def test_page_of_long_passes_is_shorter_than_its_limit(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ):
-    handles = sorted([await life.issued({"name": "x" * 900}, revision=2) for _ in range(4)])
+    handles = [await life.issued({"name": "x" * 900}, revision=2) for _ in range(4)]
     monkeypatch.setattr(questions, "MOST_BYTES", 3200)
 
     page = await life.page(limit=4)

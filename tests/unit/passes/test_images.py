@@ -2,6 +2,7 @@ import hashlib
 import io
 import struct
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from shared.passes.images import (
     is_image_name,
     plain_icon,
     scale_png,
+    to_png,
 )
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -144,8 +146,144 @@ def test_image_without_pixels_is_refused(width: int, height: int):
 
 
 def test_anything_behind_the_end_is_refused():
-    with pytest.raises(BrokenImageError):
+    with pytest.raises(BrokenImageError, match="other data behind its end"):
         check_png(a_png() + b"PK\3\4")
+
+
+def test_blanks_behind_the_end_are_left_out():
+    assert check_png(a_png() + b"\r\n").data == check_png(a_png()).data
+
+
+def test_damaged_note_beside_the_pixels_is_left_out():
+    note = bytearray(a_chunk(b"tEXt", b"Comment\0hello"))
+    note[-1] ^= 1
+
+    assert check_png(with_chunk(a_png(), bytes(note))).data == check_png(a_png()).data
+
+
+def test_damaged_pixels_are_refused():
+    data = bytearray(a_png())
+    data[-13] ^= 1  # the checksum of the last IDAT
+
+    with pytest.raises(BrokenImageError, match="checksum"):
+        check_png(bytes(data))
+
+
+def test_png_of_an_app_is_named():
+    data = SIGNATURE + a_chunk(b"CgBI", b"\x50\0\x20\2") + a_header(2, 2) + a_chunk(b"IEND", b"")
+
+    with pytest.raises(BrokenImageError, match="CgBI"):
+        check_png(data)
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("WEBP", "WebP"),
+        ("JPEG", "JPEG"),
+        ("GIF", "GIF"),
+        ("BMP", "BMP"),
+        ("TIFF", "TIFF"),
+        ("PDF", "PDF"),
+    ],
+)
+def test_other_kinds_of_files_are_named(form: str, name: str):
+    output = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(output, form)
+
+    with pytest.raises(BrokenImageError, match=f"This is {name}; send a PNG"):
+        check_png(output.getvalue())
+
+
+def pixel(data: bytes, at: tuple[int, int] = (0, 0)) -> Any:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGBA").getpixel(at)
+
+
+def display_p3() -> bytes:
+    """A profile with Display P3's primaries: matrix and curves of ICC version 2."""
+
+    def fixed(*numbers: float) -> bytes:
+        return b"".join(struct.pack(">i", round(number * 65536)) for number in numbers)
+
+    tags = {
+        b"wtpt": b"XYZ \0\0\0\0" + fixed(0.95045, 1.0, 1.08905),
+        b"rXYZ": b"XYZ \0\0\0\0" + fixed(0.51512, 0.2412, -0.00105),
+        b"gXYZ": b"XYZ \0\0\0\0" + fixed(0.29198, 0.69225, 0.04189),
+        b"bXYZ": b"XYZ \0\0\0\0" + fixed(0.1571, 0.06657, 0.78407),
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), b"curv\x00\x00\x00\x00\x00\x00\x00\x01\x023"),
+        b"cprt": b"text\0\0\0\0none\0",
+        b"desc": b"desc\0\0\0\0\0\0\0\3P3\0" + bytes(78),
+    }
+    table, body = b"", b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    head = bytearray(128)
+    head[0:4] = struct.pack(">I", start + len(body))
+    head[8:12], head[12:24], head[36:40] = b"\2\x40\0\0", b"mntrRGB XYZ ", b"acsp"
+    head[68:80] = fixed(0.9642, 1.0, 0.8249)
+    return bytes(head) + struct.pack(">I", len(tags)) + table + body
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colour_profile_is_applied(mode: str):
+    output = io.BytesIO()
+    Image.new("RGB", (2, 2), (200, 30, 40)).convert(mode).save(
+        output, "PNG", icc_profile=display_p3()
+    )
+
+    png = check_png(output.getvalue())
+
+    red, green, blue, alpha = pixel(png.data)
+    assert (red, green, alpha) == (pytest.approx(220, abs=3), pytest.approx(0, abs=3), 255)
+    assert blue == pytest.approx(21, abs=5)
+    assert b"iCCP" not in png.data
+
+
+def test_transparency_survives_a_colour_profile():
+    output = io.BytesIO()
+    Image.new("RGBA", (2, 2), (200, 30, 40, 77)).save(output, "PNG", icc_profile=display_p3())
+
+    assert pixel(check_png(output.getvalue()).data)[3] == 77
+
+
+@pytest.mark.parametrize("form", ["JPEG", "GIF", "WEBP"])
+def test_other_pictures_are_made_png(form: str):
+    output = io.BytesIO()
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(output, form)
+
+    red, green, blue, _ = pixel(check_png(to_png(output.getvalue())).data)
+
+    assert (red > 250, green < 5, blue < 5) == (True, True, True)
+
+
+def test_photo_lies_upright():
+    output = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (8, 4)).save(output, "JPEG", exif=exif)
+
+    png = check_png(to_png(output.getvalue()))
+
+    assert (png.width, png.height) == (4, 8)
+
+
+def test_photo_with_too_many_pixels_is_refused_before_it_is_decoded():
+    output = io.BytesIO()
+    Image.new("L", (2049, 2)).save(output, "JPEG")
+
+    with pytest.raises(ImageTooLargeError):
+        to_png(output.getvalue())
+
+
+def test_photo_cut_short_is_refused():
+    output = io.BytesIO()
+    Image.effect_noise((64, 64), 90).save(output, "JPEG")
+
+    with pytest.raises(BrokenImageError, match="JPEG"):
+        to_png(output.getvalue()[:600])
 
 
 def test_fewer_pixels_than_announced_are_refused():

@@ -13,6 +13,7 @@ from services.gateway.routes.passsource.words import ParameterError, Words
 from shared.contracts.triggers import Pass
 from shared.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from shared.hashes import TemplateName, read_template_hash, template_hash
+from shared.identifiers import trim_handle
 
 
 class ClientHashError(UnauthorizedError):
@@ -102,7 +103,7 @@ class Visit:
         handle = self.words.credentials.get("hashedSerialNumber")
         if not handle:
             raise ParameterError("The parameter hashedSerialNumber is missing.")
-        return handle
+        return trim_handle(handle)
 
     async def find_pass(self) -> Pass:
         """Read a pass, whosever it is."""

@@ -34,7 +34,7 @@ async def all_passes(
     lane: Lane = "bulk",
 ) -> AsyncIterator[list[Pass]]:
     """Read the passes of a template in the order of their creation, at most 1,000 at a time."""
-    after: str | None = None
+    after = 0
     left = count
     while left is None or left > 0:
         question = ListPasses(
@@ -51,7 +51,7 @@ async def all_passes(
         yield page.passes
         if not page.more:
             return
-        after = page.passes[-1].handle
+        after = page.last
         left = None if left is None else left - len(page.passes)
 
 

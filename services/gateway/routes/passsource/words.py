@@ -1,7 +1,9 @@
 """What PassSource's callers send and get: loose parameters in, JSON with `success` out."""
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -198,18 +200,27 @@ def only_kind(kind: EventKind) -> Change:
 async def _read_form(request: web.Request) -> tuple[dict[str, Any], dict[str, bytes]]:
     raw = await read_within(request, LARGEST_FORM)
     if request.content_type == JSON_MEDIA:
-        return _object(load_json(raw, "The body")), {}
+        return _object(load_json(raw.removeprefix(BOM_UTF8), "The body")), {}
     if request.content_type not in {_FORM, "application/octet-stream"}:
         raise ParameterError("Send a form, or JSON.")
+    # Latin-1 is bytes as text: what was sent comes back whole, whatever it is.
     try:
-        pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+        pairs = parse_qsl(
+            raw.decode("latin-1"),
+            keep_blank_values=True,
+            encoding="latin-1",
+            max_num_fields=MOST_PARAMETERS,
+        )
     except ValueError as error:
         raise ParameterError(f"A form has at most {MOST_PARAMETERS} fields.") from error
-    return _sorted((name.decode("utf-8", "replace"), value) for name, value in pairs)
+    return _sorted(
+        ((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs),
+        request.charset,
+    )
 
 
 async def _read_multipart(request: web.Request) -> tuple[dict[str, Any], dict[str, bytes]]:
-    parts: list[tuple[str, bytes]] = []
+    parts: list[tuple[bytes, bytes]] = []
     room = LARGEST_UPLOAD
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -218,30 +229,45 @@ async def _read_multipart(request: web.Request) -> tuple[dict[str, Any], dict[st
                     raise ParameterError("The form cannot be read.")
                 content = await _read_part(part, room)
                 room -= len(content)
-                parts.append((part.name, content))
+                parts.append((part.name.encode("utf-8", "surrogateescape"), content))
                 if len(parts) > MOST_PARAMETERS:
                     raise ParameterError(f"A form has at most {MOST_PARAMETERS} fields.")
     except TimeoutError:
         raise ParameterError("The form did not arrive in time.") from None
     except (ValueError, AssertionError, web.RequestPayloadError) as error:
         raise ParameterError("The form cannot be read.") from error
-    return _sorted(parts)
+    return _sorted(parts, None)
 
 
-def _sorted(pairs: Iterable[tuple[str, bytes]]) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _sorted(
+    pairs: Iterable[tuple[bytes, bytes]], charset: str | None
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Tell pictures from texts by their content: not every client gives a picture a file name."""
     texts: list[tuple[str, str]] = []
     files: dict[str, bytes] = {}
-    for name, content in pairs:
+    for raw_name, content in pairs:
+        name = _text(raw_name, charset)
         if name in IMAGE_SLOTS and not _is_text(content):
             files[name] = content
         else:
-            texts.append((name, content.decode("utf-8", "replace")))
+            texts.append((name, _text(content, charset)))
     return _plain(texts), files
 
 
 def _is_text(content: bytes) -> bool:
-    return content.isascii() and b"\0" not in content
+    try:
+        return "\0" not in content.decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _text(content: bytes, charset: str | None) -> str:
+    """Read text in the character set that was named, else UTF-8, else what Windows sends."""
+    for name in (charset, "utf-8", "cp1252"):
+        with suppress(LookupError, UnicodeDecodeError):
+            if name:
+                return content.decode(name)
+    return content.decode("utf-8", "replace")
 
 
 async def _read_part(part: BodyPartReader, room: int) -> bytes:
