@@ -230,9 +230,10 @@ def display_p3() -> bytes:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_colour_profile_is_applied(mode: str):
     output = io.BytesIO()
-    Image.new("RGB", (2, 2), (200, 30, 40)).convert(mode).save(
-        output, "PNG", icc_profile=display_p3()
-    )
+    image = Image.new("P" if mode == "P" else "RGB", (2, 2), 1 if mode == "P" else (200, 30, 40))
+    if mode == "P":
+        image.putpalette([0, 0, 0, 200, 30, 40])
+    image.convert(mode).save(output, "PNG", icc_profile=display_p3())
 
     png = check_png(output.getvalue())
 
