@@ -176,6 +176,7 @@ def _application(door: Door) -> web.Application:
     endpoints = list_endpoints(door)
     app = web.Application()
     install_middleware(app)
+    app.middlewares.append(pages.error_pages())
     app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
     app.add_routes(
         [web.get("/", index.show), *docs_routes(describe(endpoints), asyncapi_document(_version()))]

@@ -14,6 +14,7 @@ MOST_LANGUAGES: Final = 40
 FOLDER_SUFFIX: Final = ".lproj"
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+_TRADITIONAL: Final = frozenset({"hant", "tw", "hk", "mo"})
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -22,11 +23,42 @@ def is_language(tag: str) -> bool:
     return _LANGUAGE.fullmatch(tag) is not None
 
 
+def primary_language(tag: str) -> str:
+    """Return the language without region and script: `pt` of `pt-BR`."""
+    return tag.replace("_", "-").partition("-")[0].casefold()
+
+
 def split_language(name: str) -> tuple[str, str]:
     """Part the name of an image into its language, if it has one, and the rest."""
     folder, slash, rest = name.partition("/")
     language = folder.removesuffix(FOLDER_SUFFIX)
     return (language, rest) if slash and language not in {"", folder} else ("", name)
+
+
+def choose_language(accepted: Iterable[str], available: Iterable[str]) -> str:
+    """Return the language to show: the first of the accepted ones that there is, or "".
+
+    Without one it is English where there is English, as on a phone.
+    """
+    known = {tag.replace("_", "-").casefold(): tag for tag in sorted(available, reverse=True)}
+    for wanted in (*accepted, "en"):
+        for tag in _widened(wanted.replace("_", "-").casefold()):
+            if tag in known:
+                return known[tag]
+        primary = primary_language(wanted)
+        regional = [tag for tag in known if tag.startswith(f"{primary}-")]
+        if regional and primary != "zh":  # its scripts are not read by the same people
+            return known[min(regional)]
+    return ""
+
+
+def _widened(tag: str) -> list[str]:
+    """Give the tag, then what holds it: zh-TW, zh-Hant, zh; de-AT, de."""
+    parts = tag.split("-")
+    if parts[0] == "zh":
+        is_traditional = not _TRADITIONAL.isdisjoint(parts)
+        return [tag, "zh-hant" if is_traditional else "zh-hans", "zh"]
+    return ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
 
 
 def strings_files(localizations: Mapping[str, Mapping[str, str]]) -> dict[str, bytes]:

@@ -180,9 +180,9 @@ class CompiledTemplate:
             document["authenticationToken"] = authentication_token
         return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
-    def display(self, state: PassState) -> Display:
-        """Return what a web page shows of the pass."""
-        return display_of(self._compose(state, _NOBODY))
+    def display(self, state: PassState, strings: Mapping[str, str] | None = None) -> Display:
+        """Return what a web page shows of the pass; `strings` are its texts in one language."""
+        return display_of(self._compose(state, _NOBODY), strings or {})
 
     def start(self, key: str, state: PassState) -> Run:
         """Run a trigger until it ends (`outcome`) or has to call a URL (`call`)."""

@@ -10,11 +10,14 @@ from uuid import UUID
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.templates import Templates
+from shared import clock
 from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError
 from shared.hashes import surroundings_of
 from shared.passes.display import Display
 from shared.passes.document import TemplateDocument
+from shared.passes.expiry import expiry_of
+from shared.passes.localization import FOLDER_SUFFIX, choose_language, split_language
 from shared.passes.slots import own_images
 from shared.passes.template import CompiledTemplate, compile_template
 from shared.sealing import MasterKeys
@@ -35,7 +38,13 @@ class Model:
 
     compiled: CompiledTemplate
     images: Mapping[str, str]
+    localizations: Mapping[str, Mapping[str, str]]
     is_development: bool
+
+    @property
+    def languages(self) -> set[str]:
+        """The languages of which the template has texts or images."""
+        return {*self.localizations, *(split_language(name)[0] for name in self.images)} - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,9 @@ class Shown:
     images: Mapping[str, str]
     """Image without its scale (`logo`) → SHA-256 of the sharpest one."""
     is_development: bool
+    language: str = ""
+    """The one of the template's languages that is shown; empty if it is the template's own text."""
+    is_expired: bool = False
 
 
 class Showcase:
@@ -66,11 +78,23 @@ class Showcase:
         self._base_url = base_url
         self._models: OrderedDict[tuple[UUID, int], Model] = OrderedDict()
 
-    async def show(self, issued: Pass) -> Shown:
-        """Lay the pass's values over the newest revision of its template."""
+    async def show(self, issued: Pass, accepted: Sequence[str] = ()) -> Shown:
+        """Lay the pass's values over the newest revision of its template.
+
+        `accepted` are the languages of the reader, the best first.
+        """
         model = await self._model(issued.account_id, issued.template_id)
-        images = _sharpest({**model.images, **own_images(issued.values)})
-        return Shown(model.compiled.display(issued.state()), images, model.is_development)
+        language = choose_language(accepted, model.languages)
+        state = issued.state()
+        images = _localized({**model.images, **own_images(issued.values)}, language)
+        expiry = expiry_of(model.compiled, state)
+        return Shown(
+            model.compiled.display(state, model.localizations.get(language)),
+            _sharpest(images),
+            model.is_development,
+            language,
+            expiry is not None and expiry <= clock.now(),
+        )
 
     async def up_to_date(self, passes: Sequence[Pass]) -> list[Pass]:
         """Give the passes with their values under today's paths (psPathMigrations).
@@ -119,6 +143,7 @@ class Showcase:
                 ),
             ),
             document.images,
+            document.localizations,
             identity.development,
         )
         self._models[template_id, template.revision] = model
@@ -136,6 +161,19 @@ def _moved(found: Pass, model: Model | None) -> Pass:
         return found
     changes = {"values": moved.values, "literal": sorted(moved.literal or ())}
     return found.model_copy(update=changes)
+
+
+def _localized(images: Mapping[str, str], language: str) -> dict[str, str]:
+    """Give the images for everybody, with those of the language instead, whatever their scale."""
+    folder = f"{language}{FOLDER_SUFFIX}/"
+    own = {name.removeprefix(folder): images[name] for name in images if name.startswith(folder)}
+    replaced = {name.partition("@")[0] for name in own}
+    common = {
+        name: digest
+        for name, digest in images.items()
+        if "/" not in name and name.partition("@")[0] not in replaced
+    }
+    return {**common, **own}
 
 
 def _sharpest(images: Mapping[str, str]) -> dict[str, str]:

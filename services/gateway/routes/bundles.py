@@ -12,10 +12,10 @@ from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import FILE_SUFFIX, PassFile
 from services.gateway.routes.files import note_download, send_file
-from services.gateway.routes.pages import FILE_HEADERS, TAG, Pages
+from services.gateway.routes.pages import FILE_HEADERS, TAG
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
-from shared.errors import ApplicationError, GoneError, NotFoundError, TooLargeError
+from shared.errors import GoneError, NotFoundError, TooLargeError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.identifiers import trim_handle
 from shared.passes.archive import ArchiveEntry, PassArchive
@@ -36,16 +36,11 @@ class BundleQuery(BaseModel):
     )
 
 
-async def download_passes(
-    call: Call[None, BundleQuery], *, door: Door, pages: Pages
-) -> web.StreamResponse:
+async def download_passes(call: Call[None, BundleQuery], *, door: Door) -> web.StreamResponse:
     """Give out up to ten passes in one file."""
     handles = list(dict.fromkeys(map(trim_handle, call.query.handles)))
-    try:
-        found = await asyncio.gather(*(_read(door, handle) for handle in handles))
-        file = _bundle([passes.pass_file(door, content) for _, content in found])
-    except ApplicationError as error:
-        return pages.render_notice(error)
+    found = await asyncio.gather(*(_read(door, handle) for handle in handles))
+    file = _bundle([passes.pass_file(door, content) for _, content in found])
     response = web.StreamResponse(headers=FILE_HEADERS)
     name = f"passes{BUNDLE_SUFFIX}"
     await send_file(call.request, response, file, name, media=BUNDLE_MEDIA)
@@ -86,7 +81,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             f"/p{BUNDLE_SUFFIX}",
-            partial(download_passes, door=door, pages=Pages()),
+            partial(download_passes, door=door),
             summary="Download up to ten passes for Apple Wallet in one file",
             tag=TAG,
             scope=None,

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import date
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import segno
 from aiohttp import ETag, hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
@@ -18,20 +20,29 @@ from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.showcase import Shown
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
+from services.gateway.routes.languages import accepted_languages, wording_language
+from services.gateway.routes.pass_fields import BACK_GROUPS, write_fields
+from services.gateway.routes.wording import WORDINGS
+from shared import clock
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 from shared.errors import (
     ApplicationError,
+    ForbiddenError,
     GoneError,
+    InvalidError,
     NotFoundError,
     TooLargeError,
     UnavailableError,
 )
 from shared.http.conditional import has_tag, modified_since
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.http.problems import AddressNotFoundError
 from shared.identifiers import HANDLE_PATTERN
 from shared.passes.colours import normalise_colour
 from shared.passes.display import Display
+from shared.passes.formats import direction_of, find_locale
+from shared.passes.localization import primary_language
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 HTML_MEDIA = "text/html"
@@ -43,14 +54,26 @@ PRIVATE: Final = {
     "Referrer-Policy": "no-referrer",
 }
 FILE_HEADERS: Final = {**PRIVATE, hdrs.CACHE_CONTROL: "private, no-cache"}
-TOO_LARGE = ("These passes are too large for one file", "Download them one by one.")
-NOT_FOUND = ("There is no such pass", "Check the address: part of it may be missing.")
-GONE = ("This pass is gone", "Its issuer has deleted it. If that surprises you, ask them.")
-AWAY = ("One moment, please", "The pass cannot be shown right now. Try again in a few seconds.")
 
-_MOMENT = re.compile(
-    r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+_PUBLIC: Final = re.compile(r"/(?:p|pass)(?:[./].*)?", re.DOTALL)
+"""The paths that people open; what fails there is told to browsers as a page."""
+
+
+class NotAvailableYetError(NotFoundError):
+    """The page at this address is not available yet."""
+
+    code = "not_available_yet"
+
+
+_NOTICES: Final = (
+    (NotAvailableYetError, "not_available"),
+    (AddressNotFoundError, "no_page"),
+    (NotFoundError, "not_found"),
+    (GoneError, "gone"),
+    (TooLargeError, "too_large"),
+    ((InvalidError, ForbiddenError), "bad_link"),
 )
+"""Kinds of errors, the narrower ones first, and the words for each."""
 
 
 _ADDRESS = re.compile(rf"({HANDLE_PATTERN})(\.pkpass)?[^0-9A-Za-z]{{0,20}}", re.IGNORECASE)
@@ -68,13 +91,17 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters["moment"] = moment
         self._pass = environment.get_template("pass.html")
         self._notice = environment.get_template("notice.html")
 
-    def render_pass(self, issued: Pass, shown: Shown, file_url: str) -> web.Response:
-        """Show a pass."""
+    def render_pass(
+        self, issued: Pass, shown: Shown, accepted: Sequence[str], page_url: str
+    ) -> web.Response:
+        """Show a pass in the language that was chosen for it."""
         display = shown.display
+        own = [shown.language] if shown.language else []
+        words = wording_language(*(own or accepted))
+        groups = write_fields(display.groups, _locale(shown.language, accepted), clock.now())
         colours = {
             "background": normalise_colour(display.background_color) or "rgb(255, 255, 255)",
             "foreground": normalise_colour(display.foreground_color) or "rgb(0, 0, 0)",
@@ -83,92 +110,107 @@ class Pages:
         return _page(
             self._pass,
             HTTPStatus.OK,
+            words,
+            shown.language or words,
             display=display,
-            code=qr_code(display),
+            groups=groups,
+            back=[entry for group in BACK_GROUPS for entry in groups.get(group, [])],
+            code=barcode(display, WORDINGS[words]["pass_code"]),
+            page_code=qr_code(page_url.encode(), WORDINGS[words]["page_code"]),
             colours=colours,
             images=shown.images,
-            file_url=file_url,
+            file_url=f"/p/{issued.handle}{passes.FILE_SUFFIX}",
             is_voided=issued.voided,
+            is_expired=shown.is_expired,
             is_development=shown.is_development,
         )
 
-    def render_text(self, title: str, text: str, status: int) -> web.Response:
-        """Say something in words of one's own."""
-        return _page(self._notice, status, title=title, text=text)
-
-    def render_notice(self, error: ApplicationError) -> web.Response:
-        """Say in plain words why there is no pass to see."""
-        match error:
-            case NotFoundError():
-                title, text = NOT_FOUND
-            case GoneError():
-                title, text = GONE
-            case TooLargeError():
-                title, text = TOO_LARGE
-            case _:
-                title, text = AWAY
-        response = _page(self._notice, error.status, title=title, text=text)
+    def render_notice(self, error: ApplicationError, accepted: Sequence[str]) -> web.Response:
+        """Say in plain words why there is nothing to see."""
+        words = wording_language(*accepted)
+        kind = _notice_kind(error)
+        text = _faults(error) if kind == "bad_link" else WORDINGS[words][f"{kind}_why"]
+        title = WORDINGS[words][kind]
+        response = _page(self._notice, error.status, words, words, title=title, text=text)
+        response.headers.update(getattr(error, "headers", {}))
+        response.headers[hdrs.VARY] += f", {hdrs.ACCEPT}"
         if isinstance(error, UnavailableError):
-            response.headers[hdrs.RETRY_AFTER] = "1"
+            response.headers.setdefault(hdrs.RETRY_AFTER, "1")
         return response
 
 
-def moment(text: str) -> str:
-    """Write a date of a pass as people do; any other text stays as it is."""
-    matched = _MOMENT.fullmatch(text)
-    if matched is None:
-        return text
-    try:
-        day = date.fromisoformat(matched[1])
-    except ValueError:
-        return text
-    written = f"{day.day} {day:%B %Y}"
-    return f"{written}, {matched[2]}" if matched[2] else written
+def error_pages() -> Middleware:
+    """Make the middleware that shows errors of public addresses to browsers as pages.
+
+    Machines, which do not ask for HTML, get the problem that any other address answers.
+    """
+    pages = Pages()
+
+    @web.middleware
+    async def show_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not _wants_page(request):
+            return await handler(request)
+        try:
+            return await handler(request)
+        except ApplicationError as error:
+            return pages.render_notice(error, accepted_languages(request))
+        except web.HTTPNotFound:
+            return pages.render_notice(AddressNotFoundError(), accepted_languages(request))
+
+    return show_errors
 
 
-def qr_code(display: Display) -> Markup | None:
+def barcode(display: Display, title: str) -> Markup | None:
     """Draw a QR code as SVG; None for other kinds of codes, and for what is too long for one."""
     if display.barcode_format != "PKBarcodeFormatQR" or not display.barcode_message:
         return None
+    return qr_code(_encoded(display.barcode_message, display.barcode_encoding), title)
+
+
+def qr_code(content: bytes, title: str) -> Markup | None:
+    """Draw the bytes as a QR code; None if they are too many. The title is a text of ours."""
     drawing = BytesIO()
     try:
-        code = segno.make_qr(display.barcode_message, error="m")
+        code = segno.make_qr(content, error="m")
     except segno.DataOverflowError:
         return None
-    code.save(drawing, kind="svg", xmldecl=False, omitsize=True, border=2, title="QR code")
+    code.save(drawing, kind="svg", xmldecl=False, omitsize=True, border=2, title=title)
     return Markup(drawing.getvalue().decode())  # noqa: S704 - made by us, of squares only
+
+
+def _encoded(message: str, encoding: str | None) -> bytes:
+    """Return a barcode's bytes as a scanner reads them."""
+    try:
+        return message.encode(encoding or "iso-8859-1")
+    except (LookupError, UnicodeEncodeError):
+        return message.encode(errors="replace")
 
 
 async def show_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.StreamResponse:
     """Show a pass on a page of its own."""
-    try:
-        issued = await passes.read(door, None, call.path["handle"])
-        shown = await door.showcase.show(issued)
-    except ApplicationError as error:
-        return pages.render_notice(error)
-    return pages.render_pass(issued, shown, f"{call.request.path}{passes.FILE_SUFFIX}")
+    accepted = accepted_languages(call.request)
+    issued = await passes.read(door, None, call.path["handle"])
+    shown = await door.showcase.show(issued, accepted)
+    return pages.render_pass(issued, shown, accepted, passes.page_url(door, issued.handle))
 
 
-async def find_pass_page(call: Call[None, None], *, pages: Pages) -> web.StreamResponse:
+async def find_pass_page(call: Call[None, None]) -> web.StreamResponse:
     """Lead to the pass from its address with what mail programs put behind it, as `.` or `)`."""
     found = _ADDRESS.fullmatch(call.path["address"])
     if found is None:
-        return pages.render_notice(NotFoundError())
+        raise NotFoundError
     suffix = passes.FILE_SUFFIX if found[2] else ""
     # Relative, so that it holds under whatever path the gateway stands.
     target = f"/p/{found[1].lower()}{suffix}"
     return web.Response(status=HTTPStatus.FOUND, headers={**PRIVATE, hdrs.LOCATION: target})
 
 
-async def download_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.StreamResponse:
+async def download_pass(call: Call[None, None], *, door: Door) -> web.StreamResponse:
     """Give out the file that goes into the wallet."""
     request = call.request
     since = modified_since(request) if hdrs.IF_NONE_MATCH not in request.headers else None
-    try:
-        issued = await passes.read(door, None, call.path["handle"])
-        content = await passes.content(door, issued, since)
-    except ApplicationError as error:
-        return pages.render_notice(error)
+    issued = await passes.read(door, None, call.path["handle"])
+    content = await passes.content(door, issued, since)
     tag = ETag(f"{content.content_number}-{int(content.last_modified.timestamp())}")
     if content.not_modified or has_tag(request, tag):
         response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED)
@@ -182,24 +224,73 @@ async def download_pass(call: Call[None, None], *, door: Door, pages: Pages) -> 
     return response
 
 
+async def refuse_page(_call: Call[None, None]) -> web.StreamResponse:
+    """Say that a page which texts of passes name is not there yet."""
+    raise NotAvailableYetError
+
+
 def _label(response: web.StreamResponse, content: Content, tag: ETag) -> None:
     response.etag = tag
     response.last_modified = content.last_modified
     response.headers.update(FILE_HEADERS)
 
 
-def _page(template: Template, status: int, **facts: Any) -> web.Response:  # noqa: ANN401
+def _locale(language: str, accepted: Sequence[str]) -> Locale:
+    """Return how the reader writes numbers: de-AT where German is shown to an Austrian."""
+    if not language:
+        return find_locale(*accepted)
+    primary = primary_language(language)
+    return find_locale(*(tag for tag in accepted if primary_language(tag) == primary), language)
+
+
+def _wants_page(request: web.Request) -> bool:
+    accepts = request.headers.get(hdrs.ACCEPT, "")
+    return HTML_MEDIA in accepts.lower() and _PUBLIC.fullmatch(request.path) is not None
+
+
+def _notice_kind(error: ApplicationError) -> str:
+    for kinds, words in _NOTICES:
+        if isinstance(error, kinds):
+            return words
+    return "bad_link" if error.status < HTTPStatus.NOT_FOUND else "away"
+
+
+def _faults(error: ApplicationError) -> str:
+    details = [f"{fault['pointer']}: {fault['detail']}" for fault in error.errors]
+    return " ".join([error.detail, "; ".join(details)]).strip()
+
+
+def _page(
+    template: Template,
+    status: int,
+    words: str,
+    language: str,
+    **facts: Any,  # noqa: ANN401
+) -> web.Response:
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; img-src 'self'; style-src 'nonce-{nonce}'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
+    language = language.replace("_", "-")
     return web.Response(
-        text=template.render(nonce=nonce, **facts),
+        text=template.render(
+            nonce=nonce,
+            words=WORDINGS[words],
+            words_language=words,
+            language=language,
+            direction=direction_of(language),
+            **facts,
+        ),
         status=status,
         content_type=HTML_MEDIA,
         charset="utf-8",
-        headers={**PRIVATE, "Content-Security-Policy": policy},
+        headers={
+            **PRIVATE,
+            "Content-Security-Policy": policy,
+            hdrs.CONTENT_LANGUAGE: language,
+            hdrs.VARY: hdrs.ACCEPT_LANGUAGE,
+        },
     )
 
 
@@ -210,7 +301,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             f"/p/{{handle:{HANDLE_PATTERN}}}{passes.FILE_SUFFIX}",
-            partial(download_pass, door=door, pages=pages),
+            partial(download_pass, door=door),
             summary="Download a pass for Apple Wallet",
             tag=TAG,
             scope=None,
@@ -232,7 +323,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/p/{address:.+}",
-            partial(find_pass_page, pages=pages),
+            find_pass_page,
             summary="Lead to a pass from an address that was damaged on its way",
             tag=TAG,
             scope=None,
@@ -240,5 +331,18 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             media=HTML_MEDIA,
             status=302,
             errors=(NotFoundError,),
+        ),
+        Endpoint(
+            "GET",
+            r"/pass/{page:(?:register|editor|portal|scan)(?:\.php)?}",
+            refuse_page,
+            summary="A page that is not available yet",
+            tag=TAG,
+            scope=None,
+            raw=True,
+            media=HTML_MEDIA,
+            errors=(NotAvailableYetError,),
+            description="Addresses that magic strings such as `{psRegisterURL}` stand for. They "
+            "answer 404: browsers see a page that says so.",
         ),
     ]

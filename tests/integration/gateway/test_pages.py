@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientPayloadError
 
+from services.gateway.routes.pages import qr_code
 from shared import clock
 from shared.contracts.gateway import ImageReference
 from shared.contracts.generator import Content, ReadContent
@@ -25,6 +26,7 @@ from tests.integration.gateway.owners import Owners
 from tests.integration.gateway.samples import a_png, make_template, upload
 
 MADE = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 POINTS = "structure_headerFields_points_value"
 
 
@@ -185,13 +187,13 @@ async def test_what_cannot_be_shown_has_a_friendly_page(
     await make_template(an_account)
 
     for suffix in ("", ".pkpass"):
-        unknown = await gateway.call("GET", f"/p/nothing{suffix}")
+        unknown = await gateway.call("GET", f"/p/nothing{suffix}", headers=BROWSER)
         owners.answer(ReadPass, lambda _: GoneError())
-        gone = await gateway.call("GET", f"/p/{new_handle()}{suffix}")
+        gone = await gateway.call("GET", f"/p/{new_handle()}{suffix}", headers=BROWSER)
         owners.answer(ReadPass, lambda _: UnavailableError())
-        away = await gateway.call("GET", f"/p/{new_handle()}{suffix}")
+        away = await gateway.call("GET", f"/p/{new_handle()}{suffix}", headers=BROWSER)
         owners.answer(ReadPass, lambda _: InternalError())
-        broken = await gateway.call("GET", f"/p/{new_handle()}{suffix}")
+        broken = await gateway.call("GET", f"/p/{new_handle()}{suffix}", headers=BROWSER)
         owners.answer(ReadPass, owners.read_pass)
 
         answers = (unknown, gone, away, broken)
@@ -204,6 +206,180 @@ async def test_what_cannot_be_shown_has_a_friendly_page(
         assert b"Try again" in away.content
         assert away.headers["retry-after"] == "1"
         assert unknown.headers["cache-control"] == "no-store"
+
+
+async def test_machines_get_problems_where_browsers_get_pages(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    await make_template(an_account)
+
+    for address in ("/p/nothing", "/p/nothing.pkpass", "/p/a/b", "/pass/nothing.php"):
+        page = await gateway.call("GET", address, headers=BROWSER)
+        problem = await gateway.call("GET", address)
+        head = await gateway.call("HEAD", address, headers=BROWSER)
+
+        assert (page.status, problem.status, head.status) == (404, 404, 404)
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "accept" in page.headers["vary"].lower().split(", ")
+        assert problem.headers["content-type"] == "application/problem+json"
+    owners.answer(ReadPass, lambda _: GoneError())
+    gone = await gateway.call("GET", "/p/deleted", headers={"Accept": "application/json"})
+    assert (gone.status, gone.json["code"]) == (410, "gone")
+    api = await gateway.call("GET", "/v1/nothing", headers=BROWSER)
+    assert api.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", ["register", "editor", "scan", "portal"])
+async def test_pages_that_texts_name_already_say_that_they_are_not_there_yet(
+    gateway: Gateway, name: str
+):
+    for address in (f"/pass/{name}", f"/pass/{name}.php?hashedSerialNumber=x&clientHash=y"):
+        english = await gateway.call("GET", address, headers=BROWSER)
+        german = await gateway.call("GET", address, headers={**BROWSER, "Accept-Language": "de"})
+        problem = await gateway.call("GET", address)
+
+        assert (english.status, german.status, problem.status) == (404, 404, 404)
+        assert b"This page is not available yet" in english.content
+        assert "Diese Seite ist noch nicht verfügbar" in german.content.decode()
+        assert '<html lang="de"' in german.content.decode()
+        assert problem.json["code"] == "not_available_yet"
+
+
+LOCALIZED = {
+    "changes": {
+        "description": "Flight",
+        "storeCard": {
+            "headerFields": [{"key": "gate", "label": "gate_str", "value": "B6"}],
+            "backFields": [{"key": "n", "label": "note_str", "value": "note_text_str"}],
+        },
+    },
+    "localizations": {
+        "de": {"gate_str": "Tor", "note_str": "Hinweis", "note_text_str": "Bitte pünktlich"},
+        "en": {"gate_str": "Gate", "note_str": "Note", "note_text_str": "Be on time"},
+        "ar": {"gate_str": "البوابة"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("de", ['<html lang="de" dir="ltr">', "<dt>Tor</dt>", "Bitte pünktlich", "hinzufügen"]),
+        ("de-AT,en;q=0.5", ['<html lang="de" dir="ltr">', "<dt>Tor</dt>"]),
+        ("de;q=0.3, en;q=0.9", ['<html lang="en" dir="ltr">', "<dt>Gate</dt>", "Be on time"]),
+        ("fr;q=1, de;q=0", ['<html lang="en" dir="ltr">', "<dt>Gate</dt>", "Add to Apple"]),
+        ("ar", ['<html lang="ar" dir="rtl">', "<dt>البوابة</dt>", "Add to Apple"]),
+        (",;q=x,de;q=9," + "x," * 900, ['<html lang="en" dir="ltr">', "<dt>Gate</dt>"]),
+        ("", ['<html lang="en" dir="ltr">', "<dt>Gate</dt>", "Add to Apple"]),
+    ],
+)
+async def test_page_speaks_its_readers_language(
+    gateway: Gateway, an_account: AnAccount, owners: Owners, wanted: str, expected: list[str]
+):
+    found = a_pass(owners, an_account, await make_template(an_account, **LOCALIZED))
+
+    answer = await gateway.call("GET", f"/p/{found.handle}", headers={"Accept-Language": wanted})
+
+    page = answer.content.decode()
+    assert answer.headers["vary"] == "Accept-Language"
+    assert f'<html lang="{answer.headers["content-language"]}"' in page
+    for part in expected:
+        assert part in page
+
+
+async def test_page_shows_the_images_of_its_language(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    common = await upload(an_account, a_png("red", (320, 100)))
+    german = await upload(an_account, a_png("green"))
+    images = {"logo@2x": common, "de.lproj/logo": german}
+    found = a_pass(owners, an_account, await make_template(an_account, images=images))
+
+    pages = [
+        (await gateway.call("GET", f"/p/{found.handle}", headers={"Accept-Language": tag})).content
+        for tag in ("de", "fr")
+    ]
+
+    assert [german.encode() in page for page in pages] == [True, False]
+    assert [common.encode() in page for page in pages] == [False, True]
+
+
+async def test_page_writes_values_and_links_as_wallet_does(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    moment = "2027-01-31T23:30:00Z"
+    short = "PKDateStyleShort"
+    skeleton: dict[str, Any] = {
+        "storeCard": {
+            "secondaryFields": [
+                {"key": "p", "label": "Off", "value": 0.2, "numberStyle": "PKNumberStylePercent"},
+                {"key": "d", "value": moment, "dateStyle": short, "timeStyle": short},
+                {
+                    "key": "f",
+                    "value": "front https://front.example",
+                    "textAlignment": "PKTextAlignmentCenter",
+                },
+            ],
+            "backFields": [
+                {
+                    "key": "a",
+                    "label": "Terms",
+                    "value": "withheld",
+                    "attributedValue": "<a href='https://example.com'>Terms</a>"
+                    "<a href='javascript:alert(1)'>bad</a><img src=x>",
+                },
+                {"key": "c", "label": "Contact", "value": "+49 30 1234567, help@beans.example"},
+                {"key": "n", "value": "https://none.example", "dataDetectorTypes": []},
+            ],
+        }
+    }
+    found = a_pass(owners, an_account, await make_template(an_account, skeleton))
+
+    page = (await gateway.call("GET", f"/p/{found.handle}")).content.decode()
+
+    assert "<dd>20%</dd>" in page
+    assert "<dd>1/31/27, 11:30\N{NARROW NO-BREAK SPACE}PM UTC</dd>" in page
+    assert 'class="field to-center"' in page
+    rel = 'rel="noopener noreferrer nofollow"'
+    assert f'<a href="https://example.com" {rel}>Terms</a>bad</dd>' in page
+    assert f'<a href="tel:+49301234567" {rel}>+49 30 1234567</a>' in page
+    assert f'<a href="mailto:help@beans.example" {rel}>' in page
+    for part in (
+        'href="https://none',
+        'href="https://front',
+        "javascript",
+        "<img src=x",
+        "withheld",
+    ):
+        assert part not in page
+
+
+async def test_desktop_page_has_a_code_that_leads_to_itself(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    found = a_pass(owners, an_account, await make_template(an_account))
+    address = f"https://passes.example/p/{found.handle}"
+
+    page = (await gateway.call("GET", f"/p/{found.handle}")).content.decode()
+
+    code = qr_code(address.encode(), "QR code of this page")
+    assert code is not None
+    assert code in page
+    assert "Open on your phone" in page
+
+
+async def test_expired_pass_says_so(gateway: Gateway, an_account: AnAccount, owners: Owners):
+    template_id = await make_template(an_account, {"expirationDate": "2026-01-01T00:00:00Z"})
+    expired = a_pass(owners, an_account, template_id)
+    own = a_pass(owners, an_account, template_id, values={"expirationDate": "2999-01-01T00:00Z"})
+
+    english = await gateway.call("GET", f"/p/{expired.handle}")
+    german = await gateway.call("GET", f"/p/{expired.handle}", headers={"Accept-Language": "de"})
+    valid = await gateway.call("GET", f"/p/{own.handle}")
+
+    assert b"This pass has expired." in english.content
+    assert "Diese Karte ist abgelaufen." in german.content.decode()
+    assert b"expired" not in valid.content
 
 
 async def test_pass_whose_template_is_deleted_is_gone(
@@ -304,7 +480,7 @@ async def test_address_of_a_file_is_taken_in_any_case(
 
 @pytest.mark.parametrize("address", ["nothing", "a" * 33, "a/b/c", "W" * 32])
 async def test_address_of_no_pass_has_a_page(gateway: Gateway, address: str):
-    answer = await gateway.call("GET", f"/p/{address}")
+    answer = await gateway.call("GET", f"/p/{address}", headers=BROWSER)
 
     assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
 

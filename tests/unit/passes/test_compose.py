@@ -237,8 +237,8 @@ def test_display_shows_what_a_page_needs():
     assert display.description == "Coffee card"
     assert display.logo_text == "Beans"
     assert display.background_color == "rgb(102, 51, 0)"
-    assert display.groups["headerFields"] == [("Points", "0")]
-    assert display.groups["secondaryFields"] == [("Member", "Ann")]
+    assert [(f.label, f.value) for f in display.groups["headerFields"]] == [("Points", 0)]
+    assert [(f.label, f.value) for f in display.groups["secondaryFields"]] == [("Member", "Ann")]
     assert display.barcode_message == "handle0"
 
 

@@ -5,7 +5,7 @@ import pytest
 from shared.passes.constructor import read_constructor
 from shared.passes.document import TemplateDocument, check_template
 from shared.passes.images import UnknownImageSlotError, file_name
-from shared.passes.localization import strings_files
+from shared.passes.localization import choose_language, strings_files
 from tests.unit.passes.samples import STORE_CARD, a_document
 
 ICON = {"icon": "a" * 64}
@@ -159,3 +159,27 @@ def test_an_odd_scheme_is_found_and_crashes_nothing(odd: Any):
     findings = check_template(TemplateDocument.model_validate({"pass": pass_}))
 
     assert "preferredStyleSchemes" in str([*findings.errors, *findings.warnings])
+
+
+@pytest.mark.parametrize(
+    ("accepted", "available", "chosen"),
+    [
+        (["de"], ["en", "de"], "de"),
+        (["de-AT", "en"], ["en", "de"], "de"),
+        (["de"], ["de-CH", "en"], "de-CH"),
+        (["pt-BR"], ["pt", "pt_BR"], "pt_BR"),
+        (["fr", "de"], ["en", "de"], "de"),
+        (["fr"], ["de", "en"], "en"),
+        (["fr"], ["de", "en-GB"], "en-GB"),
+        (["fr"], ["de"], ""),
+        ([], ["de"], ""),
+        (["zh-TW"], ["zh-Hans", "zh-Hant"], "zh-Hant"),
+        (["zh-CN"], ["zh-Hans", "zh-Hant"], "zh-Hans"),
+        (["zh-HK"], ["zh-Hans"], ""),
+        (["DE"], [], ""),
+    ],
+)
+def test_language_is_the_first_accepted_one_that_there_is(
+    accepted: list[str], available: list[str], chosen: str
+):
+    assert choose_language(accepted, available) == chosen

@@ -9,12 +9,12 @@ from aiohttp import hdrs, web
 from services.gateway.catalogue import passes as catalogue
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import FILE_SUFFIX
-from services.gateway.routes.pages import HTML_MEDIA, PRIVATE, Pages, download_pass
+from services.gateway.routes.pages import HTML_MEDIA, PRIVATE, download_pass
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import NoRightError, Visit, begin_visit
 from services.gateway.routes.passsource.api import TAG
 from services.gateway.routes.passsource.words import read_words
-from shared.errors import ApplicationError, ForbiddenError, GoneError, InvalidError, NotFoundError
+from shared.errors import ForbiddenError, GoneError, InvalidError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 
 CSV_MEDIA: Final = "text/csv"
@@ -22,20 +22,17 @@ WORDS: Final = ("generate", "download", passes.REPLACE)
 PHONES: Final = ("iPhone", "iPod")
 
 
-async def open_link(call: Call[Any, Any], *, door: Door, pages: Pages) -> web.StreamResponse:
+async def open_link(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
     """Create a pass from a link, or show the pass that the link names."""
     request = call.request
     if request.method == hdrs.METH_HEAD:  # whoever only looks at a link creates nothing
         return web.Response(content_type=HTML_MEDIA, headers=PRIVATE)
-    try:
-        visit = await begin_visit(door, await read_words(request), request.remote or "")
-        handle = await _handle(visit)
-    except ApplicationError as error:
-        return _notice(pages, error)
+    visit = await begin_visit(door, await read_words(request), request.remote or "")
+    handle = await _handle(visit)
     if visit.words.flag("generate"):
         return web.Response(text=handle, headers=PRIVATE)
     if visit.words.flag("download"):
-        return await download_pass(replace(call, path={"handle": handle}), door=door, pages=pages)
+        return await download_pass(replace(call, path={"handle": handle}), door=door)
     url = catalogue.page_url(door, handle)
     agent = request.headers.get(hdrs.USER_AGENT, "")
     is_phone = any(phone in agent for phone in PHONES)
@@ -44,9 +41,9 @@ async def open_link(call: Call[Any, Any], *, door: Door, pages: Pages) -> web.St
     return web.Response(status=303, headers=headers)
 
 
-async def post_link(call: Call[Any, Any], *, door: Door, pages: Pages) -> web.StreamResponse:
+async def post_link(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
     """Create a pass from a form."""
-    return await open_link(call, door=door, pages=pages)
+    return await open_link(call, door=door)
 
 
 async def _handle(visit: Visit) -> str:
@@ -61,14 +58,6 @@ async def _handle(visit: Visit) -> str:
     if wants_hash and await visit.owner_of(visit.template_name().account_id) is None:
         raise NoRightError
     return (await passes.issue(visit, values)).handle
-
-
-def _notice(pages: Pages, error: ApplicationError) -> web.Response:
-    if isinstance(error, InvalidError | ForbiddenError) or error.status < 404:  # noqa: PLR2004
-        details = [f"{fault['pointer']}: {fault['detail']}" for fault in error.errors]
-        text = " ".join([error.detail, "; ".join(details)]).strip()
-        return pages.render_text("This link does not work", text, error.status)
-    return pages.render_notice(error)
 
 
 async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
@@ -100,13 +89,12 @@ async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamRespon
 
 def endpoints(door: Door) -> list[AnyEndpoint]:
     """List the addresses of this room."""
-    pages = Pages()
     errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
     return [
         Endpoint(
             "GET",
             r"/pass/{page:create(?:\.php)?}",
-            partial(open_link, door=door, pages=pages),
+            partial(open_link, door=door),
             summary="Create a pass from a link, or show one",
             tag=TAG,
             scope=None,
@@ -120,7 +108,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             r"/pass/{page:create(?:\.php)?}",
-            partial(post_link, door=door, pages=pages),
+            partial(post_link, door=door),
             summary="Create a pass from a form",
             tag=TAG,
             scope=None,

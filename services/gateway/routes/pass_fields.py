@@ -1,0 +1,65 @@
+"""The fields of a pass as a page writes them: styled values, and what in them is a link."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from babel import Locale
+
+from shared.passes.display import DisplayField
+from shared.passes.formats import format_value
+from shared.passes.links import DETECT_LINKS, DETECT_PHONES, Span, find_links, read_markup
+from shared.passes.values import is_list
+
+BACK_GROUPS: Final = ("additionalInfoFields", "backFields")
+
+_ALIGNMENTS: Final = {
+    "PKTextAlignmentLeft": "to-left",
+    "PKTextAlignmentCenter": "to-center",
+    "PKTextAlignmentRight": "to-right",
+}
+_ALL_DETECTORS: Final = frozenset({DETECT_LINKS, DETECT_PHONES})
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenField:
+    """A field whose texts are final."""
+
+    label: str
+    spans: Sequence[Span]
+    alignment: str = ""
+    """The CSS class of its `textAlignment`, if it has one."""
+
+
+def write_fields(
+    groups: Mapping[str, Sequence[DisplayField]], locale: Locale, now: datetime
+) -> dict[str, list[WrittenField]]:
+    """Write all fields, by group. Only on the back does Wallet look for links by itself."""
+    return {
+        group: [_write(entry, locale, now, is_back=group in BACK_GROUPS) for entry in entries]
+        for group, entries in groups.items()
+    }
+
+
+def _write(entry: DisplayField, locale: Locale, now: datetime, *, is_back: bool) -> WrittenField:
+    detectors = _detectors(entry.styles) if is_back else _NONE
+    is_attributed = entry.attributed not in (None, "")
+    value = entry.attributed if is_attributed else entry.value
+    text = format_value(value, entry.styles, locale, now)
+    spans = read_markup(text) if is_attributed else [Span(text)]
+    if detectors:
+        spans = [
+            found
+            for span in spans
+            for found in ([span] if span.href else find_links(span.text, detectors))
+        ]
+    return WrittenField(
+        entry.label, spans, _ALIGNMENTS.get(str(entry.styles.get("textAlignment")), "")
+    )
+
+
+def _detectors(styles: Mapping[str, Any]) -> frozenset[str]:
+    given = styles.get("dataDetectorTypes")
+    return frozenset(map(str, given)) if is_list(given) else _ALL_DETECTORS
