@@ -26,6 +26,12 @@ LARGEST_BUNDLE: Final = 150_000_000
 """Apple's limit, as that of 10 passes."""
 
 
+class BundleTooLargeError(TooLargeError):
+    """These passes are too large for one file; download them one by one."""
+
+    code = "bundle_too_large"
+
+
 class BundleQuery(BaseModel):
     """Which passes."""
 
@@ -57,7 +63,7 @@ async def _read(door: Door, handle: str) -> tuple[Pass, Content]:
 def _bundle(files: Sequence[PassFile]) -> PassFile:
     """Lay out the archive of archives; their checksums are known before they are made."""
     if sum(file.archive.size for file in files) > LARGEST_BUNDLE:
-        raise TooLargeError
+        raise BundleTooLargeError
     archive = PassArchive(
         [
             ArchiveEntry(f"pass-{number}{FILE_SUFFIX}", file.archive.size, file.archive.crc32())
@@ -88,6 +94,6 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             query=BundleQuery,
             raw=True,
             media=BUNDLE_MEDIA,
-            errors=(NotFoundError, GoneError, TooLargeError),
+            errors=(NotFoundError, GoneError, BundleTooLargeError),
         ),
     ]

@@ -223,7 +223,7 @@ async def test_machines_get_problems_where_browsers_get_pages(
         assert "accept" in page.headers["vary"].lower().split(", ")
         assert problem.headers["content-type"] == "application/problem+json"
     owners.answer(ReadPass, lambda _: GoneError())
-    gone = await gateway.call("GET", "/p/deleted", headers={"Accept": "application/json"})
+    gone = await gateway.call("GET", f"/p/{new_handle()}", headers={"Accept": "application/json"})
     assert (gone.status, gone.json["code"]) == (410, "gone")
     api = await gateway.call("GET", "/v1/nothing", headers=BROWSER)
     assert api.headers["content-type"] == "application/problem+json"
