@@ -38,6 +38,9 @@ def main() -> int:
         metavar="HOURS",
         help="of how many hours (default: 24, as long as sent events are kept)",
     )
+    commands.add_parser(
+        "consistency", help="compare passes and their log with generator and notifier"
+    )
     commands.add_parser("message-map", help="print which message goes where")
     commands.add_parser("openapi", help="print the HTTP interface as OpenAPI 3.1")
     arguments = parser.parse_args()
@@ -48,6 +51,7 @@ def main() -> int:
         "catalogue": operations.resend_catalogue,
         "dead": operations.tend_dead_letters,
         "outbox": operations.resend_outbox,
+        "consistency": operations.compare_all,
         "message-map": operations.print_message_map,
         "openapi": operations.print_openapi,
     }[arguments.command]

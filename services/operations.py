@@ -25,6 +25,7 @@ from services.local import (
     open_transport,
 )
 from services.message_map import message_map
+from services.triggers.repository.comparisons import ComparisonRepository, Progress
 from shared import clock
 from shared.database import Database
 from shared.logs import configure_logs
@@ -32,6 +33,8 @@ from shared.messaging.outbox import Relay, resend
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
 from shared.service import running_until_stopped, tune_collector
+
+ANSWER_SECONDS = 60
 
 
 async def run_here(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
@@ -136,6 +139,33 @@ async def resend_outbox(settings: LocalSettings, arguments: argparse.Namespace) 
         await Relay(database, transport).drain()
     _say(f"{count} sent again")
     return 0
+
+
+async def compare_all(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
+    """Compare everything with generator and notifier, which must be running; tell how far it is.
+
+    What is missing there is announced again. Ends with 1 if nobody answers for a minute.
+    """
+    async with _premises(settings) as premises, _database(premises, "triggers") as database:
+        async with database.work() as work:
+            comparisons = ComparisonRepository(work.connection)
+            begun = [await comparisons.begin("passes"), await comparisons.begin("events")]
+        before: list[Progress] = []
+        patience = ANSWER_SECONDS
+        while patience > 0:
+            async with database.connection() as connection:
+                found = await ComparisonRepository(connection).progress(begun)
+            if all(one.is_listed and one.answered >= one.pages for one in found):
+                for one in found:
+                    _say(f"{one.subject}: {one.listed} compared, {one.missing} announced again")
+                return 0
+            if found != before:
+                _say("  ".join(f"{one.subject}: {one.listed} compared" for one in found))
+            patience = patience - 1 if found == before else ANSWER_SECONDS
+            before = found
+            await asyncio.sleep(1)
+    _say("No answer for a minute: are triggers, generator and notifier running?")
+    return 1
 
 
 async def print_message_map(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:

@@ -144,7 +144,8 @@ async def start_embedded(folder: Path, apple: PushServer | None = None, **settin
     system.api_key = demo["api_key"]
     system.root = Path(demo["development_root"])
     system.template_id = demo["template_id"]
-    system.extra = demo
+    system.extra = {**demo, "environment": environment}
+    system.database_url = EmbeddedPostgres(folder / "data" / "postgres").url
     await _open_apple(system, apple)
     return system
 

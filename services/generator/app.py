@@ -9,7 +9,7 @@ from services.generator.repository.plates import PlateShelf
 from services.generator.settings import Settings
 from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
 from shared.contracts.generator import ReadContent
-from shared.contracts.triggers import PassesChanged, PassesDeleted
+from shared.contracts.triggers import PassesChanged, PassesDeleted, PassesListed
 from shared.database import Database
 from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
@@ -37,6 +37,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(ImagesSaved, handlers.keep_images),
             on(PassesChanged, partial(handlers.build_contents, shelf=shelf, room=room)),
             on(PassesDeleted, handlers.delete_contents),
+            on(PassesListed, handlers.compare_passes),
             answer(ReadContent, partial(handlers.read_contents, shelf=shelf, room=room)),
         ],
         jobs=[Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600)],

@@ -11,8 +11,14 @@ from services.generator.repository.images import ImageRepository
 from services.generator.repository.plates import CatalogueRepository, PlateShelf
 from shared import clock
 from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
-from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
-from shared.contracts.triggers import Pass, PassesChanged, PassesDeleted
+from shared.contracts.generator import (
+    BuiltContent,
+    Content,
+    ContentBuilt,
+    PassesCompared,
+    ReadContent,
+)
+from shared.contracts.triggers import Pass, PassesChanged, PassesDeleted, PassesListed
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, NotFoundError, NotReadyError, RetryableError
 from shared.passes.slots import own_images
@@ -153,6 +159,15 @@ async def _check_refused(
 async def delete_contents(events: list[PassesDeleted], work: UnitOfWork) -> None:
     gone = {pass_.handle: pass_ for event in events for pass_ in event.passes}
     await ContentRepository(work.connection).delete(list(gone.values()))
+
+
+async def compare_passes(events: list[PassesListed], work: UnitOfWork) -> None:
+    """Answer which of the passes listed are not known here in their newest version."""
+    contents = ContentRepository(work.connection)
+    for event in events:
+        known = await contents.versions(listed.handle for listed in event.passes)
+        missing = [p.handle for p in event.passes if known.get(p.handle, -1) < p.version]
+        work.publish(PassesCompared(comparison_id=event.comparison_id, missing=missing))
 
 
 async def read_contents(

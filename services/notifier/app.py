@@ -44,7 +44,7 @@ from shared.contracts.notifier import (
     UnregisterDevice,
     UpdateEndpoint,
 )
-from shared.contracts.triggers import EventsLogged, PassesDeleted
+from shared.contracts.triggers import EventsListed, EventsLogged, PassesDeleted
 from shared.database import Database
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.subscription import answer, on
@@ -78,6 +78,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateDeleted, partial(sources.end_templates, ring=ring)),
             on(MembersChanged, partial(sources.tell_members, ring=ring)),
             on(EventsLogged, partial(events.store_events, ring=ring, wake=pushes.set)),
+            on(EventsListed, events.compare_events),
             on(ContentBuilt, partial(contents.store_contents, wake=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
             answer(

@@ -6,12 +6,21 @@ from functools import partial
 from pathlib import Path
 
 from services.triggers import jobs
-from services.triggers.handlers import catalogue, devices, passes, pushes, questions
+from services.triggers.handlers import (
+    catalogue,
+    comparisons,
+    devices,
+    passes,
+    pushes,
+    questions,
+)
+from services.triggers.jobs.comparisons import compare_in_background, compare_on_command
 from services.triggers.repository.templates import TemplateShelf
 from services.triggers.settings import Settings
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
+from shared.contracts.generator import PassesCompared
 from shared.contracts.member import MembersChanged
-from shared.contracts.notifier import DevicesActed
+from shared.contracts.notifier import DevicesActed, EventsCompared
 from shared.contracts.triggers import (
     ChangePass,
     ControlPushJob,
@@ -64,6 +73,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateSaved, catalogue.keep_templates),
             on(TemplateDeleted, catalogue.delete_templates),
             on(MembersChanged, partial(catalogue.follow_members, shelf=shelf)),
+            on(PassesCompared, comparisons.announce_missed_passes),
+            on(EventsCompared, comparisons.announce_missed_events),
             on(DevicesActed, partial(devices.follow_devices, shelf=shelf, begun=begun)),
             answer(
                 CreatePass,
@@ -99,6 +110,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
                 ),
                 every=PURGE_SECONDS,
             ),
+            Job("compare in the background", partial(compare_in_background, database), every=10),
+            Job("compare on command", partial(compare_on_command, database), every=0.5),
             Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),
         ],
         opened=[client.open],

@@ -65,3 +65,13 @@ class ContentBuilt(Event):
     name: ClassVar = "generator.content_built.v1"
 
     contents: list[BuiltContent]
+
+
+class PassesCompared(Event):
+    """What the generator does not know of the passes that `triggers.passes_listed` named."""
+
+    name: ClassVar = "generator.passes_compared.v1"
+
+    comparison_id: UUID
+    missing: list[str]
+    """The handles of passes of which it knows no version, or only older ones."""

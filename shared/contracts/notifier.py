@@ -386,3 +386,17 @@ class DevicesActed(Event):
     name: ClassVar = "notifier.devices_acted.v1"
 
     acts: list[DeviceAct]
+
+
+class MissedEvent(BaseModel):
+    handle: str
+    sequence: int
+
+
+class EventsCompared(Event):
+    """What the feed lacks of the lines that `triggers.events_listed` named."""
+
+    name: ClassVar = "notifier.events_compared.v1"
+
+    comparison_id: UUID
+    missing: list[MissedEvent]

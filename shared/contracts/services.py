@@ -9,18 +9,32 @@ from shared.contracts.gateway import (
     TemplateDeleted,
     TemplateSaved,
 )
-from shared.contracts.generator import ContentBuilt
+from shared.contracts.generator import ContentBuilt, PassesCompared
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Event
-from shared.contracts.notifier import DevicesActed
-from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted
+from shared.contracts.notifier import DevicesActed, EventsCompared
+from shared.contracts.triggers import (
+    EventsListed,
+    EventsLogged,
+    PassesChanged,
+    PassesDeleted,
+    PassesListed,
+)
 
 ServiceName = Literal["gateway", "generator", "member", "notifier", "triggers"]
 
 LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "gateway": (),
     "member": (),
-    "triggers": (AccountSaved, TemplateSaved, TemplateDeleted, MembersChanged, DevicesActed),
+    "triggers": (
+        AccountSaved,
+        TemplateSaved,
+        TemplateDeleted,
+        MembersChanged,
+        DevicesActed,
+        PassesCompared,
+        EventsCompared,
+    ),
     "generator": (
         AccountSaved,
         TemplateSaved,
@@ -28,6 +42,7 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
         ImagesSaved,
         PassesChanged,
         PassesDeleted,
+        PassesListed,
     ),
     "notifier": (
         IdentitySaved,
@@ -35,6 +50,7 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
         TemplateDeleted,
         MembersChanged,
         EventsLogged,
+        EventsListed,
         ContentBuilt,
         PassesDeleted,
     ),

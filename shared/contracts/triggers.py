@@ -358,3 +358,33 @@ class EventsLogged(Event):
     name: ClassVar = "triggers.events_logged.v1"
 
     events: list[LoggedEvent]
+
+
+class ListedPass(BaseModel):
+    handle: str
+    account_id: UUID
+    version: int
+
+
+class PassesListed(Event):
+    """The newest versions of some passes, for a comparison with what the generator knows."""
+
+    name: ClassVar = "triggers.passes_listed.v1"
+
+    comparison_id: UUID
+    passes: list[ListedPass]
+
+
+class ListedEvent(BaseModel):
+    event_id: UUID
+    handle: str
+    sequence: int
+
+
+class EventsListed(Event):
+    """Some lines of the log, for a comparison with what the feed holds."""
+
+    name: ClassVar = "triggers.events_listed.v1"
+
+    comparison_id: UUID
+    events: list[ListedEvent]

@@ -64,6 +64,18 @@ class ContentRepository:
         )
         return {row["handle"]: Earlier(*row[1:]) for row in rows}
 
+    async def versions(self, handles: Iterable[str]) -> dict[str, int]:
+        """Tell the version that is known of each pass, deleted ones too."""
+        rows = await self._connection.fetch(
+            """
+            SELECT handle, version
+            FROM contents
+            WHERE handle = ANY($1::text[])
+            """,
+            list(set(handles)),
+        )
+        return {row["handle"]: row["version"] for row in rows}
+
     async def find(self, handles: Iterable[str]) -> dict[str, StoredContent]:
         rows = await self._connection.fetch(
             "SELECT * FROM contents WHERE handle = ANY($1::text[])", list(set(handles))

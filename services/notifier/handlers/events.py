@@ -8,7 +8,8 @@ from services.notifier.domain.happenings import Happening, of_pass
 from services.notifier.domain.webhooks import Recipient
 from services.notifier.handlers.devices import Wake, ask_pushes
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
-from shared.contracts.triggers import EventsLogged
+from shared.contracts.notifier import EventsCompared, MissedEvent
+from shared.contracts.triggers import EventsListed, EventsLogged
 from shared.database import UnitOfWork
 
 Ring = Callable[[Collection[UUID]], None]
@@ -41,6 +42,19 @@ async def store_events(
     logged = [event for message in messages for event in message.events]
     await ask_pushes(logged, work, wake=wake)
     await tell(work, [of_pass(event) for event in logged], ring)
+
+
+async def compare_events(messages: list[EventsListed], work: UnitOfWork) -> None:
+    """Answer which of the lines listed are not among what is kept for partners."""
+    events = EventRepository(work.connection)
+    for message in messages:
+        known = await events.known(listed.event_id for listed in message.events)
+        missing = [
+            MissedEvent(handle=listed.handle, sequence=listed.sequence)
+            for listed in message.events
+            if listed.event_id not in known
+        ]
+        work.publish(EventsCompared(comparison_id=message.comparison_id, missing=missing))
 
 
 def _wanted(

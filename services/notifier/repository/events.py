@@ -62,6 +62,18 @@ class EventRepository:
             [h.account_id for h in happenings],
         )
 
+    async def known(self, event_ids: Iterable[UUID]) -> set[UUID]:
+        """Find which of these events are kept."""
+        rows = await self._connection.fetch(
+            """
+            SELECT event_id
+            FROM events
+            WHERE event_id = ANY($1::uuid[])
+            """,
+            list(event_ids),
+        )
+        return {row["event_id"] for row in rows}
+
     async def add_test(self, test: Happening) -> None:
         """Store an event that is in no feed."""
         await self._connection.execute(
