@@ -24,9 +24,27 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresIOError,
 )
-"""What the server says when it is going, gone or full."""
+"""What the server says when it is going, gone, full, out of disk or read-only."""
+
+REFUSED_SECONDS = 5.0
+"""So long a server that has refused to write counts as not ready."""
+
+PULSE_SECONDS = 0.3
+SILENT_SECONDS = 0.6
+"""How often the server is asked for a sign of life, and how long it may say nothing at all."""
+
+GRACE_SECONDS = 0.05
+"""For an answer that is there, but was not read because this process itself stood still."""
+
+REFUSALS = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresIOError,
+)
 
 PERHAPS_AWAY = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises on a lost connection, but also for mistakes that no waiting mends."""
@@ -52,7 +70,8 @@ class Database:
     """The pool of one service: its schema as search path, its role as rights.
 
     Nothing waits for ever: a connection is acquired within `acquire_timeout` seconds and a
-    statement ends within `statement_timeout` seconds, else `DatabaseAwayError`.
+    statement ends within `statement_timeout` seconds, else `DatabaseAwayError`. A server that
+    stands still, and ends no statement, is away within a second for all who wait for it.
     """
 
     def __init__(
@@ -72,6 +91,11 @@ class Database:
         self._acquire_timeout = acquire_timeout
         self._statement_timeout = statement_timeout
         self._pool: asyncpg.Pool | None = None
+        self._lent: set[Connection] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._is_silent = False
+        self._heard_at = 0.0
+        self._refused_at = float("-inf")
 
     async def start(self) -> None:
         """Make the pool; the first connection is made when first needed, so start order is free."""
@@ -92,9 +116,14 @@ class Database:
                 "jit": "off",
             },
         )
+        self._watching = asyncio.create_task(self._watch(), name=f"{self.schema} pulse")
 
     async def stop(self) -> None:
         """Close the pool within 5 seconds, politely or not."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+            self._watching = None
         if self._pool is None:
             return
         try:
@@ -107,21 +136,27 @@ class Database:
     async def connection(self) -> AsyncGenerator[Connection]:
         """Lend a connection outside any transaction, for reading."""
         pool = self._pool
-        if pool is None:
+        if pool is None or self._is_silent:
             raise DatabaseAwayError
         try:
             connection = await pool.acquire(timeout=self._acquire_timeout)
         except (asyncpg.PostgresError, *PERHAPS_AWAY, TimeoutError) as error:
             raise self._away(error) from error
+        self._lent.add(connection)
         try:
             yield connection
         except AWAY as error:
+            if isinstance(error, REFUSALS):
+                self._refused_at = asyncio.get_running_loop().time()
             raise self._away(error) from error
         except PERHAPS_AWAY as error:
             if not _is_lost(connection):
                 raise
             raise self._away(error) from error
+        else:
+            self._heard_at = asyncio.get_running_loop().time()
         finally:
+            self._lent.discard(connection)
             await pool.release(connection, timeout=2)
 
     @asynccontextmanager
@@ -137,12 +172,64 @@ class Database:
             act()
 
     async def check(self) -> None:
-        """Ask the server for a sign of life within a second."""
+        """Ask the server for a sign of life within a second; it must not have refused to write."""
+        if asyncio.get_running_loop().time() - self._refused_at < REFUSED_SECONDS:
+            raise DatabaseAwayError
         try:
             async with self.connection() as connection:
-                await connection.execute("SELECT 1", timeout=1)
+                is_read_only = await connection.fetchval(
+                    "SELECT current_setting('transaction_read_only') = 'on'", timeout=1
+                )
         except TimeoutError as error:
             raise self._away(error) from error
+        if is_read_only:
+            raise DatabaseAwayError
+
+    async def _watch(self) -> None:
+        """Notice a server that stands still: connections to it are cut, and none are lent."""
+        while True:
+            connection: asyncpg.Connection | None = None
+            try:
+                connection = await asyncpg.connect(
+                    self.url,
+                    timeout=2,
+                    server_settings={"application_name": f"passwright {self.schema} pulse"},
+                )
+                while await self._has_pulse(connection):
+                    self._is_silent = False
+                    await asyncio.sleep(PULSE_SECONDS)
+                self._fall_silent()
+            except (asyncpg.PostgresError, *PERHAPS_AWAY, TimeoutError):
+                log.debug("pulse_lost", schema=self.schema)
+            finally:
+                if connection is not None:
+                    connection.terminate()
+            await asyncio.sleep(PULSE_SECONDS)
+
+    async def _has_pulse(self, connection: asyncpg.Connection) -> bool:
+        """Wait until the server says something, here or in any other statement."""
+        loop = asyncio.get_running_loop()
+        asked = asyncio.create_task(connection.execute("SELECT 1"))
+        try:
+            while True:
+                since = loop.time()
+                await asyncio.wait({asked}, timeout=SILENT_SECONDS)
+                if not asked.done():
+                    await asyncio.sleep(GRACE_SECONDS)
+                if asked.done():
+                    asked.result()
+                    return True
+                if self._heard_at < since:
+                    return False
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    def _fall_silent(self) -> None:
+        log.warning("database_silent", schema=self.schema, lent=len(self._lent))
+        self._is_silent = True
+        for connection in self._lent:
+            connection.terminate()
 
     def _away(self, error: Exception) -> DatabaseAwayError:
         log.warning("database_away", schema=self.schema, reason=type(error).__name__)

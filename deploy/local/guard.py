@@ -69,6 +69,28 @@ class GuardedServer:
         self._close(KILL)
         self._guard.wait(STOP_SECONDS)
 
+    def pause(self) -> None:
+        """Let every process of the server stand still, for fault tests; `resume` lets them go."""
+        signal_all(self._descendants(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        signal_all(self._descendants(), signal.SIGCONT)
+
+    def _descendants(self) -> set[int]:
+        parents: dict[int, int] = {}
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = status.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it ended while we looked
+            parents[int(status.parent.name)] = int(fields[1])
+        found, added = {self._guard.pid}, True
+        while added:
+            more = {process for process, parent in parents.items() if parent in found}
+            added = not more <= found
+            found |= more
+        return found - {self._guard.pid}
+
     def _close(self, order: bytes = b"") -> None:
         if self._guard.stdin is None or self._guard.stdin.closed:
             return

@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -86,6 +88,18 @@ class EmbeddedPostgres:
         if self._server is not None:
             self._server.kill()
             self._server = None
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Let every process of the server stand still for a while, for fault tests."""
+        server = self._server
+        if server is None:
+            raise ServerError("it does not run")
+        server.pause()
+        try:
+            yield
+        finally:
+            server.resume()
 
     def _run(self, command: list[str]) -> GuardedServer:
         return GuardedServer(

@@ -4,7 +4,10 @@ import hashlib
 import random
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.guard import GuardedServer, ServerError, end_of
@@ -71,6 +74,29 @@ class PrivateRabbitMQ:
         if self._server is not None:
             self._server.kill()
             self._server = None
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Let every process of the node stand still for a while, for fault tests."""
+        server = self._server
+        if server is None:
+            raise ServerError("it does not run")
+        server.pause()
+        try:
+            yield
+        finally:
+            server.resume()
+
+    def control(self, *arguments: str) -> str:
+        """Run `rabbitmqctl` on the node and return what it prints."""
+        return subprocess.run(  # noqa: S603 - the command is ours
+            [str(PROGRAM.with_name("rabbitmqctl")), *arguments],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
 
     def _environment(self) -> dict[str, str]:
         port, distribution, epmd = map(str, self._ports)

@@ -309,21 +309,23 @@ class OutgoingClient:
         """Call and follow redirects; each address is checked, and all share the time there is."""
         left = redirects
         try:
-            async with timeout(self._total_seconds if redirects else None):
+            async with timeout(self._total_seconds if redirects else None) as time:
                 while True:
                     async with self._session_for(url).request(
                         method, URL(url), data=body, headers=headers, allow_redirects=False
                     ) as response:
                         target = _target_of(response) if redirects else None
                         if target is None:
+                            time.reschedule(None)  # the session's own limit ends a slow body
                             yield response
                             return
                         response.close()
                     if not left:
                         raise OutgoingFailedError("redirects")
                     left -= 1
-                    if response.status not in _SAME_METHOD:
+                    if response.status not in _SAME_METHOD and body is not None:
                         method, body = "GET", None
+                        headers = {k: v for k, v in headers.items() if k.lower() != "content-type"}
                     if URL(url).origin() != target.origin():
                         headers = {k: v for k, v in headers.items() if k.lower() in _CARRIED}
                     url = str(target)

@@ -194,14 +194,13 @@ async def show_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.
     return pages.render_pass(issued, shown, accepted, passes.page_url(door, issued.handle))
 
 
-async def find_pass_page(call: Call[None, None]) -> web.StreamResponse:
+async def find_pass_page(call: Call[None, None], *, door: Door) -> web.StreamResponse:
     """Lead to the pass from its address with what mail programs put behind it, as `.` or `)`."""
     found = _ADDRESS.fullmatch(call.path["address"])
     if found is None:
         raise NotFoundError
     suffix = passes.FILE_SUFFIX if found[2] else ""
-    # Relative, so that it holds under whatever path the gateway stands.
-    target = f"/p/{found[1].lower()}{suffix}"
+    target = f"{passes.page_url(door, found[1].lower())}{suffix}"
     return web.Response(status=HTTPStatus.FOUND, headers={**PRIVATE, hdrs.LOCATION: target})
 
 
@@ -323,7 +322,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/p/{address:.+}",
-            find_pass_page,
+            partial(find_pass_page, door=door),
             summary="Lead to a pass from an address that was damaged on its way",
             tag=TAG,
             scope=None,

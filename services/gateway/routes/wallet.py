@@ -1,6 +1,7 @@
 """Apple's web service: devices register, ask what is new, fetch it, and tell what went wrong."""
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -228,7 +229,7 @@ def _tag(request: web.Request) -> str | None:
 
 def _lines(body: bytes) -> list[str]:
     try:
-        content: object = orjson.loads(body)
+        content: object = orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError:
         return []
     lines = cast("dict[str, object]", content).get("logs") if isinstance(content, dict) else None

@@ -57,15 +57,17 @@ class PassRepository:
 
         A transaction that creates passes holds a shared lock whose key is the position that was
         the highest before its own. Here that position is read first and the locks then, so
-        whoever is missing among the locks gets only positions above it.
+        whoever is missing among the locks gets only positions above it, and a key that is ahead
+        of it, which looks like one that is far behind, concerns only such positions too.
         """
         highest: int = await self._connection.fetchval(
             "SELECT coalesce(pg_sequence_last_value('passes_position_seq'), 0)"
         )
         behind: int = await self._connection.fetchval(
             """
-            SELECT coalesce(max(($2 - objid::bigint) & $3), 0)
+            SELECT coalesce(max(behind) FILTER (WHERE behind <= $3 / 2), 0)
             FROM pg_locks
+            CROSS JOIN LATERAL (SELECT ($2 - objid::bigint) & $3 AS behind) AS distance
             WHERE locktype = 'advisory'
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 AND classid = $1::bigint::oid

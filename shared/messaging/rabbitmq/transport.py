@@ -48,8 +48,18 @@ CONNECT_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
 HEARTBEAT_SECONDS = 15
 
+PULSE = "pulse"
+"""The correlation id of a message to ourselves."""
+
 RESTORE_SECONDS = 1.0
 """After this time a queue that is missing is made anew."""
+
+PULSE_SECONDS = 0.3
+SILENT_SECONDS = 0.6
+"""How often the broker is sent a message to ourselves, and how long nothing may come back."""
+
+GRACE_SECONDS = 0.05
+"""For a message that is there, but was not read because this process itself stood still."""
 
 WATCH_SECONDS = 10.0
 """How often a process looks whether its queues are there and have a consumer."""
@@ -90,10 +100,12 @@ class RabbitMQTransport:
         self._replies: str | None = None
         self._ready = asyncio.Event()
         self._receiving = True
+        self._is_stalled = False
+        self._heard_at = 0.0
 
     @property
     def connected(self) -> bool:
-        return self._confirmed is not None and self._replies is not None
+        return self._confirmed is not None and self._replies is not None and not self._is_stalled
 
     async def start(self) -> None:
         if self._supervisors:
@@ -104,6 +116,7 @@ class RabbitMQTransport:
             asyncio.create_task(self._supervise(self._open_publishing, self._lose_publishing)),
             asyncio.create_task(self._supervise(self._open_consuming, self._lose_consuming)),
             asyncio.create_task(self._watch_consumers()),
+            asyncio.create_task(self._watch_pulse()),
         ]
         try:
             await asyncio.wait_for(self._ready.wait(), timeout=CONNECT_SECONDS)
@@ -161,7 +174,7 @@ class RabbitMQTransport:
         self, service: ServiceName, lane: Lane, name: str, body: bytes, seconds: float
     ) -> bytes:
         channel, replies = self._quick, self._replies
-        if channel is None or replies is None:
+        if channel is None or replies is None or self._is_stalled:
             raise TransportAwayError
         number = new_id().hex
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -325,6 +338,44 @@ class RabbitMQTransport:
             await self._open_subscription(subscription)
         self._replies = replies.name
 
+    async def _watch_pulse(self) -> None:
+        """Notice a broker that takes nothing: an alarm blocks who publishes, without an error."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            channel, replies = self._quick, self._replies
+            if channel is None or replies is None:
+                self._is_stalled = False  # which `connected` knows by itself
+                continue
+            since = loop.time()
+            beating = asyncio.create_task(self._beat(channel, replies))
+            await asyncio.wait({beating}, timeout=SILENT_SECONDS)
+            if not beating.done():
+                await asyncio.sleep(GRACE_SECONDS)
+            is_alive = self._heard_at >= since or (not beating.done() and self._replies is None)
+            if is_alive == self._is_stalled:
+                self._is_stalled = not is_alive
+                log.warning("broker_stalled" if self._is_stalled else "broker_goes_on")
+                if self._is_stalled:
+                    self._fail_pending()
+            if not beating.done():
+                await asyncio.wait({beating}, timeout=CONNECT_SECONDS)
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _beat(self, channel: AbstractChannel, replies: str) -> None:
+        """Send a message to ourselves and wait for it, or for anything else, to arrive."""
+        heard = asyncio.get_running_loop().create_future()
+        self._pending[PULSE] = heard
+        try:
+            message = aio_pika.Message(b"", correlation_id=PULSE, expiration=CONNECT_SECONDS)
+            await channel.default_exchange.publish(message, replies, mandatory=False)
+            await heard
+        except (*AWAY, TransportAwayError):
+            return
+        finally:
+            self._pending.pop(PULSE, None)
+
     async def _watch_consumers(self) -> None:
         """Start over when a queue is gone or nobody reads it, should the broker not have said."""
         while True:
@@ -402,6 +453,7 @@ class RabbitMQTransport:
         return await channel.get_exchange(name, ensure=False)
 
     async def _take_reply(self, message: AbstractIncomingMessage) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
         answered = self._pending.get(message.correlation_id or "")
         if answered is not None and not answered.done():
             answered.set_result(message.body)

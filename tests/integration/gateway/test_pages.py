@@ -450,6 +450,9 @@ async def test_unchanged_file_is_not_sent_again(
     changed = await gateway.call("GET", address, headers=other)
     old = {"If-Modified-Since": "Sat, 21 Nov 2026 11:59:59 GMT"}
     newer = await gateway.call("GET", address, headers=old)
+    for odd in ("Fri, 31 Dec 9999 23:59:59 -0100", "Fri, 31 Dec 99999999999 23:59:59 GMT", "never"):
+        ignored = await gateway.call("GET", address, headers={"If-Modified-Since": odd})
+        assert ignored.status == 200
     ahead = {"If-Modified-Since": "Sat, 21 Nov 2026 12:00:00 +0100"}  # 11:00 GMT
     elsewhere = await gateway.call("GET", address, headers=ahead)
     assert (changed.status, newer.status, elsewhere.status) == (200, 200, 200)
@@ -464,8 +467,9 @@ async def test_address_with_what_mail_programs_put_behind_it_leads_to_the_pass(
     page = await gateway.call("GET", f"/p/{found.handle}{behind}")
     file = await gateway.call("GET", f"/p/{found.handle}.pkpass{behind}")
 
-    assert (page.status, page.headers["location"]) == (302, f"/p/{found.handle}")
-    assert (file.status, file.headers["location"]) == (302, f"/p/{found.handle}.pkpass")
+    assert (page.status, file.status) == (302, 302)
+    assert page.headers["location"].endswith(f"/p/{found.handle}")
+    assert file.headers["location"].endswith(f"/p/{found.handle}.pkpass")
 
 
 async def test_address_of_a_file_is_taken_in_any_case(
@@ -475,7 +479,7 @@ async def test_address_of_a_file_is_taken_in_any_case(
 
     answer = await gateway.call("GET", f"/p/{found.handle}.PKPASS")
 
-    assert answer.headers["location"] == f"/p/{found.handle}.pkpass"
+    assert answer.headers["location"].endswith(f"/p/{found.handle}.pkpass")
 
 
 @pytest.mark.parametrize("address", ["nothing", "a" * 33, "a/b/c", "W" * 32])

@@ -423,3 +423,17 @@ async def test_form_with_too_many_fields_is_told_so(gateway: Gateway):
     answer = await ask(gateway, "login", data)
 
     assert answer["message"] == "A form has at most 500 fields."
+
+
+@pytest.mark.parametrize("charset", ["undefined", "base64", "utf-9", "idna"])
+async def test_odd_character_set_is_read_as_utf_8(
+    gateway: Gateway, an_account: AnAccount, charset: str
+):
+    client = await hash_of(an_account)
+    data = urlencode({"templateName": "Zoë", "passConstructor": GENERIC}).encode()
+    headers = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
+    path = f"/api/insertUpdateTemplate.php?{urlencode({'clientHash': client})}"
+
+    saved = (await gateway.call("POST", path, data=data, headers=headers)).json
+
+    assert saved["success"], saved

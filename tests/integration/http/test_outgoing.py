@@ -300,6 +300,25 @@ class OnlyLoopbackOne(OutgoingAddressPolicy):
         return address == "127.0.0.1"
 
 
+async def test_answer_that_drips_behind_a_redirect_ends_in_time_with_its_status():
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b".")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    async with (
+        client(development=True, total=0.5) as outgoing,
+        a_server(drip) as last,
+        a_server(sends_to(last.url)) as first,
+    ):
+        response = await outgoing.get(first.url, {}, redirects=3)
+
+    assert (response.status, response.excerpt) == (200, UNFINISHED)
+
+
 async def test_hops_share_the_time_there_is():
     async with (
         client(development=True, total=0.5) as outgoing,

@@ -171,3 +171,24 @@ async def test_stopping_takes_no_longer_than_a_lent_connection_may_cost(
 async def outbox(database: Database) -> list[asyncpg.Record]:
     async with database.connection() as connection:
         return await connection.fetch("SELECT name, lane, body FROM outbox")
+
+
+@pytest.mark.parametrize("code", ["53100", "53200", "25006", "58030"])
+async def test_a_server_that_refuses_to_write_is_away_and_not_ready(toys: Database, code: str):
+    """No room on disk, no memory, read-only, an error of the disk."""
+    with pytest.raises(DatabaseAwayError):
+        async with toys.work() as work:
+            await work.connection.execute(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
+    with pytest.raises(DatabaseAwayError):
+        await toys.check()
+
+
+async def test_a_read_only_server_is_not_ready(toys: Database, fresh_database: str):
+    name = fresh_database.rpartition("/")[2].partition("?")[0]
+    connection = await asyncpg.connect(fresh_database)
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await connection.close()
+
+    async with opened(Database(fresh_database, schema="notifier")) as database:
+        with pytest.raises(DatabaseAwayError):
+            await database.check()

@@ -34,6 +34,7 @@ async def test_three_migrators_at_once_all_succeed_and_apply_once(
     assert await look(fresh_database, "SELECT colour FROM member.tickets") == ["blue"]
     assert await look(fresh_database, "SELECT name FROM member.migrations ORDER BY name") == [
         "0000_messaging.sql",
+        "0001_receipts.sql",
         "0001_tickets.sql",
         "0002_blue.sql",
     ]

@@ -150,6 +150,16 @@ async def test_pages_follow_creation_exactly_also_while_passes_come(life: Life):
     assert [p.handle for p in rest.passes] == [late.handle, early.handle]
 
 
+async def test_creator_whose_lock_comes_between_the_looks_does_not_empty_the_list(life: Life):
+    """Its key is ahead of the position that was read before."""
+    handle = await life.issued(revision=2)
+    async with life.database.connection() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock_shared(20567, 1000000)")
+        page = await life.page()
+
+    assert [p.handle for p in page.passes] == [handle]
+
+
 async def test_pages_among_many_creators_repeat_and_miss_nothing(life: Life):
     listed: list[str] = []
 

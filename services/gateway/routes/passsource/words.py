@@ -146,7 +146,7 @@ async def read_words(request: web.Request) -> Words:
 def load_json(raw: bytes, name: str) -> Any:  # noqa: ANN401 - whatever JSON can say
     """Read JSON that a parameter holds."""
     try:
-        found = orjson.loads(raw)
+        found = orjson.loads(raw.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise ParameterError(f"{name} is not JSON: {error}.") from error
     if holds_nul(raw):
@@ -200,7 +200,7 @@ def only_kind(kind: EventKind) -> Change:
 async def _read_form(request: web.Request) -> tuple[dict[str, Any], dict[str, bytes]]:
     raw = await read_within(request, LARGEST_FORM)
     if request.content_type == JSON_MEDIA:
-        return _object(load_json(raw.removeprefix(BOM_UTF8), "The body")), {}
+        return _object(load_json(raw, "The body")), {}
     if request.content_type not in {_FORM, "application/octet-stream"}:
         raise ParameterError("Send a form, or JSON.")
     # Latin-1 is bytes as text: what was sent comes back whole, whatever it is.
@@ -264,7 +264,7 @@ def _is_text(content: bytes) -> bool:
 def _text(content: bytes, charset: str | None) -> str:
     """Read text in the character set that was named, else UTF-8, else what Windows sends."""
     for name in (charset, "utf-8", "cp1252"):
-        with suppress(LookupError, UnicodeDecodeError):
+        with suppress(LookupError, ValueError):  # also of codecs that decode nothing
             if name:
                 return content.decode(name)
     return content.decode("utf-8", "replace")
