@@ -51,6 +51,9 @@ from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
+RENEW_SECONDS = 2.0
+"""How often the leases of what is under way are renewed."""
+
 
 def build(settings: Settings, _transport: Transport) -> Service:
     """Put the service together; nothing is opened yet."""
@@ -104,6 +107,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
+            Job("renew leases of deliveries", job.renew, every=RENEW_SECONDS),
+            Job("renew leases of pushes", push_job.renew, every=RENEW_SECONDS),
             Job("push to devices", push_job.run, every=LOOK_SECONDS, wake=pushes),
             Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
             Job("forget what is old", partial(forget_old, database), every=3600),

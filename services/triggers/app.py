@@ -46,6 +46,9 @@ PURGE_SECONDS = 6 * 3600.0
 CALL_SECONDS = 3.0
 """How long a rule's call may take: whoever caused the event waits for it."""
 
+RENEW_SECONDS = 2.0
+"""How often the leases of runs whose calls are on the way are renewed."""
+
 RUN_SECONDS = 1.0
 """How often runs are looked for that another process began; our own wake the job."""
 
@@ -96,6 +99,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             Job("fold counters", partial(jobs.fold_counters, database), every=5),
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
             Job("go on with runs", runs.run, every=RUN_SECONDS, wake=begun),
+            Job("renew leases of runs", runs.renew, every=RENEW_SECONDS),
             Job("push passes", partial(jobs.push_passes, database, shelf), every=1),
             Job("expire passes", partial(jobs.expire_passes, database, shelf), every=30),
             Job("correct dates", partial(jobs.correct_dates, database, shelf), every=5),

@@ -53,7 +53,7 @@ class Wake:
     asked: int
     asked_at: datetime
     tries: int
-    lease_until: datetime
+    leased_at: datetime
     push_token: str | None = field(repr=False)
     kind: str | None
 

@@ -66,6 +66,15 @@ class DeliveryJob:
             if asyncio.get_running_loop().time() - self._looked_at >= LOOK_SECONDS:
                 await self._look()
 
+    async def renew(self) -> None:
+        """Hold the leases of what is under way."""
+        deliveries = [*self._flying.values(), *(one.delivery for one in self._landed)]
+        if deliveries:
+            async with self._database.work() as work:
+                sending = SendingRepository(work.connection)
+                await sending.do_not_wait_for_disk()
+                await sending.renew(deliveries)
+
     async def stop(self) -> None:
         """Let what is under way land for a moment, record it, and give the rest back."""
         if self._flying:

@@ -75,6 +75,15 @@ class PushJob:
             if not self._landed:
                 await self._wait()
 
+    async def renew(self) -> None:
+        """Hold the leases of what is under way."""
+        wakes = [*self._flying.values(), *(one.wake for one in self._landed)]
+        if wakes:
+            async with self._database.work() as work:
+                repository = PushingRepository(work.connection)
+                await repository.do_not_wait_for_disk()
+                await repository.renew(wakes)
+
     async def stop(self) -> None:
         """Let what is under way land for a moment, record it, and give the rest back."""
         if self._flying:

@@ -8,8 +8,8 @@ from uuid import UUID
 from services.notifier.domain.pushes import Landed, Wake
 from shared.database import Connection
 
-LEASE_SECONDS: Final = 40
-"""Two attempts of 15 s, one for each certificate, and time to record them."""
+LEASE_SECONDS: Final = 8
+"""Renewed every 2 s while a push is on its way; what a killed process held is free after it."""
 
 
 class PushingRepository:
@@ -24,21 +24,47 @@ class PushingRepository:
             "WITH due AS (SELECT device, pass_type_identifier FROM wakes WHERE due_at <= now()"
             " AND (lease_until IS NULL OR lease_until <= now())"
             " ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)"
-            " UPDATE wakes w SET lease_until = clock_timestamp() + $2 * interval '1 second'"
+            " UPDATE wakes w SET leased_at = clock_timestamp(),"
+            " lease_until = now() + $2 * interval '1 second'"
             " FROM due LEFT JOIN devices d ON d.device = due.device"
             " WHERE w.device = due.device AND w.pass_type_identifier = due.pass_type_identifier"
             " RETURNING w.device, w.pass_type_identifier, w.account_id, w.handles, w.asked,"
-            " w.asked_at, w.tries, w.lease_until, d.push_token, d.kind",
+            " w.asked_at, w.tries, w.leased_at, d.push_token, d.kind",
             most, LEASE_SECONDS,
         )  # fmt: skip
         return [Wake(*row.values()) for row in rows]
+
+    async def renew(self, wakes: Collection[Wake]) -> None:
+        """Hold leases for longer, as long as they are held at all."""
+        await self._connection.execute(
+            """
+            UPDATE wakes w
+            SET lease_until = now() + $4 * interval '1 second'
+            FROM (
+                SELECT w.device, w.pass_type_identifier
+                FROM wakes w
+                JOIN unnest($1::text[], $2::text[], $3::timestamptz[])
+                    AS held (device, type, leased_at)
+                    ON w.device = held.device
+                    AND w.pass_type_identifier = held.type
+                    AND w.leased_at = held.leased_at
+                WHERE w.lease_until IS NOT NULL
+                ORDER BY w.device, w.pass_type_identifier
+                FOR UPDATE OF w
+            ) AS held
+            WHERE w.device = held.device
+                AND w.pass_type_identifier = held.pass_type_identifier
+            """,
+            *_leases(wakes),
+            LEASE_SECONDS,
+        )
 
     async def release(self, wakes: Collection[Wake]) -> None:
         """Give leases back, for another process to take at once."""
         await self._connection.execute(
             "UPDATE wakes w SET lease_until = NULL FROM unnest($1::text[], $2::text[],"
-            " $3::timestamptz[]) AS given (device, type, lease_until) WHERE w.device = given.device"
-            " AND w.pass_type_identifier = given.type AND w.lease_until = given.lease_until",
+            " $3::timestamptz[]) AS given (device, type, leased_at) WHERE w.device = given.device"
+            " AND w.pass_type_identifier = given.type AND w.leased_at = given.leased_at",
             *_leases(wakes),
         )
 
@@ -49,9 +75,9 @@ class PushingRepository:
         """
         rows = await self._connection.fetch(
             "SELECT w.device, w.pass_type_identifier, w.asked FROM wakes w JOIN unnest($1::text[],"
-            " $2::text[], $3::timestamptz[]) AS r (device, type, lease_until)"
+            " $2::text[], $3::timestamptz[]) AS r (device, type, leased_at)"
             " ON w.device = r.device AND w.pass_type_identifier = r.type"
-            " AND w.lease_until = r.lease_until"
+            " AND w.leased_at = r.leased_at"
             " ORDER BY w.device, w.pass_type_identifier FOR UPDATE OF w",
             *_leases([one.wake for one in landed]),
         )
@@ -123,5 +149,5 @@ def _leases(wakes: Collection[Wake]) -> tuple[list[str], list[str], list[datetim
     return (
         [wake.device for wake in wakes],
         [wake.pass_type_identifier for wake in wakes],
-        [wake.lease_until for wake in wakes],
+        [wake.leased_at for wake in wakes],
     )

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 
@@ -188,13 +187,13 @@ class RunJob:
         self._database = database
         self._shelf = shelf
         self._caller = caller
-        self._at_work: dict[asyncio.Task[None], UUID] = {}
+        self._at_work: dict[asyncio.Task[None], OpenRun] = {}
 
     async def run(self) -> None:
         """Work until nothing is due; at most ten calls of one account are on the way."""
         while True:
             room = MOST_RUNS - len(self._at_work)
-            counts = Counter(self._at_work.values())
+            counts = Counter(run.account_id for run in self._at_work.values())
             busy = [account for account, count in counts.items() if count >= MOST_RUNS_OF_ACCOUNT]
             async with self._database.work() as work:
                 claimed = await RunRepository(work.connection).claim(
@@ -202,7 +201,7 @@ class RunJob:
                 )
             for run in claimed:
                 task = asyncio.create_task(self._go_on(run))
-                self._at_work[task] = run.account_id
+                self._at_work[task] = run
             if not self._at_work:
                 return
             done, _ = await asyncio.wait(
@@ -236,6 +235,13 @@ class RunJob:
             await runs.end(
                 open_run.command_id, await _conclude(open_run, run, record, compiled, work)
             )
+
+    async def renew(self) -> None:
+        """Hold the leases of the runs whose calls are on the way."""
+        if self._at_work:
+            async with self._database.work() as work:
+                held = [run.command_id for run in self._at_work.values()]
+                await RunRepository(work.connection).renew(held)
 
     async def stop(self) -> None:
         """Leave the calls that are on the way: after their lease they are made again."""

@@ -10,8 +10,8 @@ from services.triggers.domain import PassRecord
 from shared.contracts.triggers import ChangePass, CreatePass, EventKind
 from shared.database import Connection
 
-LEASE_SECONDS = 30
-"""Longer than a call may take: whoever claims a run and dies leaves it to another after this."""
+LEASE_SECONDS = 8
+"""Renewed every 2 s while a call is on its way; what a killed process held is free after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,20 @@ class RunRepository:
             list(busy),
         )
         return [OpenRun(**row) for row in rows]
+
+    async def renew(self, command_ids: Sequence[UUID]) -> None:
+        """Hold the leases of runs whose call is on its way for longer."""
+        await self._connection.execute(
+            """
+            UPDATE runs
+            SET lease_until = now() + $2 * interval '1 second'
+            WHERE command_id = ANY($1::uuid[])
+                AND lease_until > now()
+                AND outcome IS NULL
+            """,
+            command_ids,
+            LEASE_SECONDS,
+        )
 
     async def go_on(self, command_id: UUID, program: dict[str, Any]) -> None:
         """Keep where a run stands: it waits for its next call."""

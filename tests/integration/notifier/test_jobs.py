@@ -250,6 +250,25 @@ async def test_delivery_of_a_process_that_died_is_repeated_when_its_lease_ends(
     assert len(partner.heard) == 1
 
 
+async def test_lease_of_a_post_that_is_under_way_is_renewed(notifier: Notifier, partner: Partner):
+    partner.held["slow"] = asyncio.Event()
+    await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/slow"))
+    await notifier.log(an_event(ACCOUNT))
+    running = asyncio.create_task(notifier.run())
+    await partner.until(lambda: bool(partner.heard))
+    await notifier.sql("UPDATE deliveries SET lease_until = now() + interval '1 second'")
+
+    await notifier.job.renew()
+
+    [row] = await notifier.sql(
+        "SELECT lease_until > now() + interval '4 seconds' AS is_held FROM deliveries"
+    )
+    partner.held["slow"].set()
+    await running
+    assert row["is_held"]
+    assert len(partner.heard) == 1
+
+
 async def test_clean_stop_records_what_lands_and_gives_the_rest_back(
     fresh_database: str, notifier: Notifier, partner: Partner
 ):

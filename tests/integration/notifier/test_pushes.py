@@ -263,6 +263,29 @@ async def test_a_process_killed_between_push_and_record_loses_nothing(
     assert await pushing.wakes() == []
 
 
+async def test_the_lease_of_a_push_that_is_under_way_is_renewed(
+    pushing: Pushing, apple: PushServer, tmp_path: Path
+):
+    await pushing.register(PHONE, "handle")
+    await pushing.change("handle")
+    apple.answers[token_of(PHONE)] = [Answer(trick="hang"), OK]
+    slow = pushing.a_job(apple.url, tmp_path / "root.pem")
+    task = asyncio.create_task(slow.run())
+    await apple.until(lambda: bool(apple.heard))
+    await pushing.notifier.sql("UPDATE wakes SET lease_until = now() + interval '1 second'")
+
+    await slow.renew()
+    [row] = await pushing.notifier.sql(
+        "SELECT lease_until > now() + interval '4 seconds' AS is_held FROM wakes"
+    )
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    apple.drop()
+    await slow.stop()
+
+    assert row["is_held"]
+
+
 async def test_a_result_that_comes_after_its_lease_takes_no_later_wake_away(
     pushing: Pushing, apple: PushServer, tmp_path: Path
 ):

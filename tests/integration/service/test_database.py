@@ -184,8 +184,8 @@ async def test_a_server_that_refuses_to_write_is_away_and_not_ready(toys: Databa
 
 
 async def test_a_read_only_server_is_not_ready(toys: Database, fresh_database: str):
-    name = fresh_database.rpartition("/")[2].partition("?")[0]
     connection = await asyncpg.connect(fresh_database)
+    name = await connection.fetchval("SELECT current_database()")
     await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await connection.close()
 
