@@ -5,6 +5,7 @@ from pathlib import Path
 from services.member.handlers import (
     adjust_points,
     delete_members,
+    follow_adjustments,
     list_members,
     list_points,
     read_members,
@@ -19,8 +20,9 @@ from shared.contracts.member import (
     ReadMember,
     SaveMember,
 )
+from shared.contracts.triggers import PointsAdjusted
 from shared.database import Database
-from shared.messaging.subscription import answer
+from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
 from shared.service import Service
 
@@ -37,6 +39,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=MIGRATIONS,
         subscriptions=[
+            on(PointsAdjusted, follow_adjustments),
             answer(SaveMember, save_members),
             answer(DeleteMember, delete_members),
             answer(AdjustPoints, adjust_points),

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from services.member.domain import (
     Draft,
     MemberNotFoundError,
@@ -28,8 +30,11 @@ from shared.contracts.member import (
     ReadMember,
     SaveMember,
 )
+from shared.contracts.triggers import PointsAdjusted
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 async def save_members(
@@ -71,6 +76,27 @@ async def adjust_points(
     outcomes = each(roster.adjust, each(checked_adjustment, commands))
     await _store(roster, members, work)
     return outcomes
+
+
+async def follow_adjustments(events: list[PointsAdjusted], work: UnitOfWork) -> None:
+    """Add what rules have changed to the ledger, once per event of a pass.
+
+    What the ledger refuses, as a balance below zero or a member that is gone, changes nothing.
+    """
+    commands = [
+        AdjustPoints(
+            command_id=one.event_id,
+            account_id=one.account_id,
+            member_id=one.member_id,
+            delta=one.amount,
+            reason=f"rule: {one.kind}",
+        )
+        for event in events
+        for one in event.adjustments
+    ]
+    for outcome in await adjust_points(commands, work):
+        if isinstance(outcome, ApplicationError):
+            log.info("points_of_rule_refused", code=outcome.code)
 
 
 async def read_members(

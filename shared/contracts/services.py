@@ -19,13 +19,14 @@ from shared.contracts.triggers import (
     PassesChanged,
     PassesDeleted,
     PassesListed,
+    PointsAdjusted,
 )
 
 ServiceName = Literal["gateway", "generator", "member", "notifier", "triggers"]
 
 LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     "gateway": (),
-    "member": (),
+    "member": (PointsAdjusted,),
     "triggers": (
         AccountSaved,
         TemplateSaved,

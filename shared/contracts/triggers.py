@@ -72,6 +72,7 @@ class Pass(BaseModel):
             self.updated_at,
             frozenset(word for flag, word in STATE_WORDS.items() if getattr(self, flag)),
             frozenset(self.literal),
+            self.member_id,
         )
 
 
@@ -358,6 +359,23 @@ class EventsLogged(Event):
     name: ClassVar = "triggers.events_logged.v1"
 
     events: list[LoggedEvent]
+
+
+class PointsAdjustment(BaseModel):
+    event_id: UUID
+    """The line of the pass's log whose rules asked for it."""
+    account_id: UUID
+    member_id: str
+    kind: EventKind
+    amount: int
+
+
+class PointsAdjusted(Event):
+    """Rules have changed the points of passes' members; the ledger follows, once per event."""
+
+    name: ClassVar = "triggers.points_adjusted.v1"
+
+    adjustments: list[PointsAdjustment]
 
 
 class ListedPass(BaseModel):

@@ -39,6 +39,9 @@ SET_VALUE: Final = "PSActionSetValue"
 INCREMENT_VALUE: Final = "PSActionIncrementValue"
 EXECUTE_TRIGGERS: Final = "PSActionExecuteTriggers"
 CALL_URL: Final = "PSActionURL"
+ADJUST_POINTS: Final = "PSActionAdjustPoints"
+MAX_POINTS: Final = 10**9
+"""By how much one action may change a member's points."""
 DEEPEST_LISTS: Final = 16
 
 _NEEDS: Final = {
@@ -46,6 +49,7 @@ _NEEDS: Final = {
     INCREMENT_VALUE: ("targetPath", "amount"),
     EXECUTE_TRIGGERS: ("targetPath",),
     CALL_URL: ("url",),
+    ADJUST_POINTS: ("amount",),
 }
 
 
@@ -236,6 +240,8 @@ def _with_target(
 def _with_operand(
     action: Action, item: dict[str, Any], path: str, catalogue: Catalogue, findings: Findings
 ) -> Action | None:
+    if action.name == EXECUTE_TRIGGERS:
+        return action
     if action.name == SET_VALUE:
         _warn_unknown(item["value"], f"{path}.value", catalogue, findings)
         return replace(action, fill=compile_value(item["value"], catalogue))
@@ -245,14 +251,33 @@ def _with_operand(
             findings.error("amount", f"{path}.amount", "a number is needed")
             return None
         return replace(action, amount=amount)
-    if action.name == CALL_URL:
-        url = item["url"]
-        if not isinstance(url, str) or not url.strip():
-            findings.error("url", f"{path}.url", "an address is needed")
-            return None
-        _warn_unknown(url, f"{path}.url", catalogue, findings)
-        return replace(action, url=parse(url, catalogue) or url)
-    return action
+    if action.name == ADJUST_POINTS:
+        return _with_points(action, item["amount"], f"{path}.amount", catalogue, findings)
+    return _with_url(action, item["url"], path, catalogue, findings)
+
+
+def _with_url(
+    action: Action, url: Json, path: str, catalogue: Catalogue, findings: Findings
+) -> Action | None:
+    if not isinstance(url, str) or not url.strip():
+        findings.error("url", f"{path}.url", "an address is needed")
+        return None
+    _warn_unknown(url, f"{path}.url", catalogue, findings)
+    return replace(action, url=parse(url, catalogue) or url)
+
+
+def _with_points(
+    action: Action, amount: Json, path: str, catalogue: Catalogue, findings: Findings
+) -> Action | None:
+    """Take a whole number, or a text whose brackets make one when the action is done."""
+    if isinstance(amount, str) and parse(amount, catalogue):
+        _warn_unknown(amount, path, catalogue, findings)
+        return replace(action, fill=compile_value(amount, catalogue))
+    number = _amount(amount)
+    if number is None or number != int(number) or abs(number) > MAX_POINTS:
+        findings.error("amount", path, f"a whole number within ±{MAX_POINTS:,} is needed")
+        return None
+    return replace(action, amount=number)
 
 
 def _warn_unknown(value: Json, path: str, catalogue: Catalogue, findings: Findings) -> None:

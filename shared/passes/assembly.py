@@ -8,7 +8,16 @@ from shared.passes.magic import Expansion, Parts
 from shared.passes.paths import Catalogue, Leaf, Location
 from shared.passes.registry import FIELD_GROUPS, POSTER_STYLE
 from shared.passes.state import PassState
-from shared.passes.values import Json, UnfitError, convert, is_list, is_object, parse_number
+from shared.passes.values import (
+    Json,
+    UnfitError,
+    convert,
+    is_list,
+    is_object,
+    parse_number,
+    shown,
+    to_text,
+)
 
 _FIELD_DEPTH: Final = 3
 TEXT_KINDS: Final = frozenset({"string", "value", "any"})
@@ -20,7 +29,10 @@ def fit(leaf: Leaf, value: Json) -> Json:
         return None
     if leaf.is_numeric and isinstance(value, str):
         number = parse_number(value)
-        return convert(leaf.rule, value if number is None else number)
+        # "0012345" and "+491701234567" are no numbers but texts of digits; beside a currency or a
+        # number style Wallet shows nothing but numbers.
+        if number is not None and (leaf.needs_number or to_text(number) == value):
+            return convert(leaf.rule, number)
     return convert(leaf.rule, value)
 
 
@@ -59,7 +71,7 @@ def choose_values(
         if expansion is not None and state.may_expand(path):
             value = expansion.expand_own(leaf, value)  # noqa: PLW2901  the value as it is shown
         try:
-            chosen.append((leaf, fit(leaf, value)))
+            chosen.append((leaf, shown(leaf.rule, fit(leaf, value))))
         except UnfitError:
             continue
     # In the order of ranks, since jsonb and callers keep no order of their own.
@@ -100,7 +112,7 @@ class Assembly:
                 text = expansion.expand(placed.parts, leaf.path)
             if not placed.is_free:
                 try:
-                    text = convert(leaf.rule, text)
+                    text = shown(leaf.rule, convert(leaf.rule, text))
                 except UnfitError:
                     self.put(leaf.location, None)
                     continue
@@ -221,10 +233,18 @@ def _by_rank(entry: tuple[Leaf, Any]) -> tuple[int, str]:
 def _complete_groups(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for group, entries in fields.items():
         if group in FIELD_GROUPS and is_list(entries):
-            yield group, [entry for entry in entries if _has_value(entry)]
+            yield group, [_with_value(entry) for entry in entries if _has_value(entry)]
         else:
             yield group, entries
 
 
 def _has_value(entry: Json) -> bool:
-    return is_object(entry) and entry.get("value") is not None
+    """Whether a field shows something: its value, or the marked-up form of one."""
+    return is_object(entry) and not (
+        entry.get("value") is None and entry.get("attributedValue") is None
+    )
+
+
+def _with_value(entry: Json) -> Json:
+    """Give a field that has only an attributedValue the value that Wallet wants beside it."""
+    return entry if entry.get("value") is not None else {**entry, "value": ""}

@@ -2,6 +2,7 @@
 
 from typing import Any, Final, Literal
 
+from shared.passes.encodings import LATIN, encoding_for
 from shared.passes.values import is_list, is_object, to_text
 
 BarcodePolicy = Literal["template", "handle", "none"]
@@ -11,7 +12,6 @@ _OLD_FORMATS: Final = frozenset(
     {"PKBarcodeFormatQR", "PKBarcodeFormatPDF417", "PKBarcodeFormatAztec"}
 )
 _DEFAULT_FORMAT: Final = "PKBarcodeFormatQR"
-_LATIN: Final = "iso-8859-1"
 
 
 def apply_barcodes(document: dict[str, Any], policy: BarcodePolicy, handle: str) -> None:
@@ -41,20 +41,10 @@ def apply_barcodes(document: dict[str, Any], policy: BarcodePolicy, handle: str)
 
 def _complete(entry: dict[str, Any], message: str | None, handle: str) -> dict[str, Any]:
     text = message or to_text(entry.get("message")) or handle
-    encoding = entry.get("messageEncoding") or _LATIN
-    if not text.isascii() and str(encoding).lower() == _LATIN and not _is_latin(text):
-        encoding = "utf-8"
+    encoding = encoding_for(text, to_text(entry.get("messageEncoding")) or LATIN)
     return {
         **entry,
         "format": entry.get("format") or _DEFAULT_FORMAT,
         "message": text,
         "messageEncoding": encoding,
     }
-
-
-def _is_latin(text: str) -> bool:
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return False
-    return True

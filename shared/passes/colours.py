@@ -4,6 +4,10 @@ import re
 from functools import lru_cache
 
 _RGB = re.compile(r"rgb\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)", re.ASCII)
+_RGBA = re.compile(
+    r"rgba\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3}|\d?\.\d{1,9}|\d\.\d{0,9})%?\s*\)",
+    re.ASCII,
+)
 _HEX = re.compile(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _CHANNEL_MAXIMUM = 255
 _SHORT_HEX = 3
@@ -48,10 +52,13 @@ _HEX_BY_NAME = {
 # Every pass of a template asks for the same few colours.
 @lru_cache(maxsize=4096)
 def normalise_colour(text: str) -> str | None:
-    """Return the colour as `rgb(r, g, b)`, or None if this is no colour."""
+    """Return the colour as `rgb(r, g, b)`, or None if this is no colour.
+
+    Wallet knows no transparency, so that of `rgba(r, g, b, a)` is left out.
+    """
     text = text.strip()
-    if matched := _RGB.fullmatch(text):
-        channels = [int(channel) for channel in matched.groups()]
+    if matched := _RGB.fullmatch(text) or _RGBA.fullmatch(text):
+        channels = [int(channel) for channel in matched.groups()[:3]]
         return _rgb(channels) if max(channels) <= _CHANNEL_MAXIMUM else None
     if matched := _HEX.fullmatch(text):
         digits = matched[1]
@@ -60,6 +67,11 @@ def normalise_colour(text: str) -> str | None:
     if len(digits) == _SHORT_HEX:
         digits = "".join(digit * 2 for digit in digits)
     return _rgb(list(bytes.fromhex(digits)))
+
+
+def has_alpha(text: str) -> bool:
+    """Whether a colour says how transparent it is."""
+    return _RGBA.fullmatch(text.strip()) is not None
 
 
 def _rgb(channels: list[int]) -> str:

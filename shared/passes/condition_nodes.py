@@ -107,5 +107,5 @@ Node: TypeAlias = Literal | Magic | Happened | Negation | Comparison | Test | Ev
 
 
 def _in_term(node: Node) -> str:
-    is_loose = isinstance(node, Comparison | Test | Every | Either)
+    is_loose = isinstance(node, Negation | Comparison | Test | Every | Either)
     return f"({node})" if is_loose else str(node)

@@ -33,6 +33,9 @@ LARGEST_SOURCE: Final = 1024
 MOST_NODES: Final = 200
 DEEPEST: Final = 16
 
+MAX_DIGITS: Final = 16
+
+_DIGITS = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)*)([0-9A-Za-z_.]*)", re.ASCII)
 _ESCAPE = re.compile(r'\\(["\\])')
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
@@ -73,10 +76,22 @@ def parse_condition(text: str) -> Node:
         measured: _Measured = parser.parse(text)
     except UnexpectedCharacters as error:
         position: int = getattr(error, "pos_in_stream", 0)
-        raise ConditionError(f"{text[position]!r} means nothing here", position) from None
+        raise ConditionError(_advice(text, position), position) from None
     except UnexpectedInput as error:
         raise _unexpected(error, text) from None
     return measured.node
+
+
+def _advice(text: str, position: int) -> str:
+    """Say what is wrong with what begins here, and what to write instead."""
+    if run := _DIGITS.match(text, position):
+        number, rest = run.groups()
+        if len(re.sub(r"[^0-9]", "", number.partition(".")[0])) > MAX_DIGITS:
+            return f"a number has at most {MAX_DIGITS} digits; write longer ones as text in quotes"
+        if rest.upper() in {"AND", "OR"}:
+            return f"a blank is needed between {number} and {rest}"
+        return f"{number}{rest} is no number: write it out as 100 or 0.5, or as text in quotes"
+    return f"{text[position]!r} means nothing here"
 
 
 def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
@@ -303,7 +318,7 @@ def as_number(value: Json, *, may_read: bool) -> int | float | None:
 
 
 def is_empty(value: Json, *, may_read: bool) -> bool:
-    """Whether this is 0, false, "" or null."""
+    """Whether this is 0, false, "" or null; what a bracket gives also if it reads so."""
     if isinstance(value, str) and not may_read:
         return not value
-    return value == "" or as_number(value, may_read=may_read) == 0
+    return value in ("", "false") or as_number(value, may_read=may_read) == 0

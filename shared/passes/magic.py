@@ -28,8 +28,6 @@ from shared.passes.state import PassState, Surroundings
 from shared.passes.values import (
     MISSING,
     Json,
-    UnfitError,
-    accept,
     escape_html,
     is_list,
     is_object,
@@ -338,8 +336,7 @@ class Expansion:
             return self._expand(parts, (*trail, path))
         leaf = self._known[path]
         if leaf.source == "member":
-            member = self._state.member
-            return to_text(member.get(MEMBER_FACTS[path])) if member else ""
+            return to_text(self._state.member_fact(MEMBER_FACTS[path]))
         return self._default_text(path, trail)
 
     def _default_text(self, path: str, trail: tuple[str, ...]) -> str:
@@ -359,7 +356,7 @@ class Expansion:
         state = self._state
         if leaf.source == "serial":
             return state.serial
-        return state.member.get(MEMBER_FACTS[leaf.path]) if state.member else None
+        return state.member_fact(MEMBER_FACTS[leaf.path])
 
     def _own(self, path: str, trail: tuple[str, ...]) -> Json:
         """Return the pass's own value, its brackets replaced if they may be, or MISSING."""
@@ -372,12 +369,6 @@ class Expansion:
         if isinstance(value, str) and "{" in value and self._state.may_expand(owner):
             parts = parse(value, self._catalogue)
             value = value if parts is None else self._expand(parts, (*trail, path))
-        rule = self._known[path].rule
-        if rule.type.kind == "colour" and value is not MISSING:
-            try:
-                return accept(rule, value)
-            except UnfitError:
-                return ""
         return value
 
 

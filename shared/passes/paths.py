@@ -26,6 +26,7 @@ MEMBER_FACTS: Final = {
     "member_points": "points",
     "member_tier": "tier",
     "member_external_id": "external_id",
+    "member_id": "member_id",
 }
 SERIAL_PATH: Final = "serialNumber"
 STYLE_PATH: Final = "passType"
@@ -83,6 +84,9 @@ class Leaf:
     # Other places that show the same value: a template's `barcode` and its twin in `barcodes`.
     twins: tuple[Location, ...] = ()
     is_numeric: bool = False
+    """Whether texts that spell out numbers become numbers, as those beside a numeric default."""
+    needs_number: bool = False
+    """Whether Wallet shows nothing but a number there, as beside a currency."""
     # Containers first, so that what is set within one lands on top of it.
     rank: tuple[int, str] = (0, "")
 
@@ -321,7 +325,7 @@ def _mark_numeric_fields(known: dict[str, Leaf], given: dict[str, Leaf]) -> None
         if leaf.field_key is None or leaf.location[-1] not in {"numberStyle", "currencyCode"}:
             continue
         path = leaf.path.rpartition("_")[0] + "_value"
-        known[path] = replace(known[path], is_numeric=True)
+        known[path] = replace(known[path], is_numeric=True, needs_number=True)
         if path in given:
             given[path] = known[path]
 

@@ -13,10 +13,12 @@ from typing import Any, Final
 import orjson
 
 from shared.passes.actions import (
+    ADJUST_POINTS,
     CALL_URL,
     DEEPEST_LISTS,
     EXECUTE_TRIGGERS,
     INCREMENT_VALUE,
+    MAX_POINTS,
     SET_VALUE,
     Action,
     parse_list,
@@ -26,7 +28,7 @@ from shared.passes.findings import Findings
 from shared.passes.magic import Expansion, Lexicon
 from shared.passes.own import mark_of, own_value
 from shared.passes.paths import TRIGGER_ERROR_PATH
-from shared.passes.runs import Call, Frame, Operation, RuleOutcome, Run
+from shared.passes.runs import Call, Frame, Operation, RuleOutcome, Run, operation_from_json
 from shared.passes.state import PassState
 from shared.passes.values import (
     LARGEST_NUMBER,
@@ -102,12 +104,7 @@ def load_run(data: Mapping[str, Any], workings: Workings) -> Run:
         )
         for frame in data["frames"]
     )
-    operations = tuple(
-        Operation(o["path"], amount=Decimal(o["amount"]))
-        if "amount" in o
-        else Operation(o["path"], value=o["value"], mark=o["mark"])
-        for o in data["operations"]
-    )
+    operations = tuple(operation_from_json(operation) for operation in data["operations"])
     return Run(
         trigger=data["trigger"],
         at=datetime.fromisoformat(data["at"]),
@@ -168,7 +165,7 @@ class _Runner:
         )
 
     def _marked(self, operation: Operation) -> Operation:
-        if operation.mark or operation.amount is not None:
+        if operation.mark or operation.amount is not None or operation.points is not None:
             return operation
         catalogue = self._workings.lexicon.catalogue
         mark = mark_of(catalogue, self._given.values, operation.path)
@@ -180,10 +177,11 @@ class _Runner:
         is_same = values is original or orjson.dumps(
             values, option=orjson.OPT_SORT_KEYS
         ) == orjson.dumps(original, option=orjson.OPT_SORT_KEYS)
+        points = sum(operation.points or 0 for operation in self._operations)
         if is_same:
-            return RuleOutcome(original, self._trace, self._given.literal)
+            return RuleOutcome(original, self._trace, self._given.literal, points=points)
         literal = self._state.literal
-        return RuleOutcome(values, self._trace, literal and literal & values.keys())
+        return RuleOutcome(values, self._trace, literal and literal & values.keys(), points=points)
 
     def _check_error(self) -> None:
         error = self._state.values.get(TRIGGER_ERROR_PATH)
@@ -195,6 +193,9 @@ class _Runner:
         kept: list[Operation] = []
         for operation in self._operations:
             path = operation.path
+            if operation.points is not None:
+                kept.append(operation)
+                continue
             entry: dict[str, Any] = {"path": path}
             try:
                 if operation.amount is not None:
@@ -244,6 +245,8 @@ class _Runner:
                 url = action.url
                 text = url if isinstance(url, str) else expansion.expand_url(url)
                 return Call(text, self._position)
+            elif action.name == ADJUST_POINTS:
+                entry["amount"] = self._adjust_points(action, expansion)
             elif action.name == EXECUTE_TRIGGERS:
                 self._enter(action.target_path)
             else:
@@ -267,6 +270,16 @@ class _Runner:
             self._operations.append(Operation(path, amount=action.amount))
         if path == TRIGGER_ERROR_PATH:
             self._check_error()
+
+    def _adjust_points(self, action: Action, expansion: Expansion) -> int:
+        """Note what the member's ledger is to get once the event has happened."""
+        if self._state.member is None:
+            raise UnfitError("the pass has no member, so no points change")
+        amount = force_number(action.fill(expansion)) if action.fill else action.amount
+        if amount != int(amount) or abs(amount) > MAX_POINTS:
+            raise UnfitError(f"a whole number within ±{MAX_POINTS:,} is needed")
+        self._operations.append(Operation("", points=int(amount)))
+        return int(amount)
 
     def _set(self, path: str, value: Json) -> Json:
         value = self._workings.settle(path, value)

@@ -1,5 +1,6 @@
 """A run of a trigger as data: what is left to do, what was done, what came of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,8 @@ class RuleOutcome:
     trace: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     literal: frozenset[str] | None = None
     error: str | None = None
+    points: int = 0
+    """By how much the points of the pass's member change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Operation:
     value: Json = None
     amount: Decimal | None = None
     mark: str = ""
+    points: int | None = None
+    """What the member's ledger is to get, instead of anything done to the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,24 @@ class Run:
                 {"path": frame.path, "actions": [dict(a.source) for a in frame.actions]}
                 for frame in self.frames
             ],
-            "operations": [
-                {"path": o.path, "amount": str(o.amount)}
-                if o.amount is not None
-                else {"path": o.path, "value": o.value, "mark": o.mark}
-                for o in self.operations
-            ],
+            "operations": [_operation_to_json(operation) for operation in self.operations],
             "trace": list(self.trace),
             "url": self.call.url,
         }
+
+
+def _operation_to_json(operation: Operation) -> dict[str, Any]:
+    if operation.points is not None:
+        return {"path": operation.path, "points": operation.points}
+    if operation.amount is not None:
+        return {"path": operation.path, "amount": str(operation.amount)}
+    return {"path": operation.path, "value": operation.value, "mark": operation.mark}
+
+
+def operation_from_json(data: Mapping[str, Any]) -> Operation:
+    """Read what a run wrote of an operation."""
+    if "points" in data:
+        return Operation(data["path"], points=data["points"])
+    if "amount" in data:
+        return Operation(data["path"], amount=Decimal(data["amount"]))
+    return Operation(data["path"], value=data["value"], mark=data["mark"])

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from shared.passes.colours import has_alpha
 from shared.passes.findings import Findings
 from shared.passes.registry import IDENTITY_KEYS, KeyRule, free_rule, keys_of, lookup
-from shared.passes.values import MISSING, Json, UnfitError, accept, is_list, is_object
+from shared.passes.values import MISSING, Json, UnfitError, accept, is_list, is_object, shown
 
 ATTRIBUTE_KEYS: Final = frozenset(
     {
@@ -220,8 +221,11 @@ class SkeletonWalk:
         except UnfitError as error:
             self._unfit(node.place, str(error))
             return MISSING
+        if node.rule.type.kind == "colour" and has_alpha(value):
+            detail = "Wallet knows no transparency: the alpha value is left out"
+            self.findings.warn("colour", node.place.json_path, detail)
         self.nodes.append(replace(node, default=value))
-        return value
+        return shown(node.rule, value)
 
     def _object(self, node: Node) -> Json:
         if not is_object(node.default):

@@ -28,6 +28,13 @@ class PassState:
     changed_at: datetime
     happened: frozenset[str] = NOTHING_HAPPENED
     literal: frozenset[str] | None = None
+    member_id: str | None = None
+
+    def member_fact(self, fact: str) -> Json:
+        """Return what is known of the pass's member by name, or None."""
+        if self.member is None:
+            return None
+        return self.member_id if fact == "member_id" else self.member.get(fact)
 
     def with_values(self, values: dict[str, Any], literal: Json = MISSING) -> "PassState":
         """Return the same pass with other values; several times faster than dataclasses.replace."""
@@ -40,6 +47,7 @@ class PassState:
             self.changed_at,
             self.happened,
             self.literal if literal is MISSING else literal,
+            self.member_id,
         )
 
     def may_expand(self, path: str) -> bool:

@@ -103,8 +103,18 @@ def escape_html(text: str) -> str:
     return html.escape(text, quote=True)
 
 
+def shown(rule: KeyRule, value: Json) -> Json:
+    """Return a value that fits in the form in which a pass carries it: colours in the normal one.
+
+    Values themselves keep the form in which they were set.
+    """
+    if rule.type.kind == "colour" and isinstance(value, str):
+        return normalise_colour(value)
+    return value
+
+
 def accept(rule: KeyRule, value: Json) -> Json:
-    """Return the value in the form a pass carries, or UnfitError; nothing is guessed."""
+    """Return the value if it fits its key, or UnfitError; nothing is guessed."""
     return _ACCEPT[rule.type.kind](rule, value)
 
 
@@ -157,10 +167,9 @@ def _accept_date(_rule: KeyRule, value: Json) -> str:
 
 
 def _accept_colour(_rule: KeyRule, value: Json) -> str:
-    colour = normalise_colour(value) if isinstance(value, str) else None
-    if colour is None:
+    if not isinstance(value, str) or normalise_colour(value) is None:
         raise UnfitError("a colour such as rgb(12, 34, 56), #0c2238 or navy is needed")
-    return colour
+    return value
 
 
 def _accept_enumeration(rule: KeyRule, value: Json) -> str:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tests.e2e.passsource import log_in_as
 from tests.e2e.test_journeys import POINTS, a_pass, get, patch, post, template_body
-from tests.system import System
+from tests.system import System, poll
 
 ADD_ONE = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amount": 1}
 
@@ -204,3 +204,35 @@ async def test_passsource_waits_for_a_run_that_outlasts_a_request_and_its_neighb
     assert answer["updated"] is True
     assert (after["values"][POINTS], after["scanned"]) == (1, True)
     assert [handle for handle, _ in called.calls].count(slow) == 3
+
+
+async def test_a_rule_feeds_the_members_ledger_once_per_event(system: System):
+    body = template_body()
+    body["pass"]["storeCard"]["backFields"] = [{"key": "m", "value": "{member_points}"}]
+    body["triggers"] = {"onScan": {"action": "PSActionAdjustPoints", "amount": 5}}
+    async with system.session() as session:
+        template = (await post(session, "/v1/templates", body, expect=201))["template_id"]
+        await post(session, "/v1/members", {"member_id": "eve", "name": "Eve"}, expect=201)
+        issue = {"template_id": template, "member_id": "eve", "values": {}}
+        handle = (await post(session, "/v1/passes", issue, expect=201))["handle"]
+        for key in ("one", "two", "two"):
+            headers = {"Idempotency-Key": f"{handle}-{key}"}
+            async with session.post(f"/v1/passes/{handle}/scan", headers=headers) as response:
+                assert response.status == 200, await response.text()
+
+        async def has_points() -> bool:
+            return (await get(session, "/v1/members/eve"))["points"] == 10
+
+        async def shows_points() -> bool:
+            async with session.get(f"/p/{handle}", headers={"Accept": "text/html"}) as page:
+                return ">10<" in (await page.text()).replace("\n", "").replace(" ", "")
+
+        await poll(has_points, "the points of two scans")
+        await poll(shows_points, "the points on the pass")
+        ledger = await get(session, "/v1/members/eve/points")
+        await session.delete("/v1/members/eve")
+
+    assert [(entry["delta"], entry["reason"]) for entry in ledger["data"]] == [
+        (5, "rule: scan"),
+        (5, "rule: scan"),
+    ]

@@ -511,7 +511,7 @@ async def test_values_of_a_pass_stay_when_the_template_changes(api: PassSource):
     for content in (kept, followed):
         assert content["logoText"] == "New"
         assert content["storeCard"]["headerFields"][0]["label"] == "Stars"
-    assert await api.fields(own) == {"backgroundColor": "rgb(255, 0, 0)", POINTS: 7}
+    assert await api.fields(own) == {"backgroundColor": "red", POINTS: 7}
 
 
 @pytest.mark.parametrize("as_text", [True, False])

@@ -41,6 +41,7 @@ from shared.http.problems import AddressNotFoundError
 from shared.identifiers import HANDLE_PATTERN
 from shared.passes.colours import normalise_colour
 from shared.passes.display import Display
+from shared.passes.encodings import LATIN, encoded
 from shared.passes.formats import direction_of, find_locale
 from shared.passes.localization import primary_language
 
@@ -164,7 +165,7 @@ def barcode(display: Display, title: str) -> Markup | None:
     """Draw a QR code as SVG; None for other kinds of codes, and for what is too long for one."""
     if display.barcode_format != "PKBarcodeFormatQR" or not display.barcode_message:
         return None
-    return qr_code(_encoded(display.barcode_message, display.barcode_encoding), title)
+    return qr_code(encoded(display.barcode_message, display.barcode_encoding or LATIN), title)
 
 
 def qr_code(content: bytes, title: str) -> Markup | None:
@@ -176,14 +177,6 @@ def qr_code(content: bytes, title: str) -> Markup | None:
         return None
     code.save(drawing, kind="svg", xmldecl=False, omitsize=True, border=2, title=title)
     return Markup(drawing.getvalue().decode())  # noqa: S704 - made by us, of squares only
-
-
-def _encoded(message: str, encoding: str | None) -> bytes:
-    """Return a barcode's bytes as a scanner reads them."""
-    try:
-        return message.encode(encoding or "iso-8859-1")
-    except (LookupError, UnicodeEncodeError):
-        return message.encode(errors="replace")
 
 
 async def show_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.StreamResponse:

@@ -19,7 +19,7 @@ from services.triggers.domain.records import (
     TriggerStoppedError,
 )
 from services.triggers.domain.upkeep import delete, follow_moves, push, settle_expiry
-from shared.contracts.triggers import ChangePass, EventKind, PassChanged
+from shared.contracts.triggers import ChangePass, EventKind, PassChanged, PointsAdjustment
 from shared.errors import InvalidError
 from shared.passes.loops import has_brackets
 from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
@@ -123,6 +123,13 @@ def _allowed_values(
     """Leave out what may not be changed, and add null for what is to be taken away."""
     allowed = dict(values) if manner.trusted else only_editable(values, compiled)
     if manner.replace_all:
+        # What was read from the pass may be sent back, also where its template has dropped a path.
+        own = record.own_values
+        allowed = {
+            path: value
+            for path, value in allowed.items()
+            if compiled.find(path) is not None or path not in own or own[path] != value
+        }
         replaced = record.own_values.keys()
         if not manner.trusted:
             replaced &= set(compiled.editable_paths)
@@ -212,6 +219,16 @@ def _happen(
     if kind == "create" or changes or not record.has(kind):
         advance(record, at)
     write_line(record, kind, at, data, changes)
+    if outcome is not None and outcome.points and record.member_id is not None:
+        record.adjustments.append(
+            PointsAdjustment(
+                event_id=record.events[-1].event_id,
+                account_id=record.account_id,
+                member_id=record.member_id,
+                kind=kind,
+                amount=outcome.points,
+            )
+        )
 
 
 def _new_loops(

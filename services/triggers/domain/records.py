@@ -16,6 +16,8 @@ from shared.contracts.triggers import (
     Pass,
     PassesChanged,
     PassesDeleted,
+    PointsAdjusted,
+    PointsAdjustment,
 )
 from shared.errors import GoneError, InvalidError, NotFoundError
 from shared.passes.state import PassState
@@ -130,6 +132,8 @@ class PassRecord:
     version_before: int = field(init=False)
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     """What happened in this unit of work."""
+    adjustments: list[PointsAdjustment] = field(default_factory=list[PointsAdjustment])
+    """What its member's ledger is to get for what happened."""
     first: list[EventKind] = field(default_factory=list[EventKind])
     """The kinds that happened for the first time in the life of this pass."""
     told_values: dict[str, Any] = field(init=False)
@@ -155,6 +159,7 @@ class PassRecord:
             at or self.updated_at,
             frozenset(word for word, kind in KIND_OF_WORD.items() if self.has(kind)),
             frozenset(self.literal),
+            self.member_id,
         )
 
     def refresh(self, at: datetime) -> None:
@@ -233,6 +238,9 @@ def announcements(records: Iterable[PassRecord]) -> Iterator[Event]:
     if happened:
         events = [event for record in happened for event in record.events]
         yield EventsLogged.model_construct(events=events)
+        adjustments = [one for record in happened for one in record.adjustments]
+        if adjustments:
+            yield PointsAdjusted(adjustments=adjustments)
 
 
 def facts_of(member: Member) -> dict[str, Any] | None:

@@ -148,5 +148,5 @@ async def test_service_is_built_from_its_settings(fresh_database: str):
     service = build(settings, EmbeddedTransport(fresh_database))
 
     assert service.name == "member"
-    assert len({s.message.name for s in service.subscriptions}) == 6
+    assert len({s.message.name for s in service.subscriptions}) == 7
     assert sorted(path.name for path in service.migrations.glob("*.sql")) == ["0001_members.sql"]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.passes.samples import ANN, FACTS, a_card, a_pass, a_template, compiled, composed
@@ -250,3 +252,102 @@ def test_field_keys_may_hold_anything_but_brackets(key: str):
     card = composed(template, a_pass(template.check_values({path: "own"})))
 
     assert card["storeCard"]["headerFields"] == [{"key": key, "value": "own"}]
+
+
+@pytest.mark.parametrize("text", ["0012345", "+491701234567", "1.50", " 7", "1_000", "-0"])
+def test_text_of_digits_stays_text_over_a_number(text: str):
+    template = compiled(a_card([{"key": "points", "label": "Points", "value": 0}]))
+    path = "structure_headerFields_points_value"
+
+    values = template.check_values({path: text})
+
+    (field,) = composed(template, a_pass(values))["storeCard"]["headerFields"]
+    assert (values, field["value"]) == ({path: text}, text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("7", 7), ("-12.5", -12.5), ("0", 0)])
+def test_text_that_is_printed_like_its_number_becomes_one_over_a_number(text: str, number: float):
+    template = compiled(a_card([{"key": "points", "label": "Points", "value": 0}]))
+
+    assert template.check_values({"structure_headerFields_points_value": text}) == {
+        "structure_headerFields_points_value": number
+    }
+
+
+def test_field_with_marked_up_text_alone_is_kept():
+    link = "<a href='https://example.com'>Offers</a>"
+    template = a_template(
+        {"storeCard": {"backFields": [{"key": "a", "attributedValue": link}, {"key": "b"}]}}
+    )
+
+    assert composed(template, a_pass())["storeCard"]["backFields"] == [
+        {"key": "a", "attributedValue": link, "value": ""}
+    ]
+
+
+@pytest.mark.parametrize(
+    "colour", ["rgb(77,186,11)", "#4dba0b", "RGBA(77, 186, 11, 0.75)".lower(), "rgba(77,186,11,.5)"]
+)
+def test_colour_is_kept_as_it_was_set_and_shown_in_its_normal_form(colour: str):
+    template = a_template()
+
+    values = template.check_values({"backgroundColor": colour})
+
+    assert values == {"backgroundColor": colour}
+    assert template.read(a_pass(values), "backgroundColor") == colour
+    assert composed(template, a_pass(values))["backgroundColor"] == "rgb(77, 186, 11)"
+
+
+def test_colour_of_a_template_is_shown_in_its_normal_form_too():
+    template = a_template({"backgroundColor": "navy", "labelColor": "rgba(255, 255, 255, 0.75)"})
+
+    shown = composed(template, a_pass())
+
+    assert (shown["backgroundColor"], shown["labelColor"]) == (
+        "rgb(0, 0, 128)",
+        "rgb(255, 255, 255)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message", "expected"),
+    [
+        ("latin1", "Grüße", "iso-8859-1"),
+        ("ISO8859-1", "10 €", "utf-8"),
+        ("latin1", "Привет", "utf-8"),
+        ("iso-8859-15", "10 €", "iso-8859-15"),
+        ("latin9", "10 €", "iso-8859-15"),
+        ("windows-1251", "Привет", "windows-1251"),
+        ("cp1251", "Привет", "windows-1251"),
+        ("UTF8", "Привет", "utf-8"),
+        ("nonsense", "Grüße", "utf-8"),
+        ("base64", "Grüße", "utf-8"),
+        ("", "\x01\x7f\xff", "iso-8859-1"),
+    ],
+)
+def test_encoding_of_a_barcode_is_known_by_all_its_names(
+    encoding: str, message: str, expected: str
+):
+    code = {"format": "PKBarcodeFormatQR", "message": message, "messageEncoding": encoding}
+    template = a_template({"barcodes": [code]})
+
+    (shown,) = composed(template, a_pass())["barcodes"]
+
+    assert (shown["message"], shown["messageEncoding"]) == (message, expected)
+
+
+def test_every_character_of_latin_1_comes_through():
+    message = "".join(map(chr, range(1, 256)))
+    template = a_template({"barcodes": [{"format": "PKBarcodeFormatQR"}]})
+
+    (shown,) = composed(template, a_pass({"barcode_message": message}))["barcodes"]
+
+    assert shown["message"].encode(shown["messageEncoding"]) == bytes(range(1, 256))
+
+
+def test_text_shows_who_the_member_is_to_the_issuer():
+    template = a_template(properties={"line": "{member_id} {member_name}"})
+    state = replace(a_pass(member=ANN), member_id="m-7")
+
+    assert template.expand(state, "{line}") == "m-7 Ann"
+    assert template.expand(replace(a_pass(), member_id="gone"), "{line}") == " "

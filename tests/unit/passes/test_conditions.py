@@ -1,4 +1,5 @@
 import operator
+import re
 from typing import Any
 
 import pytest
@@ -98,10 +99,14 @@ def test_values_are_tested_and_compared(text: str, value: Any, *, expected: bool
         ("!(registered OR deleted)", True),
         ("!!scanned", True),
         ("true AND !false", True),
-        # The negation binds first: false is not 5, and so not greater than it.
-        ("!3 = 5", False),
+        # The negation denies the comparison, not the value before it.
+        ("!3 = 5", True),
+        ("!5 = 5", False),
         ("!(3 = 5)", True),
-        ("!0 = true", True),
+        ("!!3 = 5", False),
+        ("!3 = 5 AND scanned", True),
+        ("!5 = 5 OR scanned", True),
+        ("!scanned AND registered", False),
         ("scanned = true", True),
         ('"a"', True),
         ('""', False),
@@ -111,6 +116,27 @@ def test_values_are_tested_and_compared(text: str, value: Any, *, expected: bool
 )
 def test_words_and_precedence(text: str, *, expected: bool):
     assert holds(text, None, "scanned", "installed") is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("{n}>4AND scanned", "a blank is needed between 4 and AND"),
+        ("{n} > 1e2", "1e2 is no number"),
+        ("{n} = 12345678901234567", "at most 16 digits"),
+        ("{n} = 1.2.3", "1.2.3 is no number"),
+        ("{n} = 10px", "10px is no number"),
+    ],
+)
+def test_error_says_what_to_write_instead(text: str, advice: str):
+    with pytest.raises(ConditionError, match=re.escape(advice)):
+        parse_condition(text)
+
+
+@pytest.mark.parametrize("value", ["false", False, 0, "0", "", None], ids=repr)
+def test_what_equals_false_or_nothing_is_empty(value: Any):
+    assert holds("{a} isEmpty AND !{a}", {"a": value})
+    assert holds('{a} = false OR {a} = ""', {"a": value})
 
 
 def test_unknown_brackets_are_null():

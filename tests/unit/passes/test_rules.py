@@ -116,4 +116,30 @@ def test_texts_within_a_container_are_expanded():
 
 
 def test_colour_by_name_may_be_set():
-    assert run(setting("backgroundColor", "blue")).values == {"backgroundColor": "rgb(0, 0, 255)"}
+    assert run(setting("backgroundColor", "blue")).values == {"backgroundColor": "blue"}
+
+
+def points(amount: Any) -> dict[str, Any]:
+    return {"action": "PSActionAdjustPoints", "amount": amount}
+
+
+def test_rules_may_change_the_members_points():
+    outcome = run([points(5), points("-2"), points("{member_points}")], {}, ANN)
+
+    assert outcome.points == 5 - 2 + 7
+    assert outcome.values == {}
+    assert [entry["amount"] for entry in outcome.trace] == [5, -2, 7]
+
+
+def test_points_of_a_pass_without_member_are_told():
+    outcome = run(points(5))
+
+    assert outcome.points == 0
+    assert outcome.trace[0]["reason"] == "the pass has no member, so no points change"
+
+
+def test_points_that_turn_out_to_be_no_whole_number_are_told():
+    outcome = run(points("{code}"), {"code": "2.5"}, ANN)
+
+    assert outcome.points == 0
+    assert "whole number" in outcome.trace[0]["reason"]
