@@ -3,10 +3,13 @@
 import argparse
 import sys
 
+import asyncpg
 import uvloop
 
 from services import operations
 from services.local import LocalSettings
+from shared.errors import UnavailableError
+from shared.settings import StartUpError, read_settings
 
 
 def main() -> int:
@@ -55,7 +58,21 @@ def main() -> int:
         "message-map": operations.print_message_map,
         "openapi": operations.print_openapi,
     }[arguments.command]
-    return uvloop.run(action(LocalSettings.model_validate({}), arguments))
+    try:
+        return uvloop.run(action(read_settings(LocalSettings), arguments))
+    except StartUpError as error:
+        reason = str(error)
+    except UnavailableError:
+        reason = (
+            "PostgreSQL or RabbitMQ does not answer: are DATABASE_URL and AMQP_URL right, and the "
+            "servers up?"
+        )
+    except asyncpg.PostgresError as error:
+        reason = f"DATABASE_URL is wrong: PostgreSQL says {type(error).__name__}."
+    except OSError as error:
+        reason = f"DATABASE_URL is wrong: PostgreSQL cannot be reached ({type(error).__name__})."
+    sys.stderr.write(f"{reason}\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.local.guard import ServerError
@@ -26,13 +26,18 @@ from shared.messaging.transport import Transport
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import Service
+from shared.settings import StartUpError, check_level
 
 
 class LocalSettings(BaseSettings):
     """What `make run` and the commands read from the environment."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PASSWRIGHT_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="PASSWRIGHT_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     port: int = Field(8080, ge=0, le=65535)
@@ -48,7 +53,8 @@ class LocalSettings(BaseSettings):
     token_secrets: SecretStr | None = None
     allow_loopback: bool = True
     """On one's own machine partners' servers are on it too; the services alone default to no."""
-    log_level: str = "WARNING"
+    log_level: Annotated[str, AfterValidator(check_level)] = "WARNING"
+    health_port: int | None = Field(None, ge=0, le=65535)
 
 
 @dataclass(frozen=True)
@@ -70,20 +76,27 @@ def open_premises(settings: LocalSettings, *, visiting: bool = False) -> Premise
 
     A visitor, such as a command, uses the server of a `run` that is going on in the folder.
     """
-    settings.data.mkdir(mode=0o755, parents=True, exist_ok=True)
     key_file = settings.master_key_file
-    if settings.master_keys is None and key_file is None:
-        key_file = settings.data / "master.key"
-        if not key_file.exists():
-            write_private(key_file, MasterKeys.generate_text())
+    try:
+        settings.data.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if settings.master_keys is None and key_file is None:
+            key_file = settings.data / "master.key"
+            if not key_file.exists():
+                write_private(key_file, MasterKeys.generate_text())
+    except OSError as error:
+        reason = (error.strerror or "it cannot be used").lower()
+        raise StartUpError(f"PASSWRIGHT_DATA is wrong: {settings.data}: {reason}.") from None
     if settings.database_url is not None:
         return Premises(settings, settings.database_url.get_secret_value(), key_file, None)
     postgres = EmbeddedPostgres(settings.data / "postgres")
     try:
         return Premises(settings, postgres.start(), key_file, postgres)
-    except ServerError:
+    except OSError as error:
+        reason = (error.strerror or "it cannot be used").lower()
+        raise StartUpError(f"PASSWRIGHT_DATA is wrong: {settings.data}: {reason}.") from None
+    except ServerError as error:
         if not visiting:
-            raise
+            raise StartUpError(f"PASSWRIGHT_DATA is wrong: {error}") from None
         return Premises(settings, postgres.url, key_file, None)
 
 

@@ -46,7 +46,7 @@ async def run_here(settings: LocalSettings, _arguments: argparse.Namespace) -> i
         transport = open_transport(premises)
         services = build_all(premises, transport)
         await migrate_all(premises, services)
-        async with running_until_stopped(services, transport) as running:
+        async with running_until_stopped(services, transport, settings.health_port) as running:
             port = running.ports["gateway"]
             base_url = settings.base_url or f"http://localhost:{port}"
             async with _door(premises, transport) as door:
@@ -105,7 +105,11 @@ async def resend_catalogue(settings: LocalSettings, _arguments: argparse.Namespa
 
 async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     """List, show or replay the dead letters of one service."""
-    message_id = UUID(arguments.message_id) if arguments.message_id else None
+    try:
+        message_id = UUID(arguments.message_id) if arguments.message_id else None
+    except ValueError:
+        _say("The message id is none: it looks like 01a216dc-52f4-74f7-a962-4d3f583729b9.")
+        return 2
     async with _premises(settings) as premises, _transport(premises) as transport:
         if arguments.action == "list":
             for letter in await transport.dead_letters(arguments.service):

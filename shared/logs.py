@@ -97,18 +97,26 @@ def _processors(service: str) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         redact,
+        _without_messages,
     ]
+
+
+def _without_messages(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Tell of an exception, whoever logs it, its kind and where it came from, never its message."""
+    given: object = event.pop("exc_info", None)
+    if isinstance(given, tuple):
+        given = cast("tuple[object, ...]", given)[1]
+    error = sys.exc_info()[1] if given is True else given
+    if isinstance(error, BaseException):
+        event["kind"] = type(error).__name__
+        event["trace"] = trace_of(error)
+    return event
 
 
 def _rendering(*, json: bool) -> list[Processor]:
     if json:
-        return [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_dump),
-        ]
-    # The plain formatter: others print local variables, and with them secrets.
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(exception_formatter=plain, colors=sys.stdout.isatty())]
+        return [structlog.processors.JSONRenderer(serializer=_dump)]
+    return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
 
 
 def _dump(event: object, **_options: Any) -> bytes:  # noqa: ANN401  (JSONRenderer passes json.dumps options)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import gc
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import structlog
 import uvloop
 from aiohttp import web
@@ -17,7 +19,7 @@ from aiohttp import web
 from shared import metrics
 from shared.contracts.message import Command, Lane, Query
 from shared.contracts.services import LISTENERS, ServiceName
-from shared.database import Database
+from shared.database import Database, role_of
 from shared.errors import UnavailableError
 from shared.http.server import HttpServer, operational_routes
 from shared.logs import configure_logs, trace_of
@@ -29,7 +31,7 @@ from shared.messaging.receipts import ASK_SECONDS, Receipts
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import LANES, catalogue_queue, events_queue
 from shared.messaging.transport import Transport
-from shared.settings import CommonSettings
+from shared.settings import CommonSettings, StartUpError, read_settings
 
 MOST_EVENTS = 50
 """Event messages handled in one transaction; a list ends sooner when they are long."""
@@ -38,6 +40,10 @@ MOST_QUESTIONS = 20
 """Joined requests taken at a time."""
 
 DRAIN_SECONDS = 20.0
+
+NOT_MIGRATED = (
+    "The database that DATABASE_URL names is not migrated: run `python -m services migrate`."
+)
 
 AnySettings = TypeVar("AnySettings", bound=CommonSettings)
 
@@ -100,6 +106,7 @@ class RunningServices:
     async def start(self) -> None:
         for service in self._services:
             await service.database.start()
+            await check_database(service.database)
             for opened in service.opened:
                 await opened()
             self._receive(service)
@@ -187,9 +194,16 @@ class RunningServices:
         self, name: str, application: web.Application, host: str, port: int
     ) -> HttpServer:
         health = {"services": " ".join(service.name for service in self._services)}
-        application.add_routes(operational_routes(health, self.ready, metrics.render))
+        render = metrics.render if name == "health" else None
+        application.add_routes(operational_routes(health, self.ready, render))
         server = HttpServer(application, host, port)
-        self.ports[name] = await server.start()
+        setting = "PASSWRIGHT_HEALTH_PORT" if name == "health" else "PASSWRIGHT_PORT"
+        try:
+            self.ports[name] = await server.start()
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            why = f"port {port} is in use" if taken else f"{host}:{port} cannot be listened on"
+            raise StartUpError(f"{setting} is wrong: {why}.") from None
         return server
 
 
@@ -244,19 +258,56 @@ async def running_until_stopped(
         await running.stop()
 
 
+async def check_database(database: Database) -> None:
+    """Say at once what no waiting mends; a server that is away may come."""
+    try:
+        async with database.connection() as connection:
+            is_migrated = await connection.fetchval("SELECT to_regclass('outbox') IS NOT NULL")
+    except UnavailableError as error:
+        reason = error.__cause__
+        if isinstance(
+            reason, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError
+        ):
+            raise StartUpError(
+                "DATABASE_URL is wrong: PostgreSQL refuses its user or password."
+            ) from None
+        if isinstance(reason, asyncpg.InvalidCatalogNameError):
+            raise StartUpError("DATABASE_URL is wrong: there is no such database.") from None
+        if isinstance(reason, asyncpg.InvalidParameterValueError | asyncpg.UndefinedObjectError):
+            raise StartUpError(NOT_MIGRATED) from None
+        if isinstance(reason, asyncpg.InsufficientPrivilegeError):
+            role = role_of(database.schema)
+            raise StartUpError(
+                f"DATABASE_URL is wrong: its user may not take on the role {role}; "
+                "run `python -m services migrate` as the owner of the database."
+            ) from None
+        return
+    if not is_migrated:
+        raise StartUpError(NOT_MIGRATED)
+
+
 def tune_collector() -> None:
     """Collect garbage less often: what a request leaves is freed by counting, what stays stays."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
-def main(build: Callable[[AnySettings, Transport], Service], settings: AnySettings) -> None:
+def main(build: Callable[[AnySettings, Transport], Service], kind: type[AnySettings]) -> None:
     """Run one service as a process of its own, on RabbitMQ; `--lane` leaves it one lane only."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--lane", choices=LANES, help="only this lane; both when not given")
     lane: Lane | None = parser.parse_args().lane
+    try:
+        _run(build, read_settings(kind), lane)
+    except StartUpError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _run(
+    build: Callable[[AnySettings, Transport], Service], settings: AnySettings, lane: Lane | None
+) -> None:
     if settings.amqp_url is None:
-        raise SystemExit("AMQP_URL is not set; without RabbitMQ run `python -m services run`")
+        raise StartUpError("AMQP_URL is not set; without RabbitMQ run `python -m services run`.")
     url, prefix = settings.amqp_url.get_secret_value(), settings.amqp_prefix
 
     async def live() -> None:

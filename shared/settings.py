@@ -1,20 +1,66 @@
 """The settings every service has; each adds its own in its settings.py."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Final, Self, TypeVar
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.passes.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
+
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class StartUpError(Exception):
+    """Why this cannot start, in one sentence that names the setting to change."""
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def read_settings(kind: type[Settings]) -> Settings:
+    """Read settings from the environment; StartUpError names one that is missing or wrong.
+
+    It never shows a value.
+    """
+    try:
+        return kind.model_validate({})
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        name = ".".join(str(step) for step in fault["loc"])
+        if fault["type"] == "missing":
+            raise StartUpError(f"{_variable(kind, name)} is not set.") from None
+        detail = fault["msg"].removeprefix("Value error, ")
+        if not name:
+            raise StartUpError(f"{detail}.") from None
+        raise StartUpError(f"{_variable(kind, name)} is wrong: {detail}.") from None
+
+
+def _variable(kind: type[BaseSettings], name: str) -> str:
+    """Name the environment variable of a setting."""
+    field = kind.model_fields.get(name)
+    if field is not None and isinstance(field.validation_alias, str):
+        return field.validation_alias
+    return name if name.isupper() else f"PASSWRIGHT_{name.upper()}"
+
+
+def check_level(level: str) -> str:
+    """Refuse what is no level of the log."""
+    if level.upper() not in LOG_LEVELS:
+        raise ValueError(f"one of {', '.join(LOG_LEVELS)} is needed")
+    return level
 
 
 class CommonSettings(BaseSettings):
     """Read once from the environment, in `__main__`. Names that carry no prefix are customary."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PASSWRIGHT_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="PASSWRIGHT_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     database_url: SecretStr = Field(validation_alias="DATABASE_URL")
@@ -35,7 +81,7 @@ class CommonSettings(BaseSettings):
     """The address the public sees; http://localhost:<port> if unset."""
     allow_loopback: bool = False
     """Whether webhooks, rules and image addresses may reach this machine: for development only."""
-    log_level: str = "INFO"
+    log_level: Annotated[str, AfterValidator(check_level)] = "INFO"
     log_json: bool = True
     master_keys: SecretStr | None = None
     """Base64url keys of 32 bytes, comma separated; the first seals, all open."""
@@ -59,10 +105,14 @@ class CommonSettings(BaseSettings):
     def read_master_keys(self) -> MasterKeys:
         """Parse the master keys."""
         if self.master_keys is not None:
-            return MasterKeys.parse(self.master_keys.get_secret_value())
+            return _parse("PASSWRIGHT_MASTER_KEYS", self.master_keys.get_secret_value())
         if self.master_key_file is None:
-            raise ValueError("no master keys")
-        return MasterKeys.parse(self.master_key_file.read_text())
+            raise StartUpError("PASSWRIGHT_MASTER_KEYS is not set.")
+        try:
+            text = self.master_key_file.read_text()
+        except (OSError, UnicodeDecodeError):
+            raise StartUpError("PASSWRIGHT_MASTER_KEY_FILE cannot be read.") from None
+        return _parse("PASSWRIGHT_MASTER_KEY_FILE", text)
 
     def read_pass_tokens(self) -> PassTokens:
         """Put the secrets together: those that are set, then one of each master key.
@@ -71,4 +121,14 @@ class CommonSettings(BaseSettings):
         """
         derived = self.read_master_keys().derive(DERIVED_PURPOSE)
         given = self.token_secrets.get_secret_value() if self.token_secrets else ""
-        return PassTokens([*parse_secrets(given), *derived] if given else derived)
+        try:
+            return PassTokens([*parse_secrets(given), *derived] if given else derived)
+        except ValueError as error:
+            raise StartUpError(f"PASSWRIGHT_TOKEN_SECRETS is wrong: {error}.") from None
+
+
+def _parse(name: str, text: str) -> MasterKeys:
+    try:
+        return MasterKeys.parse(text)
+    except ValueError as error:
+        raise StartUpError(f"{name} is wrong: {error}.") from None

@@ -5,4 +5,4 @@ from services.gateway.settings import Settings
 from shared.service import main
 
 if __name__ == "__main__":
-    main(build, Settings.model_validate({}))
+    main(build, Settings)

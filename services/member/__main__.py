@@ -3,4 +3,4 @@ from services.member.settings import Settings
 from shared.service import main
 
 if __name__ == "__main__":
-    main(build, Settings.model_validate({}))
+    main(build, Settings)

@@ -22,6 +22,7 @@ from shared.http.problems import (
     status_problem,
 )
 from shared.identifiers import new_id
+from shared.logs import trace_of
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'self'; form-action 'self'; "
@@ -78,10 +79,11 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (ConnectionResetError, TimeoutError) as error:
         if isinstance(error, ConnectionResetError) and _has_left(request):
             raise
-        log.warning("something the request needs did not answer", exc_info=True)
+        log.warning("request_unanswered", kind=type(error).__name__, trace=trace_of(error))
         return _render(request, UnavailableError())
-    except Exception:
-        log.exception("request failed")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
+        # Not log.exception: a message may show personal values or secrets.
+        log.error("request_failed", kind=type(error).__name__, trace=trace_of(error))  # noqa: TRY400
         started = _cut(request)
         return started or _told(request, status_problem(HTTPStatus.INTERNAL_SERVER_ERROR))
 

@@ -5,13 +5,16 @@ dictionary of a field or barcode, and a top-level key that no pass uses is an ad
 A plain pass.json is one too.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 import orjson
 
 from shared.passes.barcodes import BarcodePolicy
 from shared.passes.document import TemplateDocument
+from shared.passes.paths import SPECIAL_PROPERTIES
 from shared.passes.registry import (
     IDENTITY_KEYS,
     POSTER_STYLE,
@@ -21,7 +24,12 @@ from shared.passes.registry import (
     keys_of,
     lookup,
 )
-from shared.passes.skeleton import ATTRIBUTE_KEYS, CONDITIONAL_OBJECTS, is_attribute_object
+from shared.passes.skeleton import (
+    ATTRIBUTE_KEYS,
+    CONDITIONAL_OBJECTS,
+    is_attribute_object,
+    json_step,
+)
 from shared.passes.values import Json, is_list, is_object
 
 CONDITIONS: Final = "PSConditions"
@@ -41,6 +49,14 @@ _WORDS: Final = {
 _PS_WORDS: Final = {ours: theirs for theirs, ours in _WORDS.items()}
 _FLAGS: Final = frozenset({"editable", "dynamic"})
 _TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
+_ROOTS: Final = (
+    ("$.pass", "passConstructor"),
+    ("$.properties", "passConstructor"),
+    ("$.triggers", "passConstructor.triggers"),
+)
+_CONDITIONS_STEP = re.compile(r"\.conditions(?=$|\[)")
+_SPECIAL = re.compile(r"ps[A-Z]")
+_PROPERTIES: Final = frozenset(SPECIAL_PROPERTIES)
 # An attribute object need not give a value; conditions alone do not make one.
 _MARKS: Final = _WORDS.keys() - {CONDITIONS}
 
@@ -91,6 +107,41 @@ def write_constructor(document: TemplateDocument) -> dict[str, Any]:
     if document.triggers:
         constructor[TRIGGERS] = dict(document.triggers)
     return constructor
+
+
+def author_path(path: str) -> str:
+    """Write a JSON path of the document as one in the constructor that it was read from."""
+    for ours, theirs in _ROOTS:
+        if path == ours or path.startswith((f"{ours}.", f"{ours}[")):
+            path = theirs + path.removeprefix(ours)
+            break
+    return _CONDITIONS_STEP.sub(f".{CONDITIONS}", path)
+
+
+def unknown_words(constructor: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Find keys that look like PassSource's but are none, with their places and what is near."""
+    found: list[tuple[str, str]] = []
+    waiting: list[tuple[str, Any]] = [("passConstructor", dict(constructor))]
+    while waiting:
+        path, value = waiting.pop()
+        if is_list(value):
+            waiting += [(f"{path}[{index}]", entry) for index, entry in enumerate(value)]
+        elif is_object(value):
+            for key, entry in value.items():
+                place = path + json_step(key)
+                if key[:2] == "PS" and key not in _WORDS:
+                    found.append((place, _advice(key, _WORDS)))
+                elif _SPECIAL.match(key) and path == "passConstructor" and key not in _PROPERTIES:
+                    if near := get_close_matches(key, _PROPERTIES, n=1, cutoff=0.8):
+                        found.append((place, f"no property with a meaning; {near[0]} is one"))
+                elif key != TRIGGERS:
+                    waiting.append((place, entry))
+    return sorted(found)
+
+
+def _advice(key: str, words: Iterable[str]) -> str:
+    near = get_close_matches(key, words, n=1)
+    return f"{key} is not known" + (f"; {near[0]} is" if near else "")
 
 
 def _is_of_pass(key: str) -> bool:

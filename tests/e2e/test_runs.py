@@ -213,7 +213,7 @@ async def test_a_rule_feeds_the_members_ledger_once_per_event(system: System):
     async with system.session() as session:
         template = (await post(session, "/v1/templates", body, expect=201))["template_id"]
         await post(session, "/v1/members", {"member_id": "eve", "name": "Eve"}, expect=201)
-        issue = {"template_id": template, "member_id": "eve", "values": {}}
+        issue: dict[str, Any] = {"template_id": template, "member_id": "eve", "values": {}}
         handle = (await post(session, "/v1/passes", issue, expect=201))["handle"]
         for key in ("one", "two", "two"):
             headers = {"Idempotency-Key": f"{handle}-{key}"}

@@ -111,6 +111,11 @@ class Claims:
             if turn.replay is None and turn.answer is not None:
                 await claims.store_response(attempt, self._seal(attempt, turn.answer))
 
+    async def keep(self, attempt: Attempt, answer: StoredResponse) -> None:
+        """Keep the answer of a claimed request, for whoever sends it again."""
+        async with self._database.connection() as connection:
+            await ClaimRepository(connection).store_response(attempt, self._seal(attempt, answer))
+
     async def forget_expired(self) -> None:
         """Delete keys whose time is over."""
         while True:

@@ -1,6 +1,7 @@
 """PassSource's constructors: read as template documents, kept as they came, and given back."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +16,7 @@ from shared.database import Database
 from shared.errors import InvalidError
 from shared.passes.constructor import read_constructor, write_constructor
 from shared.passes.document import TemplateDocument
+from shared.passes.findings import Finding
 
 LONGEST_NAME: Final = 200
 EDIT_CODE: Final = "psEditCode"
@@ -34,6 +36,14 @@ class TemplateOrder:
     name: str | None = None
     is_public: bool | None = None
     constructor: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTemplate:
+    """A template as it is now, and what is odd about it."""
+
+    template: Template
+    warnings: list[Finding]
 
 
 class Constructors:
@@ -60,16 +70,20 @@ class Constructors:
         document = TemplateDocument.model_validate(template.document)
         return write_constructor(document), found.is_public
 
-    async def create(self, account_id: UUID, order: TemplateOrder) -> Template:
-        """Save a new template."""
+    async def create(
+        self, account_id: UUID, order: TemplateOrder, command_id: UUID
+    ) -> SavedTemplate:
+        """Save a new template; under the same command id once."""
         if order.constructor is None:
             raise ConstructorError("A new template needs a passConstructor.")
         document = _document(order.constructor)
         draft = await self._templates.prepare(account_id, _name(order.name), document, None)
-        return await self._add(account_id, draft, order)
+        return await self._add(account_id, draft, order, command_id)
 
-    async def copy(self, account_id: UUID, source: Template, order: TemplateOrder) -> Template:
-        """Save another account's template as one's own; the code that edits its passes stays."""
+    async def copy(
+        self, account_id: UUID, source: Template, order: TemplateOrder, command_id: UUID
+    ) -> SavedTemplate:
+        """Save another account's public template as one's own; its edit code stays behind."""
         constructor, _ = await self.describe(source)
         if order.constructor is not None:
             constructor = order.constructor
@@ -81,9 +95,9 @@ class Constructors:
         name = _name(order.name or source.name)
         draft = await self._templates.prepare(account_id, name, document, None)
         wanted = TemplateOrder(name=name, is_public=order.is_public, constructor=constructor)
-        return await self._add(account_id, draft, wanted)
+        return await self._add(account_id, draft, wanted, command_id)
 
-    async def update(self, template: Template, order: TemplateOrder) -> Template:
+    async def update(self, template: Template, order: TemplateOrder) -> SavedTemplate:
         """Save the next revision of a template."""
         present = TemplateDocument.model_validate(template.document)
         constructor, is_public = await self.describe(template)
@@ -102,7 +116,9 @@ class Constructors:
             ),
         )
 
-    async def change_images(self, template: Template, images: Mapping[str, str | None]) -> Template:
+    async def change_images(
+        self, template: Template, images: Mapping[str, str | None]
+    ) -> SavedTemplate:
         """Save a template with other images; None takes one away."""
         present = TemplateDocument.model_validate(template.document)
         constructor, is_public = await self.describe(template)
@@ -115,7 +131,7 @@ class Constructors:
 
     async def _replace(
         self, template: Template, document: TemplateDocument, order: TemplateOrder
-    ) -> Template:
+    ) -> SavedTemplate:
         account_id = template.account_id
         draft = await self._templates.prepare(account_id, order.name or "", document, None)
         async with self._database.work() as work:
@@ -128,18 +144,22 @@ class Constructors:
                 order.constructor,
                 is_public=order.is_public is True,
             )
-        return saved
+        return SavedTemplate(saved, draft.warnings)
 
-    async def _add(self, account_id: UUID, draft: Draft, order: TemplateOrder) -> Template:
+    async def _add(
+        self, account_id: UUID, draft: Draft, order: TemplateOrder, command_id: UUID
+    ) -> SavedTemplate:
+        with suppress(TemplateNotFoundError):  # it was saved before, and the answer was lost
+            return SavedTemplate(await self._templates.get(account_id, command_id), draft.warnings)
         async with self._database.work() as work:
-            saved = await self._templates.add(work, account_id, draft)
+            saved = await self._templates.add(work, account_id, draft, template_id=command_id)
             await ConstructorRepository(work.connection).save(
                 saved.template_id,
                 saved.revision,
                 order.constructor,
                 is_public=order.is_public is True,
             )
-        return saved
+        return SavedTemplate(saved, draft.warnings)
 
 
 def _document(

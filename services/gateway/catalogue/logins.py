@@ -7,6 +7,7 @@ import secrets
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,8 +23,19 @@ from shared.hashes import client_hash, read_client_hash
 from shared.identifiers import new_id
 from shared.sealing import MasterKeys
 
-MOST_ATTEMPTS: Final = 5
+MAX_ATTEMPTS: Final = 5
+MAX_ATTEMPTS_WHERE_KNOWN: Final = 50
 ATTEMPTS_WITHIN: Final = timedelta(minutes=15)
+"""Wrong passwords for one address from one network; more where the right one was used before."""
+
+MAX_ATTEMPTS_OF_STRANGERS: Final = 100
+STRANGERS_WITHIN: Final = timedelta(hours=1)
+"""Wrong passwords for one address from all networks that never logged in to it."""
+
+NETWORKS_KEPT: Final = timedelta(days=180)
+NETWORK_BITS: Final = {4: 24, 6: 56}
+"""What counts as one network, by the version of the protocol."""
+
 LONGEST_EMAIL: Final = 254
 SHORTEST_PASSWORD: Final = 8
 LONGEST_PASSWORD: Final = 256
@@ -107,11 +119,21 @@ class Logins:
         """Let somebody in; what is answered and how long it takes tells nothing of who is known."""
         email = normal_email(email)
         attempt_id = new_id()
-        places = [_place("email", email), _place("address", address)]
+        here = _place("network", f"{email}\n{network_of(address)}")
         async with self._database.work() as work:
             logins = LoginRepository(work.connection)
-            if await logins.most_attempts(places, ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
-                raise TooManyAttemptsError
+            is_known = await logins.is_used(here)
+            limits = {
+                here: (MAX_ATTEMPTS_WHERE_KNOWN if is_known else MAX_ATTEMPTS, ATTEMPTS_WITHIN)
+            }
+            if not is_known:
+                strangers = MAX_ATTEMPTS_OF_STRANGERS, STRANGERS_WITHIN
+                limits[_place("email", email)] = strangers
+            places = sorted(limits)
+            await logins.lock_places(places)
+            for place, (most, within) in limits.items():
+                if await logins.count_attempts(place, within) >= most:
+                    raise TooManyAttemptsError
             # Noted before the password is looked at, so that many at once do not slip by.
             await logins.add_attempt(attempt_id, places)
             known = await logins.find_password(email)
@@ -121,6 +143,7 @@ class Logins:
             raise LoginRefusedError
         async with self._database.work() as work:
             await LoginRepository(work.connection).forget_attempt(attempt_id, places)
+            await LoginRepository(work.connection).note_use(here)
             account = await AccountRepository(work.connection).find(account_id, account_id)
         if account is None:
             raise LoginRefusedError
@@ -146,7 +169,7 @@ class Logins:
     async def forget_old_attempts(self) -> None:
         """Delete attempts that count no more."""
         async with self._database.connection() as connection:
-            await LoginRepository(connection).forget_old(ATTEMPTS_WITHIN)
+            await LoginRepository(connection).forget_old(STRANGERS_WITHIN, NETWORKS_KEPT)
 
     async def _hash(self, password: str) -> str:
         salt = secrets.token_bytes(_SALT_LENGTH)
@@ -177,6 +200,17 @@ class Logins:
 def normal_email(email: str) -> str:
     """Write an e-mail address as it is compared."""
     return email.strip().lower()
+
+
+def network_of(address: str) -> str:
+    """Name the network that an address is in; what is no address is one by itself."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return str(ip_network(f"{found}/{NETWORK_BITS[found.version]}", strict=False))
 
 
 def has_ended(account: Account) -> bool:

@@ -91,11 +91,17 @@ class Templates:
         (images,) = await self._images.references([document.images])
         return Draft(name, document, identity_id, images, findings.warnings)
 
-    async def add(self, work: UnitOfWork, account_id: UUID, draft: Draft) -> Template:
+    async def add(
+        self, work: UnitOfWork, account_id: UUID, draft: Draft, *, template_id: UUID | None = None
+    ) -> Template:
         """Save a new template; its identity is the one given, else the account's best."""
         identity = await self._identities.choose(work, account_id, draft.identity_id)
         saved = await TemplateRepository(work.connection).add(
-            account_id, new_id(), identity.identity_id, draft.name, _plain(draft.document)
+            account_id,
+            template_id or new_id(),
+            identity.identity_id,
+            draft.name,
+            _plain(draft.document),
         )
         await self._announce(work, saved, draft.images)
         return saved

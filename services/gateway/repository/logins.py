@@ -64,19 +64,45 @@ class LoginRepository:
         )
         return (row["account_id"], row["password"]) if row else None
 
-    async def most_attempts(self, places: Sequence[bytes], within: timedelta) -> int:
-        """Count the attempts at the place that has most; others at these places wait for us."""
+    async def is_used(self, place: bytes) -> bool:
+        """Whether a login has succeeded at this place."""
+        return await self._connection.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM login_networks WHERE place = $1)
+            """,
+            place,
+        )
+
+    async def note_use(self, place: bytes) -> None:
+        """Note that a login has succeeded at this place."""
+        await self._connection.execute(
+            """
+            INSERT INTO login_networks (place)
+            VALUES ($1)
+            ON CONFLICT (place) DO UPDATE SET used_at = now()
+            """,
+            place,
+        )
+
+    async def lock_places(self, places: Sequence[bytes]) -> None:
+        """Let others at these places wait for us."""
         for place in sorted(places):
             await self._connection.execute(
                 "SELECT pg_advisory_xact_lock($1, $2)",
                 _ATTEMPTS_LOCK,
                 int.from_bytes(place[:4], "big", signed=True),
             )
+
+    async def count_attempts(self, place: bytes, within: timedelta) -> int:
+        """Count the attempts at a place."""
         return await self._connection.fetchval(
-            "SELECT coalesce(max(amount), 0) FROM (SELECT count(*) AS amount FROM login_attempts"
-            " WHERE place = ANY($1::bytea[]) AND occurred_at > clock_timestamp() - $2::interval"
-            " GROUP BY place) AS counted",
-            places,
+            """
+            SELECT count(*)
+            FROM login_attempts
+            WHERE place = $1
+                AND occurred_at > clock_timestamp() - $2::interval
+            """,
+            place,
             within,
         )
 
@@ -96,8 +122,19 @@ class LoginRepository:
             places,
         )
 
-    async def forget_old(self, within: timedelta) -> None:
-        """Delete attempts that count no more."""
+    async def forget_old(self, within: timedelta, used_within: timedelta) -> None:
+        """Delete attempts that count no more, and networks that were not used for long."""
         await self._connection.execute(
-            "DELETE FROM login_attempts WHERE occurred_at <= now() - $1::interval", within
+            """
+            DELETE FROM login_attempts
+            WHERE occurred_at <= now() - $1::interval
+            """,
+            within,
+        )
+        await self._connection.execute(
+            """
+            DELETE FROM login_networks
+            WHERE used_at <= now() - $1::interval
+            """,
+            used_within,
         )

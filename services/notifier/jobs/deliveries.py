@@ -17,6 +17,7 @@ from services.notifier.repository import SendingRepository
 from shared import clock
 from shared.database import Database, UnitOfWork
 from shared.errors import UnavailableError
+from shared.logs import trace_of
 
 MOST_IN_FLIGHT: Final = 100
 MOST_PER_ENDPOINT: Final = 10
@@ -148,8 +149,13 @@ class DeliveryJob:
         at = clock.now()
         try:
             outcome = await self._sender.send(delivery)
-        except Exception:
-            log.exception("delivery_failed", delivery_id=str(delivery.delivery_id))
+        except Exception as error:  # noqa: BLE001 - one post must not end the others
+            log.error(  # noqa: TRY400 - a trace with its message may show personal values
+                "delivery_failed",
+                delivery_id=str(delivery.delivery_id),
+                kind=type(error).__name__,
+                trace=trace_of(error),
+            )
             outcome = Outcome(0, our_fault=True)
         chance = random.random()  # noqa: S311 - jitter
         decision = decide(outcome, delivery.tries, clock.now(), chance)

@@ -1,6 +1,6 @@
 """Whose call it is, and what it may reach: its own account, and those that it manages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from structlog.contextvars import bind_contextvars
@@ -13,7 +13,7 @@ from services.gateway.routes.passsource.words import ParameterError, Words
 from shared.contracts.triggers import Pass
 from shared.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from shared.hashes import TemplateName, read_template_hash, template_hash
-from shared.identifiers import trim_handle
+from shared.identifiers import new_id, trim_handle
 
 
 class ClientHashError(UnauthorizedError):
@@ -48,6 +48,10 @@ class Visit:
     words: Words
     client: Account | None
     address: str
+    command_id: UUID = field(default_factory=new_id)
+    """Under which its effect is done once: that of an Idempotency-Key, if one was sent."""
+    named_template: str = ""
+    """A templateHash in the body, for the function that takes one there."""
 
     @property
     def account(self) -> Account:
@@ -77,7 +81,7 @@ class Visit:
 
     def template_name(self) -> TemplateName:
         """Read which template the templateHash names."""
-        text = self.words.credentials.get("templateHash")
+        text = self.words.credentials.get("templateHash") or self.named_template
         if not text:
             raise ParameterError("The parameter templateHash is missing.")
         name = read_template_hash(self.door.master_keys, text)

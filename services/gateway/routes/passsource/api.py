@@ -1,18 +1,25 @@
 """`/api/{function}`: one address for all functions of PassSource, with and without .php."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
+from uuid import UUID
 
-from aiohttp import web
+import orjson
+from aiohttp import hdrs, web
 
+from services.gateway.catalogue.claims import StoredResponse, fingerprint
 from services.gateway.catalogue.door import Door
+from services.gateway.repository.claims import Attempt
+from services.gateway.routes.once import REPLAYED
 from services.gateway.routes.passsource import clients, passes, templates
 from services.gateway.routes.passsource.access import Visit, begin_visit
 from services.gateway.routes.passsource.words import ParameterError, failure, read_words
 from shared.errors import ApplicationError
-from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Endpoint
 
 TAG = "PassSource"
 ADDRESS = r"/api/{function:[A-Za-z]+(?:\.php)?}"
@@ -59,6 +66,13 @@ STREAMS: Final[Mapping[str, Stream]] = MappingProxyType(
 )
 
 
+UNKEPT: Final = frozenset({"login", "logout"})
+"""Functions without an effect that a repeat could have twice."""
+
+NOBODY: Final = UUID(int=0)
+"""In place of an account, for those who call without a client hash."""
+
+
 class UnknownFunctionError(ParameterError):
     """There is no such function."""
 
@@ -76,9 +90,43 @@ async def call_function(call: Call[Any, Any], *, door: Door) -> web.StreamRespon
         visit = await begin_visit(door, words, request.remote or "")
         if name in STREAMS:
             return await STREAMS[name](visit, request)
+        if call.idempotency_key is not None and name not in UNKEPT:
+            return await _do_once(visit, name, call)
         return await FUNCTIONS[name](visit)
     except ApplicationError as error:
         return failure(error)
+
+
+async def _do_once(visit: Visit, name: str, call: Call[Any, Any]) -> web.Response:
+    """Do a function under an Idempotency-Key; a repeat has the same answer and no effect.
+
+    What failed is not kept: it may be tried again. Without a client hash the key counts among
+    those of everybody who has none, and only for the very same call.
+    """
+    words, claims = visit.words, visit.door.claims
+    files = {slot: sha256(content).hexdigest() for slot, content in words.files.items()}
+    told = [dict(words.credentials), dict(words.values), dict(words.named_in_body), files]
+    attempt = Attempt(
+        visit.client.account_id if visit.client else NOBODY,
+        f"POST /api/{name}",
+        call.idempotency_key or "",
+        fingerprint(name, orjson.dumps(told, option=orjson.OPT_SORT_KEYS)),
+        visit.command_id,
+    )
+    claim = await claims.claim(
+        attempt.account_id, attempt.operation, attempt.key, attempt.fingerprint
+    )
+    if claim.response is not None:
+        headers = {**claim.response.headers, **REPLAYED}
+        return web.Response(body=claim.response.body, status=claim.response.status, headers=headers)
+    response = await FUNCTIONS[name](replace(visit, command_id=claim.command_id))
+    if isinstance(response.body, bytes):
+        headers: dict[str, str] = {
+            hdrs.CONTENT_TYPE: JSON_MEDIA,
+            hdrs.CACHE_CONTROL: "no-store",
+        }
+        await claims.keep(attempt, StoredResponse(response.status, headers, response.body))
+    return response
 
 
 async def post_function(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:

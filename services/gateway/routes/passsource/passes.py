@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 from aiohttp import web
 
@@ -13,16 +14,19 @@ from services.gateway.routes.passsource.streams import all_events, all_passes, s
 from services.gateway.routes.passsource.templates import whole_facts
 from services.gateway.routes.passsource.words import (
     ACCESS_TYPES,
+    ParameterError,
     moment,
     only_kind,
     success,
 )
 from shared.contracts.triggers import LastEvent, Pass, PassChanged, PassCreated, ReadLastEvent
-from shared.identifiers import new_id
 from shared.passes.slots import own_images
 
 ALL: Final = -1
 REPLACE: Final = "psReplaceAll"
+VOIDED: Final = "voided"
+MAX_TOLD: Final = 50
+"""Names of parameters that one answer lists."""
 
 
 async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
@@ -51,24 +55,78 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
 
 async def create_pass(visit: Visit) -> web.Response:
     """Create a pass with the values that the caller may set."""
-    created = await issue(visit, visit.words.paths())
-    return success(hashedSerialNumber=created.handle)
+    values = visit.words.paths()
+    ignored: list[str] = []
+    created = await issue(visit, values, ignored)
+    return success(hashedSerialNumber=created.handle, **_told(ignored))
 
 
-async def issue(visit: Visit, values: dict[str, Any]) -> PassCreated:
-    """Issue a pass; without a right to the template only user-editable values are set."""
+async def issue(
+    visit: Visit, values: dict[str, Any], ignored: list[str] | None = None
+) -> PassCreated:
+    """Issue a pass; without a right to the template only user-editable values are set.
+
+    With one all are, but those that name no path: they go into `ignored`.
+    """
     name = visit.template_name()
     template = await visit.find_template(name)
     owner = await visit.owner_of(template.account_id)
+    is_voided = _take_voided(values) if owner else None
+    if owner:
+        values = await _known(visit, template.account_id, template.template_id, values, ignored)
     order = Order(values, trusted=owner is not None)
-    return await passes.issue(
+    created = await passes.issue(
         visit.door,
         template.account_id,
         template.template_id,
         order,
-        new_id(),
+        visit.command_id,
         patience=passes.RUN_PATIENCE,
     )
+    if is_voided:
+        await _void(visit, template.account_id, created.handle, is_voided=True)
+    return created
+
+
+def _take_voided(values: dict[str, Any]) -> bool | None:
+    """Take `voided` out of the values: it is a state of the pass and no value."""
+    given = values.pop(VOIDED, None)
+    if given is None:
+        return None
+    text = str(given).lower()
+    if text not in {"true", "false", "1", "0"}:
+        raise ParameterError("voided must be true or false.")
+    return text in {"true", "1"}
+
+
+async def _void(visit: Visit, account_id: UUID, handle: str, *, is_voided: bool) -> PassChanged:
+    return await passes.change(
+        visit.door,
+        account_id,
+        handle,
+        "void" if is_voided else "unvoid",
+        command_id=uuid5(visit.command_id, VOIDED),
+    )
+
+
+async def _known(
+    visit: Visit,
+    account_id: UUID,
+    template_id: UUID,
+    values: dict[str, Any],
+    ignored: list[str] | None,
+) -> dict[str, Any]:
+    """Leave out what names no path of the template, such as `utm_source`, and note it."""
+    compiled = await visit.door.showcase.compiled(account_id, template_id)
+    unknown = [path for path in values if compiled.find(path) is None]
+    if ignored is not None:
+        ignored += unknown
+    return {path: value for path, value in values.items() if path not in unknown}
+
+
+def _told(ignored: list[str]) -> dict[str, Any]:
+    """Tell which parameters had no effect, if any."""
+    return {"ignoredParameters": sorted(ignored)[:MAX_TOLD]} if ignored else {}
 
 
 async def show_pass(visit: Visit) -> web.Response:
@@ -106,7 +164,7 @@ async def track_access(visit: Visit) -> web.Response:
         found.account_id,
         found.handle,
         kind,
-        command_id=new_id(),
+        command_id=visit.command_id,
         patience=passes.RUN_PATIENCE,
     )
     return success(**(_scan_facts(changed) if kind in {"check", "scan"} else {}))
@@ -125,38 +183,50 @@ async def check_access(visit: Visit) -> web.Response:
 
 async def update_fields(visit: Visit) -> web.Response:
     """Change the values of a pass that the caller may change; nothing is pushed."""
-    changed = await update(visit, visit.words.paths(but=[REPLACE]))
-    return success(updated=changed.values_changed)
+    ignored: list[str] = []
+    is_changed = await update(visit, visit.words.paths(but=[REPLACE]), ignored)
+    return success(updated=is_changed, **_told(ignored))
 
 
-async def update(visit: Visit, values: dict[str, Any]) -> PassChanged:
-    """Change values; without a right to the pass only user-editable ones."""
+async def update(visit: Visit, values: dict[str, Any], ignored: list[str] | None = None) -> bool:
+    """Change values; without a right to the pass only user-editable ones. Whether any changed."""
     found = await visit.find_pass()
     owner = await visit.owner_of(found.account_id)
-    return await passes.change(
+    is_voided = _take_voided(values) if owner else None
+    if owner:
+        values = await _known(visit, found.account_id, found.template_id, values, ignored)
+    changed = await passes.change(
         visit.door,
         found.account_id,
         found.handle,
         "update",
-        command_id=new_id(),
+        command_id=visit.command_id,
         values=values,
         trusted=owner is not None,
         replace_all=visit.words.flag(REPLACE) is True,
         push=False,
     )
+    if is_voided is None or is_voided == found.voided:
+        return changed.values_changed
+    await _void(visit, found.account_id, found.handle, is_voided=is_voided)
+    return True
 
 
 async def push_update(visit: Visit) -> web.Response:
     """Push a pass as it is now."""
     _, found = await visit.own_pass()
-    await passes.change(visit.door, found.account_id, found.handle, "push", command_id=new_id())
+    await passes.change(
+        visit.door, found.account_id, found.handle, "push", command_id=visit.command_id
+    )
     return success()
 
 
 async def delete_pass(visit: Visit) -> web.Response:
     """Delete a pass for good."""
     _, found = await visit.own_pass()
-    await passes.change(visit.door, found.account_id, found.handle, "delete", command_id=new_id())
+    await passes.change(
+        visit.door, found.account_id, found.handle, "delete", command_id=visit.command_id
+    )
     return success()
 
 

@@ -1,6 +1,7 @@
 """The functions about templates."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -9,17 +10,19 @@ from services.gateway.catalogue import pushes
 from services.gateway.catalogue.constructors import TemplateOrder
 from services.gateway.catalogue.images import image_url
 from services.gateway.domain import Account, Template
-from services.gateway.routes.passsource.access import Visit
+from services.gateway.routes.passsource.access import NoRightError, Visit
 from services.gateway.routes.passsource.clients import client_facts
 from services.gateway.routes.passsource.streams import stream_list
 from services.gateway.routes.passsource.words import ParameterError, moment, success
 from shared.contracts.triggers import Counts, ReadCounts
-from shared.identifiers import new_id
+from shared.passes.constructor import author_path, unknown_words
 from shared.passes.document import TemplateDocument
+from shared.passes.findings import Finding
 from shared.passes.images import Png
 from shared.passes.slots import IMAGE_SLOTS, own_images
 
 PAGE: Final = 50
+MAX_WARNINGS: Final = 100
 DELETE: Final = "DELETE"
 
 
@@ -91,7 +94,7 @@ async def push_all(visit: Visit) -> web.Response:
     """Push all installed passes; it goes on after the answer."""
     _, template = await visit.template()
     pushed = await pushes.push_all(
-        visit.door, template.account_id, template.template_id, command_id=new_id()
+        visit.door, template.account_id, template.template_id, command_id=visit.command_id
     )
     return success(count=pushed.count)
 
@@ -105,10 +108,11 @@ async def save_template(visit: Visit) -> web.Response:
         constructor=words.document("passConstructor"),
     )
     template_id = words.text("templateId")
-    if not visit.words.credentials.get("templateHash"):
+    visit = replace(visit, named_template=words.named_in_body.get("templateHash", ""))
+    if not (words.credentials.get("templateHash") or visit.named_template):
         if template_id:
             raise ParameterError("A templateId needs its templateHash.")
-        saved = await constructors.create(account.account_id, order)
+        saved = await constructors.create(account.account_id, order, visit.command_id)
     else:
         name = visit.template_name()
         if template_id and template_id != str(name.template_id):
@@ -116,12 +120,29 @@ async def save_template(visit: Visit) -> web.Response:
         present = await visit.find_template(name)
         if await visit.owner_of(name.account_id):
             saved = await constructors.update(present, order)
+        elif (await constructors.find(present.account_id, present.template_id)).is_public:
+            saved = await constructors.copy(account.account_id, present, order, visit.command_id)
         else:
-            saved = await constructors.copy(account.account_id, present, order)
+            raise NoRightError
+    template = saved.template
+    warnings = [*map(author_finding, saved.warnings), *_unknown_words(order)]
     return success(
-        templateHash=visit.template_hash(saved.account_id, saved.template_id),
-        templateId=str(saved.template_id),
+        templateHash=visit.template_hash(template.account_id, template.template_id),
+        templateId=str(template.template_id),
+        **({"warnings": warnings[:MAX_WARNINGS]} if warnings else {}),
     )
+
+
+def author_finding(finding: Finding) -> dict[str, str]:
+    """Write a finding with its place as the author of a constructor wrote it."""
+    return {"path": author_path(finding.path), "code": finding.code, "detail": finding.detail}
+
+
+def _unknown_words(order: TemplateOrder) -> list[dict[str, str]]:
+    return [
+        {"path": path, "code": "unknown-key", "detail": detail}
+        for path, detail in unknown_words(order.constructor or {})
+    ]
 
 
 async def upload_images(visit: Visit) -> web.Response:

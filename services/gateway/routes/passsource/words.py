@@ -57,6 +57,8 @@ class Words:
     credentials: Mapping[str, str] = field(repr=False)
     values: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
+    named_in_body: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Credentials that stand elsewhere than in the query, where they give no right."""
 
     def text(self, name: str) -> str | None:
         """Read a parameter as text; None if it is not there."""
@@ -140,6 +142,7 @@ async def read_words(request: web.Request) -> Words:
         credentials,
         {name: value for name, value in values.items() if name not in CREDENTIALS},
         files,
+        {name: body[name] for name in CREDENTIALS & body.keys() if isinstance(body[name], str)},
     )
 
 
