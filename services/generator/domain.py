@@ -52,6 +52,8 @@ class Plate:
     facts: IssuerFacts
     seal: Seal
     tokens: PassTokens
+    environment: int = 0
+    """A digest of what contents hold besides: the public address, the account's credentials."""
     plain_icon: frozenset[str] = frozenset()
     """Those of the images that were supplied because the template has no icon."""
 

@@ -222,8 +222,8 @@ def _refusal(query: ReadContent, content: StoredContent | None) -> ApplicationEr
 
 
 def _is_made_with(plate: Plate, content: StoredContent) -> bool:
-    revisions = (plate.revision, plate.seal.revision)
-    return revisions == (content.template_revision, content.identity_revision)
+    made_with = (content.template_revision, content.identity_revision, content.environment)
+    return made_with == (plate.revision, plate.seal.revision, plate.environment)
 
 
 def _answer(

@@ -43,6 +43,23 @@ async def test_what_was_acknowledged_is_there_after_kill_9_and_a_restart(tmp_pat
     assert code == 0
 
 
+async def test_another_base_url_is_on_every_pass_that_is_served_from_then_on(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    system = await start_embedded(tmp_path)
+    async with system.session() as session:
+        handle = await a_pass(session, await a_template(session))
+        before = json.loads((await download(session, handle))["pass.json"])
+    await asyncio.to_thread(system.processes["run"].stop)
+
+    moved = await start_embedded(tmp_path, PASSWRIGHT_BASE_URL="https://passes.example")
+    async with moved.session() as session:
+        after = json.loads((await download(session, handle))["pass.json"])
+    await asyncio.to_thread(moved.processes["run"].stop)
+
+    assert before["webServiceURL"] == f"{system.base_url}/wallet"
+    assert after == {**before, "webServiceURL": "https://passes.example/wallet"}
+
+
 async def test_ctrl_c_ends_it_cleanly(tmp_path: Path):
     tmp_path.chmod(0o755)
     system = await start_embedded(tmp_path)

@@ -38,6 +38,7 @@ class StoredContent:
     last_modified: datetime
     served: bool
     deleted_at: datetime | None
+    environment: int
 
     def earlier(self) -> Earlier:
         return Earlier(
@@ -95,14 +96,16 @@ class ContentRepository:
         rows = await self._connection.fetch(
             "INSERT INTO contents AS old (handle, account_id, template_id, version, state,"
             " template_revision, identity_revision, content_number, pass_json, manifest,"
-            " signature_value, signed_at, last_modified)"
+            " signature_value, signed_at, last_modified, environment)"
             " SELECT handle, account_id, template_id, version, state, template_revision,"
-            " identity_revision, 1, pass_json, manifest, signature_value, $11, $11 FROM"
+            " identity_revision, 1, pass_json, manifest, signature_value, $11, $11, environment"
+            " FROM"
             " unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[],"
-            " $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[])"
+            " $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[], $12::bigint[])"
             " AS new (handle, account_id, template_id, version, state, template_revision,"
-            " identity_revision, pass_json, manifest, signature_value)"
+            " identity_revision, pass_json, manifest, signature_value, environment)"
             " ON CONFLICT (handle) DO UPDATE SET version = excluded.version,"
+            " environment = excluded.environment,"
             " state = excluded.state, template_revision = excluded.template_revision,"
             " identity_revision = excluded.identity_revision,"
             " pass_json = coalesce(excluded.pass_json, old.pass_json),"
@@ -132,6 +135,7 @@ class ContentRepository:
             [sheet.manifest for _, _, sheet in ordered],
             [sheet.signature_value for _, _, sheet in ordered],
             at.replace(microsecond=0),
+            [plate.environment for _, plate, _ in ordered],
         )
         return [Stored(**row) for row in rows]
 

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from hashlib import sha1
+from hashlib import sha1, sha256
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -32,8 +32,8 @@ WEB_SERVICE_PATH = "/wallet"
 
 _IMAGES = TypeAdapter(dict[str, ImageReference])
 
-PlateKey = tuple[UUID, int, UUID, int]
-"""Template, its revision, its identity, that one's revision."""
+PlateKey = tuple[UUID, int, UUID, int, int]
+"""Template, its revision, its identity, that one's revision, the account's credential epoch."""
 
 
 class PlateShelf:
@@ -53,25 +53,25 @@ class PlateShelf:
         """Find plates at the newest known revisions; what has not arrived yet is missing."""
         rows = await connection.fetch(
             "SELECT template_id, t.revision AS template_revision, identity_id,"
-            " i.revision AS identity_revision, t.account_id,"
-            " coalesce(credential_epoch, 1) AS credential_epoch"
+            " i.revision AS identity_revision, coalesce(credential_epoch, 1) AS credential_epoch,"
+            " t.account_id"
             " FROM templates t JOIN identities i USING (identity_id)"
             " LEFT JOIN accounts a ON a.account_id = t.account_id"
             " WHERE template_id = ANY($1::uuid[])",
             list(set(template_ids)),
         )
         self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
-        return {row["template_id"]: await self._plate(connection, tuple(row)[:4]) for row in rows}
+        return {row["template_id"]: await self._plate(connection, tuple(row)[:5]) for row in rows}
 
     async def _plate(self, connection: Connection, key: PlateKey) -> Plate:
         plate = self._plates.get(key)
         if plate is None:
-            plate = self._plates[key] = await self._prepare(connection, key[0])
+            plate = self._plates[key] = await self._prepare(connection, key[0], key[4])
             while len(self._plates) > MOST_PLATES:
                 self._plates.popitem(last=False)
         return plate
 
-    async def _prepare(self, connection: Connection, template_id: UUID) -> Plate:
+    async def _prepare(self, connection: Connection, template_id: UUID, epoch: int) -> Plate:
         row = await connection.fetchrow(
             "SELECT t.revision, t.name, t.organization, t.document, t.images, i.identity_id,"
             " i.account_id, i.revision AS identity_revision, i.sealed"
@@ -118,8 +118,15 @@ class PlateShelf:
             ),
             seal=seal,
             tokens=self._tokens,
+            environment=environment_of(self._root_url, epoch),
             plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )
+
+
+def environment_of(root_url: str, credential_epoch: int) -> int:
+    """Digest what contents hold besides template, identity and state, in 64 bits."""
+    digest = sha256(f"{root_url}\n{credential_epoch}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 class CatalogueRepository:
