@@ -8,6 +8,7 @@ import orjson
 
 from shared.errors import InvalidError
 from shared.passes.assembly import fit
+from shared.passes.companions import complaint
 from shared.passes.magic import parse
 from shared.passes.paths import Catalogue, Leaf
 from shared.passes.rules import LARGEST_VALUE, LARGEST_VALUES, MOST_VALUES
@@ -61,7 +62,7 @@ def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = F
     elif leaf.is_container and value is not None:
         value = _container(leaf, value)
     elif not (may_expand and isinstance(value, str) and parse(value, catalogue)):
-        value = fit(leaf, value)
+        value = _formed(leaf, value)
     try:
         raw = orjson.dumps(value)
     except TypeError as error:
@@ -70,6 +71,13 @@ def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = F
         raise UnfitError(f"a value holds at most {LARGEST_VALUE // 1024} KiB")
     if holds_nul(raw):
         raise UnfitError("texts may not hold the NUL character")
+    return value
+
+
+def _formed(leaf: Leaf, value: Json) -> Json:
+    value = fit(leaf, value)
+    if fault := complaint(leaf.rule, value):
+        raise UnfitError(fault)
     return value
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.passes.actions import check_triggers
 from shared.passes.barcodes import BarcodePolicy
 from shared.passes.checking import IMAGE_DIGEST
+from shared.passes.companions import check_companions
 from shared.passes.findings import Findings
 from shared.passes.hiding import read_condition
 from shared.passes.localization import check_localizations, split_language
@@ -36,7 +37,8 @@ from shared.passes.skeleton import (
     walk_pass,
 )
 from shared.passes.slots import ICON_SLOTS, IMAGE_PATHS, IMAGE_SLOTS
-from shared.passes.specials import SPECIAL_WORDS
+from shared.passes.specials import PAGES_TO_COME, SPECIAL_WORDS
+from shared.passes.strings import normal_date
 from shared.passes.values import (
     MISSING,
     Json,
@@ -49,6 +51,7 @@ from shared.passes.values import (
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 
+_DATES: Final = frozenset({"dateStyle", "timeStyle", "isRelative"})
 _CIRCLE: Final = "go round in a circle"
 _PROPERTY_NAME = re.compile(r"[^{}\x00:]{1,128}")
 _NEW_FORMATS: Final = frozenset(
@@ -108,6 +111,7 @@ def check_template(document: TemplateDocument) -> Findings:
         read_condition(conditional.text, conditional.json_path, catalogue, findings)
     _check_formats(walk.nodes, catalogue, findings)
     _check_barcodes(walk.nodes, findings)
+    check_companions(document.pass_, walk.nodes, style, document.images, findings)
     for key in ("description", "organizationName"):
         leaf = catalogue.given.get(key)
         if leaf is None or leaf.default in {MISSING, ""}:
@@ -144,9 +148,15 @@ def _check_texts(walk: SkeletonWalk, catalogue: Catalogue) -> None:
         unknown = unknown_paths(node.default, catalogue)
         for name in unknown:
             walk.findings.warn("unknown-path", path, f"{{{name}}} names no path and stays text")
+        _warn_of_pages(node.default, path, walk.findings)
         is_text = node.rule.type.kind in {"string", "value", "any"}
         if not is_text and len(unknown) == len(BRACKET.findall(node.default)):
             walk.findings.error("type", path, f"{node.rule.type.text} is needed")
+
+
+def _warn_of_pages(text: str, path: str, findings: Findings) -> None:
+    for word in sorted(PAGES_TO_COME & set(BRACKET.findall(text))):
+        findings.warn("page", path, f"{{{word}}} leads to a page that is not available yet")
 
 
 def _check_formats(nodes: list[Node], catalogue: Catalogue, findings: Findings) -> None:
@@ -158,18 +168,18 @@ def _check_formats(nodes: list[Node], catalogue: Catalogue, findings: Findings) 
             continue
         text = value.default
         if not isinstance(text, str) or BRACKET.search(text):
-            is_odd = key in {"dateStyle", "timeStyle"} and not isinstance(text, str)
+            is_odd = key in _DATES and not isinstance(text, str)
         elif key in {"numberStyle", "currencyCode"}:
             is_odd = parse_number(text) is None
         else:
-            is_odd = not is_date(text)
+            is_odd = not is_date(normal_date(text))
         if is_odd:
             findings.warn("format", node.place.json_path, f"{key} does not fit the field's value")
 
 
 def _field_value(node: Node, catalogue: Catalogue) -> Leaf | None:
     """Return the value beside a style key of a field, if the template gives one."""
-    styles = {"numberStyle", "currencyCode", "dateStyle", "timeStyle"}
+    styles = {"numberStyle", "currencyCode", *_DATES}
     if node.place.field_key is None or node.place.location[-1] not in styles:
         return None
     leaf = catalogue.given.get("_".join((*node.place.parts[:-1], "value")))
@@ -220,6 +230,7 @@ def _check_property_value(
     if name == MIGRATIONS_PATH:
         _check_migrations(value, path, catalogue, findings)
     elif isinstance(value, str):
+        _warn_of_pages(value, path, findings)
         for unknown in unknown_paths(value, catalogue):
             detail = f"{{{unknown}}} names no path and stays text"
             findings.warn("unknown-path", path, detail)

@@ -66,7 +66,7 @@ def strings_files(localizations: Mapping[str, Mapping[str, str]]) -> dict[str, b
     return {
         f"{language}{FOLDER_SUFFIX}/pass.strings": _write(strings)
         for language, strings in sorted(localizations.items())
-        if strings
+        if strings and language
     }
 
 
@@ -77,7 +77,8 @@ def check_localizations(
     findings: Findings,
 ) -> None:
     """Find what keeps strings from being used; `texts` are those that the template has."""
-    languages = {*localizations, *(split_language(name)[0] for name in images)} - {""}
+    # An image without a language is that of all; a language of texts is never empty.
+    languages = {*localizations, *({split_language(name)[0] for name in images} - {""})}
     _check_languages(languages, findings)
     for language, strings in localizations.items():
         path = "$.localizations" + json_step(language)

@@ -13,7 +13,7 @@ POSTER_EVENT: Final = "posterEventTicket"
 SEMANTIC_BOARDING: Final = "semanticBoardingPass"
 STYLE_OF: Final = {POSTER_EVENT: "eventTicket", SEMANTIC_BOARDING: "boardingPass"}
 
-_EVENT: Final = ("eventName", "venueName")
+_EVENT: Final = ("eventName", "venueName", "venueRegionName", "venueRoom")
 _EVENT_OF_TYPE: Final = {
     "PKEventTypeSports": ("homeTeamAbbreviation", "awayTeamAbbreviation"),
     "PKEventTypeLivePerformance": ("performerNames",),
@@ -60,7 +60,9 @@ def _check_poster(catalogue: Catalogue, images: Iterable[str], findings: Finding
     if not slots & {"artwork", "background"}:
         _warn(findings, f"{POSTER_EVENT} needs the image artwork or background")
     has_code = {"barcode", "barcodes"} & catalogue.given.keys()
-    if not has_code and _default(catalogue, "nfc_requiresAuthentication") is not True:
+    if has_code:
+        _warn(findings, f"{POSTER_EVENT} shows no barcode")
+    elif _default(catalogue, "nfc_requiresAuthentication") is not True:
         _warn(findings, f"{POSTER_EVENT} needs nfc with requiresAuthentication, or a barcode")
 
 

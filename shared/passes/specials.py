@@ -29,6 +29,9 @@ SPECIAL_WORDS: Final = frozenset(
         SCANNER_CONFIG_URL,
     }
 )
+PAGES_TO_COME: Final = frozenset({"psRegisterURL", "psEditorURL", "psScanURL", SCANNER_CONFIG_URL})
+"""Words whose addresses answer that their page is not available yet."""
+
 PAGE_WORDS: Final = frozenset({"psButtons"})
 """What only a page replaces: known, and text everywhere else."""
 

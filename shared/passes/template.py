@@ -18,6 +18,7 @@ from shared.passes.assembly import TEXT_KINDS, Assembly, PlacedText, choose_valu
 from shared.passes.barcodes import BarcodePolicy, apply_barcodes
 from shared.passes.display import Display, display_of
 from shared.passes.document import TemplateDocument
+from shared.passes.field_styles import OWN_STYLES, STYLE_KEYS, settle_styles, unfit_fields
 from shared.passes.hiding import compile_hidings, hide
 from shared.passes.loops import find_loops
 from shared.passes.magic import Expansion, Lexicon, Parts, parse
@@ -69,6 +70,10 @@ class CompiledTemplate:
         self._organization = organization
         self._has_gaps = any(
             leaf.type == "FieldContent" and not _has_value(catalogue, leaf)
+            for leaf in catalogue.given.values()
+        )
+        self._has_styles = any(
+            leaf.field_key is not None and leaf.location[-1] in STYLE_KEYS
             for leaf in catalogue.given.values()
         )
         self._texts = _texts(catalogue)
@@ -180,6 +185,29 @@ class CompiledTemplate:
             document["authenticationToken"] = authentication_token
         return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
+    def unfit_values(self, state: PassState) -> dict[str, str]:
+        """Return the paths of values that do not fit the style of their field, with what is needed.
+
+        Wallet would refuse such a pass; it is composed without the style instead.
+        """
+        if not self._may_have_styles(state.values):
+            return {}
+        document = self._compose(state, _NOBODY, is_settled=False)
+        style = self._style_of(state)
+        faults: dict[str, str] = {}
+        for group, key, detail in unfit_fields(document, style):
+            faults.setdefault(f"structure_{group}_{key}_value", detail)
+        return faults
+
+    def _may_have_styles(self, values: Mapping[str, Any]) -> bool:
+        return self._has_styles or any(
+            path.endswith(OWN_STYLES) or path in self.catalogue.containers for path in values
+        )
+
+    def _style_of(self, state: PassState) -> str:
+        wanted = state.values.get(STYLE_PATH)
+        return wanted if isinstance(wanted, str) and wanted in STYLES else self.catalogue.style
+
     def display(self, state: PassState, strings: Mapping[str, str] | None = None) -> Display:
         """Return what a web page shows of the pass; `strings` are its texts in one language."""
         return display_of(self._compose(state, _NOBODY), strings or {})
@@ -209,7 +237,9 @@ class CompiledTemplate:
             raise CallsOutError(key)
         return outcome
 
-    def _compose(self, state: PassState, facts: IssuerFacts) -> dict[str, Any]:
+    def _compose(
+        self, state: PassState, facts: IssuerFacts, *, is_settled: bool = True
+    ) -> dict[str, Any]:
         if self._moves:
             state = migrate(state, self._moves)
         values = state.values
@@ -230,20 +260,26 @@ class CompiledTemplate:
             assembly.drop_fields_without_value()
         document = assembly.document
         self._settle_style(document, values.get(STYLE_PATH))
+        if is_settled and self._may_have_styles(values):
+            settle_styles(document, self._style_of(state))
         apply_barcodes(document, barcode_policy, state.handle)
         document["formatVersion"] = 1
         document["serialNumber"] = state.serial
         document["passTypeIdentifier"] = facts.pass_type_identifier
         document["teamIdentifier"] = facts.team_identifier
-        if not document.get("organizationName"):
-            document["organizationName"] = facts.organization_name or self._organization
-        if not document.get("description"):
-            document["description"] = self.catalogue.given["description"].default
+        self._fill_names(document, facts)
         if facts.web_service_url:
             document["webServiceURL"] = facts.web_service_url
         if state.voided:
             document["voided"] = True
         return document
+
+    def _fill_names(self, document: dict[str, Any], facts: IssuerFacts) -> None:
+        """Give the pass the two texts that Wallet needs, where its template has none."""
+        if not document.get("organizationName"):
+            document["organizationName"] = facts.organization_name or self._organization
+        if not document.get("description"):
+            document["description"] = self.catalogue.given["description"].default
 
     def _settle_style(self, document: dict[str, Any], wanted: Json) -> None:
         """Move the structure to the style that the pass asks for."""

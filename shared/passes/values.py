@@ -12,6 +12,7 @@ import orjson
 
 from shared.passes.colours import normalise_colour
 from shared.passes.registry import KeyRule, enumeration
+from shared.passes.strings import normal_date
 
 # Any JSON value: what stands in templates and passes is typed by the registry, not by Python.
 Json: TypeAlias = Any
@@ -161,6 +162,7 @@ def _accept_boolean(_rule: KeyRule, value: Json) -> bool:
 
 
 def _accept_date(_rule: KeyRule, value: Json) -> str:
+    value = normal_date(value) if isinstance(value, str) else value
     if not is_date(value):
         raise UnfitError("a date such as 2027-01-31T18:30:00+01:00 is needed, with its zone")
     return value

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,9 +11,10 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 PASS_MEDIA = "application/vnd.apple.pkpass"
+STYLES = ("boardingPass", "coupon", "eventTicket", "generic", "storeCard", "posterGeneric")
 OUTSIDE_THE_MANIFEST = ("manifest.json", "signature")
 
 
@@ -81,6 +83,33 @@ def _check_content(pass_json: bytes) -> None:
     if "webServiceURL" in content:
         _demand(len(content["authenticationToken"]) >= 16, "the token is too short")
     _demand(None not in content.values(), "a null value")
+    for style in STYLES:
+        for group, fields in content.get(style, {}).items():
+            entries: list[Any] = cast("list[Any]", fields) if isinstance(fields, list) else []
+            for field in entries:
+                _check_field(field, f"{group} {field.get('key')}")
+    for key in ("expirationDate", "relevantDate"):
+        _demand(key not in content or _is_date(content[key]), f"{key} is no date")
+    for key in ("backgroundColor", "foregroundColor", "labelColor"):
+        colour = content.get(key, "rgb(0, 0, 0)")
+        _demand(re.fullmatch(r"rgb\(\d+, ?\d+, ?\d+\)", colour), f"{key} is no colour")
+
+
+def _check_field(field: dict[str, Any], name: str) -> None:
+    """Wallet refuses a pass with a field that its style does not fit, or that has no value."""
+    value = field.get("value")
+    _demand(isinstance(field.get("key"), str), f"{name} has no key")
+    has_value = isinstance(value, str | int | float) and not isinstance(value, bool)
+    _demand(has_value, f"{name} has no value")
+    if "currencyCode" in field or "numberStyle" in field:
+        _demand(isinstance(value, int | float), f"{name} is no number")
+    if "dateStyle" in field or "timeStyle" in field:
+        _demand(_is_date(value), f"{name} is no date")
+
+
+def _is_date(value: object) -> bool:
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)"
+    return isinstance(value, str) and re.fullmatch(form, value) is not None
 
 
 def _read(text: bytes) -> Any:

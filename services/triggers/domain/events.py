@@ -98,6 +98,29 @@ def lay_over(
     literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
     record.own_values = own_values
     record.literal = sorted(own_values.keys() & literal)
+    if allowed:
+        check_shown(record, allowed, compiled)
+
+
+def check_shown(record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate) -> None:
+    """Refuse values with which Wallet would refuse the pass; InvalidError names each path."""
+    unfit = compiled.unfit_values(record.state())
+    if not unfit:
+        return
+    paths = {_full_path(path, compiled) for path in values}
+    errors = [
+        {"pointer": path, "detail": detail}
+        for path, detail in unfit.items()
+        if any(path == given or _is_beside(path, given) for given in paths)
+    ]
+    if errors:
+        raise InvalidError("These values cannot be shown.", errors=errors)
+
+
+def _is_beside(path: str, given: str) -> bool:
+    """Whether a value's field, or what holds it, is what was given."""
+    field = path.removesuffix("_value")
+    return given.rpartition("_")[0] == field or field == given or field.startswith(f"{given}_")
 
 
 def first_values(
@@ -214,8 +237,10 @@ def _happen(
         if outcome.trace:
             data["rules"] = outcome.trace
     changes = changes_between(record.told_values, record.own_values)
-    if changes and (loops := _new_loops(record, compiled, before, at)):
-        data["warnings"] = loops
+    if changes:
+        warnings = [*_new_loops(record, compiled, before, at), *_unfit(record, compiled, changes)]
+        if warnings:
+            data["warnings"] = warnings[:MOST_WARNINGS]
     if kind == "create" or changes or not record.has(kind):
         advance(record, at)
     write_line(record, kind, at, data, changes)
@@ -229,6 +254,15 @@ def _happen(
                 amount=outcome.points,
             )
         )
+
+
+def _unfit(record: PassRecord, compiled: CompiledTemplate, changes: Mapping[str, Any]) -> list[str]:
+    """Say which values that rules have set do not fit the style of their field."""
+    return [
+        f"{path} is shown as text: {detail}"
+        for path, detail in compiled.unfit_values(record.state()).items()
+        if path in changes
+    ]
 
 
 def _new_loops(

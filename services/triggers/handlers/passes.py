@@ -11,6 +11,7 @@ from services.triggers.domain import (
     announcements,
     begin,
     change,
+    check_shown,
     first_values,
     follow_member,
     manner_of,
@@ -97,6 +98,8 @@ async def create_passes(
                 command.values, template.compiled, trusted=command.trusted
             )
             record.literal = [] if command.trusted else sorted(record.own_values)
+            if record.own_values:
+                check_shown(record, record.own_values, template.compiled)
             run = await waiting.start(command, record, "create", template.compiled, now)
             if isinstance(run, Told):
                 outcomes.append(run.answer)

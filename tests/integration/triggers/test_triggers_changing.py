@@ -6,6 +6,7 @@ import pytest
 from services.triggers.domain import PassDeletedError, PassNotFoundError
 from services.triggers.handlers import questions
 from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted, ReadTimeline
+from shared.errors import InvalidError
 from tests.integration.triggers.life import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -276,3 +277,51 @@ async def test_batch_of_creations_keeps_what_the_scans_of_each_need(life: Life):
     reports = await life.change(*(a_change(c.handle, "scan") for c in reversed(commands)))
 
     assert [good(r).scan_text for r in reports] == [f"{n + 1} stamps" for n in reversed(range(20))]
+
+
+MONEY = "structure_secondaryFields_sum_value"
+STYLED: dict[str, Any] = {
+    "pass": {
+        "description": "Card",
+        "storeCard": {
+            "secondaryFields": [{"key": "sum", "label": "", "value": 0, "currencyCode": "EUR"}]
+        },
+    },
+    "properties": {"text": "n/a"},
+    "triggers": {
+        "onScan": {"action": "PSActionSetValue", "targetPath": MONEY, "value": "{text}"},
+    },
+}
+
+
+async def test_value_that_its_fields_style_does_not_fit_is_refused_whole(life: Life):
+    await life.keep(a_template(2, document=STYLED))
+    handle = await life.issued({MONEY: "12.50"}, revision=2)
+
+    [refused] = await life.create(a_creation({MONEY: "12,50"}, revision=2))
+    [unchanged] = await life.change(a_change(handle, "update", {MONEY: "n/a", "text": "x"}))
+    [styled] = await life.change(
+        a_change(handle, "update", {"structure_secondaryFields_sum_currencyCode": "EURO"})
+    )
+
+    for outcome, path in (
+        (refused, MONEY),
+        (unchanged, MONEY),
+        (styled, "structure_secondaryFields_sum_currencyCode"),
+    ):
+        assert isinstance(outcome, InvalidError)
+        assert [fault["pointer"] for fault in outcome.errors] == [path]
+    (found,) = await life.read(handle)
+    assert found.values == {MONEY: 12.5}
+
+
+async def test_value_of_a_rule_that_does_not_fit_is_told_on_the_timeline(life: Life):
+    await life.keep(a_template(2, document=STYLED))
+    handle = await life.issued(revision=2)
+
+    await life.happened(handle, "scan")
+
+    line = (await life.timeline(handle))[-1]
+    assert line.data["warnings"] == [
+        f"{MONEY} is shown as text: a number is needed beside currencyCode"
+    ]
