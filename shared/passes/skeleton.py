@@ -294,7 +294,10 @@ class SkeletonWalk:
     def _any(self, node: Node) -> Json:
         if is_object(node.default):
             self.nodes.append(node)
-            return self.walk_object("", node.default, node.place)
+            tree = self.walk_object("", node.default, node.place)
+            # Without its nulls it may read as an attribute object, as it would the next time.
+            is_other = tree.keys() != node.default.keys() and is_attribute_object(tree)
+            return tree["value"] if is_other else tree
         if not is_list(node.default):
             return self._scalar(node)
         self.nodes.append(node)
