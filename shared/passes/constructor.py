@@ -177,7 +177,8 @@ def _read_property(value: Json) -> Json:
     return {"value": value} if is_attribute_object(value) else value
 
 
-def _read(rule: KeyRule, value: Json) -> Json:
+def _read(rule: KeyRule, value: Json, *, is_wrapped: bool = False) -> Json:
+    """Translate a value; one that would be taken for an attribute object is wrapped in one."""
     kind = rule.type.kind
     if _is_ps_attribute(value):
         return _read_whole(rule, value) if kind == "object" else _read_attribute(value, rule)
@@ -187,7 +188,8 @@ def _read(rule: KeyRule, value: Json) -> Json:
     if not is_object(value) or kind not in {"object", "any"}:
         return value
     inner = _read_object(rule.type.name, value)
-    return {"value": inner} if kind == "any" and is_attribute_object(value) else inner
+    is_odd = kind == "any" and is_attribute_object(value) and not is_wrapped
+    return {"value": inner} if is_odd else inner
 
 
 def _read_object(name: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -214,7 +216,7 @@ def _read_attribute(data: dict[str, Any], rule: KeyRule | None) -> dict[str, Any
     for key, value in data.items():
         word = _WORDS.get(key, key)
         if word == "value" and key in _WORDS:
-            read[word] = value if rule is None else _read(rule, value)
+            read[word] = value if rule is None else _read(rule, value, is_wrapped=True)
         elif word in _FLAGS:
             read[word] = _read_flag(value)
         elif key in _WORDS:

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -132,6 +132,8 @@ ps_json = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
+@example({"coupon": {"boardingPass": {"value": None}}}, {})
+@example({"coupon": {"x": {"value": 5}}}, {})
 @given(skeletons, st.dictionaries(ps_names, ps_json, max_size=4))
 def test_no_constructor_crashes_and_reading_again_changes_nothing(
     skeleton: dict[str, Any], others: dict[str, Any]

@@ -1,7 +1,7 @@
 from typing import Any
 
 import orjson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -106,6 +106,7 @@ def test_composing_ends_however_texts_refer_to_each_other(
 
 
 @relaxed
+@example({"barcode": {"boardingPass": {"boardingPass": None, "value": False}}})
 @given(st.dictionaries(st.sampled_from([*PATHS, "locations", "maxDistance", "zz"]), json))
 def test_values_are_taken_or_refused_and_what_is_taken_composes(values: dict[str, Any]):
     template = a_template(properties={"a": 1, "b": "{a}", "c": True})
