@@ -95,6 +95,14 @@ class PassChange(PassFacts):
     )
 
 
+class PassScan(PassChange):
+    """A pass, and what a scan or check changed of it."""
+
+    refused: Literal["voided", "expired"] | None = Field(
+        None, description="Why it was refused and changed nothing; null: the pass was valid."
+    )
+
+
 class PassEnd(PassChange):
     """A pass whose date has passed."""
 

@@ -17,6 +17,7 @@ from shared.contracts.partner_data import (
     PassChange,
     PassEnd,
     PassFetch,
+    PassScan,
     PassStart,
     PassSubject,
     PointsChange,
@@ -107,19 +108,19 @@ class PassEdited(PartnerEvent):
 
 
 class PassScanned(PartnerEvent):
-    """A pass was scanned."""
+    """A pass was scanned, or a scan of it refused."""
 
     type: Literal["pass.scanned"]
     subject: PassSubject
-    data: PassChange
+    data: PassScan
 
 
 class PassChecked(PartnerEvent):
-    """A pass was looked at by a scanner that uses nothing up."""
+    """A pass was looked at by a scanner that uses nothing up, or that was refused."""
 
     type: Literal["pass.checked"]
     subject: PassSubject
-    data: PassChange
+    data: PassScan
 
 
 class PassRegistered(PartnerEvent):

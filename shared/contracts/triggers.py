@@ -18,6 +18,9 @@ EventKind = Literal[
 account deleted it; `update`: values changed through the API or by a member's change; `expire`: its
 expiration date has passed. New kinds come last: their order is kept in bits."""
 
+Refusal = Literal["voided", "expired"]
+"""Why a scan or check did nothing: the pass was not valid at that time."""
+
 LONGEST_RUN: Final = timedelta(seconds=30)
 """Rules that call URLs are stopped when a call ends later than this after their beginning."""
 
@@ -116,6 +119,11 @@ class PassChanged(BaseModel):
     display_url: str | None = None
     values_changed: bool = False
     """Some own value changed, the scan texts included."""
+    voided: bool = False
+    expired: bool = False
+    """Its expiration date had passed: at a scan or check before its rules ran, else after it."""
+    refused: Refusal | None = None
+    """Why the rules of a scan or check did not run, so that it changed nothing."""
 
 
 class ChangePass(Command):
@@ -205,8 +213,9 @@ class LoggedEvent(BaseModel):
     data: JsonObject = {}
     """`values` of a creation: all own values; `changes`: path → [before, after], where null stands
     for none, or for null if the path is among `nulls`. So all own values can be told from the log.
-    `rules`: the trace of the rules that ran; `warnings`:
-    sentences about texts of the pass that lead back to themselves since then."""
+    `rules`: the trace of the rules that ran; `refused`: why those of a scan or check did not, which
+    then does not count as one; `warnings`: sentences about texts of the pass that lead back to
+    themselves since then."""
 
 
 class EventPage(BaseModel):

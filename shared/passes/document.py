@@ -84,6 +84,11 @@ class TemplateDocument(BaseModel):
         examples=[{"de": {"Points": "Punkte"}}],
     )
     barcode_policy: BarcodePolicy = "template"
+    scan_when_void: bool = Field(
+        default=False,
+        description="Whether the rules of a scan or check run on a pass that is voided or expired. "
+        "If not, the event is logged as refused and changes nothing.",
+    )
 
     @model_validator(mode="after")
     def _is_storable(self) -> "TemplateDocument":

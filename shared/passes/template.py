@@ -63,8 +63,10 @@ class CompiledTemplate:
         organization: str,
         conditionals: Iterable[Conditional] = (),
         surroundings: Surroundings = _NOWHERE,
+        scan_when_void: bool = False,
     ) -> None:
         self.catalogue = catalogue
+        self.scan_when_void = scan_when_void
         self._base = base
         self._barcode_policy: BarcodePolicy = barcode_policy
         self._organization = organization
@@ -338,6 +340,7 @@ def compile_template(
         organization=organization,
         conditionals=walk.conditionals,
         surroundings=surroundings,
+        scan_when_void=document.scan_when_void,
     )
 
 

@@ -13,7 +13,15 @@ import pytest
 
 from shared.passes.images import plain_icon
 from tests.e2e.passsource import LOYALTY, NAME, POINTS, PassSource, log_in, log_in_as
-from tests.e2e.test_journeys import download, send
+from tests.e2e.test_journeys import (
+    a_pass,
+    download,
+    get,
+    post,
+    put,
+    send,
+    template_body,
+)
 from tests.system import System, poll
 
 
@@ -244,6 +252,8 @@ async def test_a_scan_and_a_check_tell_the_scanner_what_to_show(api: PassSource)
     assert scanned == {
         "success": True,
         "updated": True,
+        "voided": False,
+        "expired": False,
         "scanText": "Welcome",
         "scanColor": "green",
         "description": "Ada has 1 points",
@@ -251,6 +261,56 @@ async def test_a_scan_and_a_check_tell_the_scanner_what_to_show(api: PassSource)
         "informationLabel": "More",
     }
     assert (checked["updated"], checked["scanText"]) == (False, "Checked")
+
+
+async def test_scanners_of_both_dialects_refuse_what_is_voided_or_expired(system: System):
+    owner = {"name": "Beans", "organization_name": "Beans"}
+    async with system.session() as session:
+        key = (await post(session, "/v1/accounts", owner, expect=201))["key"]
+    async with system.session(key) as session:
+        api = await log_in_as(session, key)
+        template = await post(session, "/v1/templates", template_body(), expect=201)
+        template_id = template["template_id"]
+        voided = await a_pass(session, template_id)
+        expired = await a_pass(session, template_id, values={"expirationDate": "2020-01-01T00:00Z"})
+        await post(session, f"/v1/passes/{voided}/void")
+        answers: list[Any] = []
+        tracked: list[Any] = []
+        for handle in (voided, expired):
+            for action, access_type in (("scan", "7"), ("check", "0")):
+                answers.append(await post(session, f"/v1/passes/{handle}/{action}"))
+                track = {"hashedSerialNumber": handle, "accessType": access_type}
+                tracked.append(await api.do("trackPassAccess", **track))
+        seen = [await get(session, f"/v1/passes/{handle}") for handle in (voided, expired)]
+
+        async def look() -> list[Any]:
+            feed = await get(session, "/v1/events?types=pass.scanned")
+            return feed["data"] if len(feed["data"]) == 4 else []
+
+        feed = await poll(look, "four scans in the feed")
+        counts = (await get(session, f"/v1/templates/{template_id}/statistics"))["totals"]
+        asked = await api.do("checkPassAccess", hashedSerialNumber=voided, accessType="7")
+        changed = {**template_body(), "scan_when_void": True}
+        await put(session, f"/v1/templates/{template_id}", changed)
+
+        async def scan() -> dict[str, Any]:
+            answer = await post(session, f"/v1/passes/{voided}/scan")
+            return answer if answer["refused"] is None else {}
+
+        let_in = await poll(scan, "scan by the new revision")
+
+    states = [(True, False, "Voided")] * 2 + [(False, True, "Expired")] * 2
+    assert [(a["voided"], a["expired"], a["scan_text"]) for a in answers] == states
+    assert [(t["voided"], t["expired"], t["scanText"]) for t in tracked] == states
+    assert {answer["scan_color"] for answer in answers} == {"rgb(187,49,58)"}
+    assert {answer["scanColor"] for answer in tracked} == {"rgb(187,49,58)"}
+    assert [answer["updated"] for answer in (*answers, *tracked)] == [False] * 8
+    assert [(one["scanned"], POINTS in one["values"]) for one in seen] == [(False, False)] * 2
+    told = [event["data"]["refused"] for event in feed]
+    assert told == ["voided", "voided", "expired", "expired"]
+    assert (counts["scan_refused"], counts["check_refused"], counts.get("scan", 0)) == (4, 4, 0)
+    assert asked["check"] is False
+    assert (let_in["voided"], let_in["scan_text"], let_in["updated"]) == (True, "Welcome", True)
 
 
 async def test_tracking_lists_what_happened_and_when(api: PassSource):

@@ -172,6 +172,7 @@ def _document(
             images=present.images,
             localizations=present.localizations,
             barcode_policy=present.barcode_policy,
+            scan_when_void=present.scan_when_void,
         )
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -245,6 +245,7 @@ def template_saved(
 
 
 def _plain(document: TemplateDocument) -> dict[str, Any]:
-    # Without strings as from before there were any: saving the same again makes no revision.
-    left_out = None if document.localizations else {"localizations"}
+    # Without what is newer than templates are, unless it is used: saving the same again makes no
+    # revision.
+    left_out = {name for name in ("localizations", "scan_when_void") if not getattr(document, name)}
     return document.model_dump(mode="json", by_alias=True, exclude=left_out)

@@ -15,7 +15,15 @@ from services.gateway.routes import timeline
 from services.gateway.routes.paging import number_position
 from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
 from shared.contracts.message import JsonObject
-from shared.contracts.triggers import Counts, ListPasses, Pass, PassChanged, PassPage, ReadCounts
+from shared.contracts.triggers import (
+    Counts,
+    ListPasses,
+    Pass,
+    PassChanged,
+    PassPage,
+    ReadCounts,
+    Refusal,
+)
 from shared.errors import ApplicationError, GoneError, NotFoundError
 from shared.http.endpoint import MEBIBYTE, AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import Page, PageQuery
@@ -138,6 +146,18 @@ class PassChange(BaseModel):
     information_url: str | None
     information_label: str | None
     display_url: str | None
+    voided: bool = Field(default=False, description="Whether the pass is void.")
+    expired: bool = Field(
+        default=False,
+        description="Whether its date has passed: at a scan or check before its rules ran, else "
+        "after what happened.",
+    )
+    refused: Refusal | None = Field(
+        None,
+        description="Why a scan or check was refused: its rules did not run, it does not count as "
+        "one, and `scan_text` and `scan_color` say so. `scan_when_void` of the template lets it "
+        "happen.",
+    )
 
 
 class PassesQuery(PageQuery):
@@ -154,7 +174,9 @@ class PassesPage(Page[PassState]):
 class Statistics(BaseModel):
     """How many events of each kind the passes of a template had."""
 
-    totals: dict[str, int]
+    totals: dict[str, int] = Field(
+        description="Refused scans and checks count as `scan_refused` and `check_refused` only."
+    )
     days: dict[str, dict[str, int]] = Field(description="By day (UTC) and kind.")
 
 

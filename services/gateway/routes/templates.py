@@ -111,6 +111,7 @@ class TemplateView(TemplateHead):
     images: dict[str, str]
     localizations: dict[str, dict[str, str]] = Field(default_factory=dict)
     barcode_policy: str
+    scan_when_void: bool = False
 
 
 class RevisionView(BaseModel):

@@ -48,8 +48,9 @@ class EventEntry(BaseModel):
     member_id: str | None
     data: dict[str, Any] = Field(
         description="`values`: own values at creation; `changes`: path → [before, after];"
-        " `rules`: which rules ran and what they did."
-        " `warnings`: texts of this pass that lead back to themselves since then, and stay text."
+        " `rules`: which rules ran and what they did; `refused`: why a scan or check did not"
+        " happen: voided or expired; `warnings`: texts of this pass that lead back to themselves"
+        " since then, and stay text."
     )
 
 

@@ -111,6 +111,8 @@ def of_pass(event: LoggedEvent) -> Happening:
         data["values"] = event.data.get("values", {})
     else:
         data |= _changes(event.data, about_member=cause == "member")
+    if refused := event.data.get("refused"):
+        data["refused"] = refused
     if event.kind == "expire":
         data["expiration_date"] = event.data.get("expiration_date")
     return Happening(

@@ -38,6 +38,7 @@ from services.triggers.domain.upkeep import (
     forget,
     forget_trigger_error,
     push,
+    refusal_of,
     settle_expiry,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "manner_of",
     "only_editable",
     "push",
+    "refusal_of",
     "resume",
     "settle_expiry",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -10,6 +10,7 @@ from services.triggers.domain.log import advance, changes_between, write_line
 from services.triggers.domain.records import (
     MEMBER_FACTS,
     PERSONAL_FACTS,
+    REFUSABLE,
     SCAN_TEXTS,
     TRIGGER_OF,
     USUAL,
@@ -18,16 +19,34 @@ from services.triggers.domain.records import (
     PassRecord,
     TriggerStoppedError,
 )
-from services.triggers.domain.upkeep import delete, follow_moves, push, settle_expiry
-from shared.contracts.triggers import ChangePass, EventKind, PassChanged, PointsAdjustment
+from services.triggers.domain.upkeep import (
+    delete,
+    follow_moves,
+    has_expired,
+    push,
+    refusal_of,
+    refuse,
+    settle_expiry,
+)
+from shared.contracts.triggers import (
+    ChangePass,
+    EventKind,
+    PassChanged,
+    PointsAdjustment,
+    Refusal,
+)
 from shared.errors import InvalidError
 from shared.passes.loops import has_brackets
 from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
 from shared.passes.runs import RuleOutcome
+from shared.passes.specials import COLOURS
 from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate
 
 MOST_WARNINGS = 10
+
+_REFUSED_TEXTS: Final[Mapping[Refusal, str]] = {"voided": "Voided", "expired": "Expired"}
+_REFUSED_COLOR: Final = COLOURS["PSColorRed"]
 
 
 def begin(
@@ -54,12 +73,17 @@ def change(
     """Let one event happen to a pass: its values, its rules, its log line, its version.
 
     Events of people and devices are always logged; what is already so (values that are equal,
-    void when voided) changes and logs nothing, nor does a manual update that is ignored. Raises
-    InvalidError with nothing changed when a value is not acceptable. `outcome` is that of the
-    rules, where they have run before.
+    void when voided) changes and logs nothing, nor does a manual update that is ignored. A scan or
+    check of a pass that is voided or expired is only logged, unless its template says otherwise.
+    Raises InvalidError with nothing changed when a value is not acceptable. `outcome` is that of
+    the rules, where they have run before.
     """
-    if outcome is None and record.ignores(kind, at):
-        return _report(record, compiled, {})
+    if outcome is None and (declined := _decline(record, kind, compiled, at)):
+        return declined
+    # Where a scan of an expired pass is refused, one that was let in was of a valid pass.
+    was_expired = (
+        compiled.scan_when_void and kind in REFUSABLE and has_expired(record, compiled, at)
+    )
     given, known = (record.own_values, record.literal), record.sequence
     follow_moves(record, compiled)
     before = record.state(at)
@@ -86,7 +110,21 @@ def change(
     if record.sequence == known:  # moved values are kept with an event that tells it, or not at all
         record.own_values, record.literal = given
     settle_expiry(record, compiled)
-    return _report(record, compiled, changes_between(before.values, record.own_values))
+    changes = changes_between(before.values, record.own_values)
+    expired = was_expired if kind in REFUSABLE else _is_past(record, at)
+    return _report(record, compiled, changes, expired=expired)
+
+
+def _decline(
+    record: PassRecord, kind: EventKind, compiled: CompiledTemplate, at: datetime
+) -> PassChanged | None:
+    """Report what does not happen: an update too soon after another, a scan that is refused."""
+    if record.ignores(kind, at):
+        return _report(record, compiled, {}, expired=_is_past(record, at))
+    if refused := refusal_of(record, kind, compiled, at):
+        refuse(record, kind, refused, at)
+        return _refused(record, compiled, refused, at)
+    return None
 
 
 def lay_over(
@@ -289,8 +327,30 @@ def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:
     write_line(record, kind, at, {})
 
 
+def _refused(
+    record: PassRecord, compiled: CompiledTemplate, refused: Refusal, at: datetime
+) -> PassChanged:
+    """Report to the scanner, in texts that any scanner shows."""
+    report = _report(record, compiled, {}, expired=has_expired(record, compiled, at))
+    return report.model_copy(
+        update={
+            "refused": refused,
+            "scan_text": _REFUSED_TEXTS[refused],
+            "scan_color": _REFUSED_COLOR,
+        }
+    )
+
+
+def _is_past(record: PassRecord, at: datetime) -> bool:
+    return record.expires_at is not None and record.expires_at <= at
+
+
 def _report(
-    record: PassRecord, compiled: CompiledTemplate, changes: Mapping[str, Any]
+    record: PassRecord,
+    compiled: CompiledTemplate,
+    changes: Mapping[str, Any],
+    *,
+    expired: bool,
 ) -> PassChanged:
     state = record.state()
 
@@ -309,6 +369,8 @@ def _report(
         information_url=text("psInformationURL"),
         information_label=text("psInformationLabel"),
         display_url=text("psDisplayURL"),
+        voided=record.voided,
+        expired=expired,
     )
 
 

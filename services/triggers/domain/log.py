@@ -39,7 +39,7 @@ def write_line(
             data["nulls"] = nulls
     record.told_values = record.own_values
     record.sequence += 1
-    if not record.has(kind):
+    if not record.has(kind) and "refused" not in data:
         record.happened |= BIT_OF[kind]
         record.first.append(kind)
     record.events.append(

@@ -37,6 +37,9 @@ TRIGGER_OF: Final[Mapping[str, str]] = {
 SCAN_TEXTS: Final = frozenset({"psScanText", "psScanColor"})
 """What a scanner shows; a change of these alone is no update of the pass."""
 
+REFUSABLE: Final = frozenset({"scan", "check"})
+"""What a pass that is voided or expired is not used for, unless its template says so."""
+
 MEMBER_FACTS: Final = ("name", "email", "points", "tier", "external_id")
 PERSONAL_FACTS: Final = frozenset({"name", "email", "external_id"})
 """What tells who a member is; its values stay out of logs and webhooks."""

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from services.triggers.domain.log import advance, write_line
-from services.triggers.domain.records import PassRecord
+from services.triggers.domain.records import REFUSABLE, PassRecord
+from shared.contracts.triggers import EventKind, Refusal
 from shared.passes.expiry import expiry_of
 from shared.passes.paths import TRIGGER_ERROR_PATH
 from shared.passes.template import CompiledTemplate
@@ -62,6 +63,28 @@ def delete(record: PassRecord, at: datetime) -> None:
     record.member = None
     advance(record, at)
     write_line(record, "delete", at, {})
+
+
+def has_expired(record: PassRecord, compiled: CompiledTemplate, at: datetime) -> bool:
+    """Tell whether its date has passed, also where nobody has noticed it yet."""
+    expires_at = expiry_of(compiled, record.state())
+    return expires_at is not None and expires_at <= at
+
+
+def refusal_of(
+    record: PassRecord, kind: EventKind, compiled: CompiledTemplate, at: datetime
+) -> Refusal | None:
+    """Say why an event does nothing to a pass; None: it happens."""
+    if kind not in REFUSABLE or compiled.scan_when_void:
+        return None
+    if record.voided:
+        return "voided"
+    return "expired" if has_expired(record, compiled, at) else None
+
+
+def refuse(record: PassRecord, kind: EventKind, refused: Refusal, at: datetime) -> None:
+    """Log that an event was refused; it does not count as one, and nothing is new."""
+    write_line(record, kind, at, {"refused": refused}, {})
 
 
 def settle_expiry(record: PassRecord, compiled: CompiledTemplate) -> None:

@@ -17,6 +17,7 @@ from services.triggers.domain import (
     forget_trigger_error,
     lay_over,
     manner_of,
+    refusal_of,
 )
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.runs import RunRepository
@@ -91,7 +92,7 @@ class Waiting(Generic[Reply]):
             return None
         if command.command_id in self._known:
             return Told(self._read(self._known[command.command_id]))
-        if record.ignores(kind, at):
+        if record.ignores(kind, at) or refusal_of(record, kind, compiled, at):
             return None
         before = replace(record)
         follow_moves(before, compiled)

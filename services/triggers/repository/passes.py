@@ -37,6 +37,10 @@ _HAPPENED: Final = {
 }
 
 
+def _counted_kind(event: LoggedEvent) -> str:
+    return f"{event.kind}_refused" if "refused" in event.data else event.kind
+
+
 class PassRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -275,10 +279,10 @@ class PassRepository:
         return list(records.values())
 
     async def find_last_event(self, handle: str, kind: EventKind) -> datetime | None:
-        """Find when a kind of event happened to a pass last."""
+        """Find when a kind of event happened to a pass last; those that were refused did not."""
         return await self._connection.fetchval(
             "SELECT occurred_at FROM events WHERE handle = $1 AND kind = $2"
-            " ORDER BY sequence DESC LIMIT 1",
+            " AND NOT data ? 'refused' ORDER BY sequence DESC LIMIT 1",
             handle,
             kind,
         )
@@ -343,7 +347,7 @@ class PassRepository:
             [e.occurred_at for e in events],
             json_array([e.data for e in events]),
         )
-        counted = Counter((e.template_id, e.occurred_at.date(), e.kind) for e in events)
+        counted = Counter((e.template_id, e.occurred_at.date(), _counted_kind(e)) for e in events)
         counted += Counter(
             (record.template_id, record.events[0].occurred_at.date(), f"passes_{kind}")
             for record in records

@@ -215,6 +215,42 @@ async def test_last_event_of_a_kind_is_found(life: Life):
     assert isinstance(answers[2], PassNotFoundError)
 
 
+async def test_refused_scan_counts_as_none_and_is_told(life: Life):
+    handle = await life.issued()
+    await life.happened(handle, "void")
+
+    report = await life.happened(handle, "scan")
+    told = life.logged()
+    (last,) = await life.ask(
+        questions.read_last_events, ReadLastEvent(account_id=ACCOUNT, handle=handle, kind="scan")
+    )
+
+    (found,) = await life.read(handle)
+    totals = (await life.counts()).totals
+    assert (report.refused, report.scan_text) == ("voided", "Voided")
+    assert [(event.kind, event.data) for event in told] == [("scan", {"refused": "voided"})]
+    assert (found.scanned, "stamps" in found.values, found.version) == (False, False, 2)
+    assert last == LastEvent(happened=False)
+    assert (await life.page(kind="scan")).passes == []
+    assert totals["scan_refused"] == 1
+    assert "scan" not in totals
+    assert "passes_scan" not in totals
+
+
+async def test_last_event_is_one_that_was_not_refused(life: Life):
+    handle = await life.issued()
+    await life.happened(handle, "scan")
+    accepted = life.logged()[0].occurred_at
+    await life.happened(handle, "void")
+    await life.happened(handle, "scan")
+
+    (last,) = await life.ask(
+        questions.read_last_events, ReadLastEvent(account_id=ACCOUNT, handle=handle, kind="scan")
+    )
+
+    assert last == LastEvent(happened=True, occurred_at=accepted)
+
+
 async def test_installed_passes_are_pushed_turn_by_turn(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ):

@@ -112,6 +112,30 @@ async def test_pass_deleted_during_the_call_is_not_brought_back(life: Life, call
     assert answer.status == 410
 
 
+async def test_refused_scan_calls_nobody(life: Life, caller: FakeCaller):
+    await life.keep(a_template(2, document={**DOCUMENT, "triggers": {"onScan": [CALL, STAMP]}}))
+    handle = await life.issued(revision=2)
+    await life.happened(handle, "void")
+
+    report = await life.happened(handle, "scan")
+    await a_job(life, caller).run()
+
+    assert report.refused == "voided"
+    assert caller.calls == []
+
+
+async def test_scan_that_began_before_the_pass_was_voided_is_let_in(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, CALL, STAMP)
+    await life.happened(scan.handle, "void")
+
+    await a_job(life, caller).run()
+
+    [answer] = await life.change(scan)
+    assert (good(answer).refused, good(answer).voided) == (None, True)
+    [found] = await life.read(scan.handle)
+    assert found.values["stamps"] == 1
+
+
 async def test_of_manual_updates_that_call_one_counts_from_its_beginning(
     life: Life, caller: FakeCaller
 ):

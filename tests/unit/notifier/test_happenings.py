@@ -56,6 +56,13 @@ def test_every_kind_of_event_has_a_name_and_fits_its_schema(kind: EventKind):
     assert body["type"] == TYPE_OF[kind]
 
 
+@pytest.mark.parametrize("kind", ["scan", "check"])
+def test_scan_that_was_refused_says_why(kind: Any):
+    body = told(of_pass(an_event(kind, {"refused": "expired"})))
+
+    assert body["data"]["refused"] == "expired"
+
+
 def test_creation_tells_the_values_with_which_a_pass_begins():
     body = told(of_pass(an_event("create", {"values": {"number": "1"}, "rules": ["internal"]})))
 

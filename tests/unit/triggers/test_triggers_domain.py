@@ -134,7 +134,8 @@ def test_version_and_sequence_tell_exactly_what_happened(happenings: list[tuple[
     assert versions == sorted(versions)
     assert versions[-1] == record.version
     assert record.push_version == (record.version if record.version > 1 else 0)
-    assert record.first == list(dict.fromkeys(event.kind for event in record.events))
+    accepted = [event.kind for event in record.events if "refused" not in event.data]
+    assert record.first == list(dict.fromkeys(accepted))
     assert record.happened == sum(BIT_OF[kind] for kind in record.first)
 
 
@@ -402,3 +403,111 @@ def test_plain_values_are_not_looked_through_for_loops(monkeypatch: pytest.Monke
     change(record, "update", {"first": "x", "list": [{"y": "z"}]}, LOOPY, MOMENT)
 
     assert (len(record.events), looked) == (3, [])
+
+
+DATE = MOMENT + timedelta(days=1)
+CARD: dict[str, Any] = {
+    "pass": {"storeCard": {}},
+    "properties": {"stamps": 0, "psScanText": "", "psScanColor": "{PSColorGreen}"},
+    "triggers": {
+        "onScan": [an_increment("stamps"), a_setting("psScanText", "Welcome")],
+        "onCheck": [an_increment("stamps"), a_setting("psScanText", "Welcome")],
+    },
+}
+CARD_TEMPLATE, LENIENT_TEMPLATE = (
+    compile_template(
+        TemplateDocument.model_validate({**CARD, "scan_when_void": scan_when_void}),
+        name="Card",
+        organization="Beans",
+    )
+    for scan_when_void in (False, True)
+)
+
+
+def an_invalid_card(reason: str, compiled: CompiledTemplate) -> PassRecord:
+    """Make a pass that is voided, or whose date has passed a second ago."""
+    record = a_record({"expirationDate": DATE.isoformat()})
+    begin(record, compiled)
+    if reason == "voided":
+        change(record, "void", {}, compiled, MOMENT)
+    return record
+
+
+@pytest.mark.parametrize("kind", ["scan", "check"])
+@pytest.mark.parametrize(("reason", "text"), [("voided", "Voided"), ("expired", "Expired")])
+def test_scan_of_a_pass_that_is_not_valid_is_refused_and_changes_nothing(
+    kind: Any, reason: str, text: str
+):
+    record = an_invalid_card(reason, CARD_TEMPLATE)
+    values, version, happened = record.own_values, record.version, record.happened
+    at = DATE if reason == "expired" else DATE - timedelta(seconds=1)
+
+    report = change(record, kind, {}, CARD_TEMPLATE, at)
+
+    assert report.refused == reason
+    assert (report.voided, report.expired) == (reason == "voided", reason == "expired")
+    assert (report.scan_text, report.scan_color) == (text, "rgb(187,49,58)")
+    assert not report.updated
+    assert (record.own_values, record.version, record.happened) == (values, version, happened)
+    assert (record.events[-1].kind, record.events[-1].data) == (kind, {"refused": reason})
+    assert report.sequence == record.sequence
+
+
+def test_pass_that_is_both_is_told_as_voided():
+    record = an_invalid_card("voided", CARD_TEMPLATE)
+
+    report = change(record, "scan", {}, CARD_TEMPLATE, DATE)
+
+    assert (report.refused, report.scan_text) == ("voided", "Voided")
+    assert (report.voided, report.expired) == (True, True)
+
+
+def test_scan_is_let_in_until_the_date_and_after_another_one_is_set():
+    record = an_invalid_card("expired", CARD_TEMPLATE)
+
+    before, at, later = DATE - timedelta(seconds=1), DATE, DATE + timedelta(days=1)
+    reports = [change(record, "scan", {}, CARD_TEMPLATE, moment) for moment in (before, at)]
+    change(record, "update", {"expirationDate": later.isoformat()}, CARD_TEMPLATE, at)
+    reports.append(change(record, "scan", {}, CARD_TEMPLATE, at))
+
+    assert [report.refused for report in reports] == [None, "expired", None]
+    assert record.own_values["stamps"] == 2
+
+
+def test_coupon_that_its_own_scan_ends_is_let_in_once():
+    once = compile_template(
+        TemplateDocument.model_validate(
+            {**CARD, "triggers": {"onScan": a_setting("expirationDate", "{timestamp}")}}
+        ),
+        name="Coupon",
+        organization="Beans",
+    )
+    record = a_record()
+    begin(record, once)
+
+    first, second = (change(record, "scan", {}, once, MOMENT) for _ in range(2))
+
+    assert (first.refused, first.expired) == (None, False)
+    assert (second.refused, second.expired) == ("expired", True)
+
+
+@pytest.mark.parametrize("reason", ["voided", "expired"])
+def test_template_may_let_rules_run_on_what_is_not_valid(reason: str):
+    record = an_invalid_card(reason, LENIENT_TEMPLATE)
+
+    report = change(record, "scan", {}, LENIENT_TEMPLATE, DATE)
+
+    assert (report.refused, report.scan_text, report.expired) == (None, "Welcome", True)
+    assert report.voided == (reason == "voided")
+    assert record.own_values["stamps"] == 1
+    assert record.has("scan")
+
+
+@pytest.mark.parametrize("kind", ["register", "edit", "install", "update", "push"])
+def test_only_scans_and_checks_are_refused(kind: Any):
+    record = an_invalid_card("voided", CARD_TEMPLATE)
+
+    report = change(record, kind, {"stamps": 5}, CARD_TEMPLATE, DATE)
+
+    assert (report.refused, report.voided, report.expired) == (None, True, True)
+    assert record.events[-1].kind == kind

@@ -147,6 +147,7 @@ async def show_tracking(visit: Visit, request: web.Request) -> web.StreamRespons
                 {
                     "accessType": ACCESS_TYPES.index(event.kind),
                     "time": moment(event.occurred_at),
+                    **{name: event.data[name] for name in ("refused",) if name in event.data},
                 }
                 for event in events
                 if event.kind in ACCESS_TYPES
@@ -248,4 +249,6 @@ def _scan_facts(changed: PassChanged) -> dict[str, Any]:
         "displayURL": changed.display_url,
     }
     shown = {name: value for name, value in facts.items() if value is not None}
-    return {"updated": changed.updated, **shown}
+    state = {"voided": changed.voided, "expired": changed.expired}
+    refused = {"refused": changed.refused} if changed.refused else {}
+    return {"updated": changed.updated, **state, **refused, **shown}
