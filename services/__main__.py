@@ -23,6 +23,9 @@ def main() -> int:
     account.add_argument("--organization", help="the name on its passes (default: the name)")
     account.add_argument("--email", help="with a password a login of the PassSource dialect")
     account.add_argument("--password", help="its password; - reads it from standard input")
+    key = commands.add_parser("key", help="make another API key, where the account's are lost")
+    key.add_argument("account_id", metavar="ACCOUNT", help="the id that `account` printed")
+    key.add_argument("--name", default="made by the operator", help="what the list of keys says")
     catalogue = commands.add_parser("catalogue", help="announce every template and identity again")
     catalogue.add_argument("action", choices=["resend"])
     dead = commands.add_parser("dead", help="look after messages that could not be handled")
@@ -51,6 +54,7 @@ def main() -> int:
         "run": operations.run_here,
         "migrate": operations.migrate,
         "account": operations.create_account,
+        "key": operations.create_key,
         "catalogue": operations.resend_catalogue,
         "dead": operations.tend_dead_letters,
         "outbox": operations.resend_outbox,

@@ -47,7 +47,7 @@ class LocalSettings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     amqp_url: SecretStr | None = Field(None, validation_alias="AMQP_URL")
     amqp_prefix: str = "passwright"
-    base_url: str | None = None
+    base_url: str | None = Field(None, pattern="^https?://")
     master_keys: SecretStr | None = None
     master_key_file: Path | None = None
     token_secrets: SecretStr | None = None

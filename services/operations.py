@@ -14,6 +14,7 @@ from services.gateway.app import describe, list_endpoints, open_door
 from services.gateway.catalogue import resending
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.logins import SHORTEST_PASSWORD, LoginChange
+from services.gateway.domain import EVERY_SCOPE, Caller
 from services.gateway.settings import Settings as GatewaySettings
 from services.local import (
     LocalSettings,
@@ -28,6 +29,7 @@ from services.message_map import message_map
 from services.triggers.repository.comparisons import ComparisonRepository, Progress
 from shared import clock
 from shared.database import Database
+from shared.errors import ApplicationError
 from shared.logs import configure_logs
 from shared.messaging.outbox import Relay, resend
 from shared.messaging.requests import Requester
@@ -87,6 +89,29 @@ async def create_account(settings: LocalSettings, arguments: argparse.Namespace)
             account = await door.logins.change(account.account_id, change)
             made |= {"email": email, "client_hash": door.logins.client_hash(account)}
     _say(json.dumps(made))
+    return 0
+
+
+async def create_key(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Make another API key with all scopes for an account whose keys are lost; prints it once."""
+    try:
+        account_id = UUID(arguments.account_id)
+    except ValueError:
+        _say("The account id is none: it looks like 01a216dc-52f4-74f7-a962-4d3f583729b9.")
+        return 2
+    async with (
+        _premises(settings) as premises,
+        _door(premises, open_transport(premises)) as door,
+        door.database.work() as work,
+    ):
+        try:
+            account = await door.accounts.get(account_id, account_id)
+            operator = Caller(account.account_id, "operator", frozenset({EVERY_SCOPE}))
+            _, key = await door.keys.add(work, operator, arguments.name, [EVERY_SCOPE])
+        except ApplicationError as error:
+            _say(error.detail)
+            return 1
+    _say(json.dumps({"account_id": str(account_id), "api_key": key.text}))
     return 0
 
 
@@ -173,12 +198,14 @@ async def compare_all(settings: LocalSettings, _arguments: argparse.Namespace) -
 
 
 async def print_message_map(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
-    _say(message_map(build_all(NOWHERE, open_transport(NOWHERE))))
+    premises = nowhere()
+    _say(message_map(build_all(premises, open_transport(premises))))
     return 0
 
 
 async def print_openapi(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
-    async with _door(NOWHERE, open_transport(NOWHERE)) as door:
+    premises = nowhere()
+    async with _door(premises, open_transport(premises)) as door:
         _say(json.dumps(describe(list_endpoints(door)), indent=2))
     return 0
 
@@ -221,12 +248,12 @@ async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door
         yield open_door(database, Requester(transport), keys, settings.public_url, tokens=tokens)
 
 
+def nowhere() -> Premises:
+    """Make premises on which services can be put together but not run: enough to describe them."""
+    settings = LocalSettings.model_validate({"master_keys": "A" * 43})
+    return Premises(settings, "postgresql://", None, None)
+
+
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-NOWHERE = Premises(
-    LocalSettings.model_validate({"master_keys": "A" * 43}), "postgresql://", None, None
-)
-"""Premises on which services can be put together but not run: enough to describe them."""

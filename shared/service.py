@@ -45,6 +45,8 @@ NOT_MIGRATED = (
     "The database that DATABASE_URL names is not migrated: run `python -m services migrate`."
 )
 
+NO_URL = "DATABASE_URL is wrong: it looks like postgresql://user:password@host:5432/database."
+
 AnySettings = TypeVar("AnySettings", bound=CommonSettings)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -271,6 +273,8 @@ async def check_database(database: Database) -> None:
             raise StartUpError(
                 "DATABASE_URL is wrong: PostgreSQL refuses its user or password."
             ) from None
+        if isinstance(reason, asyncpg.exceptions.ClientConfigurationError):
+            raise StartUpError(NO_URL) from None
         if isinstance(reason, asyncpg.InvalidCatalogNameError):
             raise StartUpError("DATABASE_URL is wrong: there is no such database.") from None
         if isinstance(reason, asyncpg.InvalidParameterValueError | asyncpg.UndefinedObjectError):

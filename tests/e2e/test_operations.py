@@ -13,7 +13,7 @@ import asyncpg
 
 from services.local import build_all, open_transport
 from services.message_map import message_map
-from services.operations import NOWHERE
+from services.operations import nowhere
 from shared.contracts.triggers import EventsLogged
 from shared.identifiers import new_id
 from shared.messaging.envelope import Envelope
@@ -120,11 +120,24 @@ async def test_projections_that_lost_the_catalogue_get_it_again(distributed: Sys
     assert b'"value":' in archive["pass.json"]
 
 
+async def test_an_account_whose_keys_are_lost_gets_another(distributed: System):
+    environment = distributed.extra["environment"]
+    made = json.loads(await run_command(environment, "account", "Forgetful"))
+
+    again = json.loads(await run_command(environment, "key", made["account_id"]))
+
+    assert again["account_id"] == made["account_id"]
+    async with distributed.session(again["api_key"]) as session, session.get("/v1/keys") as reply:
+        names = [key["name"] for key in (await reply.json())["data"]]
+    assert sorted(names) == ["first key", "made by the operator"]
+
+
 async def test_the_message_map_in_the_architecture_is_the_code_s():
     page = (ROOT / "ARCHITECTURE.md").read_text()
     shown = page.split("<!-- message map -->\n")[1].split("\n<!-- end")[0]
 
-    assert shown == message_map(build_all(NOWHERE, open_transport(NOWHERE)))
+    premises = nowhere()
+    assert shown == message_map(build_all(premises, open_transport(premises)))
 
 
 async def test_the_front_door_says_what_it_can_do():
@@ -137,7 +150,16 @@ async def test_the_front_door_says_what_it_can_do():
         check=True,
     )
 
-    for command in ("run", "migrate", "account", "catalogue", "dead", "message-map", "openapi"):
+    for command in (
+        "run",
+        "migrate",
+        "account",
+        "key",
+        "catalogue",
+        "dead",
+        "message-map",
+        "openapi",
+    ):
         assert command in completed.stdout
 
 

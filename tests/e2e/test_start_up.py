@@ -69,6 +69,55 @@ async def test_setting_that_is_missing_or_wrong_is_named(settings: dict[str, str
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"PASSWRIGHT_PORT": "99999"}, "PASSWRIGHT_PORT is wrong: Input should be less than"),
+        ({"PASSWRIGHT_BASE_URL": "ftp://x"}, "PASSWRIGHT_BASE_URL is wrong:"),
+        ({"PASSWRIGHT_LOG_LEVEL": "LOUD"}, "PASSWRIGHT_LOG_LEVEL is wrong:"),
+    ],
+)
+async def test_setting_that_is_wrong_is_named_by_the_front_door(
+    tmp_path: Path, settings: dict[str, str], sentence: str
+):
+    text = await said("services", "run", PASSWRIGHT_DATA=str(tmp_path / "data"), **settings)
+
+    assert text.startswith(sentence)
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("address", ["nonsense", "mysql://ann@127.0.0.1/none"])
+async def test_database_address_that_is_none_is_named(amqp_url: str, address: str):
+    text = await said(
+        "services.member",
+        DATABASE_URL=address,
+        AMQP_URL=amqp_url,
+        PASSWRIGHT_MASTER_KEYS=KEYS,
+        PASSWRIGHT_LOG_LEVEL="ERROR",
+    )
+
+    assert text.splitlines()[-1].startswith("DATABASE_URL is wrong: it looks like")
+
+
+@pytest.mark.parametrize(
+    ("link", "wallet", "sentence"),
+    [
+        ("http://127.0.0.1:1/p/x", "wallet.json", "no answer: "),
+        ("nonsense", "wallet.json", "cannot be used: "),
+        ("http://127.0.0.1:1/p/x", "broken.json", "cannot be used: "),
+        ("http://127.0.0.1:1/p/x", "broken.json/wallet.json", "cannot be used: "),
+    ],
+)
+async def test_phone_says_in_a_sentence_what_it_cannot_use(
+    tmp_path: Path, link: str, wallet: str, sentence: str
+):
+    (tmp_path / "broken.json").write_text("{")
+
+    text = await said("tests.wallet", "install", link, "--wallet", str(tmp_path / wallet))
+
+    assert text.splitlines()[-1].startswith(sentence)
+
+
 async def test_port_in_use_is_named(tmp_path: Path):
     tmp_path.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -12,7 +12,7 @@ import aiohttp
 
 from tests.apple import PushServer
 from tests.wallet import store
-from tests.wallet.calls import Caller, Exchange
+from tests.wallet.calls import Caller, Exchange, LostError
 from tests.wallet.device import Card, Device, RefusedError
 from tests.wallet.files import InvalidPassError
 
@@ -190,7 +190,11 @@ def main(words: Sequence[str] | None = None) -> None:
         with suppress(KeyboardInterrupt):
             asyncio.run(run(arguments))
     except (RefusedError, InvalidPassError) as error:
-        raise SystemExit(f"refused: {error}") from error
+        raise SystemExit(f"refused: {error}") from None
+    except LostError as error:
+        raise SystemExit(f"no answer: {error}") from None
+    except (OSError, ValueError) as error:  # a link, a file or a folder that is none
+        raise SystemExit(f"cannot be used: {error}") from None
 
 
 if __name__ == "__main__":
