@@ -1,5 +1,6 @@
 """Puts the gateway together: the catalogue, every dialect's room, the pages that explain them."""
 
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
@@ -46,6 +48,7 @@ from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
 from services.gateway.settings import Settings
 from shared.database import Database
+from shared.errors import UnavailableError
 from shared.http.docs import docs_routes
 from shared.http.endpoint import AnyEndpoint, routes
 from shared.http.middleware import install_middleware
@@ -95,7 +98,7 @@ def open_door(
 ) -> Door:
     """Put the catalogue together."""
     keyring, images = Keyring(database), Images(database)
-    identities = Identities(database, master_keys)
+    identities = Identities(database, master_keys, base_url)
     templates = Templates(database, images, identities)
     accounts = Accounts(database, Authority(database, master_keys), identities)
     return Door(
@@ -110,6 +113,7 @@ def open_door(
         constructors=Constructors(database, templates, images),
         images=images,
         identities=identities,
+        identity_requests=IdentityRequests(database, master_keys),
         logins=Logins(database, master_keys),
         pictures=Pictures(
             OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
@@ -140,6 +144,10 @@ def build(settings: Settings, transport: Transport) -> Service:
         allow_loopback=settings.allow_loopback,
     )
 
+    async def warn() -> None:
+        with suppress(UnavailableError):  # the database may be away at the start
+            await door.identities.warn_of_plain_http()
+
     async def close() -> None:
         await door.keyring.close()
         await door.pictures.close()
@@ -153,7 +161,7 @@ def build(settings: Settings, transport: Transport) -> Service:
             Job("forget expired claims", door.claims.forget_expired, every=600),
             Job("forget login attempts", door.logins.forget_old_attempts, every=600),
         ],
-        opened=[door.pictures.open],
+        opened=[door.pictures.open, warn],
         application=_application(door),
         port=settings.port,
         host=settings.host,

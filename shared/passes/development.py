@@ -5,7 +5,6 @@ from typing import Final, Self
 
 from cryptography import x509
 from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -17,6 +16,7 @@ from shared.passes.identities import (
     describe_identity,
     key_to_pem,
     load_trusted_pem,
+    make_key,
 )
 from shared.passes.signing import SigningKey
 
@@ -57,7 +57,7 @@ class DevelopmentAuthority:
     @classmethod
     def create(cls, at: datetime) -> Self:
         """Make root and intermediate, valid for ten years; the root's key is thrown away."""
-        root_key, key = _new_key(), _new_key()
+        root_key, key = make_key(), make_key()
         life = (at - CLOCK_TOLERANCE, at + AUTHORITY_LIFE)
         root = _authority(
             DEVELOPMENT_ROOT, root_key, DEVELOPMENT_ROOT, root_key, life, path_length=1
@@ -90,7 +90,7 @@ class DevelopmentAuthority:
         self, pass_type_identifier: str, team_identifier: str, organization: str, at: datetime
     ) -> SigningIdentity:
         """Issue an identity valid for two years; NoPassTypeError without "pass." in front."""
-        key = _new_key()
+        key = make_key()
         until = min(at + IDENTITY_LIFE, self._intermediate.not_valid_after_utc)
         builder = _builder(
             _pass_subject(pass_type_identifier, team_identifier, organization),
@@ -178,7 +178,3 @@ def _pass_subject(pass_type_identifier: str, team_identifier: str, organization:
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
         ]
     )
-
-
-def _new_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)

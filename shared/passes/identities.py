@@ -1,40 +1,39 @@
-"""Reads, checks and makes the certificates with keys that pass files are signed with."""
+"""Signing identities: a pass type's certificate with its key and its chain, made and kept."""
 
+import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
-    pkcs12,
 )
 from cryptography.x509.oid import NameOID
 
 from shared.errors import InvalidError
 from shared.passes.signing import SigningKey
 
-LARGEST_FILE: Final = 64 * 1024
-LONGEST_CHAIN: Final = 4
 # Apple issues 2048; past 4096 bits a signature takes some ten times as long.
 SMALLEST_RSA_KEY: Final = 2048
 LARGEST_RSA_KEY: Final = 4096
 
 # Apple puts the pass type into this extension too, as a DER string (wallet-protocols 7B.3).
 PASS_TYPE_EXTENSION: Final = x509.ObjectIdentifier("1.2.840.113635.100.6.1.16")
-STRING_TAGS: Final = (b"\x0c", b"\x13", b"\x16")
 
 # What the development authority calls itself (development.py), and is known by here.
 DEVELOPMENT_INTERMEDIATE: Final = "Passwright Development Intermediate"
+
+# By their names: whoever forges them deceives nobody but himself.
+APPLE_ROOTS: Final = frozenset({"Apple Root CA", "Apple Root CA - G2", "Apple Root CA - G3"})
 
 PEM_BLOCK: Final = re.compile(
     rb"-----BEGIN ((?:[A-Z]+ )*PRIVATE KEY|CERTIFICATE)-----\s.*?-----END \1-----", re.DOTALL
@@ -47,52 +46,10 @@ class IdentityError(InvalidError):
     code: ClassVar[str] = "identity_invalid"
 
 
-class IdentityTooLargeError(IdentityError):
-    """A certificate file has at most 64 KiB."""
-
-    code: ClassVar[str] = "identity_too_large"
-
-
-class BrokenIdentityError(IdentityError):
-    """The file is not a readable .p12 or PEM with a certificate and its private key."""
-
-    code: ClassVar[str] = "identity_broken"
-
-
-class WrongPasswordError(IdentityError):
-    """The password does not open the file."""
-
-    code: ClassVar[str] = "identity_password_wrong"
-
-
-class MissingPrivateKeyError(IdentityError):
-    """The file holds no private key: export the certificate together with its key."""
-
-    code: ClassVar[str] = "identity_key_missing"
-
-
 class UnsupportedKeyError(IdentityError):
     """The private key is neither RSA of 2048 to 4096 bits nor EC on P-256."""
 
     code: ClassVar[str] = "identity_key_unsupported"
-
-
-class KeyMismatchError(IdentityError):
-    """The private key belongs to none of the certificates in the file."""
-
-    code: ClassVar[str] = "identity_key_mismatch"
-
-
-class ExpiredCertificateError(IdentityError):
-    """The certificate has expired."""
-
-    code: ClassVar[str] = "identity_expired"
-
-
-class CertificateNotYetValidError(IdentityError):
-    """The certificate is not valid yet."""
-
-    code: ClassVar[str] = "identity_not_yet_valid"
 
 
 class NoPassTypeError(IdentityError):
@@ -105,24 +62,6 @@ class NoTeamError(IdentityError):
     """The certificate's subject has no organizational unit, which names the team."""
 
     code: ClassVar[str] = "identity_team_missing"
-
-
-class PassTypeMismatchError(IdentityError):
-    """The certificate's subject and its Apple extension name different pass types."""
-
-    code: ClassVar[str] = "identity_pass_type_mismatch"
-
-
-class MissingIntermediateError(IdentityError):
-    """The certificate that issued this one is not in the file."""
-
-    code: ClassVar[str] = "identity_intermediate_missing"
-
-
-class IntermediateNotValidError(IdentityError):
-    """An intermediate certificate has expired or is not valid yet."""
-
-    code: ClassVar[str] = "identity_intermediate_not_valid"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,33 +79,11 @@ class SigningIdentity:
     intermediates: tuple[x509.Certificate, ...]
     development: bool
 
-
-def read_identity(
-    *, p12: bytes | None = None, password: str | None = None, pem: bytes | None = None, at: datetime
-) -> SigningIdentity:
-    """Check an uploaded identity, a .p12 or PEM file of at most 64 KiB, to be used from `at` on.
-
-    Raises an IdentityError that names the fault. Takes some 50 ms, and as long as it likes with a
-    file made to be slow (its author chooses the rounds of key derivation): not for an event loop.
-    """
-    secret = password.encode() if password else None
-    match p12, pem:
-        case bytes(), None:
-            key, certificates = _load_p12(_limited(p12), secret)
-        case None, bytes():
-            key, certificates = _load_pem(_limited(pem), secret)
-        case _:
-            raise BrokenIdentityError("send either a .p12 file or PEM text")
-    certificate = next((one for one in certificates if _belongs(one, key)), None)
-    if certificate is None:
-        raise KeyMismatchError
-    try:
-        identity = describe_identity(certificate, key, ())
-        _check_extension(certificate, identity.pass_type_identifier)
-    except ValueError as error:
-        raise BrokenIdentityError from error
-    _check_validity(identity, at)
-    return replace(identity, intermediates=_chain(certificate, certificates, at))
+    @property
+    def root(self) -> str:
+        """The common name of who vouches for the last certificate of the chain."""
+        last = self.intermediates[-1] if self.intermediates else self.certificate
+        return _value(last.issuer, NameOID.COMMON_NAME)
 
 
 def identity_to_pem(identity: SigningIdentity) -> bytes:
@@ -181,82 +98,6 @@ def identity_from_pem(pem: bytes) -> SigningIdentity:
     """Read what `identity_to_pem` wrote, without checking it again (a key check takes 40 ms)."""
     key, (certificate, *intermediates) = load_trusted_pem(pem)
     return describe_identity(certificate, key, intermediates)
-
-
-def _limited(content: bytes) -> bytes:
-    if len(content) > LARGEST_FILE:
-        raise IdentityTooLargeError
-    return content
-
-
-def _load_p12(p12: bytes, password: bytes | None) -> tuple[SigningKey, list[x509.Certificate]]:
-    try:
-        store = pkcs12.load_pkcs12(p12, password)
-    except ValueError as error:
-        # The library has one exception for both and tells them apart in words only.
-        raise (WrongPasswordError if "password" in str(error) else BrokenIdentityError) from error
-    except UnsupportedAlgorithm as error:
-        raise BrokenIdentityError from error
-    if store.key is None:
-        raise MissingPrivateKeyError
-    own = [store.cert] if store.cert else []
-    return _checked(store.key), [one.certificate for one in (*own, *store.additional_certs)]
-
-
-def _load_pem(pem: bytes, password: bytes | None) -> tuple[SigningKey, list[x509.Certificate]]:
-    blocks = [(match[1], match[0]) for match in PEM_BLOCK.finditer(pem)]
-    keys = [block for label, block in blocks if label != b"CERTIFICATE"]
-    if not blocks or len(keys) > 1:
-        raise BrokenIdentityError
-    if not keys:
-        raise MissingPrivateKeyError
-    # A password sent with a key that needs none is no fault.
-    secret = password if b"ENCRYPTED" in keys[0] else None
-    try:
-        certificates = _certificates(blocks)
-        key = load_pem_private_key(keys[0], secret)
-    except TypeError as error:
-        raise WrongPasswordError from error
-    except ValueError as error:
-        raise (WrongPasswordError if secret else BrokenIdentityError) from error
-    except UnsupportedAlgorithm as error:
-        raise BrokenIdentityError from error
-    return _checked(key), certificates
-
-
-def key_to_pem(key: SigningKey) -> bytes:
-    """Write a private key in the clear: only to be sealed."""
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def load_trusted_pem(pem: bytes) -> tuple[SigningKey, list[x509.Certificate]]:
-    """Load what this module wrote: the check of an RSA key is what takes the time."""
-    key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
-    blocks = [(match[1], match[0]) for match in PEM_BLOCK.finditer(pem)]
-    return _checked(key), _certificates(blocks)
-
-
-def _certificates(blocks: Sequence[tuple[bytes, bytes]]) -> list[x509.Certificate]:
-    return [
-        x509.load_pem_x509_certificate(block) for label, block in blocks if label == b"CERTIFICATE"
-    ]
-
-
-def _checked(key: object) -> SigningKey:
-    match key:
-        case rsa.RSAPrivateKey() if SMALLEST_RSA_KEY <= key.key_size <= LARGEST_RSA_KEY:
-            return key
-        case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP256R1):
-            return key
-        case _:
-            raise UnsupportedKeyError
-
-
-def _belongs(certificate: x509.Certificate, key: SigningKey) -> bool:
-    try:
-        return certificate.public_key() == key.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return False
 
 
 def describe_identity(
@@ -283,56 +124,62 @@ def describe_identity(
     )
 
 
+def key_to_pem(key: SigningKey) -> bytes:
+    """Write a private key in the clear: only to be sealed."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def request_certificate(key: SigningKey, name: str) -> bytes:
+    """Write the request for a key's certificate (PKCS #10, PEM); Apple replaces the name."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def public_key_sha256(key: SigningKey) -> str:
+    """Name a key by the digest of its public half, in hexadecimal digits."""
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(public).hexdigest()
+
+
+def make_key() -> rsa.RSAPrivateKey:
+    """Make a key as Apple wants it: RSA of 2048 bits, which takes some 0.1 s."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=SMALLEST_RSA_KEY)
+
+
+def load_trusted_key(pem: bytes) -> SigningKey:
+    """Load what `key_to_pem` wrote, without checking it again."""
+    return checked_key(load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True))
+
+
+def checked_key(key: object) -> SigningKey:
+    """Take a key that passes can be signed with, or raise UnsupportedKeyError."""
+    match key:
+        case rsa.RSAPrivateKey() if SMALLEST_RSA_KEY <= key.key_size <= LARGEST_RSA_KEY:
+            return key
+        case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP256R1):
+            return key
+        case _:
+            raise UnsupportedKeyError
+
+
+def load_trusted_pem(pem: bytes) -> tuple[SigningKey, list[x509.Certificate]]:
+    """Load what this module wrote: the check of an RSA key is what takes the time."""
+    return load_trusted_key(pem), certificates_of(pem_blocks(pem))
+
+
+def certificates_of(blocks: Sequence[tuple[bytes, bytes]]) -> list[x509.Certificate]:
+    """Read the certificates among PEM blocks; ValueError if one is broken."""
+    return [
+        x509.load_pem_x509_certificate(block) for label, block in blocks if label == b"CERTIFICATE"
+    ]
+
+
+def pem_blocks(pem: bytes) -> list[tuple[bytes, bytes]]:
+    """List label and text of each private key and certificate; what stands between is skipped."""
+    return [(match[1], match[0]) for match in PEM_BLOCK.finditer(pem)]
+
+
 def _value(name: x509.Name, identifier: x509.ObjectIdentifier) -> str:
     value = next((one.value for one in name.get_attributes_for_oid(identifier)), "")
     return value if isinstance(value, str) else ""
-
-
-def _check_extension(certificate: x509.Certificate, pass_type_identifier: str) -> None:
-    try:
-        extension = certificate.extensions.get_extension_for_oid(PASS_TYPE_EXTENSION)
-    except x509.ExtensionNotFound:
-        return
-    value = extension.value.public_bytes()
-    if value[:1] not in STRING_TAGS or value[1:] != asn1.encode_der(pass_type_identifier)[1:]:
-        raise PassTypeMismatchError
-
-
-def _check_validity(identity: SigningIdentity, at: datetime) -> None:
-    if at > identity.not_after:
-        raise ExpiredCertificateError(f"The certificate expired on {identity.not_after:%Y-%m-%d}.")
-    if at < identity.not_before:
-        raise CertificateNotYetValidError
-
-
-def _chain(
-    certificate: x509.Certificate, candidates: Sequence[x509.Certificate], at: datetime
-) -> tuple[x509.Certificate, ...]:
-    """Follow the signatures upwards, without the root, which the phone has; others are left out."""
-    chain: list[x509.Certificate] = []
-    current = certificate
-    while len(chain) < LONGEST_CHAIN:
-        issuer = next((one for one in candidates if _issued(one, current)), None)
-        if issuer is None or issuer.subject == issuer.issuer:
-            break
-        if not issuer.not_valid_before_utc <= at <= issuer.not_valid_after_utc:
-            raise IntermediateNotValidError(
-                f"The certificate of the issuer {issuer.subject.rfc4514_string()} is valid from "
-                f"{issuer.not_valid_before_utc:%Y-%m-%d} to {issuer.not_valid_after_utc:%Y-%m-%d}."
-            )
-        chain.append(issuer)
-        current = issuer
-    if not chain:
-        raise MissingIntermediateError(
-            f"Add the certificate of the issuer, {certificate.issuer.rfc4514_string()}, to the "
-            "file. Apple's are at https://www.apple.com/certificateauthority/ (WWDR)."
-        )
-    return tuple(chain)
-
-
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True

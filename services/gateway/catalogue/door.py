@@ -6,6 +6,7 @@ from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
@@ -34,6 +35,7 @@ class Door:
     templates: Templates
     images: Images
     identities: Identities
+    identity_requests: IdentityRequests
     constructors: Constructors
     logins: Logins
     pictures: Pictures

@@ -1,9 +1,12 @@
 """Signing identities: checked when uploaded, kept sealed, announced to those who sign and push."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from uuid import UUID
+
+import structlog
 
 from services.gateway.domain import Identity
 from services.gateway.repository.identities import IdentityRepository
@@ -13,15 +16,27 @@ from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError, NotFoundError
 from shared.identifiers import new_id
 from shared.passes.identities import (
+    APPLE_ROOTS,
     IdentityError,
     SigningIdentity,
+    identity_from_pem,
     identity_to_pem,
-    read_identity,
 )
+from shared.passes.identity_files import read_identity
+from shared.passes.signing import SigningKey
 from shared.sealing import MasterKeys
 
 READ_SECONDS = 10.0
 READERS = 2
+
+MOST_TRIED = 50
+"""Identities of an account whose keys are tried for a certificate that comes without one."""
+
+PLAIN_HTTP = (
+    "Phones get updates over https only, and PASSWRIGHT_BASE_URL is http: passes will not update."
+)
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class IdentityNotFoundError(NotFoundError):
@@ -45,7 +60,8 @@ class SlowIdentityError(IdentityError):
 class Identities:
     """The signing identities of accounts; private keys go in and never come out."""
 
-    def __init__(self, database: Database, master_keys: MasterKeys) -> None:
+    def __init__(self, database: Database, master_keys: MasterKeys, base_url: str) -> None:
+        self._is_plain_http = base_url.startswith("http:")
         self._database = database
         self._master_keys = master_keys
         # Threads of their own: the author of a file decides how long one is busy.
@@ -56,14 +72,22 @@ class Identities:
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     async def read(
-        self, *, p12: bytes | None, password: str | None, pem: str | None
+        self,
+        *,
+        p12: bytes | None,
+        password: str | None,
+        pem: str | None,
+        certificates: Sequence[bytes],
+        keys: Sequence[SigningKey],
     ) -> SigningIdentity:
-        """Check an uploaded file; IdentityError names the fault."""
+        """Check uploaded files; IdentityError names the fault. `keys` wait for a certificate."""
         reading = partial(
             read_identity,
             p12=p12,
             password=password,
             pem=None if pem is None else pem.encode(),
+            certificates=certificates,
+            keys=keys,
             at=clock.now(),
         )
         loop = asyncio.get_running_loop()
@@ -94,6 +118,7 @@ class Identities:
                 fingerprint=identity.fingerprint,
                 development=identity.development,
                 not_after=identity.not_after,
+                root=identity.root,
                 sealed=sealed,
                 created_at=moment,
                 updated_at=moment,
@@ -123,6 +148,36 @@ class Identities:
         if identity is None:
             raise IdentityNotFoundError
         return identity
+
+    async def keys(self, account_id: UUID) -> Sequence[SigningKey]:
+        """Open the keys of an account's identities: a new certificate may be for one of them.
+
+        So a certificate that was uploaded for a request may be sent again, or renewed.
+        """
+        async with self._database.connection() as connection:
+            known = await IdentityRepository(connection).list_page(account_id, None, MOST_TRIED)
+        pems = [
+            self._master_keys.open(one.sealed, purpose=IDENTITY_PURPOSE, owner=str(account_id))
+            for one in known
+        ]
+        return [identity_from_pem(pem).private_key for pem in pems]
+
+    async def warn_of_plain_http(self) -> None:
+        """Log that phones will not be served at the address that is set."""
+        async with self._database.connection() as connection:
+            if self._is_plain_http and await IdentityRepository(connection).is_any_real():
+                log.warning("base_url_is_not_https", reason=PLAIN_HTTP)
+
+    def warnings(self, identity: Identity) -> Sequence[str]:
+        """Say why phones will not accept what an identity signs, or not update it."""
+        found: list[str] = []
+        if not identity.development and identity.root and identity.root not in APPLE_ROOTS:
+            found.append(
+                f'Its chain ends at "{identity.root}", not at Apple: no phone accepts its passes.'
+            )
+        if not identity.development and self._is_plain_http:
+            found.append(PLAIN_HTTP)
+        return found
 
     async def list(self, account_id: UUID, after: UUID | None, limit: int) -> list[Identity]:
         """List an account's identities, oldest first."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 AUTHORITY_PURPOSE: Final = "development authority"
+REQUEST_PURPOSE: Final = "identity request"
 RESPONSE_PURPOSE: Final = "idempotent response"
 INSTALLATION: Final = "installation"
 """The owner of what belongs to no account."""
@@ -18,6 +19,7 @@ INSTALLATION: Final = "installation"
 DEVELOPMENT_TEAM: Final = "DEVELOPMNT"
 
 MOST_KEYS: Final = 50
+MOST_REQUESTS: Final = 10
 MOST_SECRETS: Final = 10
 LONGEST_GRACE: Final = timedelta(days=7)
 USUAL_GRACE: Final = timedelta(days=1)
@@ -152,9 +154,24 @@ class Identity:
     fingerprint: str
     development: bool
     not_after: datetime
+    root: str | None
+    """The common name of who vouches for its chain; None: uploaded before this was kept."""
     sealed: str = field(repr=False)
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityRequest:
+    """A private key that waits for its certificate, and what Apple is sent for it."""
+
+    request_id: UUID
+    account_id: UUID
+    public_key_sha256: str
+    csr: str
+    """PKCS #10 as PEM text."""
+    sealed: str = field(repr=False)
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from shared.database import Connection
 
 _IDENTITY = (
     "identity_id, account_id, revision, pass_type_identifier, team_identifier, fingerprint,"
-    " development, not_after, sealed, created_at, updated_at"
+    " development, not_after, root, sealed, created_at, updated_at"
 )
 
 
@@ -52,12 +52,14 @@ class IdentityRepository:
         """Add an identity, or make it the next revision of the one for its pass type."""
         row = await self._connection.fetchrow(
             "INSERT INTO identities AS known (identity_id, account_id, revision,"  # noqa: S608  our own columns
-            " pass_type_identifier, team_identifier, fingerprint, development, not_after, sealed)"
-            " VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8)"
+            " pass_type_identifier, team_identifier, fingerprint, development, not_after, root,"
+            " sealed)"
+            " VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9)"
             " ON CONFLICT (account_id, pass_type_identifier) DO UPDATE SET"
             " revision = known.revision + 1, team_identifier = excluded.team_identifier,"
             " fingerprint = excluded.fingerprint, development = excluded.development,"
-            " not_after = excluded.not_after, sealed = excluded.sealed, updated_at = now()"
+            " not_after = excluded.not_after, root = excluded.root, sealed = excluded.sealed,"
+            " updated_at = now()"
             f" RETURNING {_IDENTITY}",
             identity.identity_id,
             identity.account_id,
@@ -66,6 +68,7 @@ class IdentityRepository:
             identity.fingerprint,
             identity.development,
             identity.not_after,
+            identity.root,
             identity.sealed,
         )
         return Identity(**(row or {}))
@@ -80,6 +83,12 @@ class IdentityRepository:
             limit,
         )
         return [Identity(**row) for row in rows]
+
+    async def is_any_real(self) -> bool:
+        """Whether any account has one that is not made by Passwright."""
+        return await self._connection.fetchval(
+            "SELECT EXISTS (SELECT FROM identities WHERE NOT development)"
+        )
 
     async def list_all(self, after: UUID | None, limit: int) -> list[Identity]:
         """Identities of all accounts, to be announced again."""

@@ -9,32 +9,46 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import IdentityNotFoundError, SlowIdentityError
+from services.gateway.catalogue.identity_requests import (
+    RequestNotFoundError,
+    TooManyRequestsError,
+)
+from services.gateway.domain import Identity
 from services.gateway.routes.once import answer_once
 from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
-from shared.passes import identities
+from shared.passes import identities, identity_files
+from shared.passes.signing import SigningKey
 
 TAG = "Signing identities"
 
 
 class UploadedIdentity(BaseModel):
-    """A pass type's certificate with its private key and the certificate of its issuer."""
+    """A pass type's certificate, its private key and the certificate of its issuer (WWDR).
+
+    They come in one file or in several; the key may also be that of a request made here.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    p12: Base64Bytes | None = Field(
-        None, description="A .p12 file in base64; or else send `pem`.", repr=False
-    )
+    p12: Base64Bytes | None = Field(None, description="A .p12 file in base64.", repr=False)
     pem: str | None = Field(
         None,
-        max_length=identities.LARGEST_FILE,
+        max_length=identity_files.LARGEST_FILE,
         description="Private key and certificates as PEM text.",
         repr=False,
     )
     password: str | None = Field(
         None, max_length=1024, description="What opens the file, if anything.", repr=False
+    )
+    certificates: list[Base64Bytes] = Field(
+        default_factory=list[Base64Bytes],
+        max_length=identity_files.MOST_CERTIFICATES,
+        description="Certificate files (.cer) in base64, DER or PEM: that of the pass type, if its"
+        " key was made by `POST /v1/identities/requests`, and Apple's WWDR, if no other file has"
+        " it.",
     )
 
 
@@ -49,20 +63,67 @@ class IdentityView(BaseModel):
     not_after: datetime = Field(description="When its certificate expires.")
     fingerprint: str = Field(description="SHA-256 of its certificate.")
     development: bool = Field(description="Made by Passwright for trying out: no phone accepts it.")
+    root: str | None = Field(
+        description="Who vouches for its chain of certificates; null: not known any more."
+    )
     revision: int = Field(description="Rises with each upload for the same pass type.")
     created_at: datetime
     updated_at: datetime
+    warnings: list[str] = Field(
+        default_factory=list[str], description="Why phones will not accept or update its passes."
+    )
+
+
+class NewRequest(BaseModel):
+    """A request for a certificate that is to be made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        "Pass Type ID",
+        min_length=1,
+        max_length=64,
+        description="The common name in the request; Apple replaces it.",
+    )
+
+
+class RequestView(BaseModel):
+    """A private key that was made here and waits for its certificate."""
+
+    model_config = ConfigDict(from_attributes=True, title="IdentityRequest")
+
+    request_id: UUID
+    csr: str = Field(
+        description="The certificate signing request (PKCS #10, PEM): save it as a file and send it"
+        " to Apple under Certificates, Pass Type ID Certificate."
+    )
+    created_at: datetime
+
+
+class Requests(BaseModel):
+    """All open requests of the account, oldest first."""
+
+    data: list[RequestView]
 
 
 async def upload_identity(call: Call[UploadedIdentity, None], *, door: Door) -> Reply:
     body = call.body
-    identity = await door.identities.read(p12=body.p12, password=body.password, pem=body.pem)
+    account_id = call.caller.account_id
+    has_key = body.p12 is not None or "PRIVATE KEY" in (body.pem or "")
+    identity = await door.identities.read(
+        p12=body.p12,
+        password=body.password,
+        pem=body.pem,
+        certificates=body.certificates,
+        keys=[] if has_key else await _keys(door, account_id),
+    )
 
     async def save(work: UnitOfWork) -> Reply:
-        saved = await door.identities.save(work, call.caller.account_id, identity)
+        saved = await door.identities.save(work, account_id, identity)
+        await door.identity_requests.settle(work, account_id, identity)
         status = 201 if saved.revision == 1 else 200
         location = {"Location": f"/v1/identities/{saved.identity_id}"}
-        return Reply(IdentityView.model_validate(saved), status, location)
+        return Reply(_shown(saved, door), status, location)
 
     return await answer_once(door, call, save)
 
@@ -71,7 +132,7 @@ async def list_identities(call: Call[None, PageQuery], *, door: Door) -> Page[Id
     rows = await door.identities.list(
         call.caller.account_id, uuid_position(call.query), call.query.limit + 1
     )
-    return page_of(rows, call.query, IdentityView.model_validate, lambda row: row.identity_id)
+    return page_of(rows, call.query, partial(_shown, door=door), lambda row: row.identity_id)
 
 
 async def show_identity(call: Call[None, None], *, door: Door) -> IdentityView:
@@ -79,7 +140,37 @@ async def show_identity(call: Call[None, None], *, door: Door) -> IdentityView:
     if identity_id is None:
         raise IdentityNotFoundError
     identity = await door.identities.get(call.caller.account_id, identity_id)
-    return IdentityView.model_validate(identity)
+    return _shown(identity, door)
+
+
+async def request_certificate(call: Call[NewRequest, None], *, door: Door) -> Reply:
+    made = await door.identity_requests.prepare(call.caller.account_id, call.body.name)
+
+    async def save(work: UnitOfWork) -> Reply:
+        await door.identity_requests.add(work, made)
+        return Reply(RequestView.model_validate(made), 201)
+
+    return await answer_once(door, call, save)
+
+
+async def list_requests(call: Call[None, None], *, door: Door) -> Requests:
+    requests = await door.identity_requests.list(call.caller.account_id)
+    return Requests(data=[RequestView.model_validate(one) for one in requests])
+
+
+async def delete_request(call: Call[None, None], *, door: Door) -> None:
+    request_id = uuid_in_path(call.path["request_id"])
+    await door.identity_requests.delete(call.caller.account_id, request_id)
+
+
+async def _keys(door: Door, account_id: UUID) -> list[SigningKey]:
+    requested = await door.identity_requests.keys(account_id)
+    return [*requested, *await door.identities.keys(account_id)]
+
+
+def _shown(identity: Identity, door: Door) -> IdentityView:
+    view = IdentityView.model_validate(identity)
+    return view.model_copy(update={"warnings": list(door.identities.warnings(identity))})
 
 
 def endpoints(door: Door) -> list[AnyEndpoint]:
@@ -98,22 +189,55 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             errors=(
                 KeyReusedError,
                 SlowIdentityError,
-                identities.BrokenIdentityError,
-                identities.CertificateNotYetValidError,
-                identities.ExpiredCertificateError,
-                identities.IdentityTooLargeError,
-                identities.IntermediateNotValidError,
-                identities.KeyMismatchError,
-                identities.MissingIntermediateError,
-                identities.MissingPrivateKeyError,
+                identity_files.BrokenIdentityError,
+                identity_files.CertificateNotYetValidError,
+                identity_files.ExpiredCertificateError,
+                identity_files.IdentityTooLargeError,
+                identity_files.IntermediateNotValidError,
+                identity_files.KeyMismatchError,
+                identity_files.MissingIntermediateError,
+                identity_files.MissingPrivateKeyError,
                 identities.NoPassTypeError,
                 identities.NoTeamError,
-                identities.PassTypeMismatchError,
+                identity_files.PassTypeMismatchError,
                 identities.UnsupportedKeyError,
-                identities.WrongPasswordError,
+                identity_files.WrongPasswordError,
             ),
             description="A certificate for a pass type that is there already renews that identity, "
             "with status 200; what it signs is signed again with the new one.",
+        ),
+        Endpoint(
+            "POST",
+            "/v1/identities/requests",
+            partial(request_certificate, door=door),
+            summary="Request a certificate: make its private key here",
+            tag=TAG,
+            scope="identities:write",
+            body=NewRequest,
+            returns=RequestView,
+            status=201,
+            errors=(KeyReusedError, TooManyRequestsError),
+            description="The key never leaves Passwright. Apple's answer, a .cer file, is uploaded "
+            "with `POST /v1/identities` under `certificates`, together with Apple's WWDR.",
+        ),
+        Endpoint(
+            "GET",
+            "/v1/identities/requests",
+            partial(list_requests, door=door),
+            summary="List the requests that wait for their certificate",
+            tag=TAG,
+            scope="identities:read",
+            returns=Requests,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/identities/requests/{request_id}",
+            partial(delete_request, door=door),
+            summary="Delete a request with its private key",
+            tag=TAG,
+            scope="identities:write",
+            status=204,
+            errors=(RequestNotFoundError,),
         ),
         Endpoint(
             "GET",

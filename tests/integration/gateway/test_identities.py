@@ -1,15 +1,24 @@
 from base64 import b64encode
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
+    Encoding,
     pkcs12,
 )
+from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
 
+from services.gateway.catalogue.identities import Identities
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
+from shared.database import Database
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.identities import SigningIdentity, identity_from_pem, identity_to_pem
 from tests.integration.gateway.conftest import AnAccount, Gateway
@@ -37,6 +46,42 @@ def as_p12(identity: SigningIdentity, password: str, *, chain: bool = True) -> d
 
 def as_pem(identity: SigningIdentity) -> dict[str, Any]:
     return {"pem": identity_to_pem(identity).decode()}
+
+
+def as_files(*certificates: x509.Certificate) -> dict[str, Any]:
+    files = [one.public_bytes(Encoding.DER) for one in certificates]
+    return {"certificates": [b64encode(one).decode() for one in files]}
+
+
+def certified(csr: str, issuer: str = "Apple") -> dict[str, Any]:
+    """Answer a request as Apple does: the certificate and that of its issuer, as .cer files."""
+    root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{issuer} Root CA")])
+    middle = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{issuer} WWDR")])
+    subject = [
+        x509.NameAttribute(NameOID.USER_ID, TYPE),
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "ABCDE12345"),
+    ]
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    public = x509.load_pem_x509_csr(csr.encode()).public_key()
+    return as_files(
+        _certificate(x509.Name(subject), public, middle, key),
+        _certificate(middle, key.public_key(), root, root_key),
+    )
+
+
+def _certificate(
+    subject: x509.Name, public: Any, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(clock.now() - timedelta(days=1))
+        .not_valid_after(clock.now() + timedelta(days=365))
+        .sign(key, hashes.SHA256())
+    )
 
 
 async def test_uploaded_identity_is_described_and_announced_sealed(
@@ -127,6 +172,129 @@ async def test_same_pass_type_in_two_accounts_is_two_identities(
     assert (await another_account.call("GET", mine.headers["location"])).status == 404
 
 
+async def test_issuer_may_come_in_a_file_of_its_own(an_account: AnAccount):
+    identity = an_identity()
+    body = as_p12(identity, "x", chain=False) | as_files(*identity.intermediates)
+
+    answer = await an_account.call("POST", "/v1/identities", body)
+
+    assert answer.status == 201
+
+
+async def test_certificate_of_a_request_makes_an_identity_with_the_key_made_here(
+    gateway: Gateway, an_account: AnAccount
+):
+    requested = await an_account.call("POST", "/v1/identities/requests", {})
+    certificate = certified(requested.json["csr"])
+
+    uploaded = await an_account.call("POST", "/v1/identities", certificate)
+    again = await an_account.call("POST", "/v1/identities", certificate)
+    left = await an_account.call("GET", "/v1/identities/requests")
+
+    assert (requested.status, uploaded.status, again.status) == (201, 201, 201)
+    assert again.json["revision"] == uploaded.json["revision"] == 1
+    assert left.json == {"data": []}
+    (saved,) = [
+        body
+        for _, body in await gateway.announced(an_account.account_id)
+        if body["identity_id"] == uploaded.json["identity_id"]
+    ]
+    pem = gateway.master_keys.open(
+        saved["sealed"], purpose=IDENTITY_PURPOSE, owner=str(an_account.account_id)
+    )
+    assert identity_from_pem(pem).fingerprint == uploaded.json["fingerprint"]
+
+
+async def test_request_shows_no_private_key_and_keeps_it_sealed(
+    gateway: Gateway, an_account: AnAccount
+):
+    requested = await an_account.call(
+        "POST", "/v1/identities/requests", {"name": "Coffee"}, key="k"
+    )
+    repeated = await an_account.call("POST", "/v1/identities/requests", {"name": "Coffee"}, key="k")
+    listed = await an_account.call("GET", "/v1/identities/requests")
+    (kept,) = await gateway.query(
+        "SELECT sealed FROM identity_requests WHERE account_id = $1", an_account.account_id
+    )
+
+    csr = x509.load_pem_x509_csr(requested.json["csr"].encode())
+    assert csr.is_signature_valid
+    assert csr.subject.rfc4514_string() == "CN=Coffee"
+    assert repeated.json == requested.json
+    assert listed.json == {"data": [requested.json]}
+    assert set(requested.json) == {"request_id", "csr", "created_at"}
+    assert "PRIVATE" not in kept["sealed"]
+
+
+async def test_certificate_for_a_request_of_another_account_is_422(
+    an_account: AnAccount, another_account: AnAccount
+):
+    requested = await another_account.call("POST", "/v1/identities/requests", {})
+
+    answer = await an_account.call("POST", "/v1/identities", certified(requested.json["csr"]))
+
+    assert (answer.status, answer.code) == (422, "identity_key_missing")
+
+
+async def test_deleted_request_is_gone_and_nobody_else_can_delete_it(
+    an_account: AnAccount, another_account: AnAccount
+):
+    requested = await an_account.call("POST", "/v1/identities/requests", {})
+    address = f"/v1/identities/requests/{requested.json['request_id']}"
+
+    foreign = await another_account.call("DELETE", address)
+    deleted = await an_account.call("DELETE", address)
+    again = await an_account.call("DELETE", address)
+    late = await an_account.call("POST", "/v1/identities", certified(requested.json["csr"]))
+
+    assert (foreign.status, deleted.status, again.status) == (404, 204, 404)
+    assert again.code == "identity_request_not_found"
+    assert late.code == "identity_key_missing"
+
+
+async def test_account_has_at_most_ten_open_requests(an_account: AnAccount):
+    answers = [await an_account.call("POST", "/v1/identities/requests", {}) for _ in range(11)]
+
+    assert [one.status for one in answers] == [201] * 10 + [409]
+    assert answers[-1].code == "too_many_identity_requests"
+
+
+async def test_chain_that_is_not_apples_is_warned_of(an_account: AnAccount):
+    requested = await an_account.call("POST", "/v1/identities/requests", {})
+
+    strange = await an_account.call(
+        "POST", "/v1/identities", certified(requested.json["csr"], "A Stranger")
+    )
+    shown = await an_account.call("GET", strange.headers["location"])
+
+    assert strange.json["root"] == "A Stranger Root CA"
+    assert not strange.json["development"]
+    assert "A Stranger Root CA" in strange.json["warnings"][0]
+    assert shown.json["warnings"] == strange.json["warnings"]
+
+
+@pytest.mark.parametrize("base_url", ["http://passes.example", "https://passes.example"])
+async def test_real_identity_behind_plain_http_is_warned_of(
+    gateway: Gateway, an_account: AnAccount, base_url: str
+):
+    uploaded = await an_account.call("POST", "/v1/identities", as_pem(an_identity()))
+    await _make_real(gateway, uploaded.json["identity_id"])
+    database = Database(gateway.database_url, schema="gateway", size=1)
+    await database.start()
+    identities = Identities(database, gateway.master_keys, base_url)
+
+    with capture_logs() as lines:
+        await identities.warn_of_plain_http()
+    identity = await identities.get(an_account.account_id, UUID(uploaded.json["identity_id"]))
+    warnings = " ".join(identities.warnings(identity))
+
+    identities.close()
+    await database.stop()
+    is_plain = base_url.startswith("http:")
+    assert [line["event"] for line in lines] == ["base_url_is_not_https"] * is_plain
+    assert ("https only" in warnings) is is_plain
+
+
 async def test_wrong_password_is_422(an_account: AnAccount):
     body = {**as_p12(an_identity(), "right"), "password": "wrong"}
 
@@ -161,7 +329,7 @@ async def test_certificate_without_its_issuer_is_422(an_account: AnAccount):
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"p12": "AAAA"}, {"pem": "nothing"}, {"p12": "AAAA", "pem": "both"}],
+    [{}, {"p12": "AAAA"}, {"pem": "nothing"}, {"certificates": ["AAAA"]}],
 )
 async def test_broken_identity_is_422(an_account: AnAccount, body: dict[str, str]):
     answer = await an_account.call("POST", "/v1/identities", body)

@@ -11,8 +11,8 @@ from shared.passes.identities import (
     SigningIdentity,
     identity_from_pem,
     identity_to_pem,
-    read_identity,
 )
+from shared.passes.identity_files import read_identity
 from shared.passes.signing import PassSigner
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

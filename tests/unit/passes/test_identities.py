@@ -1,5 +1,6 @@
+import unicodedata
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from cryptography import x509
@@ -18,20 +19,22 @@ from cryptography.x509.oid import NameOID
 
 from shared.passes.identities import (
     PASS_TYPE_EXTENSION,
+    IdentityError,
+    NoPassTypeError,
+    NoTeamError,
+    SigningIdentity,
+    UnsupportedKeyError,
+)
+from shared.passes.identity_files import (
     BrokenIdentityError,
     CertificateNotYetValidError,
     ExpiredCertificateError,
-    IdentityError,
     IdentityTooLargeError,
     IntermediateNotValidError,
     KeyMismatchError,
     MissingIntermediateError,
     MissingPrivateKeyError,
-    NoPassTypeError,
-    NoTeamError,
     PassTypeMismatchError,
-    SigningIdentity,
-    UnsupportedKeyError,
     WrongPasswordError,
     read_identity,
 )
@@ -209,11 +212,68 @@ def test_unreadable_file_is_refused(content: bytes):
         read_identity(p12=content, at=AT)
 
 
-def test_exactly_one_file_is_wanted():
+def test_no_file_and_two_private_keys_are_refused():
     with pytest.raises(BrokenIdentityError):
         read_identity(at=AT)
-    with pytest.raises(BrokenIdentityError):
+    with pytest.raises(BrokenIdentityError, match="one private key"):
         read_identity(p12=as_p12(None), pem=key_pem(), at=AT)
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_issuer_may_come_beside_a_p12_as_der_or_pem(encoding: Encoding):
+    p12 = pkcs12.serialize_key_and_certificates(None, KEY, a_certificate(), None, NoEncryption())
+    issuer = an_intermediate().public_bytes(encoding)
+
+    identity = read_identity(p12=p12, certificates=[issuer], at=AT)
+
+    assert [one.subject for one in identity.intermediates] == [a_name(ISSUER)]
+
+
+def test_issuer_may_come_beside_a_p12_as_pem_text():
+    p12 = pkcs12.serialize_key_and_certificates(None, KEY, a_certificate(), None, NoEncryption())
+
+    assert read_identity(p12=p12, pem=as_pem(an_intermediate()), at=AT).root == "Root"
+
+
+@pytest.mark.parametrize("made", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_password_opens_however_its_letters_are_composed(
+    made: Literal["NFC", "NFD"], typed: Literal["NFC", "NFD"]
+):
+    secret = unicodedata.normalize(made, "Schlüssel für Ä").encode()
+    password = unicodedata.normalize(typed, "Schlüssel für Ä")
+    pem = key_pem(password=secret) + as_pem(a_certificate(), an_intermediate())
+
+    assert read_identity(p12=as_p12(secret), password=password, at=AT).certificate
+    assert read_identity(pem=pem, password=password, at=AT).certificate
+
+
+@pytest.mark.parametrize("end", [b"\\n", b"\\r\\n"])
+def test_pem_of_one_line_with_written_line_ends_is_read(end: bytes):
+    pem = (key_pem() + as_pem(a_certificate(), an_intermediate())).replace(b"\n", end)
+
+    assert read_identity(pem=pem, at=AT).certificate
+
+
+def test_certificate_is_taken_for_the_key_that_waits_for_it():
+    files = [one.public_bytes(Encoding.DER) for one in (a_certificate(), an_intermediate())]
+
+    identity = read_identity(certificates=files, keys=[a_key(), KEY], at=AT)
+
+    assert identity.private_key == KEY
+
+
+def test_certificate_for_which_no_key_waits_is_refused():
+    files = [one.public_bytes(Encoding.DER) for one in (a_certificate(), an_intermediate())]
+
+    with pytest.raises(MissingPrivateKeyError):
+        read_identity(certificates=files, keys=[a_key()], at=AT)
+
+
+@pytest.mark.parametrize("file", [b"", b"not a certificate", b"0\x03\x02\x01\x03"])
+def test_certificate_file_that_is_none_is_refused(file: bytes):
+    with pytest.raises(BrokenIdentityError, match="DER nor PEM"):
+        read_identity(p12=as_p12(None), certificates=[file], at=AT)
 
 
 def test_file_past_64_kibibytes_is_refused():
@@ -221,6 +281,8 @@ def test_file_past_64_kibibytes_is_refused():
         read_identity(pem=bytes(64 * 1024 + 1), at=AT)
     with pytest.raises(IdentityTooLargeError):
         read_identity(p12=bytes(64 * 1024 + 1), at=AT)
+    with pytest.raises(IdentityTooLargeError):
+        read_identity(certificates=[bytes(64 * 1024 + 1)], at=AT)
 
 
 def test_file_without_a_key_is_refused():
