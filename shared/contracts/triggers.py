@@ -63,6 +63,8 @@ class Pass(BaseModel):
     """On how many devices it is now."""
     template_revision: int = 0
     """The revision it is to be composed with at least; 0: the newest one known."""
+    expires_at: datetime | None = None
+    """The date on which it expires, its own or its template's."""
 
     def state(self) -> PassState:
         """Return it as the pure code of passes knows it."""
@@ -196,6 +198,11 @@ class ListPasses(Query):
     """Only passes to which this happened at least once."""
     skip: int = 0
     """How many to leave out at the beginning of the page."""
+    email: str | None = None
+    """Only passes of members with this e-mail address, in capitals or not."""
+    voided: bool | None = None
+    expired: bool | None = None
+    """Whether their date has passed, noticed or not, as when they are scanned."""
 
 
 class LoggedEvent(BaseModel):

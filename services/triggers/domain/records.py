@@ -217,6 +217,7 @@ class PassRecord:
             push_version=self.push_version,
             devices=self.devices,
             template_revision=self.template_revision,
+            expires_at=self.expires_at,
         )
 
 

@@ -6,6 +6,7 @@ import orjson
 
 from services.triggers.domain import PassDeletedError, PassNotFoundError, PassRecord
 from services.triggers.repository.passes import CounterRepository, PassRepository
+from shared import clock
 from shared.contracts.triggers import (
     Counts,
     EventPage,
@@ -80,13 +81,14 @@ async def _list(passes: PassRepository, query: ListPasses) -> list[PassRecord]:
     """
     settled, highest = await passes.settled()
     target = highest
-    found = await passes.list_passes(query, query.limit + 1, settled)
+    limit, at = query.limit + 1, clock.now()
+    found = await passes.list_passes(query, limit=limit, settled=settled, at=at)
     for _ in range(SETTLE_LOOKS):
         if len(found) > query.limit or settled >= target:
             break
         await asyncio.sleep(SETTLE_SECONDS)
         settled, _ = await passes.settled()
-        found = await passes.list_passes(query, query.limit + 1, settled)
+        found = await passes.list_passes(query, limit=limit, settled=settled, at=at)
     return found
 
 

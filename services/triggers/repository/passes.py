@@ -8,7 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.triggers.domain import BIT_OF, PassRecord
+from services.triggers.domain import PassRecord
+from services.triggers.repository.listing import DUE_AT, listing
 from services.triggers.repository.members import MemberKey, MemberRepository
 from shared.contracts.triggers import Counts, EventKind, ListPasses, LoggedEvent
 from shared.database import Connection, json_array
@@ -28,13 +29,6 @@ _CREATING: Final = 20567
 
 _KEYS: Final = 2**31 - 1
 """Positions are lock keys modulo 2 to the 31."""
-
-
-# Written out, so that the index of passes to which more than their creation happened is used.
-_HAPPENED: Final = {
-    kind: "" if kind == "create" else f" AND happened > 1 AND happened & {bit} <> 0"
-    for kind, bit in BIT_OF.items()
-}
 
 
 def _counted_kind(event: LoggedEvent) -> str:
@@ -213,27 +207,12 @@ class PassRepository:
         )
         return {record.serial_number: record for record in records.values()}
 
-    async def list_passes(self, query: ListPasses, limit: int, settled: int) -> list[PassRecord]:
-        """Return one keyset page of living passes, in the order of their creation.
-
-        Those that others may still come before, up to `settled`, are left out.
-        """
-        records = await self._records(
-            f"SELECT {READ_COLUMNS} FROM passes WHERE account_id = $1"  # noqa: S608
-            " AND ($2::uuid IS NULL OR template_id = $2)"
-            " AND ($3::text IS NULL OR member_id = $3)"
-            " AND position > $4 AND position <= $7"
-            f"{_HAPPENED[query.kind or 'create']}"
-            " AND deleted_at IS NULL ORDER BY position LIMIT $5 OFFSET $6",
-            query.account_id,
-            query.template_id,
-            query.member_id,
-            query.after,
-            limit,
-            query.skip,
-            settled,
-        )
-        return list(records.values())
+    async def list_passes(
+        self, query: ListPasses, *, limit: int, settled: int, at: datetime
+    ) -> list[PassRecord]:
+        """Return one keyset page of living passes, in the order of their creation."""
+        statement, arguments = listing(query, READ_COLUMNS, limit=limit, settled=settled, at=at)
+        return list((await self._records(statement, *arguments)).values())
 
     async def lock_installed(
         self, account_id: UUID, template_id: UUID, after: str, most: int
@@ -270,8 +249,8 @@ class PassRepository:
         """Lock passes whose date has passed; those that another has noticed are left out."""
         records = await self._records(
             f"SELECT {COLUMNS} FROM passes WHERE handle = ANY(ARRAY("  # noqa: S608
-            "SELECT handle FROM passes WHERE deleted_at IS NULL AND expires_at IS NOT NULL"
-            " AND NOT expired AND expires_at <= $1 ORDER BY expires_at LIMIT $2))"
+            f"SELECT handle FROM passes WHERE deleted_at IS NULL AND {DUE_AT} <= $1"
+            f" ORDER BY {DUE_AT} LIMIT $2))"
             " AND deleted_at IS NULL AND NOT expired ORDER BY handle FOR NO KEY UPDATE",
             at,
             most,
