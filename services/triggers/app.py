@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from services.triggers import jobs
+from services.triggers.clients import UrlCaller
 from services.triggers.handlers import (
     catalogue,
     comparisons,
@@ -15,6 +16,7 @@ from services.triggers.handlers import (
     questions,
 )
 from services.triggers.jobs.comparisons import compare_in_background, compare_on_command
+from services.triggers.jobs.runs import CALL_SECONDS, RunJob
 from services.triggers.repository.templates import TemplateShelf
 from services.triggers.settings import Settings
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
@@ -43,9 +45,6 @@ from shared.service import Job, Service
 
 PURGE_SECONDS = 6 * 3600.0
 
-CALL_SECONDS = 3.0
-"""How long a rule's call may take: whoever caused the event waits for it."""
-
 RENEW_SECONDS = 2.0
 """How often the leases of runs whose calls are on the way are renewed."""
 
@@ -65,7 +64,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     shelf = TemplateShelf(settings.read_master_keys(), settings.public_url)
     begun = asyncio.Event()
     token_key = settings.read_pass_tokens().newest_id
-    runs = jobs.RunJob(database, shelf, jobs.UrlCaller(client))
+    runs = RunJob(database, shelf, UrlCaller(client))
     return Service(
         name="triggers",
         database=database,

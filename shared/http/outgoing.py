@@ -80,6 +80,18 @@ _OUR_TROUBLE: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENETDOWN}
 )
 
+FAILURES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "timeout": "no answer in time",
+        "name": "the host's name could not be resolved",
+        "connect": "the connection could not be made or was cut",
+        "tls": "the TLS connection could not be made",
+        "protocol": "the answer was not HTTP",
+        "redirects": "there were too many redirects",
+    }
+)
+"""What the kinds of an OutgoingFailedError mean to who named the address."""
+
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD: Final = frozenset({307, 308})

@@ -1,5 +1,6 @@
 """What the triggers of a template say, read and checked; rules.py does it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -43,6 +44,11 @@ ADJUST_POINTS: Final = "PSActionAdjustPoints"
 MAX_POINTS: Final = 10**9
 """By how much one action may change a member's points."""
 DEEPEST_LISTS: Final = 16
+
+LONGEST_URL: Final = 2000
+# The rest of an address, behind its first bracket, is judged when it is called.
+_WHOLE_URL: Final = re.compile(r"https?://[^\s/?#@\\]+(?:[/?#][^\s\\]*)?", re.IGNORECASE)
+_BEGUN_URL: Final = re.compile(r"(?:https?://[^\s\\]*)?", re.IGNORECASE)
 
 _NEEDS: Final = {
     SET_VALUE: ("targetPath", "value"),
@@ -263,7 +269,14 @@ def _with_url(
         findings.error("url", f"{path}.url", "an address is needed")
         return None
     _warn_unknown(url, f"{path}.url", catalogue, findings)
-    return replace(action, url=parse(url, catalogue) or url)
+    parts = parse(url, catalogue)
+    known = url if parts is None else str(parts[0])
+    form = _WHOLE_URL if parts is None else _BEGUN_URL
+    if not form.fullmatch(known) or len(url) > LONGEST_URL:
+        detail = f"an http(s) address of at most {LONGEST_URL} characters is needed"
+        findings.error("url", f"{path}.url", detail)
+        return None
+    return replace(action, url=parts or url)
 
 
 def _with_points(

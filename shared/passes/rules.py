@@ -4,6 +4,7 @@ A list of actions runs until it ends or has to call a URL. Then the run stands s
 and goes on when the caller has made the call, on the pass as it is by then.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -240,8 +241,8 @@ class _Runner:
             if action.condition is not None and not action.condition.holds(expansion):
                 entry["skipped"] = str(action.condition)
             elif action.name == CALL_URL:
-                # Not the expanded address, in which there may be a client hash.
-                entry["url"] = action.source["url"]
+                # Neither the expanded address nor the query: a client hash or a token may be there.
+                entry["url"] = re.split("[?#]", action.source["url"], maxsplit=1)[0]
                 url = action.url
                 text = url if isinstance(url, str) else expansion.expand_url(url)
                 return Call(text, self._position)

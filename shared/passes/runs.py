@@ -1,7 +1,7 @@
 """A run of a trigger as data: what is left to do, what was done, what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -71,6 +71,13 @@ class Run:
     trace: tuple[dict[str, Any], ...] = ()
     call: Call | None = None
     outcome: RuleOutcome | None = None
+
+    def with_result(self, result: Mapping[str, Any]) -> "Run":
+        """Note in the trace what came of the call that the run waits for, before it goes on."""
+        if self.call is None:
+            raise ValueError("the run is over")
+        *done, entry = self.trace
+        return replace(self, trace=(*done, {**entry, **result}))
 
     def to_json(self) -> dict[str, Any]:
         """Write a run that waits for a call as plain JSON; what is left to do is in it."""

@@ -150,6 +150,32 @@ async def test_a_call_that_fails_is_ignored(system: System, called: Called):
     assert after["values"][POINTS] == 1
 
 
+@pytest.mark.parametrize(("hops", "result"), [(3, {"status": 200}), (4, None)])
+async def test_call_follows_three_redirects_and_the_timeline_tells_what_came_of_it(
+    system: System, called: Called, hops: int, result: dict[str, Any] | None
+):
+    async with system.session() as session:
+        handle = await a_pass(session, await a_calling_template(session, called, "onScan"))
+
+        async def act(request: web.Request) -> None:
+            hop = int(request.query.get("hop", "0"))
+            if hop < hops:
+                raise web.HTTPFound(f"{called.url}/{handle}?hop={hop + 1}")
+
+        called.act = act
+        await post(session, f"/v1/passes/{handle}/scan")
+        timeline = await get(session, f"/v1/passes/{handle}/timeline")
+
+    (scan,) = [entry for entry in timeline["data"] if entry["type"] == "pass.scanned"]
+    (call,) = [entry for entry in scan["data"]["rules"] if entry["action"] == "PSActionURL"]
+    assert len(called.calls) == 4
+    assert call["url"] == f"{called.url}/{{hashedSerialNumber}}"
+    if result is None:
+        assert call["reason"] == "no answer: there were too many redirects"
+    else:
+        assert call.items() >= result.items()
+
+
 async def test_scans_that_call_at_the_same_time_all_count(system: System, called: Called):
     async with system.session() as session:
         handle = await a_pass(session, await a_calling_template(session, called, "onScan"))

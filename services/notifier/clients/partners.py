@@ -13,6 +13,7 @@ from services.notifier.domain.webhooks import TOO_MANY_STATUS, DueDelivery, Outc
 from shared import clock
 from shared.contracts.notifier import SECRET_PURPOSE
 from shared.http.outgoing import (
+    FAILURES,
     AddressRefusedError,
     OutgoingClient,
     OutgoingFailedError,
@@ -21,14 +22,6 @@ from shared.http.outgoing import (
 from shared.sealing import MasterKeys
 
 MOST_OPENED: Final = 10_000
-
-_FAILURES: Final = {
-    "timeout": "no answer in time",
-    "name": "the host's name could not be resolved",
-    "connect": "the connection could not be made or was cut",
-    "tls": "the TLS connection could not be made",
-    "protocol": "the answer was not HTTP",
-}
 
 
 class WebhookSender:
@@ -50,7 +43,7 @@ class WebhookSender:
         except OutgoingFailedError as error:
             return Outcome(
                 _milliseconds(started),
-                error=_FAILURES.get(error.kind, error.kind),
+                error=FAILURES.get(error.kind, error.kind),
                 timed_out=error.kind == "timeout",
                 our_fault=error.kind == "ours",
             )

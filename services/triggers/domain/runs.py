@@ -1,11 +1,13 @@
 """Events whose rules had to call a URL: gone on with, and in the end let happen."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from services.triggers.domain.events import begin, change, lay_over, manner_of
-from services.triggers.domain.records import PassRecord
-from services.triggers.domain.upkeep import follow_moves
+from services.triggers.domain.records import SCAN_TEXTS, PassRecord
+from services.triggers.domain.upkeep import follow_moves, push
+from shared import clock
 from shared.contracts.triggers import (
     ChangePass,
     EventKind,
@@ -19,7 +21,7 @@ from shared.passes.template import CompiledTemplate
 def resume(
     kind: EventKind,
     command: dict[str, Any],
-    program: dict[str, Any],
+    run: Run,
     record: PassRecord,
     compiled: CompiledTemplate,
 ) -> Run:
@@ -29,7 +31,6 @@ def resume(
     if kind != "create":
         asked = ChangePass.model_validate(command)
         lay_over(trial, asked.values, compiled, manner_of(asked))
-    run = compiled.load_run(program)
     return compiled.resume(run, trial.state(run.at))
 
 
@@ -39,11 +40,33 @@ def conclude(
     run: Run,
     record: PassRecord,
     compiled: CompiledTemplate,
+    *,
+    meanwhile: Mapping[str, int],
 ) -> PassCreated | PassChanged:
-    """Let the event of a run that is over happen; InvalidError when the rules stopped it."""
+    """Let the event of a run that is over happen; InvalidError when the rules stopped it.
+
+    `meanwhile` holds the paths that were changed since the run began, with the version of the last
+    change: what a called service changes counts as the event's own doing, and phones get it.
+    """
     if kind == "create":
         begin(record, compiled, run.outcome)
         return PassCreated(handle=record.handle, version=record.version)
     asked = ChangePass.model_validate(command)
     manner = manner_of(asked)
-    return change(record, kind, asked.values, compiled, run.at, manner=manner, outcome=run.outcome)
+    before = replace(record)
+    changed = change(
+        record, kind, asked.values, compiled, run.at, manner=manner, outcome=run.outcome
+    )
+    seen = {path: version for path, version in meanwhile.items() if path not in SCAN_TEXTS}
+    if not seen:
+        return changed
+    if manner.push and max(seen.values()) > before.push_version == record.push_version:
+        push(record, clock.now())
+    return changed.model_copy(
+        update={
+            "updated": True,
+            "values_changed": True,
+            "version": record.version,
+            "sequence": record.sequence,
+        }
+    )

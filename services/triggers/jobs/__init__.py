@@ -1,39 +1,23 @@
 """What the clock starts in the triggers service."""
 
-import asyncio
-from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 
-import structlog
-
-from services.triggers.clients import UrlCaller
 from services.triggers.domain import (
-    PassDeletedError,
-    PassRecord,
     announcements,
-    conclude,
     delete,
     expire,
     forget,
     push,
-    resume,
     settle_expiry,
 )
 from services.triggers.repository.corrections import CorrectionRepository
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from services.triggers.repository.purging import PurgeRepository
-from services.triggers.repository.runs import OpenRun, RunRepository
+from services.triggers.repository.runs import RunRepository
 from services.triggers.repository.templates import TemplateRepository, TemplateShelf
 from services.triggers.repository.walks import WalkRepository
 from shared import clock
-from shared.contracts.triggers import LONGEST_RUN
-from shared.database import Database, UnitOfWork
-from shared.errors import InvalidError
-from shared.logs import trace_of
-from shared.messaging.requests import write_failure, write_reply
-from shared.passes.runs import RuleOutcome, Run
-from shared.passes.template import CompiledTemplate
+from shared.database import Database
 
 TOMBSTONE_DAYS = 30
 DELETE_TURN = 500
@@ -44,14 +28,8 @@ CORRECT_TURNS = 10
 PURGE_TURN = 500
 FORGET_TURN = 1000
 
-MOST_RUNS = 50
-MOST_RUNS_OF_ACCOUNT = 10
-RUN_LOOK_SECONDS = 0.5
 RUN_DAYS = 14
 WALK_DAYS = 30
-TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 async def fold_counters(database: Database) -> None:
@@ -178,89 +156,3 @@ async def forget_tombstones(database: Database) -> None:
             gone = await passes.forget_deleted(TOMBSTONE_DAYS, FORGET_TURN)
             await RunRepository(work.connection).forget_ended(RUN_DAYS)
             await WalkRepository(work.connection).forget_ended(WALK_DAYS)
-
-
-class RunJob:
-    """Goes on with durable runs: makes the call each waits for, then runs the rules behind it."""
-
-    def __init__(self, database: Database, shelf: TemplateShelf, caller: UrlCaller) -> None:
-        self._database = database
-        self._shelf = shelf
-        self._caller = caller
-        self._at_work: dict[asyncio.Task[None], OpenRun] = {}
-
-    async def run(self) -> None:
-        """Work until nothing is due; at most ten calls of one account are on the way."""
-        while True:
-            room = MOST_RUNS - len(self._at_work)
-            counts = Counter(run.account_id for run in self._at_work.values())
-            busy = [account for account, count in counts.items() if count >= MOST_RUNS_OF_ACCOUNT]
-            async with self._database.work() as work:
-                claimed = await RunRepository(work.connection).claim(
-                    min(room, MOST_RUNS_OF_ACCOUNT), busy
-                )
-            for run in claimed:
-                task = asyncio.create_task(self._go_on(run))
-                self._at_work[task] = run
-            if not self._at_work:
-                return
-            done, _ = await asyncio.wait(
-                self._at_work, timeout=RUN_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                del self._at_work[task]
-                if (error := task.exception()) is not None:  # its lease ends, another try follows
-                    log.warning("run_failed", kind=type(error).__name__, trace=trace_of(error))
-
-    async def _go_on(self, open_run: OpenRun) -> None:
-        key = f"{open_run.command_id}:{open_run.program['position']}"
-        await self._caller.call(open_run.program["url"], key)
-        async with self._database.work() as work:
-            records = await PassRepository(work.connection).lock([open_run.handle])
-            record = records.get(open_run.handle)
-            runs = RunRepository(work.connection)
-            if record is None or record.deleted_at is not None:
-                await runs.end(open_run.command_id, write_failure(PassDeletedError()))
-                return
-            needed = {record.template_id: 0}
-            templates = await self._shelf.at_least(work.connection, needed)
-            compiled = templates[record.template_id].compiled
-            run = resume(open_run.kind, open_run.command, open_run.program, record, compiled)
-            if run.call is not None and clock.now() - open_run.began_at > LONGEST_RUN:
-                stopped = RuleOutcome(record.own_values, error=TOO_LONG)
-                run = replace(run, call=None, outcome=stopped)
-            if run.call is not None:
-                await runs.go_on(open_run.command_id, run.to_json())
-                return
-            await runs.end(
-                open_run.command_id, await _conclude(open_run, run, record, compiled, work)
-            )
-
-    async def renew(self) -> None:
-        """Hold the leases of the runs whose calls are on the way."""
-        if self._at_work:
-            async with self._database.work() as work:
-                held = [run.command_id for run in self._at_work.values()]
-                await RunRepository(work.connection).renew(held)
-
-    async def stop(self) -> None:
-        """Leave the calls that are on the way: after their lease they are made again."""
-        for task in self._at_work:
-            task.cancel()
-        await asyncio.gather(*self._at_work, return_exceptions=True)
-
-
-async def _conclude(
-    open_run: OpenRun, run: Run, record: PassRecord, compiled: CompiledTemplate, work: UnitOfWork
-) -> str:
-    """Let the event happen, now that its rules are over; returns the outcome as JSON."""
-    passes = PassRepository(work.connection)
-    try:
-        reply = conclude(open_run.kind, open_run.command, run, record, compiled)
-    except InvalidError as error:
-        if open_run.kind == "create":
-            await passes.remove(record.handle)
-        return write_failure(error)
-    await passes.save([record])
-    work.publish(*announcements([record]))
-    return write_reply(reply)

@@ -266,6 +266,20 @@ class PassRepository:
             kind,
         )
 
+    async def versions_of_changes(self, handle: str, after: int) -> dict[str, int]:
+        """Say which own values log lines behind a sequence changed, and to which version last."""
+        rows = await self._connection.fetch(
+            """
+            SELECT path, max(version) AS version
+            FROM events, jsonb_object_keys(data -> 'changes') AS path
+            WHERE handle = $1 AND sequence > $2
+            GROUP BY path
+            """,
+            handle,
+            after,
+        )
+        return {row["path"]: row["version"] for row in rows}
+
     async def list_events(self, record: PassRecord, after: int, limit: int) -> list[LoggedEvent]:
         rows = await self._connection.fetch(
             "SELECT event_id, kind, sequence, version, occurred_at, data FROM events"

@@ -25,6 +25,8 @@ class OpenRun:
     command: dict[str, Any]
     program: dict[str, Any]
     began_at: datetime
+    sequence: int
+    """The pass's last log line when the run began."""
 
 
 class RunRepository:
@@ -48,14 +50,15 @@ class RunRepository:
     ) -> None:
         """Keep a run."""
         await self._connection.execute(
-            "INSERT INTO runs (command_id, account_id, handle, kind, command, program, began_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, now())",
+            "INSERT INTO runs (command_id, account_id, handle, kind, command, program, began_at,"
+            " sequence) VALUES ($1, $2, $3, $4, $5, $6, now(), $7)",
             command.command_id,
             record.account_id,
             record.handle,
             kind,
             command.model_dump(mode="json"),
             program,
+            record.sequence,
         )
 
     async def claim(self, most: int, busy: Sequence[UUID]) -> list[OpenRun]:
@@ -65,7 +68,8 @@ class RunRepository:
             " WHERE command_id = ANY(ARRAY(SELECT command_id FROM runs WHERE outcome IS NULL"
             " AND lease_until < now() AND account_id <> ALL($3::uuid[])"
             " ORDER BY began_at LIMIT $1 FOR UPDATE SKIP LOCKED))"
-            " RETURNING command_id, account_id, handle, kind, command, program, began_at",
+            " RETURNING command_id, account_id, handle, kind, command, program, began_at,"
+            " sequence",
             most,
             LEASE_SECONDS,
             list(busy),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.triggers.handlers import devices
-from services.triggers.jobs import RunJob
+from services.triggers.jobs.runs import RunJob
 from shared.contracts.notifier import DeviceAct, DevicesActed
 from shared.identifiers import new_id
 from tests.integration.triggers.life import (

@@ -1,11 +1,12 @@
 """Durable runs: rules that call a URL, their leases and their limits."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
 
 from services.triggers.clients import UrlCaller
-from services.triggers.jobs import RunJob
+from services.triggers.jobs.runs import RunJob
 from shared.contracts.triggers import ChangePass
 from shared.errors import ApplicationError, NotReadyError
 from tests.integration.triggers.life import DOCUMENT, Life, a_change, a_template, good
@@ -20,8 +21,15 @@ class FakeCaller:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
 
-    async def call(self, url: str, key: str) -> None:
+        self.seconds: list[float] = []
+        self.act: Callable[[], Awaitable[object]] | None = None
+
+    async def call(self, url: str, key: str, seconds: float) -> dict[str, Any]:
         self.calls.append((url, key))
+        self.seconds.append(seconds)
+        if self.act is not None:
+            await self.act()
+        return {"status": 204, "ms": 7}
 
 
 @pytest.fixture
@@ -55,6 +63,78 @@ async def test_run_is_gone_on_with_and_answers_its_command(life: Life, caller: F
     [(url, key)] = caller.calls
     assert url == f"https://partner.example/called?of={scan.handle}"
     assert key.startswith(str(scan.command_id))
+
+
+async def test_change_by_the_called_service_counts_as_updated_and_is_pushed(
+    life: Life, caller: FakeCaller
+):
+    first = await a_scan(life, CALL)
+    await a_job(life, caller).run()
+    scan = a_change(first.handle, "scan")
+    await life.change(scan)
+
+    async def act() -> None:
+        await life.happened(scan.handle, "update", {"stamps": 5}, push=False)
+
+    caller.act = act
+    [before] = await life.read(scan.handle)
+
+    await a_job(life, caller).run()
+
+    [answer] = await life.change(scan)
+    [after] = await life.read(scan.handle)
+    assert good(answer).updated
+    assert good(answer).version == after.version == after.push_version
+    assert after.push_version > before.push_version
+    assert [e.kind for e in await life.timeline(scan.handle)] == [
+        "create",
+        "scan",
+        "update",
+        "scan",
+        "push",
+    ]
+
+
+async def test_call_that_changes_nothing_is_no_update_and_no_push(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, CALL)
+
+    await a_job(life, caller).run()
+
+    [answer] = await life.change(scan)
+    assert not good(answer).updated
+    assert [e.kind for e in await life.timeline(scan.handle)] == ["create", "scan"]
+
+
+async def test_timeline_tells_what_came_of_a_call_but_not_its_query(life: Life, caller: FakeCaller):
+    scan = await a_scan(life, CALL)
+
+    await a_job(life, caller).run()
+
+    [_, line] = await life.timeline(scan.handle)
+    assert line.data["rules"] == [
+        {
+            "action": "PSActionURL",
+            "url": "https://partner.example/called",
+            "status": 204,
+            "ms": 7,
+        }
+    ]
+
+
+async def test_call_has_ten_seconds_or_what_is_left_of_thirty(life: Life, caller: FakeCaller):
+    await a_scan(life, CALL, CALL)
+
+    async def act() -> None:
+        async with life.database.work() as work:
+            await work.connection.execute("UPDATE runs SET began_at = now() - interval '26 s'")
+
+    caller.act = act
+
+    await a_job(life, caller).run()
+
+    first, second = caller.seconds
+    assert first == 10
+    assert 1 <= second <= 4
 
 
 async def test_command_asked_again_begins_no_second_run(life: Life, caller: FakeCaller):

@@ -169,7 +169,20 @@ def test_property_may_not_take_the_name_of_a_part_of_the_pass(name: str):
         ({"onScan": 5}, ("actions", "$.triggers.onScan")),
         ({"onScan": [5]}, ("action", "$.triggers.onScan[0]")),
         ({"onScan": {"action": "PSActionJump"}}, ("action", "$.triggers.onScan.action")),
-        ({"onScan": {"action": "PSActionURL", "url": " "}}, ("url", "$.triggers.onScan.url")),
+        *(
+            ({"onScan": {"action": "PSActionURL", "url": url}}, ("url", "$.triggers.onScan.url"))
+            for url in (
+                " ",
+                "example.com/called",
+                "ftp://example.com",
+                "https://",
+                "https://?of={title}",
+                "https://exam ple.com",
+                "https://user:secret@example.com",
+                "javascript:alert(1)",
+                f"https://example.com/{'x' * 2000}",
+            )
+        ),
         ({"onScan": {"action": "PSActionURL"}}, ("action", "$.triggers.onScan")),
         (
             {"onScan": {"action": "PSActionExecuteTriggers", "targetPath": "code"}},

