@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.local.guard import ServerError
-from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.postgres import EmbeddedPostgres, FolderInUseError, is_installed
 from services.gateway import app as gateway
 from services.gateway.settings import Settings as GatewaySettings
 from services.generator import app as generator
@@ -36,6 +36,7 @@ class LocalSettings(BaseSettings):
         env_prefix="PASSWRIGHT_",
         frozen=True,
         extra="ignore",
+        env_ignore_empty=True,
         populate_by_name=True,
         hide_input_in_errors=True,
     )
@@ -72,32 +73,45 @@ class Premises:
 
 
 def open_premises(settings: LocalSettings, *, visiting: bool = False) -> Premises:
-    """Make the data folder, the master key and, unless DATABASE_URL is set, PostgreSQL.
+    """Make the data folder, the master key and PostgreSQL, unless they are set or elsewhere.
 
     A visitor, such as a command, uses the server of a `run` that is going on in the folder.
     """
-    key_file = settings.master_key_file
-    try:
-        settings.data.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if settings.master_keys is None and key_file is None:
-            key_file = settings.data / "master.key"
-            if not key_file.exists():
-                write_private(key_file, MasterKeys.generate_text())
-    except OSError as error:
-        reason = (error.strerror or "it cannot be used").lower()
-        raise StartUpError(f"PASSWRIGHT_DATA is wrong: {settings.data}: {reason}.") from None
-    if settings.database_url is not None:
-        return Premises(settings, settings.database_url.get_secret_value(), key_file, None)
+    if settings.database_url is None and not is_installed():
+        raise StartUpError("DATABASE_URL is not set, and no PostgreSQL is installed for `run`.")
     postgres = EmbeddedPostgres(settings.data / "postgres")
     try:
-        return Premises(settings, postgres.start(), key_file, postgres)
+        if settings.database_url is None or not visiting:
+            settings.data.mkdir(mode=0o755, parents=True, exist_ok=True)
+        key_file = _find_key_file(settings)
+        if settings.database_url is not None:
+            return Premises(settings, settings.database_url.get_secret_value(), key_file, None)
+        try:
+            return Premises(settings, postgres.start(), key_file, postgres)
+        except FolderInUseError:
+            if not visiting:
+                raise
+            return Premises(settings, postgres.url, key_file, None)
     except OSError as error:
         reason = (error.strerror or "it cannot be used").lower()
         raise StartUpError(f"PASSWRIGHT_DATA is wrong: {settings.data}: {reason}.") from None
     except ServerError as error:
-        if not visiting:
-            raise StartUpError(f"PASSWRIGHT_DATA is wrong: {error}") from None
-        return Premises(settings, postgres.url, key_file, None)
+        raise StartUpError(f"PASSWRIGHT_DATA is wrong: {error}") from None
+
+
+def _find_key_file(settings: LocalSettings) -> Path | None:
+    """Find the file of the master keys, unless they are set; a new data folder gets one.
+
+    A command on a database elsewhere has no such folder: the services there have keys already.
+    """
+    if settings.master_keys is not None or settings.master_key_file is not None:
+        return settings.master_key_file
+    key_file = settings.data / "master.key"
+    if not key_file.exists():
+        if not settings.data.exists():
+            raise StartUpError("Set PASSWRIGHT_MASTER_KEYS or PASSWRIGHT_MASTER_KEY_FILE.")
+        write_private(key_file, MasterKeys.generate_text())
+    return key_file
 
 
 def write_private(path: Path, text: str) -> None:

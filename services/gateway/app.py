@@ -51,6 +51,7 @@ from shared.database import Database
 from shared.errors import UnavailableError
 from shared.http.docs import docs_routes
 from shared.http.endpoint import AnyEndpoint, routes
+from shared.http.forwarding import TRUSTED_PROXIES, Networks
 from shared.http.middleware import install_middleware
 from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
@@ -162,7 +163,7 @@ def build(settings: Settings, transport: Transport) -> Service:
             Job("forget login attempts", door.logins.forget_old_attempts, every=600),
         ],
         opened=[door.pictures.open, warn],
-        application=_application(door),
+        application=_application(door, settings.trusted_proxies),
         port=settings.port,
         host=settings.host,
         closed=[close],
@@ -180,9 +181,10 @@ def describe(endpoints: list[AnyEndpoint]) -> dict[str, Any]:
     )
 
 
-def _application(door: Door) -> web.Application:
+def _application(door: Door, trusted_proxies: Networks) -> web.Application:
     endpoints = list_endpoints(door)
     app = web.Application()
+    app[TRUSTED_PROXIES] = trusted_proxies
     install_middleware(app)
     app.middlewares.append(pages.error_pages())
     app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by

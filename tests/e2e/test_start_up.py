@@ -35,7 +35,7 @@ async def said(*arguments: str, **settings: str) -> str:
     ("settings", "sentence"),
     [
         ({"PASSWRIGHT_MASTER_KEYS": KEYS}, "DATABASE_URL is not set."),
-        ({"DATABASE_URL": NOWHERE}, "set PASSWRIGHT_MASTER_KEYS or PASSWRIGHT_MASTER_KEY_FILE."),
+        ({"DATABASE_URL": NOWHERE}, "Set PASSWRIGHT_MASTER_KEYS or PASSWRIGHT_MASTER_KEY_FILE."),
         (
             {"DATABASE_URL": NOWHERE, "PASSWRIGHT_MASTER_KEYS": SECRET},
             "AMQP_URL is not set; without RabbitMQ run `python -m services run`.",
@@ -151,8 +151,9 @@ async def test_database_that_is_not_migrated_is_named(fresh_database: str, amqp_
 
 async def test_servers_that_do_not_answer_are_named(tmp_path: Path):
     text = await said(
-        "services", "migrate", DATABASE_URL=NOWHERE, PASSWRIGHT_DATA=str(tmp_path / "data")
-    )
+        "services", "migrate", DATABASE_URL=NOWHERE, PASSWRIGHT_MASTER_KEYS=KEYS,
+        PASSWRIGHT_DATA=str(tmp_path / "data"),
+    )  # fmt: skip
 
     assert "DATABASE_URL is wrong" in text
 

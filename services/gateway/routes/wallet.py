@@ -35,6 +35,7 @@ from shared.errors import (
 )
 from shared.http.conditional import modified_since
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.forwarding import client_address
 from shared.http.problems import BadRequestError, SlowRequestError
 from shared.identifiers import new_id
 
@@ -184,7 +185,7 @@ async def keep_device_logs(call: Call[Any, None], *, door: Door, budget: LineBud
     except (TooLargeError, BadRequestError, SlowRequestError):
         lines = []
     now = clock.now()
-    granted = budget.take(call.request.remote or "", len(lines), now.timestamp())
+    granted = budget.take(client_address(call.request), len(lines), now.timestamp())
     if granted:
         read = [read_log_line(line, now) for line in lines[:granted]]
         door.notes.tell(NoteDeviceLogs(lines=read))
