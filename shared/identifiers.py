@@ -13,7 +13,7 @@ HANDLE_LENGTH = 32
 HANDLE_PATTERN = "[0-9a-v]{32}"
 """What a handle looks like, as a regular expression without an anchor."""
 
-_DAMAGED_HANDLE = re.compile(rf"({HANDLE_PATTERN})[^0-9A-Za-z]{{1,20}}")
+_DAMAGED_HANDLE = re.compile(rf"({HANDLE_PATTERN})[^0-9A-Za-z]{{0,20}}", re.IGNORECASE)
 
 
 def new_id() -> UUID:
@@ -31,9 +31,12 @@ def new_handle() -> str:
 
 
 def trim_handle(text: str) -> str:
-    """Cut off what mail programs take for a part of an address behind a handle: `.`, `)`, `>` …."""
+    """Read a handle as programs and people pass it on.
+
+    In capital letters, or with what mail programs take for a part of an address: `.`, `)`, `>` ….
+    """
     found = _DAMAGED_HANDLE.fullmatch(text)
-    return found[1] if found else text
+    return found[1].lower() if found else text
 
 
 def handle_before(moment: datetime) -> str:

@@ -64,7 +64,7 @@ async def test_a_pass_that_is_named_twice_is_there_once(
     handle = a_pass(owners, an_account, await make_template(an_account)).handle
     owners.answer(ReadContent, press({}))
 
-    answer = await gateway.call("GET", address(handle, handle))
+    answer = await gateway.call("GET", address(handle, handle, handle.upper(), f"{handle})."))
 
     with zipfile.ZipFile(io.BytesIO(answer.content)) as bundle:
         assert bundle.namelist() == ["pass-1.pkpass"]

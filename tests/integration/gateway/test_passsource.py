@@ -398,6 +398,27 @@ async def test_copy_of_a_public_template_keeps_the_edit_code_back(
     assert info["templateId"] != made["templateId"]
 
 
+async def test_saving_a_constructor_keeps_what_it_cannot_say(
+    gateway: Gateway, an_account: AnAccount
+):
+    client = await hash_of(an_account)
+    template_hash = await a_template(gateway, client)
+    (listed,) = (await an_account.call("GET", "/v1/templates")).json["data"]
+    address = f"/v1/templates/{listed['template_id']}"
+    properties = {"mine": {"value": "", "editable": True}}
+    card = {"name": "Card", "pass": {"generic": {}}, "properties": properties}
+    await an_account.call("PUT", address, {**card, "scan_when_void": True})
+    before = (await an_account.call("GET", address)).json
+    form = {"templateHash": template_hash, "passConstructor": GENERIC}
+
+    saved = await ask(gateway, "insertUpdateTemplate", urlencode(form).encode(), clientHash=client)
+    after = (await an_account.call("GET", address)).json
+
+    assert saved["success"]
+    assert before["scan_when_void"] is True
+    assert after == before
+
+
 SCRIPTS = ("Zoë", "Łódź 10 €", "Ελλάδα", "日本語", "שלום", "👋🏽 & = + %")
 
 
