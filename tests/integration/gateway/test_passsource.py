@@ -406,7 +406,7 @@ async def test_saving_a_constructor_keeps_what_it_cannot_say(
     (listed,) = (await an_account.call("GET", "/v1/templates")).json["data"]
     address = f"/v1/templates/{listed['template_id']}"
     properties = {"mine": {"value": "", "editable": True}}
-    card = {"name": "Card", "pass": {"generic": {}}, "properties": properties}
+    card: dict[str, Any] = {"name": "Card", "pass": {"generic": {}}, "properties": properties}
     await an_account.call("PUT", address, {**card, "scan_when_void": True})
     before = (await an_account.call("GET", address)).json
     form = {"templateHash": template_hash, "passConstructor": GENERIC}
