@@ -15,6 +15,7 @@ async def test_a_client_hash_in_a_text_is_the_present_one(system: System):
     async with system.session(made["key"]) as session:
         email = f"hash-{secrets.token_hex(4)}@example.com"
         login = {"email": email, "password": "correct horse battery"}
+        change = {"password": "another password", "current_password": login["password"]}
         async with session.patch("/v1/account", json=login) as response:
             assert response.status == 200, await response.text()
         async with session.get("/api/login.php", params=login) as response:
@@ -31,7 +32,8 @@ async def test_a_client_hash_in_a_text_is_the_present_one(system: System):
 
         await poll(told, "the present client hash")
         first = await file_of(session, handle)
-        async with session.patch("/v1/account", json={"password": "another password"}) as response:
+        change = {"password": "another password", "current_password": login["password"]}
+        async with session.patch("/v1/account", json=change) as response:
             assert response.status == 200, await response.text()
 
         async def is_new() -> bool:

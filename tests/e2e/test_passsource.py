@@ -68,9 +68,8 @@ async def test_a_new_password_ends_the_client_hash(system: System, api: PassSour
         )
     )["key"]  # fmt: skip
     other = await log_in_as(api.http, key)
-    await send(
-        api.http, "PATCH", "/v1/account", {"password": "another one"}, 200, {"X-API-Key": key}
-    )
+    change = {"password": "another one", "current_password": other.password}
+    await send(api.http, "PATCH", "/v1/account", change, 200, {"X-API-Key": key})
 
     assert await other.refused("clientInfo")
     assert await other.refused("login", anonymous=True, email=other.email, password=other.password)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from services.gateway.domain import RESPONSE_PURPOSE
+from services.gateway.domain import EVERY_SCOPE, RESPONSE_PURPOSE
 from services.gateway.repository.claims import Attempt, ClaimRepository, Held
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
@@ -32,6 +32,8 @@ class StoredResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    scopes: frozenset[str] = frozenset({EVERY_SCOPE})
+    """What the key could do that got it: it may hold secrets that only such a key may see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +137,15 @@ class Claims:
         owner = str(attempt.account_id)
         plain = self._master_keys.open(held.response, purpose=RESPONSE_PURPOSE, owner=owner)
         head, _, body = plain.partition(b"\n")
-        status, headers = orjson.loads(head)
-        return StoredResponse(status, headers, body)
+        status, headers, *scopes = orjson.loads(head)
+        return StoredResponse(status, headers, body, frozenset(*scopes or [[EVERY_SCOPE]]))
 
     def _seal(self, attempt: Attempt, answer: StoredResponse) -> str:
         """Seal every answer alike: some hold secrets that are shown only once."""
         headers = {
             str(name): value for name, value in answer.headers.items()
         }  # not aiohttp's own kind
-        head = orjson.dumps([answer.status, headers])
+        head = orjson.dumps([answer.status, headers, sorted(answer.scopes)])
         return self._master_keys.seal(
             head + b"\n" + answer.body, purpose=RESPONSE_PURPOSE, owner=str(attempt.account_id)
         )

@@ -18,7 +18,7 @@ from services.gateway.repository.logins import LoginRepository
 from shared import clock
 from shared.contracts.gateway import AccountSaved
 from shared.database import Database
-from shared.errors import ApplicationError, UnauthorizedError
+from shared.errors import ApplicationError, ForbiddenError, UnauthorizedError
 from shared.hashes import client_hash, read_client_hash
 from shared.identifiers import new_id
 from shared.sealing import MasterKeys
@@ -60,6 +60,12 @@ class TooManyAttemptsError(ApplicationError):
     code = "too_many_attempts"
 
 
+class PasswordNeededError(ForbiddenError):
+    """To change e-mail address or password, `current_password` must be the present password."""
+
+    code = "current_password_needed"
+
+
 class SubscriptionEndedError(UnauthorizedError):
     """The subscription of this account has ended."""
 
@@ -94,6 +100,25 @@ class Logins:
         self._master_keys = master_keys
         self._hashers = asyncio.Semaphore(_AT_ONCE)
 
+    async def check_password(self, account_id: UUID, password: str | None) -> None:
+        """Let only those change a login who know its password; without one it is not asked for."""
+        attempt_id, place = new_id(), _place("account", str(account_id))
+        async with self._database.work() as work:
+            logins = LoginRepository(work.connection)
+            secret = await logins.read_password(account_id)
+            if secret is None:
+                return
+            if password is None:
+                raise PasswordNeededError
+            await logins.lock_places([place])
+            if await logins.count_attempts(place, ATTEMPTS_WITHIN) >= MAX_ATTEMPTS:
+                raise TooManyAttemptsError
+            await logins.add_attempt(attempt_id, [place])
+        if not await self._fits(password, secret):
+            raise PasswordNeededError
+        async with self._database.work() as work:
+            await LoginRepository(work.connection).forget_attempt(attempt_id, [place])
+
     async def change(self, account_id: UUID, change: LoginChange) -> Account:
         """Change an account; a new e-mail, password or subscription ends its client hashes."""
         password = change.password
@@ -110,6 +135,8 @@ class Logins:
                 changed = replace(changed, credential_epoch=account.credential_epoch + 1)
                 epoch = changed.credential_epoch
                 work.publish(AccountSaved(account_id=account_id, credential_epoch=epoch))
+            if changed.email is not None and changed.email != account.email:
+                await logins.lock_places([_place("address", changed.email)])
             await logins.save(changed)
             if has_new_password:
                 await logins.save_password(account_id, secret)

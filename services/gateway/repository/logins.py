@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
-
 from services.gateway.domain import Account
 from services.gateway.repository.accounts import AccountRepository
 from shared.database import Connection
@@ -34,27 +32,41 @@ class LoginRepository:
         return await AccountRepository(self._connection).find(account_id, account_id)
 
     async def save(self, account: Account) -> None:
-        """Write what may change of an account; EmailTakenError if its address is another's."""
-        try:
-            await self._connection.execute(
-                "UPDATE accounts SET email = $2, subscription_expires_at = $3, additional = $4,"
-                " whitelabel = $5, background_color = $6, credential_epoch = $7"
-                " WHERE account_id = $1",
-                account.account_id,
-                account.email,
-                account.subscription_expires_at,
-                account.additional,
-                account.whitelabel,
-                account.background_color,
-                account.credential_epoch,
-            )
-        except asyncpg.UniqueViolationError as error:
-            raise EmailTakenError from error
+        """Write what may change of an account; EmailTakenError if its address is another's.
+
+        Looked for first, by one at a time: PostgreSQL would write the address of a conflict to its
+        log.
+        """
+        taken = await self._connection.fetchval(
+            "SELECT EXISTS (SELECT FROM accounts WHERE email = $1 AND account_id <> $2)",
+            account.email,
+            account.account_id,
+        )
+        if taken:
+            raise EmailTakenError
+        await self._connection.execute(
+            "UPDATE accounts SET email = $2, subscription_expires_at = $3, additional = $4,"
+            " whitelabel = $5, background_color = $6, credential_epoch = $7"
+            " WHERE account_id = $1",
+            account.account_id,
+            account.email,
+            account.subscription_expires_at,
+            account.additional,
+            account.whitelabel,
+            account.background_color,
+            account.credential_epoch,
+        )
 
     async def save_password(self, account_id: UUID, secret: str | None) -> None:
         """Write a password as scrypt left it, or none."""
         await self._connection.execute(
             "UPDATE accounts SET password = $2 WHERE account_id = $1", account_id, secret
+        )
+
+    async def read_password(self, account_id: UUID) -> str | None:
+        """Read an account's password as scrypt left it."""
+        return await self._connection.fetchval(
+            "SELECT password FROM accounts WHERE account_id = $1", account_id
         )
 
     async def find_password(self, email: str) -> tuple[UUID, str | None] | None:

@@ -8,16 +8,19 @@ import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.gateway.catalogue.accounts import AccountNotFoundError
-from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.keys import ScopeNotHeldError
 from services.gateway.catalogue.logins import (
     LONGEST_EMAIL,
     LONGEST_PASSWORD,
     SHORTEST_PASSWORD,
     LoginChange,
+    PasswordNeededError,
+    TooManyAttemptsError,
 )
+from services.gateway.domain import EVERY_SCOPE
 from services.gateway.repository.logins import EmailTakenError
-from services.gateway.routes.once import answer_once
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
 from shared.contracts.message import JsonObject
 from shared.database import UnitOfWork
@@ -74,6 +77,12 @@ class ChangedAccount(BaseModel):
     password: str | None = Field(
         None, min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, repr=False
     )
+    current_password: str | None = Field(
+        None,
+        max_length=LONGEST_PASSWORD,
+        repr=False,
+        description="The present password, if there is one: needed to change it or the e-mail.",
+    )
     subscription_expires_at: AwareDatetime | None = Field(
         None, description="After it client hashes are refused; without it never."
     )
@@ -91,7 +100,13 @@ class ChangedAccount(BaseModel):
     @property
     def change(self) -> LoginChange:
         """Only what was sent."""
-        return LoginChange(**{name: getattr(self, name) for name in self.model_fields_set})
+        names = self.model_fields_set - {"current_password"}
+        return LoginChange(**{name: getattr(self, name) for name in names})
+
+    @property
+    def changes_login(self) -> bool:
+        """Whether the e-mail address or the password is to change."""
+        return not self.model_fields_set.isdisjoint({"email", "password"})
 
 
 class CreatedAccount(AccountView):
@@ -123,6 +138,10 @@ async def show_own_account(call: Call[None, None], *, door: Door) -> AccountView
 
 async def change_own_account(call: Call[ChangedAccount, None], *, door: Door) -> AccountView:
     """Change the account; a new e-mail, password or subscription ends its client hashes."""
+    if call.body.changes_login:
+        if not call.caller.may(EVERY_SCOPE):
+            raise ScopeNotHeldError('Only a key with the scope "*" changes the login.')
+        await door.logins.check_password(call.caller.account_id, call.body.current_password)
     changed = await door.logins.change(call.caller.account_id, call.body.change)
     return AccountView.model_validate(changed)
 
@@ -159,7 +178,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=NewAccount,
             returns=CreatedAccount,
             status=201,
-            errors=(KeyReusedError,),
+            errors=REPEAT_ERRORS,
         ),
         Endpoint(
             "GET",
@@ -201,7 +220,15 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope="accounts:write",
             body=ChangedAccount,
             returns=AccountView,
-            errors=(AccountNotFoundError, EmailTakenError),
+            errors=(
+                AccountNotFoundError,
+                EmailTakenError,
+                PasswordNeededError,
+                ScopeNotHeldError,
+                TooManyAttemptsError,
+            ),
+            description="To change e-mail address or password the key needs the scope `*`, and "
+            "`current_password` if a password is set: a login has every right.",
         ),
         Endpoint(
             "GET",

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import IdentityNotFoundError, SlowIdentityError
 from services.gateway.catalogue.identity_requests import (
@@ -14,7 +13,7 @@ from services.gateway.catalogue.identity_requests import (
     TooManyRequestsError,
 )
 from services.gateway.domain import Identity
-from services.gateway.routes.once import answer_once
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
@@ -187,7 +186,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             returns=IdentityView,
             status=201,
             errors=(
-                KeyReusedError,
+                *REPEAT_ERRORS,
                 SlowIdentityError,
                 identity_files.BrokenIdentityError,
                 identity_files.CertificateNotYetValidError,
@@ -216,7 +215,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=NewRequest,
             returns=RequestView,
             status=201,
-            errors=(KeyReusedError, TooManyRequestsError),
+            errors=(*REPEAT_ERRORS, TooManyRequestsError),
             description="The key never leaves Passwright. Apple's answer, a .cer file, is uploaded "
             "with `POST /v1/identities` under `certificates`, together with Apple's WWDR.",
         ),

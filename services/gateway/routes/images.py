@@ -5,10 +5,9 @@ from functools import partial
 from aiohttp import ETag, hdrs
 from pydantic import BaseModel, Field
 
-from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.images import ImageNotFoundError, image_url
-from services.gateway.routes.once import answer_once
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
 from shared.http.conditional import has_tag
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
@@ -77,7 +76,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope="images:write",
             returns=ImageView,
             status=201,
-            errors=(BrokenImageError, ImageTooLargeError, KeyReusedError),
+            errors=(BrokenImageError, ImageTooLargeError, *REPEAT_ERRORS),
             body_limit=LARGEST_FILE,
             raw=True,
             accepts=PNG_MEDIAS,

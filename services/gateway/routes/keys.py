@@ -6,16 +6,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.keys import (
     KeyNotFoundError,
     RotatedTooOftenError,
-    ScopeNotHeldError,
     TooManyKeysError,
 )
 from services.gateway.domain import LONGEST_GRACE, MOST_KEYS, USUAL_GRACE, ApiKey, ApiKeyText, Scope
-from services.gateway.routes.once import answer_once
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 
@@ -119,7 +117,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=NewKey,
             returns=MadeKey,
             status=201,
-            errors=(KeyReusedError, ScopeNotHeldError, TooManyKeysError),
+            errors=(*REPEAT_ERRORS, TooManyKeysError),
         ),
         Endpoint(
             "GET",
@@ -150,7 +148,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope="keys:write",
             body=Rotation,
             returns=MadeKey,
-            errors=(KeyNotFoundError, KeyReusedError, RotatedTooOftenError, ScopeNotHeldError),
+            errors=(KeyNotFoundError, *REPEAT_ERRORS, RotatedTooOftenError),
             description="The present secret works on for `grace` seconds; both are valid then.",
         ),
     ]

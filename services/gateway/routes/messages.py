@@ -15,7 +15,7 @@ from services.gateway.catalogue.messages import (
     NewsFieldMissingError,
     TemplateLetter,
 )
-from services.gateway.routes.once import answer_once
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from services.gateway.routes.pushes import address_of
 from services.gateway.routes.reading import begin
 from shared.database import UnitOfWork
@@ -166,7 +166,13 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=NewMessage,
             returns=SentMessage,
             status=202,
-            errors=(NotFoundError, GoneError, MessageUnchangedError, NewsFieldMissingError),
+            errors=(
+                *REPEAT_ERRORS,
+                NotFoundError,
+                GoneError,
+                MessageUnchangedError,
+                NewsFieldMissingError,
+            ),
             description="Sets the field that carries news and pushes: Wallet shows the field's "
             "changeMessage with the text. The field needs a changeMessage with `%@`; if it is "
             "missing, the answer says what to add to the template. With `handle` one pass gets the "

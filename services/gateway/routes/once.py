@@ -1,15 +1,22 @@
 """Repeats of a request, seen from HTTP: its fingerprint, its claim, its stored answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from aiohttp import hdrs
 from pydantic import BaseModel
 
-from services.gateway.catalogue.claims import Claim, StoredResponse, fingerprint
+from services.gateway.catalogue.claims import Claim, KeyReusedError, StoredResponse, fingerprint
 from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.keys import ScopeNotHeldError
 from shared.database import UnitOfWork
 from shared.http.endpoint import JSON_MEDIA, Call, Reply
+
+REPEAT_ERRORS: Final = (KeyReusedError, ScopeNotHeldError)
+"""What an operation that is answered once adds to its own errors."""
+
+OF_ANOTHER_KEY = "This Idempotency-Key was used by an API key with more scopes."
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -30,7 +37,8 @@ async def answer_once(
 ) -> Reply:
     """Do an effect in the gateway's own database, or replay what was answered before.
 
-    The reply must have a model and a status. `content` is the body of a raw endpoint.
+    The reply must have a model and a status. `content` is the body of a raw endpoint. Only a key
+    that may do what the first one could gets the answer again: ScopeNotHeldError.
     """
     async with door.claims.once(
         call.caller.account_id,
@@ -39,7 +47,9 @@ async def answer_once(
         fingerprint_of(call, content),
     ) as turn:
         if turn.replay is None:
-            turn.answer = _stored(await effect(turn.work))
+            turn.answer = replace(_stored(await effect(turn.work)), scopes=call.caller.scopes)
+        elif not call.caller.may_give(turn.replay.scopes):
+            raise ScopeNotHeldError(OF_ANOTHER_KEY)
     response = turn.replay or turn.answer
     if response is None:
         raise TypeError

@@ -8,7 +8,6 @@ from uuid import UUID
 from aiohttp import hdrs
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.claims import KeyReusedError
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import UnknownIdentityError
 from services.gateway.catalogue.templates import (
@@ -19,7 +18,7 @@ from services.gateway.catalogue.templates import (
     TemplateNotFoundError,
 )
 from services.gateway.domain import Template
-from services.gateway.routes.once import answer_once
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from services.gateway.routes.paging import (
     number_position,
     page_of,
@@ -241,7 +240,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=NewTemplate,
             returns=SavedTemplate,
             status=201,
-            errors=(KeyReusedError, TemplateInvalidError, UnknownIdentityError),
+            errors=(*REPEAT_ERRORS, TemplateInvalidError, UnknownIdentityError),
         ),
         Endpoint(
             "POST",

@@ -184,6 +184,66 @@ async def test_key_cannot_rotate_one_that_may_do_more(an_account: AnAccount):
     assert (answer.status, answer.code) == (403, "scope_not_held")
 
 
+async def test_lesser_key_does_not_get_what_a_repeated_request_of_a_greater_one_showed(
+    an_account: AnAccount,
+):
+    lesser = await an_account.with_scopes("keys:write")
+    new = {"name": "all", "scopes": ["*"]}
+    few = {"name": "few", "scopes": ["keys:write"]}
+    made = await an_account.call("POST", "/v1/keys", new, key="a")
+    mine = await lesser.call("POST", "/v1/keys", few, key="b")
+    rotation = f"/v1/keys/{made.json['key_id']}/rotate"
+    await an_account.call("POST", rotation, {}, key="c")
+
+    answers = [
+        await lesser.call("POST", "/v1/keys", new, key="a"),
+        await lesser.call("POST", rotation, {}, key="c"),
+    ]
+    own = await lesser.call("POST", "/v1/keys", few, key="b")
+    greater = await an_account.call("POST", "/v1/keys", few, key="b")
+
+    assert [(a.status, a.code) for a in answers] == [(403, "scope_not_held")] * 2
+    assert own.json == greater.json == mine.json
+
+
+async def test_login_changes_with_every_scope_and_the_present_password_only(
+    an_account: AnAccount,
+):
+    lesser = await an_account.with_scopes("accounts:write", "accounts:read", "keys:write")
+    first = {"email": f"{an_account.account_id}@beans.example", "password": "the first one"}
+
+    async def change(account: AnAccount, body: dict[str, str | None]) -> tuple[int, str]:
+        answer = await account.call("PATCH", "/v1/account", body)
+        return answer.status, "" if answer.status == 200 else answer.code
+
+    refused = [await change(lesser, {name: value}) for name, value in first.items()]
+    other = await change(lesser, {"background_color": "red"})
+    set_first = await change(an_account, dict(first))
+    without = await change(an_account, {"password": "the second one"})
+    wrong = await change(an_account, {"email": None, "current_password": "a guess"})
+    right = await change(
+        an_account, {"password": "the second one", "current_password": "the first one"}
+    )
+
+    assert refused == [(403, "scope_not_held")] * 2
+    assert other == set_first == right == (200, "")
+    assert without == wrong == (403, "current_password_needed")
+
+
+async def test_present_password_cannot_be_guessed_on(an_account: AnAccount):
+    first = {"email": f"{an_account.account_id}@beans.example", "password": "the first one"}
+    await an_account.call("PATCH", "/v1/account", first)
+    guesses = [
+        await an_account.call("PATCH", "/v1/account", {"email": None, "current_password": guess})
+        for guess in ("1", "2", "3", "4", "5", "the first one")
+    ]
+
+    assert [(g.status, g.code) for g in guesses] == [
+        *[(403, "current_password_needed")] * 5,
+        (429, "too_many_attempts"),
+    ]
+
+
 async def test_unknown_scope_is_422(an_account: AnAccount):
     answer = await an_account.call("POST", "/v1/keys", {"name": "x", "scopes": ["everything"]})
 

@@ -54,6 +54,9 @@ async def get(gateway: Gateway, function: str, data: bytes | None, **query: str)
     return await gateway.call("POST" if data else "GET", path, data=data, headers=headers)
 
 
+KNOWN = {"current_password": PASSWORD}
+
+
 async def with_login(account: AnAccount) -> str:
     """Give an account a login; its e-mail address."""
     email = f"{secrets.token_hex(6)}@beans.example"
@@ -106,7 +109,7 @@ async def test_wrong_password_and_unknown_address_are_told_the_same(
 
 async def test_account_without_a_password_lets_nobody_in(gateway: Gateway, an_account: AnAccount):
     email = await with_login(an_account)
-    await an_account.call("PATCH", "/v1/account", {"password": None})
+    await an_account.call("PATCH", "/v1/account", {"password": None, **KNOWN})
 
     assert not (await ask(gateway, "login", email=email, password=""))["success"]
     assert not (await ask(gateway, "login", email=email, password=PASSWORD))["success"]
@@ -208,7 +211,7 @@ async def test_client_hash_ends_with_what_it_is_tied_to(
     client = await hash_of(an_account)
     assert (await ask(gateway, "clientInfo", clientHash=client))["success"]
 
-    assert (await an_account.call("PATCH", "/v1/account", change)).status == 200
+    assert (await an_account.call("PATCH", "/v1/account", {**change, **KNOWN})).status == 200
 
     assert not (await ask(gateway, "clientInfo", clientHash=client))["success"]
     await gateway.query("UPDATE accounts SET email = NULL WHERE email = 'new@beans.example'")
