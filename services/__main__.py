@@ -8,7 +8,11 @@ import uvloop
 
 from services import operations
 from services.local import LocalSettings
+from shared.contracts.services import LISTENERS
 from shared.errors import UnavailableError
+from shared.logs import configure_logs
+from shared.migrations import ChangedMigrationError
+from shared.service import refusal_of
 from shared.settings import StartUpError, read_settings
 
 
@@ -30,13 +34,11 @@ def main() -> int:
     catalogue.add_argument("action", choices=["resend"])
     dead = commands.add_parser("dead", help="look after messages that could not be handled")
     dead.add_argument("action", choices=["list", "show", "replay"])
-    dead.add_argument("service", choices=["generator", "notifier", "triggers"])
+    dead.add_argument("service", choices=[name for name, events in LISTENERS.items() if events])
     dead.add_argument("message_id", nargs="?", help="needed by show; replay takes all without it")
     outbox = commands.add_parser("outbox", help="send events again that were sent before")
     outbox.add_argument("action", choices=["resend"])
-    outbox.add_argument(
-        "service", choices=["gateway", "generator", "member", "notifier", "triggers"]
-    )
+    outbox.add_argument("service", choices=list(LISTENERS))
     outbox.add_argument(
         "--since",
         type=float,
@@ -62,6 +64,7 @@ def main() -> int:
         "message-map": operations.print_message_map,
         "openapi": operations.print_openapi,
     }[arguments.command]
+    configure_logs(service="passwright", level="CRITICAL", json=False)  # one sentence says it
     try:
         return uvloop.run(action(read_settings(LocalSettings), arguments))
     except StartUpError as error:
@@ -71,8 +74,11 @@ def main() -> int:
             "PostgreSQL or RabbitMQ does not answer: are DATABASE_URL and AMQP_URL right, and the "
             "servers up?"
         )
+    except ChangedMigrationError as error:
+        reason = f"The migration {error} was edited after it was applied: write a new one instead."
     except asyncpg.PostgresError as error:
-        reason = f"DATABASE_URL is wrong: PostgreSQL says {type(error).__name__}."
+        said = f"DATABASE_URL is wrong: PostgreSQL says {type(error).__name__}."
+        reason = refusal_of(error) or said
     except OSError as error:
         reason = f"DATABASE_URL is wrong: PostgreSQL cannot be reached ({type(error).__name__})."
     sys.stderr.write(f"{reason}\n")

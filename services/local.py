@@ -25,8 +25,8 @@ from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.transport import Transport
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
-from shared.service import Service
-from shared.settings import StartUpError, check_level
+from shared.service import Service, refusal_of
+from shared.settings import BrokerUrl, DatabaseUrl, StartUpError, check_level
 
 
 class LocalSettings(BaseSettings):
@@ -45,8 +45,8 @@ class LocalSettings(BaseSettings):
     host: str = "127.0.0.1"
     data: Path = Path(".data")
     """Where the embedded PostgreSQL, the master key and `demo.json` lie."""
-    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
-    amqp_url: SecretStr | None = Field(None, validation_alias="AMQP_URL")
+    database_url: DatabaseUrl | None = Field(None, validation_alias="DATABASE_URL")
+    amqp_url: BrokerUrl | None = Field(None, validation_alias="AMQP_URL")
     amqp_prefix: str = "passwright"
     base_url: str | None = Field(None, pattern="^https?://")
     master_keys: SecretStr | None = None
@@ -96,7 +96,7 @@ def open_premises(settings: LocalSettings, *, visiting: bool = False) -> Premise
         reason = (error.strerror or "it cannot be used").lower()
         raise StartUpError(f"PASSWRIGHT_DATA is wrong: {settings.data}: {reason}.") from None
     except ServerError as error:
-        raise StartUpError(f"PASSWRIGHT_DATA is wrong: {error}") from None
+        raise StartUpError(f"PASSWRIGHT_DATA is wrong: {error.sentence}") from None
 
 
 def _find_key_file(settings: LocalSettings) -> Path | None:
@@ -164,4 +164,7 @@ def build_all(premises: Premises, transport: Transport) -> list[Service]:
 async def migrate_all(premises: Premises, services: list[Service]) -> None:
     """Bring every schema up to date, the embedded transport's too."""
     folders = {service.database.schema: [MESSAGING, service.migrations] for service in services}
-    await migrate(premises.database_url, {SCHEMA: [MIGRATIONS], **folders})
+    try:
+        await migrate(premises.database_url, {SCHEMA: [MIGRATIONS], **folders})
+    except ValueError as error:
+        raise StartUpError(refusal_of(error)) from None

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from services import demo
@@ -34,7 +35,12 @@ from shared.logs import configure_logs
 from shared.messaging.outbox import Relay, resend
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
-from shared.service import running_until_stopped, tune_collector
+from shared.service import (
+    check_database,
+    running_until_stopped,
+    start_transport,
+    tune_collector,
+)
 
 ANSWER_SECONDS = 60
 
@@ -69,13 +75,13 @@ async def create_account(settings: LocalSettings, arguments: argparse.Namespace)
     """Make an account; prints its id and its API key, which is never shown again."""
     email, password = arguments.email, arguments.password
     if (email is None) != (password is None):
-        _say("--email and --password belong together")
-        return 2
+        return _refuse("--email and --password belong together.")
     if password == "-":  # noqa: S105 - says where it is
         password = (await asyncio.to_thread(sys.stdin.readline)).rstrip("\r\n")
     if email is not None and ("@" not in email or len(password) < SHORTEST_PASSWORD):
-        _say(f"an e-mail address is needed, and a password of {SHORTEST_PASSWORD} characters")
-        return 2
+        return _refuse(
+            f"An e-mail address is needed, and a password of {SHORTEST_PASSWORD} characters."
+        )
     async with (
         _premises(settings) as premises,
         _door(premises, open_transport(premises)) as door,
@@ -97,8 +103,9 @@ async def create_key(settings: LocalSettings, arguments: argparse.Namespace) -> 
     try:
         account_id = UUID(arguments.account_id)
     except ValueError:
-        _say("The account id is none: it looks like 01a216dc-52f4-74f7-a962-4d3f583729b9.")
-        return 2
+        return _refuse(
+            "The account id is none: it looks like 01a216dc-52f4-74f7-a962-4d3f583729b9."
+        )
     async with (
         _premises(settings) as premises,
         _door(premises, open_transport(premises)) as door,
@@ -109,8 +116,7 @@ async def create_key(settings: LocalSettings, arguments: argparse.Namespace) -> 
             operator = Caller(account.account_id, "operator", frozenset({EVERY_SCOPE}))
             _, key = await door.keys.add(work, operator, arguments.name, [EVERY_SCOPE])
         except ApplicationError as error:
-            _say(error.detail)
-            return 1
+            return _refuse(error.detail)
     _say(json.dumps({"account_id": str(account_id), "api_key": key.text}))
     return 0
 
@@ -133,8 +139,11 @@ async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespa
     try:
         message_id = UUID(arguments.message_id) if arguments.message_id else None
     except ValueError:
-        _say("The message id is none: it looks like 01a216dc-52f4-74f7-a962-4d3f583729b9.")
-        return 2
+        return _refuse(
+            "The message id is none: it looks like 01a216dc-52f4-74f7-a962-4d3f583729b9."
+        )
+    if arguments.action == "show" and message_id is None:
+        return _refuse("`dead show` needs the id of a message, which `dead list` tells.")
     async with _premises(settings) as premises, _transport(premises) as transport:
         if arguments.action == "list":
             for letter in await transport.dead_letters(arguments.service):
@@ -144,15 +153,13 @@ async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespa
                 )
         elif arguments.action == "replay":
             count = await transport.replay(arguments.service, message_id)
+            if message_id is not None and not count:
+                return _refuse("There is no such dead letter.")
             _say(f"{count} replayed")
-        elif message_id is None:
-            _say("show needs a message id")
-            return 2
-        else:
+        elif message_id is not None:
             body = await transport.dead_body(arguments.service, message_id)
             if body is None:
-                _say("there is no such dead letter")
-                return 1
+                return _refuse("There is no such dead letter.")
             _say(body.decode())
     return 0
 
@@ -193,8 +200,7 @@ async def compare_all(settings: LocalSettings, _arguments: argparse.Namespace) -
             patience = patience - 1 if found == before else ANSWER_SECONDS
             before = found
             await asyncio.sleep(1)
-    _say("No answer for a minute: are triggers, generator and notifier running?")
-    return 1
+    return _refuse("No answer for a minute: are triggers, generator and notifier running?")
 
 
 async def print_message_map(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
@@ -205,8 +211,9 @@ async def print_message_map(_settings: LocalSettings, _arguments: argparse.Names
 
 async def print_openapi(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
     premises = nowhere()
-    async with _door(premises, open_transport(premises)) as door:
-        _say(json.dumps(describe(list_endpoints(door)), indent=2))
+    database = Database(premises.database_url, schema="gateway")
+    door = _put_together(premises, database, open_transport(premises))
+    _say(json.dumps(describe(list_endpoints(door)), indent=2))
     return 0
 
 
@@ -222,8 +229,8 @@ async def _premises(settings: LocalSettings, *, visiting: bool = True) -> AsyncG
 @asynccontextmanager
 async def _transport(premises: Premises) -> AsyncGenerator[Transport]:
     transport = open_transport(premises)
-    await transport.start()
     try:
+        await start_transport(transport)
         yield transport
     finally:
         await transport.stop()
@@ -234,6 +241,7 @@ async def _database(premises: Premises, schema: str) -> AsyncGenerator[Database]
     database = Database(premises.database_url, schema=schema, size=2)
     await database.start()
     try:
+        await check_database(database, Path(__file__).parent / schema / "migrations")
         yield database
     finally:
         await database.stop()
@@ -241,17 +249,31 @@ async def _database(premises: Premises, schema: str) -> AsyncGenerator[Database]
 
 @asynccontextmanager
 async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door]:
-    settings = GatewaySettings.model_validate(common_settings(premises))
-    keys = settings.read_master_keys()
-    tokens = settings.read_pass_tokens()
     async with _database(premises, "gateway") as database:
-        yield open_door(database, Requester(transport), keys, settings.public_url, tokens=tokens)
+        yield _put_together(premises, database, transport)
+
+
+def _put_together(premises: Premises, database: Database, transport: Transport) -> Door:
+    settings = GatewaySettings.model_validate(common_settings(premises))
+    return open_door(
+        database,
+        Requester(transport),
+        settings.read_master_keys(),
+        settings.public_url,
+        tokens=settings.read_pass_tokens(),
+    )
 
 
 def nowhere() -> Premises:
     """Make premises on which services can be put together but not run: enough to describe them."""
     settings = LocalSettings.model_validate({"master_keys": "A" * 43})
     return Premises(settings, "postgresql://", None, None)
+
+
+def _refuse(sentence: str) -> int:
+    """Say why not; returns the exit code."""
+    sys.stderr.write(f"{sentence}\n")
+    return 1
 
 
 def _say(text: str) -> None:

@@ -52,7 +52,10 @@ async def _prepare(connection: asyncpg.Connection, schema: str) -> None:
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
                 CREATE ROLE {role} NOLOGIN;
             END IF;
-            IF NOT pg_has_role(current_user, '{role}', 'MEMBER') THEN
+            -- Since PostgreSQL 16 who creates a role is a member that may not take it on.
+            IF NOT pg_has_role(current_user, '{role}', CASE
+                WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET'
+            END) THEN
                 GRANT {role} TO CURRENT_USER;
             END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;

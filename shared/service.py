@@ -5,6 +5,7 @@ import asyncio
 import errno
 import gc
 import signal
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -30,8 +31,9 @@ from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.receipts import ASK_SECONDS, Receipts
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import LANES, catalogue_queue, events_queue
-from shared.messaging.transport import Transport
-from shared.settings import CommonSettings, StartUpError, read_settings
+from shared.messaging.transport import Transport, TransportRefusedError
+from shared.migrations import MESSAGING
+from shared.settings import DATABASE_FORM, CommonSettings, StartUpError, read_settings
 
 MOST_EVENTS = 50
 """Event messages handled in one transaction; a list ends sooner when they are long."""
@@ -41,11 +43,11 @@ MOST_QUESTIONS = 20
 
 DRAIN_SECONDS = 20.0
 
+AS_OWNER = "run `python -m services migrate` as the owner of the database, who may create roles"
+
 NOT_MIGRATED = (
     "The database that DATABASE_URL names is not migrated: run `python -m services migrate`."
 )
-
-NO_URL = "DATABASE_URL is wrong: it looks like postgresql://user:password@host:5432/database."
 
 AnySettings = TypeVar("AnySettings", bound=CommonSettings)
 
@@ -108,11 +110,11 @@ class RunningServices:
     async def start(self) -> None:
         for service in self._services:
             await service.database.start()
-            await check_database(service.database)
+            await check_database(service.database, service.migrations)
             for opened in service.opened:
                 await opened()
             self._receive(service)
-        await self._transport.start()
+        await start_transport(self._transport)
         for service in self._services:
             relay = Relay(service.database, self._transport)
             self._spawn(f"{service.name} relay", relay.run)
@@ -203,6 +205,8 @@ class RunningServices:
         try:
             self.ports[name] = await server.start()
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise StartUpError(f"PASSWRIGHT_HOST is wrong: {host} is not here.") from None
             taken = error.errno == errno.EADDRINUSE
             why = f"port {port} is in use" if taken else f"{host}:{port} cannot be listened on"
             raise StartUpError(f"{setting} is wrong: {why}.") from None
@@ -260,34 +264,65 @@ async def running_until_stopped(
         await running.stop()
 
 
-async def check_database(database: Database) -> None:
+async def check_database(database: Database, migrations: Path) -> None:
     """Say at once what no waiting mends; a server that is away may come."""
+    role, schema = role_of(database.schema), database.schema
     try:
         async with database.connection() as connection:
-            is_migrated = await connection.fetchval("SELECT to_regclass('outbox') IS NOT NULL")
+            may_use = await connection.fetchval(
+                "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1",
+                schema,
+            )
+            has_table = await connection.fetchval("SELECT to_regclass('migrations') IS NOT NULL")
+            applied = await connection.fetch("SELECT name FROM migrations") if has_table else []
     except UnavailableError as error:
         reason = error.__cause__
-        if isinstance(
-            reason, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError
-        ):
-            raise StartUpError(
-                "DATABASE_URL is wrong: PostgreSQL refuses its user or password."
-            ) from None
-        if isinstance(reason, asyncpg.exceptions.ClientConfigurationError):
-            raise StartUpError(NO_URL) from None
-        if isinstance(reason, asyncpg.InvalidCatalogNameError):
-            raise StartUpError("DATABASE_URL is wrong: there is no such database.") from None
-        if isinstance(reason, asyncpg.InvalidParameterValueError | asyncpg.UndefinedObjectError):
-            raise StartUpError(NOT_MIGRATED) from None
         if isinstance(reason, asyncpg.InsufficientPrivilegeError):
-            role = role_of(database.schema)
             raise StartUpError(
-                f"DATABASE_URL is wrong: its user may not take on the role {role}; "
-                "run `python -m services migrate` as the owner of the database."
+                f"DATABASE_URL is wrong: its user may not take on the role {role}; {AS_OWNER}."
             ) from None
+        if reason is not None and (sentence := refusal_of(reason)):
+            raise StartUpError(sentence) from None
         return
-    if not is_migrated:
+    except (asyncpg.PostgresError, ValueError) as error:
+        raise StartUpError(refusal_of(error) or NOT_MIGRATED) from None
+    if may_use is False:
+        raise StartUpError(
+            f"DATABASE_URL is wrong: the role {role} may not use the schema {schema}; {AS_OWNER}."
+        )
+    files = {path.name for folder in (MESSAGING, migrations) for path in folder.glob("*.sql")}
+    if not files <= {row["name"] for row in applied}:
         raise StartUpError(NOT_MIGRATED)
+
+
+def refusal_of(error: BaseException) -> str | None:
+    """Say what no waiting mends about PostgreSQL; None about a server that may come back."""
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return "DATABASE_URL is wrong: PostgreSQL refuses its user or password."
+        case asyncpg.InvalidCatalogNameError():
+            return "DATABASE_URL is wrong: there is no such database."
+        case asyncpg.InsufficientPrivilegeError():
+            return f"DATABASE_URL is wrong: its user lacks rights in the database; {AS_OWNER}."
+        case (
+            asyncpg.InvalidParameterValueError()  # as a role, that there is none
+            | asyncpg.UndefinedObjectError()
+            | asyncpg.UndefinedTableError()
+            | asyncpg.UndefinedColumnError()
+        ):
+            return NOT_MIGRATED
+        case ValueError() | OverflowError():
+            return f"DATABASE_URL is wrong: it looks like {DATABASE_FORM}."
+        case _:
+            return None
+
+
+async def start_transport(transport: Transport) -> None:
+    """Start it; say what no waiting mends."""
+    try:
+        await transport.start()
+    except TransportRefusedError as error:
+        raise StartUpError(f"AMQP_URL is wrong: {error}.") from None
 
 
 def tune_collector() -> None:

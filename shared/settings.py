@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Final, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.passes.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
 
+DATABASE_FORM: Final = "postgresql://user:password@host:5432/database"
+BROKER_FORM: Final = "amqp://user:password@host:5672/virtual-host"
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -52,6 +55,31 @@ def check_level(level: str) -> str:
     return level
 
 
+def _check_database_url(url: SecretStr) -> SecretStr:
+    return _check_url(url, {"postgresql", "postgres"}, DATABASE_FORM)
+
+
+def _check_broker_url(url: SecretStr) -> SecretStr:
+    return _check_url(url, {"amqp", "amqps"}, BROKER_FORM)
+
+
+def _check_url(url: SecretStr, schemes: set[str], form: str) -> SecretStr:
+    """Refuse what is no such address; a database's may name several servers."""
+    try:
+        scheme, place, *_ = urlsplit(url.get_secret_value())
+        for server in place.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{server}").port  # ValueError where it is none
+    except ValueError:
+        scheme = ""
+    if scheme not in schemes:
+        raise ValueError(f"it looks like {form}")
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_check_broker_url)]
+
+
 class CommonSettings(BaseSettings):
     """Read once from the environment, in `__main__`. Names that carry no prefix are customary."""
 
@@ -64,9 +92,9 @@ class CommonSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: SecretStr = Field(validation_alias="DATABASE_URL")
+    database_url: DatabaseUrl = Field(validation_alias="DATABASE_URL")
     """PostgreSQL; each service uses its own schema and role in it."""
-    amqp_url: SecretStr | None = Field(None, validation_alias="AMQP_URL")
+    amqp_url: BrokerUrl | None = Field(None, validation_alias="AMQP_URL")
     """RabbitMQ. Without it all services run in one process on the embedded transport."""
     amqp_prefix: str = "passwright"
     """What the names of our exchanges and queues begin with."""

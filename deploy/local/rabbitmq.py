@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.guard import GuardedServer, ServerError, end_of
+from deploy.local.guard import GuardedServer, ServerError
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # /usr/sbin has one for its own user
 START_SECONDS = 60.0
@@ -136,7 +136,7 @@ class PrivateRabbitMQ:
         while not _speaks_amqp(self._ports[0]):
             if not server.running or time.monotonic() > deadline:
                 self.kill()
-                raise ServerError(f"RabbitMQ did not start:\n{end_of(self._log)}")
+                raise ServerError(f"RabbitMQ did not start: see {self._log}.", self._log)
             time.sleep(POLL_SECONDS)
 
 

@@ -15,6 +15,10 @@ class TransportAwayError(UnavailableError):
     code = "broker_away"
 
 
+class TransportRefusedError(Exception):
+    """Why no waiting gets this process to the messaging system, as what follows a colon."""
+
+
 class NoAnswerError(UnavailableError):
     """No answer in time. The same request with the same Idempotency-Key tells what became of it."""
 
@@ -34,7 +38,10 @@ class Transport(Protocol):
         ...
 
     async def start(self) -> None:
-        """Declare the whole topology and begin; returns also while the broker is still away."""
+        """Declare the whole topology and begin; returns also while the broker is still away.
+
+        TransportRefusedError tells what no waiting mends.
+        """
         ...
 
     async def stop(self) -> None: ...

@@ -38,11 +38,17 @@ from shared.messaging.rabbitmq.wire import (
     close_quietly,
     closer,
     guarded,
+    refusal_of,
     setter,
     write_event,
 )
 from shared.messaging.topology import ROUTES, requests_queue
-from shared.messaging.transport import HEAVIEST_LIST, NoAnswerError, TransportAwayError
+from shared.messaging.transport import (
+    HEAVIEST_LIST,
+    NoAnswerError,
+    TransportAwayError,
+    TransportRefusedError,
+)
 
 CONNECT_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
@@ -99,6 +105,8 @@ class RabbitMQTransport:
         self._quick: AbstractChannel | None = None
         self._replies: str | None = None
         self._ready = asyncio.Event()
+        self._refusal: asyncio.Future[str] | None = None
+        """While starting: what no waiting mends."""
         self._receiving = True
         self._is_stalled = False
         self._heard_at = 0.0
@@ -110,6 +118,7 @@ class RabbitMQTransport:
     async def start(self) -> None:
         if self._supervisors:
             return
+        self._refusal = refusal = asyncio.get_running_loop().create_future()
         for subscription in self._subscriptions:
             subscription.intake.start()
         self._supervisors = [
@@ -118,9 +127,15 @@ class RabbitMQTransport:
             asyncio.create_task(self._watch_consumers()),
             asyncio.create_task(self._watch_pulse()),
         ]
-        try:
-            await asyncio.wait_for(self._ready.wait(), timeout=CONNECT_SECONDS)
-        except TimeoutError:
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait(
+            {ready, refusal}, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        ready.cancel()
+        self._refusal = None
+        if refusal.done():
+            raise TransportRefusedError(refusal.result())
+        if not self._ready.is_set():
             log.warning("broker_away_at_start")
 
     async def stop(self) -> None:
@@ -276,8 +291,11 @@ class RabbitMQTransport:
                 pause = 0.2
                 await closed.wait()
                 log.warning("broker_lost")
-            except (*AWAY, TimeoutError) as error:
+            except (*AWAY, TimeoutError, ValueError) as error:
                 log.warning("broker_away", reason=type(error).__name__)
+                reason = refusal_of(error)
+                if reason and self._refusal is not None and not self._refusal.done():
+                    self._refusal.set_result(reason)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():

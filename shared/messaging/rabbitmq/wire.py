@@ -8,7 +8,14 @@ from uuid import UUID
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+from aio_pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelInvalidStateError,
+    ProbableAuthenticationError,
+    PublishError,
+)
+from aiormq.exceptions import ChannelAccessRefused, InvalidFrameError
 
 from shared.contracts.message import Lane
 from shared.identifiers import new_id
@@ -17,6 +24,19 @@ from shared.messaging.transport import TransportAwayError
 
 AWAY = (AMQPError, OSError, ChannelInvalidStateError, RuntimeError)
 """What aio-pika raises when connection or channel are lost."""
+
+
+def refusal_of(error: Exception) -> str | None:
+    """Say what no waiting mends; None about a broker that may come back."""
+    if isinstance(error, AuthenticationError | ProbableAuthenticationError):
+        return "RabbitMQ refuses its user or password"
+    if isinstance(error, InvalidFrameError):  # it closes where it should have opened
+        return "RabbitMQ has no such virtual host, or none for its user"
+    if isinstance(error, ChannelAccessRefused):
+        return "RabbitMQ does not let its user declare and use queues in the virtual host"
+    if isinstance(error, ValueError):
+        return "no server can have such a name"
+    return None
 
 
 class UnroutedError(TransportAwayError):
