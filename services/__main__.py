@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from datetime import timedelta
 
 import asyncpg
 import uvloop
@@ -9,11 +10,14 @@ import uvloop
 from services import operations
 from services.local import LocalSettings
 from shared.contracts.services import LISTENERS
-from shared.errors import UnavailableError
+from shared.errors import ApplicationError, UnavailableError
 from shared.logs import configure_logs
+from shared.messaging.outbox import MAX_SENT_AGE
 from shared.migrations import ChangedMigrationError
 from shared.service import refusal_of
 from shared.settings import StartUpError, read_settings
+
+MOST_HOURS = MAX_SENT_AGE / timedelta(hours=1)
 
 
 def main() -> int:
@@ -41,8 +45,8 @@ def main() -> int:
     outbox.add_argument("service", choices=list(LISTENERS))
     outbox.add_argument(
         "--since",
-        type=float,
-        default=24.0,
+        type=_hours,
+        default=MOST_HOURS,
         metavar="HOURS",
         help="of how many hours (default: 24, as long as sent events are kept)",
     )
@@ -74,6 +78,8 @@ def main() -> int:
             "PostgreSQL or RabbitMQ does not answer: are DATABASE_URL and AMQP_URL right, and the "
             "servers up?"
         )
+    except ApplicationError as error:
+        reason = error.detail
     except ChangedMigrationError as error:
         reason = f"The migration {error} was edited after it was applied: write a new one instead."
     except asyncpg.PostgresError as error:
@@ -81,8 +87,17 @@ def main() -> int:
         reason = refusal_of(error) or said
     except OSError as error:
         reason = f"DATABASE_URL is wrong: PostgreSQL cannot be reached ({type(error).__name__})."
+    except KeyboardInterrupt:
+        reason = "Stopped."
     sys.stderr.write(f"{reason}\n")
     return 1
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0 < hours <= MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"a number above 0, up to {MOST_HOURS:.0f}, is needed")
+    return hours
 
 
 if __name__ == "__main__":

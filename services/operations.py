@@ -10,12 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from services import demo
 from services.gateway.app import describe, list_endpoints, open_door
 from services.gateway.catalogue import resending
 from services.gateway.catalogue.door import Door
-from services.gateway.catalogue.logins import SHORTEST_PASSWORD, LoginChange
 from services.gateway.domain import EVERY_SCOPE, Caller
+from services.gateway.routes.accounts import ChangedAccount, NewAccount
 from services.gateway.settings import Settings as GatewaySettings
 from services.local import (
     LocalSettings,
@@ -30,7 +32,6 @@ from services.message_map import message_map
 from services.triggers.repository.comparisons import ComparisonRepository, Progress
 from shared import clock
 from shared.database import Database
-from shared.errors import ApplicationError
 from shared.logs import configure_logs
 from shared.messaging.outbox import Relay, resend
 from shared.messaging.requests import Requester
@@ -78,22 +79,29 @@ async def create_account(settings: LocalSettings, arguments: argparse.Namespace)
         return _refuse("--email and --password belong together.")
     if password == "-":  # noqa: S105 - says where it is
         password = (await asyncio.to_thread(sys.stdin.readline)).rstrip("\r\n")
-    if email is not None and ("@" not in email or len(password) < SHORTEST_PASSWORD):
-        return _refuse(
-            f"An e-mail address is needed, and a password of {SHORTEST_PASSWORD} characters."
+    try:
+        wanted = NewAccount(
+            name=arguments.name, organization_name=arguments.organization or arguments.name
         )
+        given = {} if email is None else {"email": email, "password": password}
+        login = ChangedAccount.model_validate(given).change if given else None
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        name = str(fault["loc"][0]).replace("_", " ")
+        return _refuse(f"The {name} is wrong: {fault['msg']}.")
     async with (
         _premises(settings) as premises,
         _door(premises, open_transport(premises)) as door,
     ):
-        account, key = await door.accounts.create(
-            arguments.name, arguments.organization or arguments.name
-        )
-        made = {"account_id": str(account.account_id), "api_key": key}
-        if email is not None:
-            change = LoginChange(email=email, password=password)
-            account = await door.logins.change(account.account_id, change)
-            made |= {"email": email, "client_hash": door.logins.client_hash(account)}
+        new = await door.accounts.prepare(wanted.name, wanted.organization_name, None)
+        secret = None if login is None else await door.logins.prepare(login)
+        async with door.database.work() as work:
+            account, key = await door.accounts.add(work, new)
+            if login is not None:
+                account = await door.logins.apply(work, account.account_id, login, secret)
+        made = {"account_id": str(account.account_id), "api_key": key.text}
+        if login is not None:
+            made |= {"email": str(account.email), "client_hash": door.logins.client_hash(account)}
     _say(json.dumps(made))
     return 0
 
@@ -111,12 +119,9 @@ async def create_key(settings: LocalSettings, arguments: argparse.Namespace) -> 
         _door(premises, open_transport(premises)) as door,
         door.database.work() as work,
     ):
-        try:
-            account = await door.accounts.get(account_id, account_id)
-            operator = Caller(account.account_id, "operator", frozenset({EVERY_SCOPE}))
-            _, key = await door.keys.add(work, operator, arguments.name, [EVERY_SCOPE])
-        except ApplicationError as error:
-            return _refuse(error.detail)
+        account = await door.accounts.get(account_id, account_id)
+        operator = Caller(account.account_id, "operator", frozenset({EVERY_SCOPE}))
+        _, key = await door.keys.add(work, operator, arguments.name, [EVERY_SCOPE])
     _say(json.dumps({"account_id": str(account_id), "api_key": key.text}))
     return 0
 

@@ -340,6 +340,39 @@ async def test_dead_letter_id_that_is_none_is_told(action: str):
     assert text.startswith("The message id is none")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([""], "The name is wrong: String should have at least 1 character."),
+        (["n" * 201], "The name is wrong: String should have at most 200 characters."),
+        (["n" * 65], "The organization name is wrong: String should have at most 64 characters."),
+        (["Ann", "--email", "ann@here.example"], "--email and --password belong together."),
+        (["Ann", "--email", "ann", "--password", SECRET], "The email is wrong: String should"),
+        (["Ann", "--email", "a@b.example", "--password", "x"], "The password is wrong: String"),
+    ],
+)
+async def test_account_that_cannot_be_is_told(arguments: list[str], sentence: str):
+    text = await said(
+        "services", "account", *arguments, DATABASE_URL=NOWHERE, PASSWRIGHT_MASTER_KEYS=KEYS
+    )
+
+    assert text.startswith(sentence)
+
+
+async def test_account_is_not_made_without_its_login(here: Callable[[str], str]):
+    settings = {"DATABASE_URL": here("owner"), "PASSWRIGHT_MASTER_KEYS": KEYS}
+    login = ["--email", "ann@here.example", "--password", SECRET]
+    await run_command(clean_environment(**settings), "account", "Ann", *login)
+
+    text = await said("services", "account", "Bob", *login, **settings)
+
+    connection = await asyncpg.connect(here("owner"))
+    names = await connection.fetch("SELECT name FROM gateway.accounts")
+    await connection.close()
+    assert text == "Another account has this e-mail address."
+    assert [row["name"] for row in names] == ["Ann"]
+
+
 @pytest.mark.parametrize("action", ["show", "replay"])
 async def test_dead_letter_that_is_not_there_is_told(here: Callable[[str], str], action: str):
     text = await said(

@@ -17,7 +17,7 @@ from services.gateway.repository.accounts import AccountRepository
 from services.gateway.repository.logins import LoginRepository
 from shared import clock
 from shared.contracts.gateway import AccountSaved
-from shared.database import Database
+from shared.database import Database, UnitOfWork
 from shared.errors import ApplicationError, ForbiddenError, UnauthorizedError
 from shared.hashes import client_hash, read_client_hash
 from shared.identifiers import new_id
@@ -121,25 +121,34 @@ class Logins:
 
     async def change(self, account_id: UUID, change: LoginChange) -> Account:
         """Change an account; a new e-mail, password or subscription ends its client hashes."""
-        password = change.password
-        secret = await self._hash(password) if isinstance(password, str) else None
+        secret = await self.prepare(change)
         async with self._database.work() as work:
-            logins = LoginRepository(work.connection)
-            account = await logins.find_locked(account_id)
-            if account is None:
-                raise AccountNotFoundError
-            changed = _changed(account, change)
-            has_new_password = not isinstance(password, Unset)
-            before = (account.email, account.subscription_expires_at)
-            if has_new_password or before != (changed.email, changed.subscription_expires_at):
-                changed = replace(changed, credential_epoch=account.credential_epoch + 1)
-                epoch = changed.credential_epoch
-                work.publish(AccountSaved(account_id=account_id, credential_epoch=epoch))
-            if changed.email is not None and changed.email != account.email:
-                await logins.lock_places([_place("address", changed.email)])
-            await logins.save(changed)
-            if has_new_password:
-                await logins.save_password(account_id, secret)
+            return await self.apply(work, account_id, change, secret)
+
+    async def prepare(self, change: LoginChange) -> str | None:
+        """Do what takes time, before a transaction is open: hash the password, if there is one."""
+        return await self._hash(change.password) if isinstance(change.password, str) else None
+
+    async def apply(
+        self, work: UnitOfWork, account_id: UUID, change: LoginChange, secret: str | None
+    ) -> Account:
+        """Change an account as a part of other work."""
+        logins = LoginRepository(work.connection)
+        account = await logins.find_locked(account_id)
+        if account is None:
+            raise AccountNotFoundError
+        changed = _changed(account, change)
+        has_new_password = not isinstance(change.password, Unset)
+        before = (account.email, account.subscription_expires_at)
+        if has_new_password or before != (changed.email, changed.subscription_expires_at):
+            changed = replace(changed, credential_epoch=account.credential_epoch + 1)
+            epoch = changed.credential_epoch
+            work.publish(AccountSaved(account_id=account_id, credential_epoch=epoch))
+        if changed.email is not None and changed.email != account.email:
+            await logins.lock_places([_place("address", changed.email)])
+        await logins.save(changed)
+        if has_new_password:
+            await logins.save_password(account_id, secret)
         return changed
 
     async def login(self, email: str, password: str, address: str) -> Account:
