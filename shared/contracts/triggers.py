@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from shared.contracts.member import Member
 from shared.contracts.message import Command, Event, JsonObject, Query
+from shared.passes.rights import Withheld
 from shared.passes.state import PassState
 
 EventKind = Literal[
@@ -102,6 +103,8 @@ class CreatePass(Command):
     values: JsonObject = Field(default_factory=dict)
     trusted: bool = True
     """If not, only user-editable values are set, as a user typed them; others are ignored."""
+    withheld: list[Withheld] = Field(default_factory=list[Withheld])
+    """What the values may not show, since who wrote them lacks the right to see it."""
 
 
 class PassChanged(BaseModel):
@@ -144,6 +147,8 @@ class ChangePass(Command):
     """New own values by path; null takes an own value away."""
     trusted: bool = True
     """If not, only user-editable values are changed, as a user typed them; others are ignored."""
+    withheld: list[Withheld] = Field(default_factory=list[Withheld])
+    """What the values may not show, since who wrote them lacks the right to see it."""
     replace_all: bool = False
     """Own values that are not given are taken away: all, or if not trusted the editable ones."""
     push: bool = True

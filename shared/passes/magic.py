@@ -1,7 +1,8 @@
 """Magic strings: `{path}` in a text stands for the composed value of that path."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +16,7 @@ from shared.passes.paths import (
     Catalogue,
     Leaf,
 )
+from shared.passes.rights import NOTHING, is_withheld, withheld_from
 from shared.passes.skeleton import BRACKET
 from shared.passes.specials import (
     PAGE_WORDS,
@@ -151,6 +153,7 @@ class Expansion:
         "_state",
         "_texts",
         "_values",
+        "_withheld",
         "loops",
     )
 
@@ -161,6 +164,8 @@ class Expansion:
         self._texts = lexicon.texts
         self._state = state
         self._values = state.values
+        # What the text being expanded may not show: that of a value whose writer lacked a right.
+        self._withheld = NOTHING
         self._references = _MOST_REFERENCES
         self._characters = _MOST_CHARACTERS
         self._has_containers = not lexicon.catalogue.containers.isdisjoint(state.values)
@@ -201,7 +206,26 @@ class Expansion:
     def expand_own(self, leaf: Leaf, value: Json) -> Json:
         """Return an own value that may be expanded, with all texts in it expanded."""
         is_markup = bool(leaf.location) and leaf.location[-1] == _HTML_KEY
-        return self._expand_json(value, leaf.path, is_markup=is_markup)
+        with self._as_written_at(leaf.path):
+            return self._expand_json(value, leaf.path, is_markup=is_markup)
+
+    def expand_own_text(self, path: str, value: str, owner: str) -> str | None:
+        """Return the text at a path, from the own value of `owner`; None: it has no brackets."""
+        parts = parse(value, self._catalogue) if "{" in value else None
+        if parts is None:
+            return None
+        with self._as_written_at(owner):
+            return self.expand(parts, path)
+
+    @contextmanager
+    def _as_written_at(self, owner: str) -> Generator[None]:
+        """Expand no more than who wrote this own value could see."""
+        before = self._withheld
+        self._withheld = before | withheld_from(self._state.literal, owner)
+        try:
+            yield
+        finally:
+            self._withheld = before
 
     def _expand_json(self, value: Json, path: str, *, is_markup: bool) -> Json:
         if isinstance(value, str):
@@ -256,6 +280,8 @@ class Expansion:
         if self._references < 0 or self._characters < 0:
             return None
         name = reference.name
+        if self._withheld and is_withheld(name, self._withheld):
+            return None
         if name in trail and not reference.is_special:
             self.loops.append(name)
             return None
@@ -368,7 +394,9 @@ class Expansion:
             value, owner = own_value(self._catalogue, self._values, self._known[path])
         if isinstance(value, str) and "{" in value and self._state.may_expand(owner):
             parts = parse(value, self._catalogue)
-            value = value if parts is None else self._expand(parts, (*trail, path))
+            if parts is not None:
+                with self._as_written_at(owner):
+                    value = self._expand(parts, (*trail, path))
         return value
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from shared.passes.rights import marks_outside, marks_within, path_of
 from shared.passes.slots import IMAGE_PATHS
 from shared.passes.state import PassState
 from shared.passes.values import Json, is_object
@@ -50,14 +51,10 @@ def migrate(state: PassState, moves: Mapping[str, str]) -> PassState:
     if not moves or moves.keys().isdisjoint(values):
         return state
     moved: dict[str, Any] = {path: value for path, value in values.items() if path not in moves}
-    literal = set(state.literal or ())
+    marks: frozenset[str] = state.literal or frozenset()
     for old, new in moves.items():
         if old in values and new not in moved:
             moved[new] = values[old]
-            if old in literal:
-                literal.add(new)
-            else:
-                literal.discard(new)
-    return state.with_values(
-        moved, None if state.literal is None else frozenset(literal & moved.keys())
-    )
+            kept = [mark.removesuffix(old) + new for mark in marks if path_of(mark) == old]
+            marks = marks_outside(marks, {new}).union(kept)
+    return state.with_values(moved, None if state.literal is None else marks_within(marks, moved))

@@ -29,6 +29,7 @@ from shared.passes.findings import Findings
 from shared.passes.magic import Expansion, Lexicon
 from shared.passes.own import mark_of, own_value
 from shared.passes.paths import TRIGGER_ERROR_PATH
+from shared.passes.rights import marks_within, withheld_from
 from shared.passes.runs import Call, Frame, Operation, RuleOutcome, Run, operation_from_json
 from shared.passes.state import PassState
 from shared.passes.values import (
@@ -182,7 +183,9 @@ class _Runner:
         if is_same:
             return RuleOutcome(original, self._trace, self._given.literal, points=points)
         literal = self._state.literal
-        return RuleOutcome(values, self._trace, literal and literal & values.keys(), points=points)
+        return RuleOutcome(
+            values, self._trace, literal and marks_within(literal, values), points=points
+        )
 
     def _check_error(self) -> None:
         error = self._state.values.get(TRIGGER_ERROR_PATH)
@@ -324,6 +327,8 @@ class _Runner:
             return workings.lists[path]
         if leaf.editable and not self._state.may_expand(owner):
             raise UnfitError("what a user typed is not executed")
+        if withheld_from(self._state.literal, owner):
+            raise UnfitError("what a key without every scope wrote is not executed")
         findings = Findings()
         actions = read_actions(parse_list(value), path, catalogue, findings)
         if findings.errors:

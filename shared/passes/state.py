@@ -16,8 +16,9 @@ class PassState:
 
     `happened` holds the state words that are true: registered, scanned, deleted, installed. While
     an event is handled they are those from before it, and `changed_at` is the event's time.
-    `literal` names the own values whose brackets are plain text: what a user typed and what a set
-    action made. None says that nobody knows, and then all of them are.
+    `literal` holds the marks of rights.py: the own values whose brackets are plain text, which a
+    user typed or a set action made, and those that may not show everything. None says that nobody
+    knows, and then all are plain text.
     """
 
     handle: str

@@ -21,7 +21,7 @@ from shared.passes.document import TemplateDocument
 from shared.passes.field_styles import OWN_STYLES, STYLE_KEYS, settle_styles, unfit_fields
 from shared.passes.hiding import compile_hidings, hide
 from shared.passes.loops import find_loops
-from shared.passes.magic import Expansion, Lexicon, Parts, parse
+from shared.passes.magic import Expansion, Lexicon, Parts, parse, references_of
 from shared.passes.migrations import follow_moves, migrate, read_migrations
 from shared.passes.own import own_value
 from shared.passes.paths import (
@@ -173,6 +173,17 @@ class CompiledTemplate:
                 expansion.expand_own(leaf, value)
         return tuple(sorted(set(expansion.loops)))
 
+    def names_shown(self, text: str) -> set[str]:
+        """Return the paths and words that a text shows, itself or through texts of the template."""
+        found: set[str] = set()
+        waiting = [parse(text, self.catalogue)]
+        while waiting:
+            for reference in references_of(waiting.pop() or ()):
+                if reference.name not in found:
+                    found.add(reference.name)
+                    waiting.append(self._texts.get(reference.name))
+        return found
+
     def expand(self, state: PassState, text: str) -> str:
         """Any text with its magic strings replaced."""
         parts = parse(text, self.catalogue)
@@ -307,11 +318,11 @@ class CompiledTemplate:
         if leaf is None:
             return None
         value, owner = own_value(self.catalogue, state.values, leaf)
-        parts = self._texts.get(path)
         if isinstance(value, str) and state.may_expand(owner):
-            parts = parse(value, self.catalogue)
-        elif value is not MISSING:
+            return self.expansion(state).expand_own_text(path, value, owner)
+        if value is not MISSING:
             return None
+        parts = self._texts.get(path)
         return self.expansion(state).expand(parts, path) if parts else None
 
     def _is_number_place(self, path: str) -> bool:

@@ -15,7 +15,6 @@ async def test_a_client_hash_in_a_text_is_the_present_one(system: System):
     async with system.session(made["key"]) as session:
         email = f"hash-{secrets.token_hex(4)}@example.com"
         login = {"email": email, "password": "correct horse battery"}
-        change = {"password": "another password", "current_password": login["password"]}
         async with session.patch("/v1/account", json=login) as response:
             assert response.status == 200, await response.text()
         async with session.get("/api/login.php", params=login) as response:

@@ -1,6 +1,7 @@
 """Messages to those who have passes: a new text in the field that announces its change."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from shared.passes.news import (
     texts_of,
     with_text,
 )
+from shared.passes.rights import Withheld, marks_outside
 from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate, compile_template
 
@@ -62,7 +64,14 @@ class TemplateLetter:
 
 
 async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
-    door: Door, account_id: UUID, handle: str, text: str, key: str | None, claim: Claim
+    door: Door,
+    account_id: UUID,
+    handle: str,
+    text: str,
+    key: str | None,
+    claim: Claim,
+    *,
+    withheld: Sequence[Withheld],
 ) -> tuple[Letter, PassChanged]:
     """Set the news of one pass, and push it; a repeat finds the text there, and that is well."""
     issued = await passes.read(door, account_id, handle)
@@ -76,6 +85,7 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
         handle=handle,
         kind="update",
         values={letter.field.value: text},
+        withheld=list(withheld),
     )
     try:
         changed = await door.requester.ask(command, PassChanged)
@@ -87,7 +97,13 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
 
 
 async def write_to_template(
-    door: Door, account_id: UUID, template_id: UUID, text: str, key: str | None
+    door: Door,
+    account_id: UUID,
+    template_id: UUID,
+    text: str,
+    key: str | None,
+    *,
+    withheld: Sequence[Withheld],
 ) -> TemplateLetter:
     """Make the revision of a template that says it; nothing is saved yet."""
     present = await door.templates.get(account_id, template_id)
@@ -103,7 +119,12 @@ async def write_to_template(
         )
     try:
         draft = await door.templates.prepare(
-            account_id, present.name, TemplateDocument.model_validate(document), None
+            account_id,
+            present.name,
+            TemplateDocument.model_validate(document),
+            None,
+            withheld=withheld,
+            present=present,
         )
     except ApplicationError as error:
         raise _at_text(error) from error
@@ -117,7 +138,7 @@ def _letter(
     field = _field(before, state, key)
     told = state
     if before is after:
-        literal = None if state.literal is None else state.literal - {field.value}
+        literal = None if state.literal is None else marks_outside(state.literal, {field.value})
         told = state.with_values({**state.values, field.value: text}, literal)
     fields = fields_of(before)
     earlier, later = texts_of(before, state, fields), texts_of(after, told, fields)

@@ -36,6 +36,7 @@ from shared.errors import (
 )
 from shared.identifiers import new_handle, new_serial
 from shared.passes.archive import ArchiveEntry, PassArchive
+from shared.passes.rights import Withheld
 from shared.passes.slots import has_images
 
 Change = Literal[
@@ -70,6 +71,8 @@ class Order:
     member_id: str | None = None
     trusted: bool = True
     """If not, only user-editable values are set and others are ignored."""
+    withheld: Sequence[Withheld] = ()
+    """What the values may not show, since who orders may not see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +172,13 @@ async def change(
     trusted: bool = True,
     replace_all: bool = False,
     push: bool = True,
+    withheld: Sequence[Withheld] = (),
     patience: float | None = None,
 ) -> PassChanged:
-    """Let something happen to a pass, waiting up to `patience` seconds for rules that call."""
+    """Let something happen to a pass, waiting up to `patience` seconds for rules that call.
+
+    `withheld` is what the values may not show, since who writes them may not see it.
+    """
     values = values or {}
     if not trusted and has_images(values):
         found = await read(door, account_id, handle)
@@ -186,6 +193,7 @@ async def change(
         trusted=trusted,
         replace_all=replace_all,
         push=push,
+        withheld=list(withheld),
     )
     try:
         return await door.requester.ask(command, PassChanged, patience=patience)
@@ -310,6 +318,7 @@ def _creation(
         member=member,
         values=order.values,
         trusted=order.trusted,
+        withheld=list(order.withheld),
     )
 
 

@@ -1,7 +1,7 @@
 """Templates: checked, saved as revisions, announced to every service that projects them."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,14 @@ from services.gateway.repository.accounts import AccountRepository
 from services.gateway.repository.templates import TemplateRepository
 from shared.contracts.gateway import ImageReference, TemplateDeleted, TemplateSaved
 from shared.database import Database, UnitOfWork
-from shared.errors import ConflictError, InvalidError, NotFoundError
+from shared.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from shared.identifiers import new_id
 from shared.messaging.joining import Joiner
 from shared.passes.document import TemplateDocument, check_template
 from shared.passes.findings import Finding, Findings
+from shared.passes.rights import Withheld, is_withheld
+from shared.passes.template import compile_template
+from shared.passes.values import Json, is_list, is_object
 
 
 class TemplateNotFoundError(NotFoundError):
@@ -52,6 +55,15 @@ class IdentityFixedError(ConflictError):
     code = "template_identity_fixed"
 
 
+class WithheldError(ForbiddenError):
+    """Texts would show what this API key may not see.
+
+    Facts of members need the scope `members:read`, the client hash and what carries it `*`.
+    """
+
+    code = "text_not_allowed"
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A template that passed the check, ready to be saved."""
@@ -82,12 +94,25 @@ class Templates:
         return findings
 
     async def prepare(
-        self, account_id: UUID, name: str, document: TemplateDocument, identity_id: UUID | None
+        self,
+        account_id: UUID,
+        name: str,
+        document: TemplateDocument,
+        identity_id: UUID | None,
+        *,
+        withheld: Sequence[Withheld] = (),
+        present: Template | None = None,
     ) -> Draft:
-        """Check a template before a transaction is open; TemplateInvalidError lists its errors."""
+        """Check a template before a transaction is open; TemplateInvalidError lists its errors.
+
+        A writer from whom something is `withheld` may let texts show no more of it than they do in
+        the `present` revision: WithheldError.
+        """
         findings = await self.check(account_id, document)
         if findings.errors:
             raise TemplateInvalidError(errors=findings.as_problem_errors())
+        if withheld:
+            await asyncio.to_thread(_check_rights, document, present, frozenset(withheld))
         (images,) = await self._images.references([document.images])
         return Draft(name, document, identity_id, images, findings.warnings)
 
@@ -226,6 +251,41 @@ class Templates:
         if account is None:
             raise LookupError(template.account_id)
         work.publish(template_saved(template, account.organization_name, images))
+
+
+def _check_rights(
+    document: TemplateDocument, present: Template | None, withheld: frozenset[Withheld]
+) -> None:
+    known: set[tuple[str, str]] = set()
+    if present is not None:
+        before = TemplateDocument.model_validate(present.document)
+        known = set(_texts_showing(before, withheld))
+    new = [shown for shown in _texts_showing(document, withheld) if shown not in known]
+    if new:
+        raise WithheldError(
+            errors=[
+                {"pointer": path, "detail": f"It shows {{{name}}}, which the key may not see."}
+                for path, name in new
+            ]
+        )
+
+
+def _texts_showing(
+    document: TemplateDocument, withheld: frozenset[Withheld]
+) -> Iterator[tuple[str, str]]:
+    """Give the JSON pointers of texts that show what is withheld, with the name they show."""
+    compiled = compile_template(document, name="", organization="")
+    waiting: list[tuple[str, Json]] = [("", _plain(document))]
+    while waiting:
+        path, value = waiting.pop()
+        if is_object(value):
+            waiting += [(f"{path}/{key}", entry) for key, entry in value.items()]
+        elif is_list(value):
+            waiting += [(f"{path}/{index}", entry) for index, entry in enumerate(value)]
+        elif isinstance(value, str) and "{" in value:
+            for name in sorted(compiled.names_shown(value)):
+                if is_withheld(name, withheld):
+                    yield path, name
 
 
 def template_saved(

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from shared.passes.rights import Withheld
+
 AUTHORITY_PURPOSE: Final = "development authority"
 REQUEST_PURPOSE: Final = "identity request"
 RESPONSE_PURPOSE: Final = "idempotent response"
@@ -82,6 +84,13 @@ class Caller:
     def may(self, scope: str) -> bool:
         """Whether the key holds the scope."""
         return scope in self.scopes or EVERY_SCOPE in self.scopes
+
+    @property
+    def withheld(self) -> tuple[Withheld, ...]:
+        """What texts that this key writes may not show, since it may not see it itself."""
+        if EVERY_SCOPE in self.scopes:
+            return ()
+        return ("account",) if "members:read" in self.scopes else ("account", "member")
 
     def may_give(self, scopes: Iterable[str]) -> bool:
         """Whether a key with these scopes can do nothing that this one cannot."""

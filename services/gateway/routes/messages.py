@@ -88,7 +88,13 @@ async def _send_to_one(call: Call[NewMessage, None], door: Door, claim: Claim) -
     sent: SentMessage | None = None
     if claim.response is None:
         letter, changed = await messages.send_to_pass(
-            door, account_id, body.handle or "", body.text, body.field, claim
+            door,
+            account_id,
+            body.handle or "",
+            body.text,
+            body.field,
+            claim,
+            withheld=call.caller.withheld,
         )
         sent = _sent(letter, handle=changed.handle, version=changed.version)
 
@@ -106,7 +112,12 @@ async def _send_to_all(
     written: TemplateLetter | None = None
     if claim.response is None:
         written = await messages.write_to_template(
-            door, account_id, template_id, body.text, body.field
+            door,
+            account_id,
+            template_id,
+            body.text,
+            body.field,
+            withheld=call.caller.withheld,
         )
 
     async def save(work: UnitOfWork) -> Reply:

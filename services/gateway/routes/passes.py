@@ -185,7 +185,7 @@ async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
     body, account_id = call.body, call.caller.account_id
     claim = await begin(door, call)
     if body.passes is None:
-        order = Order(body.values or {}, body.member_id)
+        order = Order(body.values or {}, body.member_id, withheld=call.caller.withheld)
         issued = await passes.issue(door, account_id, body.template_id, order, claim.command_id)
         url = passes.page_url(door, issued.handle)
         return answered(
@@ -202,7 +202,7 @@ async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
         door,
         account_id,
         body.template_id,
-        [Order(row.values, row.member_id) for row in body.passes],
+        [Order(row.values, row.member_id, withheld=call.caller.withheld) for row in body.passes],
         claim.command_id,
     )
     return answered(
@@ -305,7 +305,13 @@ async def _change(
     claim = await begin(door, call)
     account_id, handle = call.caller.account_id, call.path["handle"]
     changed = await passes.change(
-        door, account_id, handle, kind, command_id=claim.command_id, values=values
+        door,
+        account_id,
+        handle,
+        kind,
+        command_id=claim.command_id,
+        values=values,
+        withheld=call.caller.withheld,
     )
     return answered(claim, _changed(changed))
 

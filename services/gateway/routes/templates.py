@@ -131,7 +131,9 @@ class Check(BaseModel):
 
 async def create_template(call: Call[NewTemplate, None], *, door: Door) -> Reply:
     account_id, body = call.caller.account_id, call.body
-    draft = await door.templates.prepare(account_id, body.name, body.document, body.identity_id)
+    draft = await door.templates.prepare(
+        account_id, body.name, body.document, body.identity_id, withheld=call.caller.withheld
+    )
 
     async def add(work: UnitOfWork) -> Reply:
         saved = await door.templates.add(work, account_id, draft)
@@ -165,7 +167,15 @@ async def change_template(call: Call[ChangedTemplate, None], *, door: Door) -> R
         expected = _expected(call.request.headers[hdrs.IF_MATCH])
         if body.revision not in {None, expected}:
             raise RevisionConflictError("If-Match and `revision` differ.")
-    draft = await door.templates.prepare(account_id, body.name, body.document, body.identity_id)
+    withheld = call.caller.withheld
+    draft = await door.templates.prepare(
+        account_id,
+        body.name,
+        body.document,
+        body.identity_id,
+        withheld=withheld,
+        present=await door.templates.get(account_id, template_id) if withheld else None,
+    )
     saved = await door.templates.replace(account_id, template_id, draft, expected)
     return Reply(_saved(saved, draft.warnings), headers=_tag(saved))
 

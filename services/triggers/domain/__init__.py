@@ -8,8 +8,8 @@ from services.triggers.domain.events import (
     first_values,
     follow_member,
     lay_over,
-    literal_paths,
     manner_of,
+    marks_of,
     only_editable,
 )
 from services.triggers.domain.log import changes_between
@@ -72,8 +72,8 @@ __all__ = [
     "forget",
     "forget_trigger_error",
     "lay_over",
-    "literal_paths",
     "manner_of",
+    "marks_of",
     "only_editable",
     "push",
     "refusal_of",

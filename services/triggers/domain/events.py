@@ -37,6 +37,7 @@ from shared.contracts.triggers import (
 )
 from shared.errors import InvalidError
 from shared.passes.loops import has_brackets
+from shared.passes.rights import marks_for, marks_outside, marks_within
 from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
 from shared.passes.runs import RuleOutcome
 from shared.passes.specials import COLOURS
@@ -132,10 +133,15 @@ def lay_over(
 ) -> None:
     """Set values on a pass, as far as they may be set; InvalidError when one does not fit."""
     allowed = _allowed_values(record, values, compiled, manner)
+    given = record.own_values
     own_values = changed_values(record, allowed, compiled, trusted=manner.trusted)
-    literal = literal_paths(record, allowed, compiled, trusted=manner.trusted)
+    touched = {_full_path(path, compiled) for path in allowed}
+    if manner.withheld:  # what is sent back as it was read stays what it is
+        touched = {p for p in touched if p not in given or own_values.get(p) != given[p]}
+    written = {path: value for path, value in own_values.items() if path in touched}
+    kept = marks_within(marks_outside(record.literal, touched), own_values)
     record.own_values = own_values
-    record.literal = sorted(own_values.keys() & literal)
+    record.literal = sorted({*kept, *marks_of(written, manner)})
     if allowed:
         check_shown(record, allowed, compiled)
 
@@ -218,13 +224,13 @@ def changed_values(
     return kept
 
 
-def literal_paths(
-    record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate, *, trusted: bool
-) -> set[str]:
-    """Say which own values are plain text once `values` are set: a user's are."""
-    touched = {_full_path(path, compiled) for path in values}
-    literal = set(record.literal) - touched
-    return literal if trusted else literal | touched
+def marks_of(written: Mapping[str, Any], manner: Manner) -> list[str]:
+    """Say what is kept beside values that are written: a user's are plain text."""
+    if not manner.trusted:
+        return sorted(written)
+    if not manner.withheld:
+        return []
+    return [m for path, value in written.items() for m in marks_for(path, value, manner.withheld)]
 
 
 def _full_path(path: str, compiled: CompiledTemplate) -> str:
@@ -375,4 +381,4 @@ def _report(
 
 
 def manner_of(command: ChangePass) -> Manner:
-    return Manner(command.trusted, command.replace_all, command.push)
+    return Manner(command.trusted, command.replace_all, command.push, tuple(command.withheld))

@@ -20,6 +20,7 @@ from shared.contracts.triggers import (
     PointsAdjustment,
 )
 from shared.errors import GoneError, InvalidError, NotFoundError
+from shared.passes.rights import Withheld
 from shared.passes.state import PassState
 
 TRIGGER_OF: Final[Mapping[str, str]] = {
@@ -92,6 +93,8 @@ class Manner:
     trusted: bool = True
     replace_all: bool = False
     push: bool = True
+    withheld: tuple[Withheld, ...] = ()
+    """What the texts that are written may not show, for want of a right."""
 
 
 USUAL: Final = Manner()
@@ -116,7 +119,7 @@ class PassRecord:
     updated_at: datetime
     deleted_at: datetime | None = None
     literal: list[str] = field(default_factory=list[str])
-    """Paths of own values whose brackets are plain text."""
+    """The marks of rights.py: own values that are plain text, or may not show everything."""
     token_key: str | None = None
     """The secret its authentication token derives from, for life; None: the oldest there is."""
     refreshed_at: datetime | None = None

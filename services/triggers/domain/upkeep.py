@@ -8,6 +8,7 @@ from services.triggers.domain.records import REFUSABLE, PassRecord
 from shared.contracts.triggers import EventKind, Refusal
 from shared.passes.expiry import expiry_of
 from shared.passes.paths import TRIGGER_ERROR_PATH
+from shared.passes.rights import marks_outside
 from shared.passes.template import CompiledTemplate
 
 
@@ -38,7 +39,7 @@ def forget(
         record.own_values, record.literal = given
         return
     record.own_values = {p: v for p, v in record.own_values.items() if p not in paths}
-    record.literal = [path for path in record.literal if path not in paths]
+    record.literal = sorted(marks_outside(record.literal, paths))
     advance(record, at)
     write_line(record, "update", at, {"cause": "push"})
     settle_expiry(record, compiled)
@@ -49,7 +50,7 @@ def forget_trigger_error(record: PassRecord, at: datetime) -> None:
     if TRIGGER_ERROR_PATH not in record.own_values:
         return
     record.own_values = {p: v for p, v in record.own_values.items() if p != TRIGGER_ERROR_PATH}
-    record.literal = [path for path in record.literal if path != TRIGGER_ERROR_PATH]
+    record.literal = sorted(marks_outside(record.literal, {TRIGGER_ERROR_PATH}))
     if record.has("create"):
         record.version += 1
         write_line(record, "update", at, {"cause": "rules"})

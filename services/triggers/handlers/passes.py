@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from services.triggers.domain import (
     TRIGGER_OF,
+    Manner,
     PassDeletedError,
     PassNotFoundError,
     PassRecord,
@@ -15,6 +16,7 @@ from services.triggers.domain import (
     first_values,
     follow_member,
     manner_of,
+    marks_of,
 )
 from services.triggers.handlers.waiting import Told, Waiting
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
@@ -97,7 +99,8 @@ async def create_passes(
             record.own_values = first_values(
                 command.values, template.compiled, trusted=command.trusted
             )
-            record.literal = [] if command.trusted else sorted(record.own_values)
+            manner = Manner(trusted=command.trusted, withheld=tuple(command.withheld))
+            record.literal = marks_of(record.own_values, manner)
             if record.own_values:
                 check_shown(record, record.own_values, template.compiled)
             run = await waiting.start(command, record, "create", template.compiled, now)
