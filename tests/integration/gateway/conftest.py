@@ -169,6 +169,7 @@ async def running_gateway(url: str) -> AsyncGenerator[Gateway]:
             "port": 0,
             "base_url": PUBLIC_URL,
             "pool_size": 4,
+            "trusted_proxies": "127.0.0.0/8",
         }
     )
     transport = EmbeddedTransport(url)

@@ -135,6 +135,22 @@ async def test_after_five_wrong_attempts_the_right_password_waits_too(
     assert await gateway.query("SELECT FROM login_attempts") == []
 
 
+async def test_behind_a_proxy_attempts_count_by_the_client_that_it_names(
+    gateway: Gateway, an_account: AnAccount
+):
+    email = await with_login(an_account)
+
+    async def login(client: str, password: str) -> Any:
+        path = f"/api/login.php?{urlencode({'email': email, 'password': password})}"
+        return (await gateway.call("GET", path, headers={"X-Forwarded-For": client})).json
+
+    for number in range(MAX_ATTEMPTS):
+        await login(f"203.0.113.{number}, 198.51.100.7", "wrong")
+
+    assert "Too many" in (await login("198.51.100.7", PASSWORD))["message"]
+    assert (await login("203.0.113.1", PASSWORD))["success"]
+
+
 async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(
     gateway: Gateway, an_account: AnAccount
 ):
