@@ -67,6 +67,9 @@ class Pass(BaseModel):
     expires_at: datetime | None = None
     """The date on which it expires, its own or its template's."""
 
+    def has_expired(self, at: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= at
+
     def state(self) -> PassState:
         """Return it as the pure code of passes knows it."""
         return PassState(

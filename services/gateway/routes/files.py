@@ -1,5 +1,7 @@
-"""Sends pass files, for every room that hands them out."""
+"""Sends files of passes, for every room that hands them out."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, Literal
 
 from aiohttp import hdrs, web
@@ -10,6 +12,14 @@ from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 
 WALLET_MEDIA: Final = "application/vnd.apple.pkpass"
+CSV_MEDIA: Final = "text/csv"
+
+_CSV_HEADERS: Final = {
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Robots-Tag": "noindex, nofollow",
+    hdrs.CONTENT_TYPE: f"{CSV_MEDIA}; charset=utf-8; header=present",
+    hdrs.CONTENT_DISPOSITION: 'attachment; filename="passes.csv"',
+}
 
 
 async def send_file(
@@ -29,6 +39,20 @@ async def send_file(
         async for piece in file.pieces:
             await response.write(piece)
     await response.write_eof()
+
+
+async def send_csv(request: web.Request, pieces: AsyncGenerator[bytes]) -> web.StreamResponse:
+    """Send rows as they are read; what fails at the first piece is still told as an error."""
+    async with aclosing(pieces):
+        first = await anext(pieces)
+        response = web.StreamResponse(headers=_CSV_HEADERS)
+        await response.prepare(request)
+        if request.method != hdrs.METH_HEAD:
+            await response.write(first)
+            async for piece in pieces:
+                await response.write(piece)
+        await response.write_eof()
+    return response
 
 
 def note_download(

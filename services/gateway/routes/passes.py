@@ -1,7 +1,6 @@
 """Passes under /v1: issuing them, reading them, and letting things happen to them."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,29 +10,24 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationInfo, fi
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import Change, Order
-from services.gateway.routes import timeline
-from services.gateway.routes.paging import number_position
-from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
+from services.gateway.routes import pass_lists, timeline
+from services.gateway.routes.pass_lists import MemberId, PassState, show_state
+from services.gateway.routes.reading import answered, begin, id_in_path
 from shared.contracts.message import JsonObject
 from shared.contracts.triggers import (
     Counts,
-    ListPasses,
-    Pass,
     PassChanged,
-    PassPage,
     ReadCounts,
     Refusal,
 )
 from shared.errors import ApplicationError, GoneError, NotFoundError
 from shared.http.endpoint import MEBIBYTE, AnyEndpoint, Call, Endpoint, Reply
-from shared.http.pagination import Page, PageQuery
 from shared.http.problems import Problem, problem
 
 MOST_ROWS = 500
 LARGEST_BODY = 4 * MEBIBYTE
 TAG = "Passes"
 
-MemberId = Annotated[str, Field(min_length=1, max_length=255)]
 Values = Annotated[
     JsonObject,
     Field(
@@ -113,26 +107,6 @@ class Issued(RootModel[IssuedPass | IssuedPasses]):
     """One pass, or what became of each row."""
 
 
-class PassState(BaseModel):
-    """A pass as it is now."""
-
-    handle: str
-    template_id: UUID
-    serial_number: str
-    member_id: str | None
-    version: int = Field(description="Rises with every change.")
-    values: JsonObject = Field(description="The pass's own values by path.")
-    voided: bool
-    registered: bool
-    scanned: bool
-    installed: bool = Field(description="Whether it has been on a device at least once.")
-    devices: int = Field(description="On how many devices it is now.")
-    created_at: datetime
-    updated_at: datetime
-    url: str
-    download_url: str
-
-
 class PassChange(BaseModel):
     """What became of what happened to a pass."""
 
@@ -158,17 +132,6 @@ class PassChange(BaseModel):
         "one, and `scan_text` and `scan_color` say so. `scan_when_void` of the template lets it "
         "happen.",
     )
-
-
-class PassesQuery(PageQuery):
-    """Which passes to list."""
-
-    template_id: UUID | None = None
-    member_id: MemberId | None = None
-
-
-class PassesPage(Page[PassState]):
-    """Passes in the order in which they were issued."""
 
 
 class Statistics(BaseModel):
@@ -222,27 +185,11 @@ async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
     )
 
 
-async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPage:
-    """List the account's passes."""
-    query = call.query
-    question = ListPasses(
-        account_id=call.caller.account_id,
-        template_id=query.template_id,
-        member_id=query.member_id,
-        after=number_position(query, largest=2**63 - 1) or 0,
-        limit=query.limit,
-    )
-    page = await door.requester.ask(question, PassPage)
-    after = cursor_at(page.last) if page.more else None
-    shown = await door.showcase.up_to_date(page.passes)
-    return PassesPage(data=[_state(door, found) for found in shown], next_cursor=after)
-
-
 async def read_pass(call: Call[None, None], *, door: Door) -> PassState:
     """Read one pass."""
     found = await passes.read(door, call.caller.account_id, call.path["handle"])
     (shown,) = await door.showcase.up_to_date([found])
-    return _state(door, shown)
+    return show_state(door, shown)
 
 
 async def update_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:
@@ -320,12 +267,6 @@ def _changed(changed: PassChanged) -> PassChange:
     return PassChange(**dict(changed))
 
 
-def _state(door: Door, found: Pass) -> PassState:
-    url = passes.page_url(door, found.handle)
-    shown = {name: getattr(found, name) for name in PassState.model_fields.keys() & dict(found)}
-    return PassState(**shown, url=url, download_url=url + passes.FILE_SUFFIX)
-
-
 def endpoints(door: Door) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     one, read, write = "/v1/passes/{handle}", "passes:read", "passes:write"
@@ -359,16 +300,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "its pass or its error, in the order asked. Sent again with the same Idempotency-Key, "
             "no pass is issued twice.",
         ),
-        Endpoint(
-            "GET",
-            "/v1/passes",
-            partial(list_passes, door=door),
-            summary="List passes",
-            tag=TAG,
-            scope=read,
-            query=PassesQuery,
-            returns=PassesPage,
-        ),
+        *pass_lists.endpoints(door),
         Endpoint(
             "GET",
             one,

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from services.gateway.catalogue import passes as catalogue
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import FILE_SUFFIX
+from services.gateway.routes.files import CSV_MEDIA, send_csv
 from services.gateway.routes.pages import HTML_MEDIA, PRIVATE, download_pass
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import NoRightError, Visit, begin_visit
@@ -18,7 +19,6 @@ from shared.errors import ForbiddenError, GoneError, InvalidError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.http.forwarding import client_address
 
-CSV_MEDIA: Final = "text/csv"
 WORDS: Final = ("generate", "download", passes.REPLACE)
 PHONES: Final = ("iPhone", "iPod")
 
@@ -72,20 +72,7 @@ async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamRespon
         start=visit.words.number("start", 0, 0),
         is_all=visit.words.flag("all") is True,
     )
-    head = await anext(rows)
-    response = web.StreamResponse(
-        headers={
-            **PRIVATE,
-            hdrs.CONTENT_TYPE: f"{CSV_MEDIA}; charset=utf-8; header=present",
-            hdrs.CONTENT_DISPOSITION: 'attachment; filename="passes.csv"',
-        }
-    )
-    await response.prepare(request)
-    await response.write(head)
-    async for piece in rows:
-        await response.write(piece)
-    await response.write_eof()
-    return response
+    return await send_csv(request, rows)
 
 
 def endpoints(door: Door) -> list[AnyEndpoint]:

@@ -7,10 +7,11 @@ from uuid import UUID, uuid5
 from aiohttp import web
 
 from services.gateway.catalogue import passes
+from services.gateway.catalogue.exports import passes_in_pages
 from services.gateway.catalogue.images import image_url
 from services.gateway.catalogue.passes import Order
 from services.gateway.routes.passsource.access import Visit
-from services.gateway.routes.passsource.streams import all_events, all_passes, stream_list
+from services.gateway.routes.passsource.streams import all_events, stream_list
 from services.gateway.routes.passsource.templates import whole_facts
 from services.gateway.routes.passsource.words import (
     ACCESS_TYPES,
@@ -19,7 +20,14 @@ from services.gateway.routes.passsource.words import (
     only_kind,
     success,
 )
-from shared.contracts.triggers import LastEvent, Pass, PassChanged, PassCreated, ReadLastEvent
+from shared.contracts.triggers import (
+    LastEvent,
+    ListPasses,
+    Pass,
+    PassChanged,
+    PassCreated,
+    ReadLastEvent,
+)
 from shared.passes.slots import own_images
 
 ALL: Final = -1
@@ -34,14 +42,14 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
     _, template = await visit.template()
     kind = visit.words.access_type()
     count = visit.words.number("count", ALL, ALL)
-    rows = all_passes(
-        visit.door,
-        template.account_id,
-        template.template_id,
+    question = ListPasses(
+        account_id=template.account_id,
+        template_id=template.template_id,
         kind=kind,
-        start=visit.words.number("start", 0, 0),
-        count=None if count == ALL else count,
-        lane="interactive",
+        skip=visit.words.number("start", 0, 0),
+    )
+    rows = passes_in_pages(
+        visit.door, question, count=None if count == ALL else count, lane="interactive"
     )
 
     async def pages() -> AsyncIterator[list[Any]]:

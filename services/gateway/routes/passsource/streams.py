@@ -8,51 +8,10 @@ import orjson
 from aiohttp import hdrs, web
 
 from services.gateway.catalogue.door import Door
-from shared.contracts.message import Lane
-from shared.contracts.triggers import (
-    EventKind,
-    EventPage,
-    ListPasses,
-    LoggedEvent,
-    Pass,
-    PassPage,
-    ReadTimeline,
-)
+from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
 from shared.http.endpoint import JSON_MEDIA
 
 PAGE = 1000
-
-
-async def all_passes(
-    door: Door,
-    account_id: UUID,
-    template_id: UUID,
-    *,
-    kind: EventKind = "create",
-    start: int = 0,
-    count: int | None = None,
-    lane: Lane = "bulk",
-) -> AsyncIterator[list[Pass]]:
-    """Read the passes of a template in the order of their creation, at most 1,000 at a time."""
-    after = 0
-    left = count
-    while left is None or left > 0:
-        question = ListPasses(
-            account_id=account_id,
-            template_id=template_id,
-            kind=kind,
-            after=after,
-            skip=0 if after else start,
-            limit=PAGE if left is None else min(PAGE, left),
-        )
-        page = await door.requester.ask(question, PassPage, lane=lane)
-        if not page.passes:
-            return
-        yield page.passes
-        if not page.more:
-            return
-        after = page.last
-        left = None if left is None else left - len(page.passes)
 
 
 async def all_events(door: Door, account_id: UUID, handle: str) -> AsyncIterator[list[LoggedEvent]]:

@@ -1,0 +1,118 @@
+"""Passes as CSV, for every dialect: read page by page, written a few rows at a time."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Final
+
+import orjson
+
+from services.gateway.catalogue.door import Door
+from shared import clock
+from shared.contracts.message import Lane
+from shared.contracts.triggers import ListPasses, Pass, PassPage
+from shared.passes.template import CompiledTemplate
+from shared.passes.values import Json, is_number, parse_number, to_text
+
+PAGE: Final = 1000
+ROWS_AT_ONCE: Final = 100
+"""After so many rows others have their turn."""
+
+COLUMNS: Final = (
+    "handle", "serial_number", "template_id", "member_id", "email", "created_at", "updated_at",
+    "voided", "expired", "expires_at",
+)  # fmt: skip
+OTHER_VALUES: Final = "other_values"
+
+# What Excel, LibreOffice or Google Sheets take for the beginning of a formula, full width too.
+_FORMULA: Final = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20|%")
+
+
+async def passes_in_pages(
+    door: Door, question: ListPasses, *, count: int | None = None, lane: Lane = "bulk"
+) -> AsyncIterator[list[Pass]]:
+    """Read passes in the order of their creation, at most 1,000 at a time and `count` in all."""
+    left = count
+    while left is None or left > 0:
+        limit = PAGE if left is None else min(PAGE, left)
+        question = question.model_copy(update={"limit": limit})
+        page = await door.requester.ask(question, PassPage, lane=lane)
+        if not page.passes:
+            return
+        yield page.passes
+        if not page.more:
+            return
+        question = question.model_copy(update={"after": page.last, "skip": 0})
+        left = None if left is None else left - len(page.passes)
+
+
+async def csv_pieces(
+    head: Sequence[str],
+    pages: AsyncIterator[list[Pass]],
+    cells_of: Callable[[Pass], Sequence[str]],
+) -> AsyncGenerator[bytes]:
+    """Write a head and a row for each pass; the first page is read before the first piece."""
+    rows: list[Sequence[str]] = [head]
+    async for page in pages:
+        for start in range(0, len(page), ROWS_AT_ONCE):
+            rows += [cells_of(found) for found in page[start : start + ROWS_AT_ONCE]]
+            yield write_rows(rows)
+            rows = []
+            await asyncio.sleep(0)
+    if rows:
+        yield write_rows(rows)
+
+
+def own_columns(compiled: CompiledTemplate) -> list[str]:
+    """Name the paths of a template whose values tell its passes apart, in its order."""
+    return [
+        path
+        for path, leaf in compiled.leaves.items()
+        if (leaf.is_field_value or leaf.source == "property" or leaf.editable)
+        and path not in COLUMNS
+    ]
+
+
+def pass_cells(found: Pass, paths: Sequence[str]) -> list[str]:
+    """Write what is known of a pass, its own values under these paths, and the others as JSON."""
+    others = found.values.keys() - set(paths)
+    email = found.member.get("email") if found.member else None
+    return [
+        found.handle,
+        found.serial_number,
+        str(found.template_id),
+        cell(found.member_id),
+        cell(email),
+        found.created_at.isoformat(),
+        found.updated_at.isoformat(),
+        cell(found.voided),
+        cell(found.has_expired(clock.now())),
+        found.expires_at.isoformat() if found.expires_at else "",
+        *(cell(found.values.get(path)) for path in paths),
+        _json({path: found.values[path] for path in others}) if others else "",
+    ]
+
+
+def cell(value: Json) -> str:
+    """Write one value as a harmless text."""
+    return to_text(value) if is_number(value) else harmless(to_text(value))
+
+
+def harmless(text: str) -> str:
+    """Keep a spreadsheet from taking a text for a formula; plain numbers stay."""
+    begin = text.lstrip(" \u00a0")[:1]
+    if begin in _FORMULA and begin and parse_number(text) is None:
+        return f"'{text}"
+    return text
+
+
+def write_rows(rows: Sequence[Sequence[str]]) -> bytes:
+    """Write rows with every cell in quotes, which no separator of any country can break."""
+    output = io.StringIO(newline="")
+    csv.writer(output, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+    return output.getvalue().encode("utf-8", "replace")
+
+
+def _json(values: dict[str, Json]) -> str:
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
