@@ -295,6 +295,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=Rotation,
             returns=WebhookWithSecret,
             errors=(NotFoundError,),
-            description="For the grace given, what is sent is signed with both.",
+            description="For the grace given, what is sent is signed with the former secrets too; "
+            "those of earlier rotations keep their own time.",
         ),
     ]

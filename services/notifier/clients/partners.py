@@ -30,7 +30,7 @@ class WebhookSender:
     def __init__(self, client: OutgoingClient, keys: MasterKeys) -> None:
         self._client = client
         self._keys = keys
-        self._signers: OrderedDict[tuple[UUID, int, bool], list[Webhook]] = OrderedDict()
+        self._signers: OrderedDict[tuple[UUID, int, int], list[Webhook]] = OrderedDict()
 
     async def send(self, delivery: DueDelivery) -> Outcome:
         """Make one attempt, and say what it led to."""
@@ -65,11 +65,11 @@ class WebhookSender:
         key = (
             delivery.endpoint_id,
             delivery.secret_version,
-            delivery.previous_secret is not None,
+            len(delivery.former_secrets),
         )
         signers = self._signers.get(key)
         if signers is None:
-            sealed = filter(None, (delivery.secret, delivery.previous_secret))
+            sealed = (delivery.secret, *delivery.former_secrets)
             owner = str(delivery.account_id)
             signers = [
                 Webhook(self._keys.open(secret, purpose=SECRET_PURPOSE, owner=owner).decode())

@@ -15,6 +15,7 @@ from shared.contracts.partners import PATTERNS, RETRY_JITTER, RETRY_SECONDS, mat
 from shared.errors import ConflictError, InvalidError, NotFoundError
 
 MOST_ENDPOINTS: Final = 50
+MOST_FORMER_SECRETS: Final = 10
 MOST_DESCRIPTION: Final = 200
 MOST_NAMED: Final = 500
 """Characters of what an error names."""
@@ -61,6 +62,12 @@ class TooManyEndpointsError(ConflictError):
     """An account may have at most 50 webhook endpoints."""
 
     code = "too_many_endpoints"
+
+
+class RotatedTooOftenError(ConflictError):
+    """A webhook endpoint signs with at most 10 former secrets: rotate without grace, or wait."""
+
+    code = "webhook_rotated_too_often"
 
 
 class EndpointExistsError(ConflictError):
@@ -110,7 +117,8 @@ class DueDelivery:
     url: str
     secret: str
     secret_version: int
-    previous_secret: str | None
+    former_secrets: list[str]
+    """Those that were rotated out and are still signed with, the newest first."""
     body: str
 
 

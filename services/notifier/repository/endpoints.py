@@ -9,10 +9,12 @@ from asyncpg import Record
 from services.notifier.domain.happenings import DisabledEndpoint
 from services.notifier.domain.webhooks import (
     MOST_ENDPOINTS,
+    MOST_FORMER_SECRETS,
     TEMPLATE_DELETED,
     EndpointExistsError,
     EndpointNotFoundError,
     Recipient,
+    RotatedTooOftenError,
     TooManyEndpointsError,
 )
 from shared.contracts.notifier import CreateEndpoint, Endpoint
@@ -81,23 +83,45 @@ class EndpointRepository:
     async def rotate_secret(
         self, account_id: UUID, endpoint_id: UUID, sealed: str, grace: int
     ) -> Endpoint:
-        """Sign with a new secret, and with the one it replaces for `grace` seconds more."""
+        """Sign with a new secret, and with those before for at most `grace` seconds more.
+
+        Those of earlier rotations keep their own time, if that ends sooner. RotatedTooOftenError
+        if 10 are still signed with.
+        """
         row = await self._connection.fetchrow(
-            "UPDATE endpoints SET secret = $3, secret_version = secret_version + 1,"
-            " previous_secret = CASE WHEN $4 > 0 THEN secret END,"
-            " previous_until = now() + $4 * interval '1 second', updated_at = now()"
-            " WHERE account_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL RETURNING *",
-            account_id, endpoint_id, sealed, grace,
-        )  # fmt: skip
+            """
+            WITH kept AS (
+                SELECT f.secret, least(f.until, now() + $4 * interval '1 second') AS until
+                FROM endpoints e,
+                    jsonb_to_recordset(e.former_secrets) AS f (secret text, until timestamptz)
+                WHERE e.account_id = $1 AND e.endpoint_id = $2 AND f.until > now() AND $4 > 0
+            )
+            UPDATE endpoints
+            SET secret = $3, secret_version = secret_version + 1, updated_at = now(),
+                former_secrets = CASE WHEN $4 > 0 THEN
+                    jsonb_build_array(jsonb_build_object(
+                        'secret', secret, 'until', now() + $4 * interval '1 second'))
+                    || coalesce((SELECT jsonb_agg(kept ORDER BY kept.until DESC) FROM kept), '[]')
+                ELSE '[]' END
+            WHERE account_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL
+            RETURNING *, jsonb_array_length(former_secrets) AS former
+            """,
+            account_id,
+            endpoint_id,
+            sealed,
+            grace,
+        )
         if row is None:
             raise EndpointNotFoundError
+        if row["former"] > MOST_FORMER_SECRETS:
+            raise RotatedTooOftenError
         return _endpoint(row)
 
     async def delete(self, account_id: UUID, endpoint_id: UUID) -> None:
         """Delete an endpoint, with its secrets; what was under way to it is dropped."""
         deleted = await self._connection.fetchval(
             "UPDATE endpoints SET deleted_at = now(), enabled = false, secret = '',"
-            " previous_secret = NULL"
+            " former_secrets = '[]'"
             " WHERE account_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL"
             " RETURNING endpoint_id",
             account_id, endpoint_id,

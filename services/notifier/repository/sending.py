@@ -49,7 +49,8 @@ class SendingRepository:
         rows = await self._connection.fetch(
             "UPDATE deliveries d SET lease_until = now() + $3 * interval '1 second'"
             " FROM (SELECT due.delivery_id, e.url, e.secret, e.secret_version,"
-            " CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,"
+            " ARRAY(SELECT f ->> 'secret' FROM jsonb_array_elements(e.former_secrets) AS f"
+            " WHERE (f ->> 'until')::timestamptz > now()) AS former_secrets,"
             " v.number, v.body FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)"
             " JOIN endpoints e ON e.endpoint_id = wanted.endpoint_id AND e.enabled"
             " CROSS JOIN LATERAL (SELECT n.delivery_id, n.event_id FROM deliveries n"
@@ -61,7 +62,7 @@ class SendingRepository:
             " WHERE d.delivery_id = claimed.delivery_id"
             " RETURNING d.delivery_id, d.account_id, d.endpoint_id, d.event_id, d.attempts,"
             " d.tries, d.round, claimed.url, claimed.secret, claimed.secret_version,"
-            " claimed.previous_secret, claimed.number, claimed.body",
+            " claimed.former_secrets, claimed.number, claimed.body",
             list(wanted), list(wanted.values()), LEASE_SECONDS,
         )  # fmt: skip
         return [

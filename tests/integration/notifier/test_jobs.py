@@ -6,7 +6,12 @@ from datetime import timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from services.notifier.domain.webhooks import ASKED_TO_STOP, FAILED_TOO_LONG, GONE
+from services.notifier.domain.webhooks import (
+    ASKED_TO_STOP,
+    FAILED_TOO_LONG,
+    GONE,
+    RotatedTooOftenError,
+)
 from services.notifier.jobs.deliveries import MOST_PER_ENDPOINT
 from services.notifier.jobs.forgetting import forget_old
 from shared import clock
@@ -23,6 +28,12 @@ from tests.integration.notifier.partner import (
 )
 
 ACCOUNT = new_id()
+
+OVER = """
+UPDATE endpoints
+SET former_secrets = jsonb_set(former_secrets, '{0,until}', to_jsonb(now()))
+"""
+"""The grace of the newest former secret is over."""
 
 
 async def test_delivery_is_signed_so_that_the_official_library_verifies_it(
@@ -176,7 +187,7 @@ async def test_rotation_signs_with_both_secrets_while_the_grace_lasts(
     )
     await notifier.log(an_event(ACCOUNT))
     await notifier.run()
-    await notifier.sql("UPDATE endpoints SET previous_until = now()")
+    await notifier.sql(OVER)
     await notifier.log(an_event(ACCOUNT))
     await notifier.run()
 
@@ -187,6 +198,45 @@ async def test_rotation_signs_with_both_secrets_while_the_grace_lasts(
     assert verified(new.secret, after)
     with pytest.raises(WebhookVerificationError):
         verified(old.secret, after)
+
+
+async def test_second_rotation_does_not_end_the_grace_of_the_first(
+    notifier: Notifier, partner: Partner
+):
+    first = await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a"))
+    endpoint_id = first.endpoint.endpoint_id
+
+    async def rotate(grace: int) -> str:
+        command = RotateSecret(
+            command_id=new_id(), account_id=ACCOUNT, endpoint_id=endpoint_id, grace=grace
+        )
+        return (await notifier.rotate(command)).secret
+
+    second, third = await rotate(60), await rotate(600)
+    await notifier.log(an_event(ACCOUNT))
+    await notifier.run()
+    fourth = await rotate(0)
+    await notifier.log(an_event(ACCOUNT))
+    await notifier.run()
+
+    within, at_once = partner.heard
+    for secret in (first.secret, second, third):
+        assert verified(secret, within)
+        with pytest.raises(WebhookVerificationError):
+            verified(secret, at_once)
+    assert verified(fourth, at_once)
+
+
+async def test_secrets_of_an_endpoint_do_not_pile_up(notifier: Notifier, partner: Partner):
+    made = await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a"))
+    command = RotateSecret(
+        command_id=new_id(), account_id=ACCOUNT, endpoint_id=made.endpoint.endpoint_id, grace=60
+    )
+    for _ in range(10):
+        await notifier.rotate(command)
+
+    with pytest.raises(RotatedTooOftenError):
+        await notifier.rotate(command)
 
 
 async def test_slow_endpoint_does_not_delay_another(notifier: Notifier, partner: Partner):
