@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from shared.passes.encodings import can_encode, encoding_name
 from shared.passes.findings import Findings
+from shared.passes.links import without_scripts
 from shared.passes.localization import split_language
 from shared.passes.registry import KeyRule
 from shared.passes.skeleton import BRACKET, Node
@@ -25,6 +26,10 @@ from shared.passes.values import Json, is_list, is_object
 
 _FORMS: Final[Mapping[tuple[str, str], tuple[Callable[[str], bool], str]]] = {
     ("FieldContent", "currencyCode"): (is_currency, "a currency code of ISO 4217 is needed"),
+    ("FieldContent", "attributedValue"): (
+        lambda text: without_scripts(text) == text,
+        "links to scripts, data or files lose their address",
+    ),
     ("CurrencyAmount", "currencyCode"): (is_currency, "a currency code of ISO 4217 is needed"),
     ("CurrencyAmount", "amount"): (is_amount, "a decimal number as text such as 12.50 is needed"),
     ("Beacon", "proximityUUID"): (is_uuid, "a UUID is needed"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from shared.passes.links import without_scripts
 from shared.passes.registry import FIELD_GROUPS, POSTER_STYLE
 from shared.passes.strings import normal_date
 from shared.passes.values import Json, is_date, is_list, is_number, is_object, parse_number
@@ -10,8 +11,12 @@ from shared.passes.values import Json, is_date, is_list, is_number, is_object, p
 NUMBER_KEYS: Final = ("currencyCode", "numberStyle")
 DATE_KEYS: Final = ("dateStyle", "timeStyle")
 STYLE_KEYS: Final = (*NUMBER_KEYS, *DATE_KEYS)
-OWN_STYLES: Final = tuple(f"_{key}" for key in STYLE_KEYS)
-"""How the paths end by which a pass has a style of its own."""
+MARKUP_KEY: Final = "attributedValue"
+FORMED_KEYS: Final = (*STYLE_KEYS, MARKUP_KEY)
+"""Keys because of which a field may have to be put into another form."""
+
+OWN_FORMS: Final = tuple(f"_{key}" for key in FORMED_KEYS)
+"""How the paths end by which a pass has such a key of its own."""
 
 _DATE_ONLY: Final = ("isRelative", "ignoresTimeZone")
 
@@ -43,15 +48,18 @@ def settled(field: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
 
 
 def settle_styles(document: dict[str, Any], style: str) -> None:
-    """Put every field of a composed pass into the form that Wallet takes; the rest is shared."""
+    """Put every field of a composed pass into the form that Wallet takes; the rest is shared.
+
+    Links that lead to scripts lose their address: the texts around them may come from anybody.
+    """
     for name in (style, POSTER_STYLE):
         fields = document.get(name)
         if not is_object(fields):
             continue
         changed = {
-            group: [settled(field)[0] if has_style(field) else field for field in entries]
+            group: [_formed(field) if _is_formed(field) else field for field in entries]
             for group, entries in fields.items()
-            if group in FIELD_GROUPS and is_list(entries) and any(map(has_style, entries))
+            if group in FIELD_GROUPS and is_list(entries) and any(map(_is_formed, entries))
         }
         if changed:
             document[name] = {**fields, **changed}
@@ -67,6 +75,18 @@ def unfit_fields(document: dict[str, Any], style: str) -> Iterator[tuple[str, st
                     _, detail = settled(field)
                     if detail is not None:
                         yield group, field.get("key", ""), detail
+
+
+def _is_formed(field: Json) -> bool:
+    return has_style(field) or (is_object(field) and isinstance(field.get(MARKUP_KEY), str))
+
+
+def _formed(field: dict[str, Any]) -> dict[str, Any]:
+    shown = settled(field)[0] if has_style(field) else field
+    markup = shown.get(MARKUP_KEY)
+    if not isinstance(markup, str) or (harmless := without_scripts(markup)) == markup:
+        return shown
+    return {**shown, MARKUP_KEY: harmless}
 
 
 def _without(field: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ SCHEMES: Final = frozenset({"https", "http", "mailto", "tel"})
 DETECT_LINKS: Final = "PKDataDetectorTypeLink"
 DETECT_PHONES: Final = "PKDataDetectorTypePhoneNumber"
 
+_SCRIPTS: Final = ("javascript:", "vbscript:", "data:", "file:", "blob:")
 _MAX_LINK: Final = 2048
 # Every repetition has a bound, so that reading a text costs time in step with its length.
 _TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]{0,15})(?=[\s/>])([^<>]{0,4096})>")
@@ -60,6 +61,22 @@ def read_markup(text: str) -> list[Span]:
             _add(spans, "\n", href)
     _add(spans, html.unescape(text[end:]), href)
     return spans
+
+
+def without_scripts(text: str) -> str:
+    """Return markup in which no link leads to a script, to data or to a file; others stay."""
+    if "<" not in text:
+        return text
+    return _TAG.sub(lambda tag: "<a>" if _leads_to_script(tag) else tag[0], text)
+
+
+def _leads_to_script(tag: re.Match[str]) -> bool:
+    if tag[1] or tag[2].lower() != "a":
+        return False
+    found = _HREF.search(tag[3])
+    address = html.unescape(found[1] or found[2] or found[3] or "") if found else ""
+    # Browsers skip control characters and spaces in front of and within a scheme.
+    return _CONTROL.sub("", address).lower().startswith(_SCRIPTS)
 
 
 def find_links(text: str, detectors: frozenset[str]) -> list[Span]:

@@ -18,7 +18,7 @@ from shared.passes.assembly import TEXT_KINDS, Assembly, PlacedText, choose_valu
 from shared.passes.barcodes import BarcodePolicy, apply_barcodes
 from shared.passes.display import Display, display_of
 from shared.passes.document import TemplateDocument
-from shared.passes.field_styles import OWN_STYLES, STYLE_KEYS, settle_styles, unfit_fields
+from shared.passes.field_styles import FORMED_KEYS, OWN_FORMS, settle_styles, unfit_fields
 from shared.passes.hiding import compile_hidings, hide
 from shared.passes.loops import find_loops
 from shared.passes.magic import Expansion, Lexicon, Parts, parse, references_of
@@ -75,7 +75,7 @@ class CompiledTemplate:
             for leaf in catalogue.given.values()
         )
         self._has_styles = any(
-            leaf.field_key is not None and leaf.location[-1] in STYLE_KEYS
+            leaf.field_key is not None and leaf.location[-1] in FORMED_KEYS
             for leaf in catalogue.given.values()
         )
         self._texts = _texts(catalogue)
@@ -214,7 +214,7 @@ class CompiledTemplate:
 
     def _may_have_styles(self, values: Mapping[str, Any]) -> bool:
         return self._has_styles or any(
-            path.endswith(OWN_STYLES) or path in self.catalogue.containers for path in values
+            path.endswith(OWN_FORMS) or path in self.catalogue.containers for path in values
         )
 
     def _style_of(self, state: PassState) -> str:

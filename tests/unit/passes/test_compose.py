@@ -181,6 +181,27 @@ def test_values_the_template_does_not_have_are_created():
     assert card["logoText"] == "Hi"
 
 
+@pytest.mark.parametrize("own", [{}, {"link": "javascript:alert(1)"}])
+def test_link_of_a_field_does_not_lead_to_a_script(own: dict[str, str]):
+    field = {"key": "a", "value": "x", "attributedValue": '<a href="{link}">x</a>'}
+    document = {"properties": {"link": {"value": "data:x", "editable": True}}}
+    template = a_template({"storeCard": {"backFields": [field]}}, **document)
+
+    (shown,) = composed(template, a_pass(dict(own)))["storeCard"]["backFields"]
+
+    assert shown["attributedValue"] == "<a>x</a>"
+
+
+def test_own_markup_of_a_pass_does_not_lead_to_a_script():
+    template = a_template({"storeCard": {"backFields": [{"key": "a", "value": "x"}]}})
+    path = "structure_backFields_a_attributedValue"
+    own = {path: '<a href="javascript:x">y</a> <a href="https://z.example">z</a>'}
+
+    (shown,) = composed(template, a_pass(dict(own)))["storeCard"]["backFields"]
+
+    assert shown["attributedValue"] == '<a>y</a> <a href="https://z.example">z</a>'
+
+
 def test_what_is_put_into_markup_is_escaped():
     field = {"key": "a", "value": "x", "attributedValue": '<a href="/{code}">{member_name}</a>'}
     template = compiled(a_card([field], properties={"code": '"><script>'}))

@@ -8,6 +8,7 @@ from shared.passes.links import (
     find_links,
     read_markup,
     safe_link,
+    without_scripts,
 )
 
 ALL = frozenset({DETECT_LINKS, DETECT_PHONES})
@@ -94,3 +95,32 @@ def test_four_schemes_are_links(address: str):
 @pytest.mark.parametrize("text", ["<a ", "<a href=", "<", "a < b > c", "<!-- x -->", "<3>", "</"])
 def test_what_is_no_element_stays_text(text: str):
     assert "".join(span.text for span in read_markup(text)) == text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        " java&#10;script:alert(1)",
+        "&#106;avascript:alert(1)",
+        "vbscript:x",
+        "data:text/html,x",
+        "file:///etc/passwd",
+    ],
+)
+def test_link_to_a_script_loses_its_address(address: str):
+    assert without_scripts(f'go <a class="x" href="{address}">there</a>') == "go <a>there</a>"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "1 < 2",
+        '<a href="https://a.example">a</a>',
+        "<a href='shop:42'>app</a>",
+        "<b>javascript:</b>",
+    ],
+)
+def test_other_markup_stays_as_it_is(markup: str):
+    assert without_scripts(markup) == markup
