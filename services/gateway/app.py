@@ -63,6 +63,22 @@ from shared.service import Job, Service
 
 SCHEMA = "gateway"
 MIGRATIONS = Path(__file__).parent / "migrations"
+TAGS = {
+    "Accounts": "Issuers. An account has keys, templates and identities, and may manage others.",
+    "API keys": "Keys with scopes; a secret is shown once. Rotation keeps the old one for a while.",
+    "Templates": "What a kind of pass looks like and how it behaves. Each change is a revision.",
+    "Images": "PNG images by their SHA-256, for templates and for single passes.",
+    "Signing identities": "The certificates and keys that sign passes of a pass type identifier.",
+    "Passes": "Issue, read, change, scan, void and delete passes, and see what happened to them.",
+    "Pushes": "Push all installed passes of a template, in a job that may be paused.",
+    "Messages": "Texts that Wallet shows, for one pass or for all of a template.",
+    "Members": "People known to an account, and their points ledger.",
+    "Webhooks": "Addresses that are told what happens, signed as Standard Webhooks says.",
+    "Events": "The feed: every event of the account once, in order and without gaps.",
+    "Pages": "What holders of passes open: the public page of a pass and its file.",
+    "Apple Wallet": "Apple's web service for passes, which phones ask; no API key.",
+    "PassSource": "PassSource's API and links, for shops that come from there.",
+}
 ROOMS = (
     accounts,
     keys,
@@ -178,6 +194,7 @@ def describe(endpoints: list[AnyEndpoint]) -> dict[str, Any]:
         version=_version(),
         description=DESCRIPTION,
         scopes={str(scope): sentence for scope, sentence in SCOPES.items()},
+        tags=TAGS,
     )
 
 

@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from shared.http.openapi import scope_sentence
 from shared.http.problems import PROBLEM_MEDIA, AddressNotFoundError
 from shared.http.schema_view import Field, SchemaView
 
@@ -135,15 +136,18 @@ def problem_kinds(document: Document) -> dict[str, dict[str, Any]]:
 def _operation(view: SchemaView, method: str, path: str, operation: Document) -> Operation:
     request: Document = operation.get("requestBody", {})
     body = _content(view, request.get("content", {}))
-    scopes = [scope for need in operation["security"] for held in need.values() for scope in held]
+    scope = operation.get("x-scope")
+    description: str = operation.get("description", "")
+    if scope is not None:  # which the page shows by itself
+        description = description.removesuffix(scope_sentence(scope)).strip()
     return Operation(
         name=operation["operationId"],
         tag=operation["tags"][0],
         method=method,
         path=path,
         summary=operation["summary"],
-        description=operation.get("description", ""),
-        scope=scopes[0] if scopes else None,
+        description=description,
+        scope=scope,
         is_deprecated=operation.get("deprecated", False),
         parameters=tuple(
             (each["in"], _parameter(view, each)) for each in operation.get("parameters", ())
@@ -153,7 +157,7 @@ def _operation(view: SchemaView, method: str, path: str, operation: Document) ->
         answers=tuple(
             _answer(view, status, response) for status, response in operation["responses"].items()
         ),
-        curl=_curl(method, path, body, is_public=not scopes),
+        curl=_curl(method, path, body, is_public=scope is None),
     )
 
 

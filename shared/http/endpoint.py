@@ -76,6 +76,8 @@ class Endpoint(Generic[Body_co, Query_co]):
     description: str = ""
     deprecated: bool = False
     bare: bool = False  # errors are a status without a body
+    shown: str = ""  # the path in documents, where the routed one takes several spellings
+    hidden: bool = False  # not in documents: nobody is meant to ask it
 
     @property
     def name(self) -> str:

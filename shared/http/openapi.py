@@ -28,6 +28,7 @@ from shared.http.problems import (
 )
 
 SECURITY = "ApiKey"
+_COMPONENTS = "#/components/schemas/"
 _PARAMETER = re.compile(r"\{([^{}:]+)(?::((?:[^{}]|\{[^{}]*\})+))?\}")
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -51,24 +52,45 @@ def openapi_document(
     version: str,
     description: str,
     scopes: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Write the whole document; `scopes` says in a sentence what each scope allows."""
+    """Write the whole document; `scopes` and `tags` say in a sentence what each is for."""
+    endpoints = [endpoint for endpoint in endpoints if not endpoint.hidden]
     schemas, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for endpoint in endpoints:
-        path = _PARAMETER.sub(r"{\1}", endpoint.path)
-        paths[path][endpoint.method.lower()] = _operation(endpoint, schemas)
+        path, method = _PARAMETER.sub(r"{\1}", _path(endpoint)), endpoint.method.lower()
+        if method in paths[path]:
+            raise ValueError(f"two endpoints are shown as {method} {path}")
+        paths[path][method] = _operation(endpoint, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "description": description},
+        "info": {
+            "title": title,
+            "version": version,
+            "description": description,
+            "contact": {"name": "Whoever runs this installation"},
+            "license": {
+                "name": "All rights reserved",
+                "identifier": "LicenseRef-All-Rights-Reserved",
+            },
+        },
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(e.tag for e in endpoints)],
+        "tags": [
+            {"name": tag, "description": (tags or {}).get(tag, "")}
+            for tag in dict.fromkeys(e.tag for e in endpoints)
+        ],
         "paths": dict(paths),
         "components": {
             "schemas": definitions,
             "securitySchemes": {SECURITY: _security_scheme(endpoints, scopes or {})},
         },
     }
+
+
+def scope_sentence(scope: str) -> str:
+    """Say which scope an operation needs: OpenAPI lists scopes only of OAuth."""
+    return f"Needs the scope `{scope}`."
 
 
 def errors_of(endpoint: AnyEndpoint) -> list[type[ApplicationError]]:
@@ -95,10 +117,25 @@ def _schemas(endpoints: Sequence[AnyEndpoint]) -> tuple[Schemas, dict[str, Any]]
         if endpoint.returns is not None:
             wanted[endpoint.returns, "serialization"] = None
     references, document = models_json_schema(
-        list(wanted), by_alias=True, ref_template="#/components/schemas/{model}"
+        list(wanted), by_alias=True, ref_template=_COMPONENTS + "{model}"
     )
-    schemas: Any = references  # only models were asked for, not dataclasses
-    return schemas, document.get("$defs", {})
+    definitions = document.get("$defs", {})
+    titles = {name: str(schema["title"]) for name, schema in definitions.items()}
+    if len(set(titles.values())) < len(titles):
+        raise ValueError(f"two schemas have the same title: {sorted(titles.values())}")
+    schemas: Any = {model: _renamed(schema, titles) for model, schema in references.items()}
+    return schemas, {titles[name]: _renamed(part, titles) for name, part in definitions.items()}
+
+
+def _renamed(part: Any, titles: Mapping[str, str]) -> Any:  # noqa: ANN401  (any part of a JSON Schema)
+    """Refer to schemas by their titles, which are what clients call them."""
+    if isinstance(part, list):
+        return [_renamed(each, titles) for each in cast("list[Any]", part)]
+    if isinstance(part, str) and part.startswith(_COMPONENTS):  # $ref, or a discriminator's mapping
+        return _COMPONENTS + titles[part.removeprefix(_COMPONENTS)]
+    if not isinstance(part, dict):
+        return part
+    return {key: _renamed(each, titles) for key, each in cast("dict[str, Any]", part).items()}
 
 
 def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
@@ -108,10 +145,13 @@ def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, schemas),
-        "security": [] if endpoint.scope is None else [{SECURITY: [endpoint.scope]}],
+        "security": [] if endpoint.scope is None else [{SECURITY: []}],
     }
-    if endpoint.description:
-        operation["description"] = endpoint.description
+    if endpoint.scope is not None:
+        operation["x-scope"] = endpoint.scope
+    needs = scope_sentence(endpoint.scope) if endpoint.scope else ""
+    if text := "\n\n".join(filter(None, (endpoint.description, needs))):
+        operation["description"] = text
     if endpoint.deprecated:
         operation["deprecated"] = True
     if content := _request_content(endpoint, schemas):
@@ -123,9 +163,13 @@ def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
     return operation
 
 
+def _path(endpoint: AnyEndpoint) -> str:
+    return endpoint.shown or endpoint.path
+
+
 def _parameters(endpoint: AnyEndpoint) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
-    for name, pattern in _PARAMETER.findall(endpoint.path):
+    for name, pattern in _PARAMETER.findall(_path(endpoint)):
         schema = {"type": "string", "minLength": 1}
         if pattern:
             schema["pattern"] = f"^(?:{pattern})$"
@@ -183,7 +227,7 @@ def _responses(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
     if endpoint.returns is not None:
         schema = schemas[endpoint.returns, "serialization"]
         success["content"] = {endpoint.media: {"schema": schema}}
-    elif endpoint.raw and endpoint.status != HTTPStatus.NO_CONTENT:
+    elif _sends_bytes(endpoint):
         success["content"] = {endpoint.media: {"schema": _bytes_schema()}}
     by_status: dict[int, list[type[ApplicationError]]] = defaultdict(list)
     for kind in errors_of(endpoint):
@@ -197,6 +241,11 @@ def _responses(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
     }
 
 
+def _sends_bytes(endpoint: AnyEndpoint) -> bool:
+    is_other = endpoint.raw or endpoint.media != JSON_MEDIA
+    return is_other and endpoint.status != HTTPStatus.NO_CONTENT
+
+
 def _problem_response(kinds: list[type[ApplicationError]], *, bare: bool) -> dict[str, Any]:
     problems = {kind.code: problem(kind()) for kind in kinds}
     response: dict[str, Any] = {
@@ -205,7 +254,7 @@ def _problem_response(kinds: list[type[ApplicationError]], *, bare: bool) -> dic
     if not bare:
         response["content"] = {
             PROBLEM_MEDIA: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
+                "schema": {"$ref": _COMPONENTS + "Problem"},
                 "examples": {code: {"value": value} for code, value in problems.items()},
             }
         }

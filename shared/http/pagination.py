@@ -40,6 +40,13 @@ class Page(BaseModel, Generic[Item]):
         None, description="Ask with it for the next page; null on the last."
     )
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Name a page after its items, as generators of clients want it: AccountPage."""
+        (item,) = params
+        config: dict[str, Any] = getattr(item, "model_config", {})
+        return f"{config.get('title', item.__name__)}Page"
+
 
 def encode_cursor(position: dict[str, Any]) -> str:
     """Write a position in a list as an opaque string."""

@@ -237,7 +237,6 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             summary="Fetch the root certificate of all development identities",
             tag=TAG,
             scope=None,
-            raw=True,
             media=PEM_MEDIA,
             description="No phone trusts it; tools that check passes may be told to.",
         ),

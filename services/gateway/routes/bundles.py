@@ -95,5 +95,6 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             raw=True,
             media=BUNDLE_MEDIA,
             errors=(NotFoundError, GoneError, BundleTooLargeError),
+            description="A `.pkpasses` file, which Wallet adds in one step.",
         ),
     ]

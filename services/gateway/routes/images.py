@@ -93,5 +93,6 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             errors=(ImageNotFoundError,),
             raw=True,
             media=PNG_MEDIA,
+            description="Whoever knows the SHA-256 may fetch it; the answer never changes.",
         ),
     ]

@@ -32,7 +32,7 @@ class NewKey(BaseModel):
     ]
 
 
-class Rotation(BaseModel):
+class KeyRotation(BaseModel):
     """How a key changes its secret."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,7 +86,7 @@ async def list_keys(call: Call[None, None], *, door: Door) -> Keys:
     return Keys(data=[KeyView.model_validate(key) for key in keys])
 
 
-async def rotate_key(call: Call[Rotation, None], *, door: Door) -> Reply:
+async def rotate_key(call: Call[KeyRotation, None], *, door: Door) -> Reply:
     key_id = call.path["key_id"]
 
     async def rotate(work: UnitOfWork) -> Reply:
@@ -146,7 +146,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             summary="Give an API key a new secret",
             tag=TAG,
             scope="keys:write",
-            body=Rotation,
+            body=KeyRotation,
             returns=MadeKey,
             errors=(KeyNotFoundError, *REPEAT_ERRORS, RotatedTooOftenError),
             description="The present secret works on for `grace` seconds; both are valid then.",

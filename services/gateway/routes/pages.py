@@ -300,6 +300,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             raw=True,
             media=WALLET_MEDIA,
             errors=(NotFoundError, GoneError),
+            description="Always the newest version; 304 where `If-None-Match` names it.",
         ),
         Endpoint(
             "GET",
@@ -311,6 +312,8 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             raw=True,
             media=HTML_MEDIA,
             errors=(NotFoundError, GoneError),
+            description="A page for its holder, in the reader's language, with what the pass shows "
+            "and a link to its file.",
         ),
         Endpoint(
             "GET",
@@ -323,6 +326,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             media=HTML_MEDIA,
             status=302,
             errors=(NotFoundError,),
+            hidden=True,
         ),
         Endpoint(
             "GET",
@@ -334,6 +338,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             raw=True,
             media=HTML_MEDIA,
             errors=(NotAvailableYetError,),
+            hidden=True,
             description="Addresses that magic strings such as `{psRegisterURL}` stand for. They "
             "answer 404: browsers see a page that says so.",
         ),

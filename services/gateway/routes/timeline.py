@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
@@ -36,7 +36,13 @@ MOST_NOTICES = 100
 Told = Literal["complete", "newest", "unavailable"]
 
 
-class EventEntry(BaseModel):
+class _Entry(BaseModel):
+    """What stands in a timeline; `source` says which, and is always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class EventEntry(_Entry):
     """Something that happened to the pass."""
 
     source: Literal["event"] = "event"
@@ -54,7 +60,7 @@ class EventEntry(BaseModel):
     )
 
 
-class ContentEntry(BaseModel):
+class ContentEntry(_Entry):
     """New bytes were made of the pass: what phones fetch. No entry: nothing visible changed."""
 
     source: Literal["content"] = "content"
@@ -64,7 +70,7 @@ class ContentEntry(BaseModel):
     content_number: int
 
 
-class DeliveryEntry(BaseModel):
+class DeliveryEntry(_Entry):
     """An event set out for a webhook endpoint."""
 
     source: Literal["delivery"] = "delivery"
@@ -78,7 +84,7 @@ class DeliveryEntry(BaseModel):
     attempts: list[Attempt]
 
 
-class DeviceEntry(BaseModel):
+class DeviceEntry(_Entry):
     """Something seen of the pass on its way to a device: registered, pushed, listed, fetched."""
 
     source: Literal["device"] = "device"

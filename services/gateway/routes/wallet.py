@@ -262,6 +262,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             one,
             partial(unregister_device, door=door),
             summary="Unregister a device for a pass",
+            description="Once the last registration is gone the device is forgotten.",
             errors=refused,
         ),
         room(
@@ -286,6 +287,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             f"{ROOT}/log",
             partial(keep_device_logs, door=door, budget=LineBudget()),
             summary="Take in what a device logged",
+            description="Complaints of Wallet, which stand on the timeline of their pass.",
             body=LogLines,
             body_limit=LARGEST_LOG,
         ),

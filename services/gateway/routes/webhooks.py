@@ -83,14 +83,14 @@ class WebhookChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Address = ""
+    url: Address = Field(default_factory=str)  # none in the schema: "" is no address
     description: Description | None = None
     types: Patterns = []
     template_id: UUID | None = None
     enabled: bool = True
 
 
-class Rotation(BaseModel):
+class SecretRotation(BaseModel):
     """How to change a signing secret."""
 
     model_config = ConfigDict(extra="forbid")
@@ -188,7 +188,7 @@ async def delete_webhook(call: Call[None, None], *, door: Door) -> Reply:
     return answered(claim, None)
 
 
-async def rotate_webhook_secret(call: Call[Rotation, None], *, door: Door) -> Reply:
+async def rotate_webhook_secret(call: Call[SecretRotation, None], *, door: Door) -> Reply:
     """Give a webhook endpoint a new signing secret."""
     account_id, webhook_id = call.caller.account_id, id_in_path(call, "webhook_id")
     claim = await begin(door, call)
@@ -292,7 +292,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             summary="Give a webhook endpoint a new signing secret",
             tag=TAG,
             scope=write,
-            body=Rotation,
+            body=SecretRotation,
             returns=WebhookWithSecret,
             errors=(NotFoundError,),
             description="For the grace given, what is sent is signed with the former secrets too; "

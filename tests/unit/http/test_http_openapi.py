@@ -108,7 +108,8 @@ def test_problem_response_shows_its_codes():
 def test_scopes_are_required_and_described():
     scheme = DOCUMENT["components"]["securitySchemes"]["ApiKey"]
 
-    assert DOCUMENT["paths"]["/teapots"]["post"]["security"] == [{"ApiKey": ["teapots:write"]}]
+    assert DOCUMENT["paths"]["/teapots"]["post"]["security"] == [{"ApiKey": []}]
+    assert DOCUMENT["paths"]["/teapots"]["post"]["x-scope"] == "teapots:write"
     assert DOCUMENT["paths"]["/page"]["get"]["security"] == []
     assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "X-API-Key")
     assert "`teapots:read`: Look at them." in scheme["description"]
