@@ -238,7 +238,10 @@ def _expected(if_match: str) -> int | None:
 
 def endpoints(door: Door) -> list[AnyEndpoint]:
     """List the addresses of templates."""
-    one, read, write = "/v1/templates/{template_id}", "templates:read", "templates:write"
+    # Not the address of the check, which has methods of its own.
+    one, read, write = (
+        r"/v1/templates/{template_id:(?!check$)[^/]+}", "templates:read", "templates:write",
+    )  # fmt: skip
     return [
         Endpoint(
             "POST",

@@ -23,6 +23,20 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
                     yield method.upper(), address, *scopes
 
 
+async def test_every_address_names_its_own_methods(gateway: Gateway):
+    document = (await gateway.call("GET", "/openapi.json")).json
+    examples = {"{sha256}": "0" * 64, "{page}": "create", "{function}": "login"}
+
+    for path, item in document["paths"].items():
+        for parameter, example in examples.items():
+            path = path.replace(parameter, example)  # noqa: PLW2901  the address
+        address = re.sub(r"\{[^}]*\}", "1", path)
+        answer = await gateway.call("PROPFIND", address)
+        named = {name.strip() for name in answer.headers["allow"].split(",")} - {"HEAD"}
+
+        assert (path, answer.status, named) == (path, 405, {m.upper() for m in item} - {"HEAD"})
+
+
 async def test_every_operation_refuses_every_key_without_its_scope(
     gateway: Gateway, an_account: AnAccount
 ):
