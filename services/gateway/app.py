@@ -46,6 +46,7 @@ from services.gateway.routes.asyncapi import asyncapi_document
 from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
+from services.gateway.routes.problems import UNLISTED
 from services.gateway.settings import Settings
 from shared.database import Database
 from shared.errors import UnavailableError
@@ -206,7 +207,10 @@ def _application(door: Door, trusted_proxies: Networks) -> web.Application:
     app.middlewares.append(pages.error_pages())
     app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
     app.add_routes(
-        [web.get("/", index.show), *docs_routes(describe(endpoints), asyncapi_document(_version()))]
+        [
+            web.get("/", index.show),
+            *docs_routes(describe(endpoints), asyncapi_document(_version()), UNLISTED),
+        ]
     )
     app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))
     return app

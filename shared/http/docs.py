@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -62,13 +63,18 @@ class Operation:
     curl: str
 
 
-def docs_routes(document: Document, events: Document | None = None) -> list[web.RouteDef]:
+def docs_routes(
+    document: Document,
+    events: Document | None = None,
+    unlisted: Mapping[str, tuple[int, str]] = MappingProxyType({}),
+) -> list[web.RouteDef]:
     """Serve `/docs`, its stylesheet, the documents for machines and `/problems/{code}`.
 
     `events` is the AsyncAPI document of what is told, served as `/asyncapi.json`.
+    `unlisted` has the problems that no operation lists: code → status and meaning.
     """
     style = (TEMPLATES / "docs.css").read_bytes()
-    codes = problem_kinds(document)
+    codes = problem_kinds(document, unlisted)
 
     async def explain_problem(request: web.Request) -> web.Response:
         code = request.match_info["code"]
@@ -76,7 +82,7 @@ def docs_routes(document: Document, events: Document | None = None) -> list[web.
             raise AddressNotFoundError
         return web.Response(status=303, headers={"Location": f"/docs#problem-{code}"})
 
-    page = render_docs(document, tells_events=events is not None).encode()
+    page = render_docs(document, unlisted, tells_events=events is not None).encode()
     told = [] if events is None else [("/asyncapi.json", events)]
     return [
         web.get("/docs", _static(page, "text/html; charset=utf-8")),
@@ -89,7 +95,12 @@ def docs_routes(document: Document, events: Document | None = None) -> list[web.
     ]
 
 
-def render_docs(document: Document, *, tells_events: bool = False) -> str:
+def render_docs(
+    document: Document,
+    unlisted: Mapping[str, tuple[int, str]] = MappingProxyType({}),
+    *,
+    tells_events: bool = False,
+) -> str:
     """Write the page as HTML."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -108,7 +119,7 @@ def render_docs(document: Document, *, tells_events: bool = False) -> str:
             (tag, text, [operation for operation in operations if operation.tag == tag])
             for tag, text in tags.items()
         ],
-        problems=problem_kinds(document),
+        problems=problem_kinds(document, unlisted),
     )
 
 
@@ -122,9 +133,13 @@ def list_operations(document: Document) -> list[Operation]:
     ]
 
 
-def problem_kinds(document: Document) -> dict[str, dict[str, Any]]:
-    """Collect one example of every problem in the document, by code."""
-    kinds: dict[str, dict[str, Any]] = {}
+def problem_kinds(
+    document: Document, unlisted: Mapping[str, tuple[int, str]] = MappingProxyType({})
+) -> dict[str, dict[str, Any]]:
+    """Collect every kind of problem by code: those of the document, and those it does not list."""
+    kinds: dict[str, dict[str, Any]] = {
+        code: {"status": status, "title": title} for code, (status, title) in unlisted.items()
+    }
     for item in document["paths"].values():
         for operation in item.values():
             for response in operation["responses"].values():

@@ -1,0 +1,89 @@
+"""The problems that no operation lists: those of other services, and those of any address.
+
+The gateway knows the errors of other services only by their codes. A test compares this table with
+the classes, so that both say the same.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
+    "client_hash_invalid": (401, "The clientHash is missing or no longer valid."),
+    "login_refused": (401, "The e-mail address or the password is wrong."),
+    "subscription_ended": (401, "The subscription of this account has ended."),
+    "token_refused": (401, "The authentication token is not that of a pass of ours."),
+    "no_right": (403, "With that clientHash nobody has a right to this template."),
+    "scope_missing": (403, "The API key lacks the scope that the operation needs."),
+    "text_not_allowed": (403, "Texts would show what this API key may not see."),
+    "address_not_found": (404, "There is nothing at this address."),
+    "delivery_not_found": (404, "There is no such delivery in this account."),
+    "endpoint_not_found": (404, "There is no such webhook endpoint in this account."),
+    "event_not_found": (
+        404,
+        "There is no such event in this account, or it is older than 30 days.",
+    ),
+    "member_not_found": (404, "There is no such member in this account."),
+    "not_available_yet": (404, "The page at this address is not available yet."),
+    "pass_not_found": (404, "There is no such pass in this account."),
+    "pass_unknown": (404, "There is no pass of this hashedSerialNumber."),
+    "push_job_not_found": (
+        404,
+        "There is no such push job in this account, or it ended more than 30 days ago.",
+    ),
+    "template_hash_unknown": (404, "There is no template of this templateHash."),
+    "method_not_allowed": (405, "That method is not taken at this address."),
+    "request_timeout": (408, "The body did not arrive in time."),
+    "endpoint_disabled": (409, "The webhook endpoint is disabled; enable it first."),
+    "endpoint_exists": (409, "A webhook endpoint with this id is already there."),
+    "external_id_taken": (409, "Another member of this account has this external id."),
+    "member_exists": (409, "There is a member with this id already."),
+    "push_job_ended": (409, "The push job has ended."),
+    "too_many_endpoints": (409, "An account may have at most 50 webhook endpoints."),
+    "webhook_rotated_too_often": (
+        409,
+        "A webhook endpoint signs with at most 10 former secrets: rotate without grace, or wait.",
+    ),
+    "pass_deleted": (410, "The pass was deleted."),
+    "pass_gone": (410, "The pass has been deleted."),
+    "expectation_failed": (417, "The request expects something that is not done here."),
+    "constructor_invalid": (422, "The passConstructor cannot be used."),
+    "function_unknown": (422, "There is no such function."),
+    "identity_invalid": (422, "The certificate cannot be used to sign passes."),
+    "image_not_fetched": (422, "The image cannot be fetched."),
+    "image_slot_unknown": (422, "A pass has no image of this name."),
+    "member_invalid": (422, "The member cannot be saved so."),
+    "member_unknown": (422, "There is no such member in this account."),
+    "nothing_to_export": (422, "The template has no psExportPaths."),
+    "page_invalid": (422, "There is no such page."),
+    "parameter_invalid": (422, "A parameter is missing or wrong."),
+    "pass_full": (422, "The pass has no room for more values."),
+    "points_refused": (422, "The points cannot be changed so."),
+    "template_deleted": (422, "The template was deleted."),
+    "template_unknown": (422, "There is no such template in this account."),
+    "too_many_images": (422, "One request names at most 20 addresses of images."),
+    "too_many_replayed": (
+        422,
+        "More than 10,000 events would be sent again; take a later `since`.",
+    ),
+    "trigger_error": (422, "A rule of the template stopped it."),
+    "internal": (500, "Something failed on our side; nothing was done."),
+    "internal_error": (500, "Something failed on our side that nobody foresaw."),
+    "seal_broken": (500, "A sealed secret was altered, or belongs to another purpose or owner."),
+    "unknown_master_key": (500, "A secret was sealed with a master key that is not configured."),
+    "broker_away": (
+        503,
+        "The messaging system is away for the moment; the same request may be sent again.",
+    ),
+    "database_away": (
+        503,
+        "The database is away for the moment; the same request may be sent again.",
+    ),
+    "no_answer": (
+        503,
+        (
+            "No answer in time. The same request with the same Idempotency-Key tells what became "
+            "of it."
+        ),
+    ),
+}
+"""Code → HTTP status and what it means."""
