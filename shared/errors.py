@@ -67,6 +67,13 @@ class TooLargeError(ApplicationError):
     code = "too_large"
 
 
+class TooManyRequestsError(ApplicationError):
+    """Too many of these at a time: wait, then try again."""
+
+    status = 429
+    code = "too_many_requests"
+
+
 class UnavailableError(ApplicationError):
     """A part of the system is away for the moment; the same request may be sent again."""
 

@@ -12,6 +12,7 @@ from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
+from services.gateway.catalogue.depth import read_depth
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
@@ -205,6 +206,7 @@ def _application(door: Door, trusted_proxies: Networks) -> web.Application:
     app[TRUSTED_PROXIES] = trusted_proxies
     install_middleware(app)
     app.middlewares.append(pages.error_pages())
+    app.middlewares.append(read_depth)
     app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
     app.add_routes(
         [

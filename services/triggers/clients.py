@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import structlog
 
+from shared.contracts.triggers import DEPTH_HEADER
 from shared.http.outgoing import (
     FAILURES,
     AddressRefusedError,
@@ -23,17 +24,16 @@ class UrlCaller:
     def __init__(self, client: OutgoingClient) -> None:
         self._client = client
 
-    async def call(self, url: str, key: str, seconds: float) -> dict[str, Any]:
+    async def call(self, url: str, key: str, seconds: float, depth: int) -> dict[str, Any]:
         """Get the URL once, within so many seconds; returns what the timeline says of it.
 
         That is its `status` and the milliseconds (`ms`), or a `reason` why there is none. `key` is
-        the same when the URL has to be called again.
+        the same when the URL has to be called again; `depth` is what our own API is told.
         """
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._client.get(
-                    url, {"Idempotency-Key": key}, redirects=MAX_REDIRECTS
-                )
+                headers = {"Idempotency-Key": key, DEPTH_HEADER: str(depth)}
+                answer = await self._client.get(url, headers, redirects=MAX_REDIRECTS)
         except AddressRefusedError as error:
             return {"reason": f"not called: {error}"}
         except TimeoutError:

@@ -25,6 +25,12 @@ Refusal = Literal["voided", "expired"]
 LONGEST_RUN: Final = timedelta(seconds=30)
 """Rules that call URLs are stopped when a call ends later than this after their beginning."""
 
+DEPTH_HEADER: Final = "Passwright-Depth"
+"""Says of a call by a rule, and of what is done because of it, how many rules called before it."""
+
+MOST_DEPTH: Final = 5
+"""Rules of an event that so many rules led to call nobody."""
+
 STATE_WORDS: Final = {
     "registered": "registered",
     "scanned": "scanned",
@@ -108,6 +114,8 @@ class CreatePass(Command):
     """If not, only user-editable values are set, as a user typed them; others are ignored."""
     withheld: list[Withheld] = Field(default_factory=list[Withheld])
     """What the values may not show, since who wrote them lacks the right to see it."""
+    depth: int = 0
+    """How many rules called each other before this was asked for."""
 
 
 class PassChanged(BaseModel):
@@ -152,6 +160,8 @@ class ChangePass(Command):
     """If not, only user-editable values are changed, as a user typed them; others are ignored."""
     withheld: list[Withheld] = Field(default_factory=list[Withheld])
     """What the values may not show, since who wrote them lacks the right to see it."""
+    depth: int = 0
+    """How many rules called each other before this was asked for."""
     replace_all: bool = False
     """Own values that are not given are taken away: all, or if not trusted the editable ones."""
     push: bool = True

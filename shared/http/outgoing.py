@@ -96,7 +96,7 @@ NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD: Final = frozenset({307, 308})
 """Redirects that repeat the method and the body."""
-_CARRIED: Final = frozenset({"content-type", "accept", "idempotency-key"})
+_CARRIED: Final = frozenset({"content-type", "accept", "idempotency-key", "passwright-depth"})
 """Headers that also another host may see."""
 
 AddressInformation = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, Any]

@@ -18,6 +18,7 @@ from shared.errors import (
     NotFoundError,
     NotReadyError,
     TooLargeError,
+    TooManyRequestsError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -73,6 +74,7 @@ _ERRORS: dict[int, type[ApplicationError]] = {
         InvalidError,
         NotFoundError,
         TooLargeError,
+        TooManyRequestsError,
         UnauthorizedError,
         UnavailableError,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from shared.contracts.triggers import DEPTH_HEADER
 from tests.e2e.passsource import log_in_as
 from tests.e2e.test_journeys import POINTS, a_pass, get, patch, post, template_body
 from tests.system import System, poll
@@ -174,6 +175,58 @@ async def test_call_follows_three_redirects_and_the_timeline_tells_what_came_of_
         assert call["reason"] == "no answer: there were too many redirects"
     else:
         assert call.items() >= result.items()
+
+
+@pytest.mark.parametrize("through", ["itself", "another pass", "another account"])
+async def test_rules_that_call_our_own_api_do_not_breed(
+    system: System, called: Called, through: str
+):
+    """Each call scans again: without a bound it goes on for ever."""
+    async with system.session() as session:
+        owners = [{"name": name, "organization_name": name} for name in ("One", "Two")]
+        keys = [(await post(session, "/v1/accounts", each, expect=201))["key"] for each in owners]
+    if through != "another account":
+        keys[1] = keys[0]
+    handles: list[str] = []
+    templates: list[str] = []
+    for key in keys:
+        async with system.session(key) as session:
+            templates.append(await a_calling_template(session, called, "onScan"))
+            handles.append(await a_pass(session, templates[-1]))
+    if through == "itself":
+        handles[1] = handles[0]
+    other = {handles[0]: (keys[1], handles[1]), handles[1]: (keys[0], handles[0])}
+    depths: list[int] = []
+
+    async def act(request: web.Request) -> None:
+        key, handle = other[request.match_info["handle"]]
+        depth = request.headers[DEPTH_HEADER]
+        depths.append(int(depth))
+        async with system.session(key) as session:
+            headers = {DEPTH_HEADER: depth}
+            async with session.post(f"/v1/passes/{handle}/scan", headers=headers) as response:
+                await response.read()
+
+    called.act = act
+    first = f"/v1/passes/{handles[0]}/scan"
+    async with system.session(keys[0]) as session, session.post(first) as response:
+        await response.read()
+
+    async def are_over() -> bool:
+        return await scans_of(system, dict(zip(templates, keys, strict=True))) == 1 + len(depths)
+
+    await poll(are_over, "the last of the scans")
+
+    assert depths == [1, 2, 3, 4, 5]
+
+
+async def scans_of(system: System, templates: dict[str, str]) -> int:
+    total = 0
+    for template, key in templates.items():
+        async with system.session(key) as session:
+            counts = await get(session, f"/v1/templates/{template}/statistics")
+            total += counts["totals"].get("scan", 0)
+    return total
 
 
 async def test_scans_that_call_at_the_same_time_all_count(system: System, called: Called):

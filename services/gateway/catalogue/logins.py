@@ -18,7 +18,7 @@ from services.gateway.repository.logins import LoginRepository
 from shared import clock
 from shared.contracts.gateway import AccountSaved
 from shared.database import Database, UnitOfWork
-from shared.errors import ApplicationError, ForbiddenError, UnauthorizedError
+from shared.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from shared.hashes import client_hash, read_client_hash
 from shared.identifiers import new_id
 from shared.sealing import MasterKeys
@@ -53,10 +53,9 @@ class LoginRefusedError(UnauthorizedError):
     code = "login_refused"
 
 
-class TooManyAttemptsError(ApplicationError):
+class TooManyAttemptsError(TooManyRequestsError):
     """Too many attempts to log in: wait a quarter of an hour."""
 
-    status = 429
     code = "too_many_attempts"
 
 

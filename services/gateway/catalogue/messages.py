@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.claims import Claim
+from services.gateway.catalogue.depth import present_depth
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import pointed
 from services.gateway.catalogue.templates import Draft
@@ -86,6 +87,7 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
         kind="update",
         values={letter.field.value: text},
         withheld=list(withheld),
+        depth=present_depth(),
     )
     try:
         changed = await door.requester.ask(command, PassChanged)

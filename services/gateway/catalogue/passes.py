@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from zlib import crc32
 
 from services.gateway.catalogue import pass_images
+from services.gateway.catalogue.depth import present_depth
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from shared import clock
@@ -194,6 +195,7 @@ async def change(
         replace_all=replace_all,
         push=push,
         withheld=list(withheld),
+        depth=present_depth(),
     )
     try:
         return await door.requester.ask(command, PassChanged, patience=patience)
@@ -319,6 +321,7 @@ def _creation(
         values=order.values,
         trusted=order.trusted,
         withheld=list(order.withheld),
+        depth=present_depth(),
     )
 
 

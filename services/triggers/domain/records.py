@@ -19,7 +19,7 @@ from shared.contracts.triggers import (
     PointsAdjusted,
     PointsAdjustment,
 )
-from shared.errors import GoneError, InvalidError, NotFoundError
+from shared.errors import GoneError, InvalidError, NotFoundError, TooManyRequestsError
 from shared.passes.rights import Withheld
 from shared.passes.state import PassState
 
@@ -78,6 +78,12 @@ class TriggerStoppedError(InvalidError):
     """A rule of the template stopped it."""
 
     code = "trigger_error"
+
+
+class TooManyRunsError(TooManyRequestsError):
+    """Too many events of this pass or account wait for the URLs that their rules call."""
+
+    code = "too_many_rule_runs"
 
 
 class PassFullError(InvalidError):

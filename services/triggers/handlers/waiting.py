@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from services.triggers.domain import (
     TRIGGER_OF,
     PassDeletedError,
     PassRecord,
+    TooManyRunsError,
     follow_moves,
     forget_trigger_error,
     lay_over,
@@ -33,6 +34,12 @@ from shared.passes.runs import RuleOutcome
 from shared.passes.template import CompiledTemplate
 
 Reply = TypeVar("Reply", bound=BaseModel)
+
+DEVICE_KINDS: Final = frozenset({"install", "remove", "device_update"})
+
+MOST_OPEN_OF_PASS: Final = 50
+MOST_OPEN_OF_ACCOUNT: Final = 5_000
+"""Runs that wait for their call; rules that lead to rules through others' servers end here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +108,20 @@ class Waiting(Generic[Reply]):
         run = compiled.start(TRIGGER_OF[kind], before.state(at))
         if run.call is None:
             return run.outcome
+        runs = RunRepository(self._work.connection)
+        of_pass, of_account = await runs.count_open(record.account_id, record.handle)
+        # What a device did is done; only rules that lead to rules could go on without end.
+        if kind not in DEVICE_KINDS and (
+            of_pass >= MOST_OPEN_OF_PASS or of_account >= MOST_OPEN_OF_ACCOUNT
+        ):
+            return Told(TooManyRunsError())
         forget_trigger_error(record, at)
         if isinstance(command, CreatePass):
             # Readable by its handle for whoever is called, but not announced.
             await PassRepository(self._work.connection).add([record])
         if kind == "device_update":
             record.refresh(at)
-        await RunRepository(self._work.connection).begin(command, record, kind, run.to_json())
+        await runs.begin(command, record, kind, run.to_json())
         if self._begun is not None:
             self._work.after_commit(self._begun.set)
         return Told(NotReadyError())

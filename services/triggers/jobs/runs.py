@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -18,7 +19,7 @@ from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.runs import OpenRun, RunRepository
 from services.triggers.repository.templates import TemplateShelf
 from shared import clock
-from shared.contracts.triggers import LONGEST_RUN
+from shared.contracts.triggers import LONGEST_RUN, MOST_DEPTH
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
 from shared.logs import trace_of
@@ -35,6 +36,7 @@ LAST_CALL_SECONDS = 1.0
 MOST_RUNS = 50
 MOST_RUNS_OF_ACCOUNT = 10
 RUN_LOOK_SECONDS = 0.5
+TOO_DEEP = f"not called: {MOST_DEPTH} rules have called each other to come here"
 TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -73,10 +75,7 @@ class RunJob:
                     log.warning("run_failed", kind=type(error).__name__, trace=trace_of(error))
 
     async def _go_on(self, open_run: OpenRun) -> None:
-        key = f"{open_run.command_id}:{open_run.program['position']}"
-        left = (open_run.began_at + LONGEST_RUN - clock.now()).total_seconds()
-        seconds = max(LAST_CALL_SECONDS, min(CALL_SECONDS, left))
-        result = await self._caller.call(open_run.program["url"], key, seconds)
+        result = await self._call(open_run)
         async with self._database.work() as work:
             records = await PassRepository(work.connection).lock([open_run.handle])
             record = records.get(open_run.handle)
@@ -98,6 +97,16 @@ class RunJob:
             await runs.end(
                 open_run.command_id, await _conclude(open_run, run, record, compiled, work)
             )
+
+    async def _call(self, open_run: OpenRun) -> dict[str, Any]:
+        """Make the call that a run waits for; returns what the timeline says of it."""
+        depth = open_run.command.get("depth", 0)
+        if depth >= MOST_DEPTH:
+            return {"reason": TOO_DEEP}
+        key = f"{open_run.command_id}:{open_run.program['position']}"
+        left = (open_run.began_at + LONGEST_RUN - clock.now()).total_seconds()
+        seconds = max(LAST_CALL_SECONDS, min(CALL_SECONDS, left))
+        return await self._caller.call(open_run.program["url"], key, seconds, depth + 1)
 
     async def renew(self) -> None:
         """Hold the leases of the runs whose calls are on the way."""

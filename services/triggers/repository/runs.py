@@ -61,6 +61,16 @@ class RunRepository:
             record.sequence,
         )
 
+    async def count_open(self, account_id: UUID, handle: str) -> tuple[int, int]:
+        """Count the runs of a pass that wait for a call, and those of its account."""
+        row = await self._connection.fetchrow(
+            "SELECT count(*) FILTER (WHERE handle = $2) AS of_pass, count(*) AS of_account"
+            " FROM runs WHERE account_id = $1 AND outcome IS NULL",
+            account_id,
+            handle,
+        )
+        return (row["of_pass"], row["of_account"]) if row else (0, 0)
+
     async def claim(self, most: int, busy: Sequence[UUID]) -> list[OpenRun]:
         """Take open runs that nobody works on; accounts that are `busy` wait for their turn."""
         rows = await self._connection.fetch(

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from services.triggers.clients import UrlCaller
+from services.triggers.domain import TooManyRunsError
 from services.triggers.jobs.runs import RunJob
 from shared.contracts.triggers import ChangePass
 from shared.errors import ApplicationError, NotReadyError
@@ -22,10 +23,12 @@ class FakeCaller:
         self.calls: list[tuple[str, str]] = []
 
         self.seconds: list[float] = []
+        self.depths: list[int] = []
         self.act: Callable[[], Awaitable[object]] | None = None
 
-    async def call(self, url: str, key: str, seconds: float) -> dict[str, Any]:
+    async def call(self, url: str, key: str, seconds: float, depth: int) -> dict[str, Any]:
         self.calls.append((url, key))
+        self.depths.append(depth)
         self.seconds.append(seconds)
         if self.act is not None:
             await self.act()
@@ -135,6 +138,44 @@ async def test_call_has_ten_seconds_or_what_is_left_of_thirty(life: Life, caller
     first, second = caller.seconds
     assert first == 10
     assert 1 <= second <= 4
+
+
+@pytest.mark.parametrize(("depth", "told"), [(0, [1]), (4, [5]), (5, [])])
+async def test_rules_that_five_rules_led_to_call_nobody(
+    life: Life, caller: FakeCaller, depth: int, told: list[int]
+):
+    first = await a_scan(life, CALL, STAMP)
+    await a_job(life, caller).run()
+    caller.depths.clear()
+    scan = a_change(first.handle, "scan", depth=depth)
+    await life.change(scan)
+
+    await a_job(life, caller).run()
+
+    [answer] = await life.change(scan)
+    [*_, line] = await life.timeline(scan.handle)
+    [call, stamp] = line.data["rules"]
+    assert good(answer).updated
+    assert caller.depths == told
+    assert ("called each other" in call.get("reason", "")) is (not told)
+    assert stamp["to"] == 2
+
+
+async def test_pass_whose_rules_wait_for_fifty_calls_is_told_to_wait(
+    life: Life, caller: FakeCaller
+):
+    first = await a_scan(life, CALL)
+    more = [a_change(first.handle, "scan") for _ in range(50)]
+    another = await life.issued(revision=2)
+
+    answers = await life.change(*more, a_change(another, "scan"))
+    await a_job(life, caller).run()
+    [later] = await life.change(a_change(first.handle, "scan"))
+
+    *begun, refused, elsewhere = answers
+    assert {type(answer) for answer in (*begun, elsewhere, later)} == {NotReadyError}
+    assert isinstance(refused, TooManyRunsError)
+    assert len(caller.calls) == 51
 
 
 async def test_command_asked_again_begins_no_second_run(life: Life, caller: FakeCaller):
