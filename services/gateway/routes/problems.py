@@ -66,6 +66,10 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
         "More than 10,000 events would be sent again; take a later `since`.",
     ),
     "trigger_error": (422, "A rule of the template stopped it."),
+    "too_many_rule_runs": (
+        429,
+        "Too many events of this pass or account wait for the URLs that their rules call.",
+    ),
     "internal": (500, "Something failed on our side; nothing was done."),
     "internal_error": (500, "Something failed on our side that nobody foresaw."),
     "seal_broken": (500, "A sealed secret was altered, or belongs to another purpose or owner."),
