@@ -66,6 +66,7 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
         "More than 10,000 events would be sent again; take a later `since`.",
     ),
     "trigger_error": (422, "A rule of the template stopped it."),
+    "too_many_requests": (429, "Too many of these at a time: wait, then try again."),
     "too_many_rule_runs": (
         429,
         "Too many events of this pass or account wait for the URLs that their rules call.",
