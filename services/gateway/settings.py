@@ -19,4 +19,4 @@ class Settings(CommonSettings):
     trusted_proxies: Annotated[
         tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)
     ] = ()
-    """Networks of the proxies whose X-Forwarded-For names the client, comma separated."""
+    """Networks of the proxies whose Forwarded or X-Forwarded-For names the client."""

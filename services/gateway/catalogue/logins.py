@@ -7,7 +7,6 @@ import secrets
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from shared.contracts.gateway import AccountSaved
 from shared.database import Database, UnitOfWork
 from shared.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from shared.hashes import client_hash, read_client_hash
+from shared.http.forwarding import network_of
 from shared.identifiers import new_id
 from shared.sealing import MasterKeys
 
@@ -33,9 +33,6 @@ STRANGERS_WITHIN: Final = timedelta(hours=1)
 """Wrong passwords for one address from all networks that never logged in to it."""
 
 NETWORKS_KEPT: Final = timedelta(days=180)
-NETWORK_BITS: Final = {4: 24, 6: 56}
-"""What counts as one network, by the version of the protocol."""
-
 LONGEST_EMAIL: Final = 254
 SHORTEST_PASSWORD: Final = 8
 LONGEST_PASSWORD: Final = 256
@@ -235,17 +232,6 @@ class Logins:
 def normal_email(email: str) -> str:
     """Write an e-mail address as it is compared."""
     return email.strip().lower()
-
-
-def network_of(address: str) -> str:
-    """Name the network that an address is in; what is no address is one by itself."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return str(ip_network(f"{found}/{NETWORK_BITS[found.version]}", strict=False))
 
 
 def has_ended(account: Account) -> bool:

@@ -17,7 +17,6 @@ from services.gateway.catalogue.logins import (
     LoginChange,
     LoginRefusedError,
     TooManyAttemptsError,
-    network_of,
 )
 from shared import clock
 from shared.contracts.triggers import ChangePass, CreatePass, PassesPushed, PushPasses
@@ -168,21 +167,6 @@ async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(
             await logins.login(email, "mistyped", "192.0.2.9")
 
     assert (await logins.login(email, PASSWORD, "192.0.2.8")).email == email
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.7", "192.0.2.200", True),
-        ("192.0.2.7", "192.0.3.7", False),
-        ("::ffff:192.0.2.7", "192.0.2.9", True),
-        ("2001:db8:1:1::1", "2001:db8:1:ff::2", True),
-        ("2001:db8:1:100::1", "2001:db8:1:200::1", False),
-        ("", "", True),
-    ],
-)
-def test_network_is_that_of_a_neighbourhood(one: str, other: str, *, same: bool):
-    assert (network_of(one) == network_of(other)) is same
 
 
 async def test_many_attempts_at_once_do_not_slip_by(gateway: Gateway, an_account: AnAccount):
