@@ -170,7 +170,6 @@ def build(settings: Settings, transport: Transport) -> Service:
     async def close() -> None:
         await door.keyring.close()
         await door.pictures.close()
-        door.identities.close()
 
     return Service(
         name="gateway",

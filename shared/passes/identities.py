@@ -35,9 +35,7 @@ DEVELOPMENT_INTERMEDIATE: Final = "Passwright Development Intermediate"
 # By their names: whoever forges them deceives nobody but himself.
 APPLE_ROOTS: Final = frozenset({"Apple Root CA", "Apple Root CA - G2", "Apple Root CA - G3"})
 
-PEM_BLOCK: Final = re.compile(
-    rb"-----BEGIN ((?:[A-Z]+ )*PRIVATE KEY|CERTIFICATE)-----\s.*?-----END \1-----", re.DOTALL
-)
+PEM_LABEL: Final = re.compile(rb"(?:[A-Z]+ )*PRIVATE KEY|CERTIFICATE")
 
 
 class IdentityError(InvalidError):
@@ -177,7 +175,14 @@ def certificates_of(blocks: Sequence[tuple[bytes, bytes]]) -> list[x509.Certific
 
 def pem_blocks(pem: bytes) -> list[tuple[bytes, bytes]]:
     """List label and text of each private key and certificate; what stands between is skipped."""
-    return [(match[1], match[0]) for match in PEM_BLOCK.finditer(pem)]
+    blocks: list[tuple[bytes, bytes]] = []
+    for piece in pem.split(b"-----BEGIN ")[1:]:  # in time with its length, whatever it holds
+        label, _, content = piece.partition(b"-----")
+        ending = b"-----END %s-----" % label
+        end = content.find(ending)
+        if end >= 0 and PEM_LABEL.fullmatch(label):
+            blocks.append((label, b"-----BEGIN %s-----%s%s" % (label, content[:end], ending)))
+    return blocks
 
 
 def _value(name: x509.Name, identifier: x509.ObjectIdentifier) -> str:

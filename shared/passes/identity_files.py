@@ -1,6 +1,7 @@
 """Reads and checks the files that bring a signing identity: .p12, PEM and .cer."""
 
 import unicodedata
+from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from shared.passes.identities import (
     describe_identity,
     pem_blocks,
 )
+from shared.passes.key_costs import is_too_costly
 from shared.passes.signing import SigningKey
 
 LARGEST_FILE: Final = 64 * 1024
@@ -36,6 +38,12 @@ class IdentityTooLargeError(IdentityError):
     """A certificate file has at most 64 KiB."""
 
     code: ClassVar[str] = "identity_too_large"
+
+
+class SlowIdentityError(IdentityError):
+    """The file takes too long to open: export it again with fewer rounds of key derivation."""
+
+    code: ClassVar[str] = "identity_too_slow"
 
 
 class BrokenIdentityError(IdentityError):
@@ -151,6 +159,8 @@ def _spellings(password: str | None) -> list[bytes | None]:
 def _load_p12(
     p12: bytes, passwords: Sequence[bytes | None]
 ) -> tuple[SigningKey | None, list[x509.Certificate]]:
+    if is_too_costly(p12):
+        raise SlowIdentityError
     *others, last = passwords
     for password in others:
         with suppress(ValueError, UnsupportedAlgorithm):
@@ -187,6 +197,8 @@ def _load_pem(
 
 
 def _load_key(block: bytes, passwords: Sequence[bytes | None]) -> SigningKey:
+    if is_too_costly(_decoded(block)):
+        raise SlowIdentityError
     # A password sent with a key that needs none is no fault.
     *others, last = passwords if b"ENCRYPTED" in block else [None]
     for password in others:
@@ -200,6 +212,14 @@ def _load_key(block: bytes, passwords: Sequence[bytes | None]) -> SigningKey:
         raise (WrongPasswordError if last else BrokenIdentityError) from error
     except UnsupportedAlgorithm as error:
         raise BrokenIdentityError from error
+
+
+def _decoded(block: bytes) -> bytes:
+    """Decode a PEM block; what cannot be is left to the library."""
+    content = b"".join(block.split(b"-----")[2].split())
+    with suppress(ValueError):
+        return b64decode(content)
+    return b""
 
 
 def _load_certificates(file: bytes) -> list[x509.Certificate]:

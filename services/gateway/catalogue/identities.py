@@ -1,13 +1,11 @@
 """Signing identities: checked when uploaded, kept sealed, announced to those who sign and push."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from uuid import UUID
 
 import structlog
 
+from services.gateway.catalogue.identity_reader import Files, IdentityReader
 from services.gateway.domain import Identity
 from services.gateway.repository.identities import IdentityRepository
 from shared import clock
@@ -17,17 +15,12 @@ from shared.errors import InvalidError, NotFoundError
 from shared.identifiers import new_id
 from shared.passes.identities import (
     APPLE_ROOTS,
-    IdentityError,
     SigningIdentity,
     identity_from_pem,
     identity_to_pem,
 )
-from shared.passes.identity_files import read_identity
 from shared.passes.signing import SigningKey
 from shared.sealing import MasterKeys
-
-READ_SECONDS = 10.0
-READERS = 2
 
 MOST_TRIED = 50
 """Identities of an account whose keys are tried for a certificate that comes without one."""
@@ -51,12 +44,6 @@ class UnknownIdentityError(InvalidError):
     code = "identity_unknown"
 
 
-class SlowIdentityError(IdentityError):
-    """The file takes too long to open: export it again with fewer rounds of key derivation."""
-
-    code = "identity_too_slow"
-
-
 class Identities:
     """The signing identities of accounts; private keys go in and never come out."""
 
@@ -64,12 +51,7 @@ class Identities:
         self._is_plain_http = base_url.startswith("http:")
         self._database = database
         self._master_keys = master_keys
-        # Threads of their own: the author of a file decides how long one is busy.
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="identities")
-
-    def close(self) -> None:
-        """End the threads."""
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._reader = IdentityReader()
 
     async def read(
         self,
@@ -81,21 +63,8 @@ class Identities:
         keys: Sequence[SigningKey],
     ) -> SigningIdentity:
         """Check uploaded files; IdentityError names the fault. `keys` wait for a certificate."""
-        reading = partial(
-            read_identity,
-            p12=p12,
-            password=password,
-            pem=None if pem is None else pem.encode(),
-            certificates=certificates,
-            keys=keys,
-            at=clock.now(),
-        )
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                return await loop.run_in_executor(self._readers, reading)
-        except TimeoutError as error:
-            raise SlowIdentityError from error
+        files = Files.of(p12, password, pem, certificates, keys, clock.now())
+        return await self._reader.read(files)
 
     async def save(self, work: UnitOfWork, account_id: UUID, identity: SigningIdentity) -> Identity:
         """Keep an identity, the next revision if its pass type has one; the same again is none."""

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue.door import Door
-from services.gateway.catalogue.identities import IdentityNotFoundError, SlowIdentityError
+from services.gateway.catalogue.identities import IdentityNotFoundError
+from services.gateway.catalogue.identity_reader import TooManyUploadsError
 from services.gateway.catalogue.identity_requests import (
     RequestNotFoundError,
     TooManyRequestsError,
@@ -187,7 +188,8 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             status=201,
             errors=(
                 *REPEAT_ERRORS,
-                SlowIdentityError,
+                identity_files.SlowIdentityError,
+                TooManyUploadsError,
                 identity_files.BrokenIdentityError,
                 identity_files.CertificateNotYetValidError,
                 identity_files.ExpiredCertificateError,

@@ -186,7 +186,6 @@ async def running_gateway(url: str) -> AsyncGenerator[Gateway]:
     async with ClientSession(address) as http:
         yield Gateway(address, url, transport, keys, door, http)
     await door.keyring.close()
-    door.identities.close()
     await database.stop()
     await services.stop()
 

@@ -1,4 +1,5 @@
-from base64 import b64encode
+import asyncio
+from base64 import b64decode, b64encode
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,11 +17,18 @@ from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.identity_reader import (
+    MOST_WAITING,
+    Files,
+    IdentityReader,
+    TooManyUploadsError,
+)
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.database import Database
 from shared.passes.development import DevelopmentAuthority
 from shared.passes.identities import SigningIdentity, identity_from_pem, identity_to_pem
+from shared.passes.identity_files import SlowIdentityError
 from tests.integration.gateway.conftest import AnAccount, Gateway
 from tests.integration.gateway.test_templates import a_card, saved_card
 
@@ -288,7 +296,6 @@ async def test_real_identity_behind_plain_http_is_warned_of(
     identity = await identities.get(an_account.account_id, UUID(uploaded.json["identity_id"]))
     warnings = " ".join(identities.warnings(identity))
 
-    identities.close()
     await database.stop()
     is_plain = base_url.startswith("http:")
     assert [line["event"] for line in lines] == ["base_url_is_not_https"] * is_plain
@@ -335,6 +342,36 @@ async def test_broken_identity_is_422(an_account: AnAccount, body: dict[str, str
     answer = await an_account.call("POST", "/v1/identities", body)
 
     assert (answer.status, answer.code) == (422, "identity_broken")
+
+
+async def test_reading_that_takes_too_long_is_ended():
+    pem = identity_to_pem(an_identity()).decode()
+
+    with pytest.raises(SlowIdentityError):
+        await IdentityReader(seconds=0.001).read(Files.of(None, None, pem, [], [], clock.now()))
+
+
+async def test_only_so_many_uploads_wait():
+    reader = IdentityReader(seconds=0.001)
+    files = Files.of(None, None, "nothing", [], [], clock.now())
+
+    answers = await asyncio.gather(
+        *(reader.read(files) for _ in range(MOST_WAITING + 1)), return_exceptions=True
+    )
+
+    assert [type(answer) for answer in answers].count(TooManyUploadsError) == 1
+    assert isinstance(answers[-1], TooManyUploadsError)
+
+
+async def test_file_with_a_checksum_of_two_billion_rounds_is_422(an_account: AnAccount):
+    p12 = b64decode(as_p12(an_identity(), "x")["p12"])
+    rounds = p12.rindex(b"\x02\x02")
+    costly = p12[:rounds] + b"\x02\x04\x7f\xff\xff\xff"
+    body = {"p12": b64encode(costly).decode(), "password": "x"}
+
+    answer = await an_account.call("POST", "/v1/identities", body)
+
+    assert (answer.status, answer.code) == (422, "identity_too_slow")
 
 
 async def test_file_over_64_kib_is_422(an_account: AnAccount):
