@@ -1,19 +1,29 @@
-"""The first run: a demo account, its template with images, one pass, and what to try next."""
+"""The first run: a demo account with one of everything, and what to try next.
+
+What the commands in `/docs` name, such as `$TEMPLATE_ID`, goes into `demo.env`.
+"""
 
 import json
 import secrets
+import shlex
+from base64 import b64encode
 from collections.abc import Callable
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zipfile import ZipFile
 
 import aiohttp
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.logins import LoginChange
 from services.local import write_private
+from shared import clock
 from shared.hashes import template_hash
+from shared.passes.development import DevelopmentAuthority
 
 IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")
 
@@ -60,7 +70,10 @@ TEMPLATE: dict[str, Any] = {
         },
         "barcode": {"format": "PKBarcodeFormatQR"},
     },
-    "properties": {"psScanText": ""},
+    "properties": {
+        "psScanText": "",
+        "psExportPaths": "hashedSerialNumber, structure_headerFields_points_value",
+    },
     "triggers": {
         "onScan": [
             {
@@ -83,7 +96,8 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
     """Make the demo unless it is there, then say where everything is."""
     record = data / "demo.json"
     if record.exists():
-        demo = json.loads(record.read_text())
+        demo = json.loads(record.read_text()) | {"base_url": base_url}
+        _write_environment(data, demo)
         say(f"\nPasswright is running at {base_url}")
         say(f"  documentation  {base_url}/docs")
         say(f"  the demo pass  {base_url}/p/{demo['pass_handle']}")
@@ -105,6 +119,8 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
             "/v1/passes",
             {"template_id": template["template_id"], "member_id": "ada", "values": {}},
         )
+        things = await _make_things(session, template["template_id"])
+        bearer = await _read_bearer(session, issued["handle"])
     demo = {
         "base_url": base_url,
         "account_id": str(account.account_id),
@@ -118,8 +134,18 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
         "template_hash": template_hash(
             door.master_keys, account.account_id, UUID(template["template_id"])
         ),
+        "handle": issued["handle"],
+        "member_id": "ada",
+        "revision": "1",
+        "sha256": images["logo"],
+        "file": str(files("services") / "demo_images" / "logo.png"),
+        "device": secrets.token_hex(16),
+        **_make_certificate(),
+        **things,
+        **bearer,
     }
     write_private(record, json.dumps(demo, indent=2) + "\n")
+    _write_environment(data, demo)
     _introduce(demo, say)
 
 
@@ -150,6 +176,65 @@ Ctrl-C ends it; running it again finds everything as it was."""
     )
 
 
+async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict[str, str]:
+    """Make one of each other thing that commands name, none of which does anything by itself."""
+    key = await _post(session, "/v1/keys", {"name": "to try out", "scopes": ["passes:read"]})
+    request = await _post(session, "/v1/identities/requests", {"name": "Pass Type ID"})
+    webhook = await _post(
+        session,
+        "/v1/webhooks",
+        {
+            "url": "https://hooks.example.com/passes",
+            "description": "to try out",
+            "types": ["pass.deleted"],
+            "template_id": template_id,
+        },
+    )
+    job = await _post(session, f"/v1/templates/{template_id}/push", None)
+    async with session.get("/v1/identities") as response:
+        identity, *_ = (await _read(response))["data"]
+    return {
+        "key_id": key["key_id"],
+        "request_id": request["request_id"],
+        "webhook_id": webhook["webhook_id"],
+        "job_id": job["job_id"],
+        "identity_id": identity["identity_id"],
+    }
+
+
+def _make_certificate() -> dict[str, str]:
+    """Make a .p12 file as Apple's certificates come in, for a pass type of nobody."""
+    authority = DevelopmentAuthority.create(clock.now())
+    identity = authority.issue("pass.com.example.demo", "DEMO123456", "Demo", clock.now())
+    password = secrets.token_urlsafe(12)
+    file = pkcs12.serialize_key_and_certificates(
+        b"demo",
+        identity.private_key,
+        identity.certificate,
+        list(identity.intermediates),
+        BestAvailableEncryption(password.encode()),
+    )
+    return {"p12": b64encode(file).decode(), "p12_password": password}
+
+
+async def _read_bearer(session: aiohttp.ClientSession, handle: str) -> dict[str, str]:
+    """Read from the file of a pass what a phone shows to Apple's web service."""
+    async with session.get(f"/p/{handle}.pkpass", raise_for_status=True) as response:
+        file = ZipFile(BytesIO(await response.read()))
+    content = json.loads(file.read("pass.json"))
+    return {
+        "pass_type": content["passTypeIdentifier"],
+        "serial_number": content["serialNumber"],
+        "authentication_token": content["authenticationToken"],
+    }
+
+
+def _write_environment(data: Path, demo: dict[str, str]) -> None:
+    known = demo | {"passwright_url": demo["base_url"], "passwright_key": demo["api_key"]}
+    lines = [f"{name.upper()}={shlex.quote(value)}" for name, value in known.items()]
+    write_private(data / "demo.env", "\n".join(lines) + "\n")
+
+
 async def _upload(session: aiohttp.ClientSession, name: str) -> str:
     png = (files("services") / "demo_images" / f"{name}.png").read_bytes()
     async with session.post(
@@ -158,7 +243,9 @@ async def _upload(session: aiohttp.ClientSession, name: str) -> str:
         return (await response.json())["sha256"]
 
 
-async def _post(session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def _post(
+    session: aiohttp.ClientSession, path: str, body: dict[str, Any] | None
+) -> dict[str, Any]:
     async with session.post(path, json=body) as response:
         return await _read(response)
 

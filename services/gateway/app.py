@@ -100,6 +100,15 @@ ROOMS = (
     passsource_api,
     passsource_links,
 )
+CREDENTIALS = {
+    wallet.CREDENTIAL: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`ApplePass` and the authentication token that the file of the pass has.",
+        "x-command": "ApplePass $AUTHENTICATION_TOKEN",
+    }
+}
 DESCRIPTION = """Issues and runs Apple Wallet passes at volume.
 
 Send an API key as `X-API-Key`. A POST with an `Idempotency-Key` may be sent again: it has one
@@ -196,6 +205,7 @@ def describe(endpoints: list[AnyEndpoint]) -> dict[str, Any]:
         description=DESCRIPTION,
         scopes={str(scope): sentence for scope, sentence in SCOPES.items()},
         tags=TAGS,
+        credentials=CREDENTIALS,
     )
 
 

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import json
-import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import orjson
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from shared.http.commands import CommandWriter
 from shared.http.openapi import scope_sentence
 from shared.http.problems import PROBLEM_MEDIA, AddressNotFoundError
 from shared.http.schema_view import Field, SchemaView
@@ -126,8 +126,9 @@ def render_docs(
 def list_operations(document: Document) -> list[Operation]:
     """Read every operation of the document."""
     view = SchemaView(document)
+    commands = CommandWriter(document, view)
     return [
-        _operation(view, method.upper(), path, operation)
+        _operation(view, commands, method.upper(), path, operation)
         for path, item in document["paths"].items()
         for method, operation in item.items()
     ]
@@ -148,7 +149,9 @@ def problem_kinds(
     return dict(sorted(kinds.items(), key=lambda kind: (kind[1]["status"], kind[0])))
 
 
-def _operation(view: SchemaView, method: str, path: str, operation: Document) -> Operation:
+def _operation(
+    view: SchemaView, commands: CommandWriter, method: str, path: str, operation: Document
+) -> Operation:
     request: Document = operation.get("requestBody", {})
     body = _content(view, request.get("content", {}))
     scope = operation.get("x-scope")
@@ -172,7 +175,7 @@ def _operation(view: SchemaView, method: str, path: str, operation: Document) ->
         answers=tuple(
             _answer(view, status, response) for status, response in operation["responses"].items()
         ),
-        curl=_curl(method, path, body, is_public=scope is None),
+        curl=commands.write(method, path, operation),
     )
 
 
@@ -199,17 +202,6 @@ def _content(view: SchemaView, content: Document) -> Content | None:
         example = json.dumps(view.example(entry["schema"]), indent=2, ensure_ascii=False)
         return Content(media, whole.children, whole.type, example if is_json else "")
     return None
-
-
-def _curl(method: str, path: str, body: Content | None, *, is_public: bool) -> str:
-    words = ["curl"] if method == "GET" else ["curl", "-X", method]
-    lines = [" ".join([*words, f'"$PASSWRIGHT_URL{path}"'])]
-    if not is_public:
-        lines.append('-H "X-API-Key: $PASSWRIGHT_KEY"')
-    if body is not None:
-        lines.append(f"-H {shlex.quote(f'Content-Type: {body.media}')}")
-        lines.append(f"-d {shlex.quote(body.example)}" if body.example else "--data-binary @file")
-    return " \\\n  ".join(lines)
 
 
 def _static(content: bytes, media: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -78,6 +78,8 @@ class Endpoint(Generic[Body_co, Query_co]):
     bare: bool = False  # errors are a status without a body
     shown: str = ""  # the path in documents, where the routed one takes several spellings
     hidden: bool = False  # not in documents: nobody is meant to ask it
+    credential: str = ""  # the security scheme by which the handler itself knows the caller
+    parameters: tuple[Mapping[str, Any], ...] = ()  # which it reads by itself, as OpenAPI says it
 
     @property
     def name(self) -> str:

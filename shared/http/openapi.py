@@ -53,8 +53,12 @@ def openapi_document(
     description: str,
     scopes: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
+    credentials: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Write the whole document; `scopes` and `tags` say in a sentence what each is for."""
+    """Write the whole document; `scopes` and `tags` say in a sentence what each is for.
+
+    `credentials` are the security schemes besides API keys.
+    """
     endpoints = [endpoint for endpoint in endpoints if not endpoint.hidden]
     schemas, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -83,7 +87,10 @@ def openapi_document(
         "paths": dict(paths),
         "components": {
             "schemas": definitions,
-            "securitySchemes": {SECURITY: _security_scheme(endpoints, scopes or {})},
+            "securitySchemes": {
+                SECURITY: _security_scheme(endpoints, scopes or {}),
+                **(credentials or {}),
+            },
         },
     }
 
@@ -139,13 +146,14 @@ def _renamed(part: Any, titles: Mapping[str, str]) -> Any:  # noqa: ANN401  (any
 
 
 def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
+    scheme = endpoint.credential if endpoint.scope is None else SECURITY
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, schemas),
-        "security": [] if endpoint.scope is None else [{SECURITY: []}],
+        "security": [{scheme: []}] if scheme else [],
     }
     if endpoint.scope is not None:
         operation["x-scope"] = endpoint.scope
@@ -168,8 +176,11 @@ def _path(endpoint: AnyEndpoint) -> str:
 
 
 def _parameters(endpoint: AnyEndpoint) -> list[dict[str, Any]]:
-    parameters: list[dict[str, Any]] = []
+    parameters = [dict(parameter) for parameter in endpoint.parameters]
+    known = {parameter["name"] for parameter in parameters}
     for name, pattern in _PARAMETER.findall(_path(endpoint)):
+        if name in known:
+            continue
         schema = {"type": "string", "minLength": 1}
         if pattern:
             schema["pattern"] = f"^(?:{pattern})$"
@@ -274,7 +285,13 @@ def _security_scheme(endpoints: Sequence[AnyEndpoint], scopes: Mapping[str, str]
         f"- `{scope}`: {scopes[scope]}" if scope in scopes else f"- `{scope}`" for scope in used
     ]
     text = "\n".join(["An API key. Each operation names the scope its key must hold:", "", *lines])
-    return {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": text}
+    return {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": text,
+        "x-command": "$PASSWRIGHT_KEY",
+    }
 
 
 def _bytes_schema() -> dict[str, Any]:

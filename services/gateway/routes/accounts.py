@@ -66,7 +66,11 @@ class AccountView(BaseModel):
 class ChangedAccount(BaseModel):
     """What is to change of an account; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"additional": {"shop": "Berlin"}, "whitelabel": True}]},
+    )
 
     email: str | None = Field(
         None,

@@ -38,7 +38,11 @@ class BundleQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     handles: list[str] = Field(
-        alias="pass", min_length=1, max_length=10, description="The handle of a pass; repeat it."
+        alias="pass",
+        min_length=1,
+        max_length=10,
+        description="The handle of a pass; repeat it.",
+        examples=[["$HANDLE"]],
     )
 
 

@@ -30,7 +30,10 @@ TAG = "Webhooks"
 class Replay(BaseModel):
     """What to send again: one event, or all since a moment, or between two."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"since": "2027-03-01T12:00:00Z", "only_failed": True}]},
+    )
 
     event_id: UUID | None = None
     since: AwareDatetime | None = None

@@ -31,7 +31,11 @@ class UploadedIdentity(BaseModel):
     They come in one file or in several; the key may also be that of a request made here.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"p12": "$P12", "password": "$P12_PASSWORD"}]},
+    )
 
     p12: Base64Bytes | None = Field(None, description="A .p12 file in base64.", repr=False)
     pem: str | None = Field(

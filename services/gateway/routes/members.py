@@ -39,7 +39,12 @@ Text = Annotated[str, Field(max_length=1000)]  # the member service says what fi
 class MemberFields(BaseModel):
     """What an account says about a member; personal values stay out of all logs."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"name": "Ada Lovelace", "email": "ada@example.com", "tier": "Gold"}]
+        },
+    )
 
     name: Text | None = None
     email: Text | None = None
@@ -63,7 +68,9 @@ class NewMember(MemberFields):
 class PointsChange(BaseModel):
     """Points to give or take."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"delta": 5, "reason": "A birthday"}]}
+    )
 
     delta: int = Field(ge=-MOST_POINTS, le=MOST_POINTS, description="Below zero takes points.")
     reason: Text | None = None

@@ -29,7 +29,12 @@ LONGEST_TEXT = 500
 class NewMessage(BaseModel):
     """A text for one pass, or for all passes of a template."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"text": "Cake is half price today", "handle": "T9bC0n4YtXo2kq8ZVJm3Lw"}]
+        },
+    )
 
     text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
     field: str | None = Field(

@@ -50,7 +50,18 @@ class PassOrder(BaseModel):
 class PassOrders(BaseModel):
     """One pass, or in `passes` up to 500 of one template."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "template_id": "0198f3c2-7d4e-7a31-9c55-2f6b8f0e1a77",
+                    "member_id": "ada",
+                    "values": {"structure_headerFields_points_value": 120},
+                }
+            ]
+        },
+    )
 
     template_id: UUID
     passes: Annotated[list[PassOrder], Field(min_length=1, max_length=MOST_ROWS)] | None = None

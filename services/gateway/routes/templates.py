@@ -7,6 +7,7 @@ from uuid import UUID
 
 from aiohttp import hdrs
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import UnknownIdentityError
@@ -35,8 +36,25 @@ TAG = "Templates"
 LARGEST_REVISION = 2**31 - 1
 
 
+EXAMPLE: JsonDict = {
+    "name": "Coffee card",
+    "pass": {
+        "description": "Coffee card",
+        "storeCard": {
+            "headerFields": [{"key": "points", "label": "Points", "value": 0}],
+            "backFields": [{"key": "news", "label": "News", "value": "", "changeMessage": "%@"}],
+        },
+    },
+    "properties": {"psExportPaths": "hashedSerialNumber, structure_headerFields_points_value"},
+    "localizations": {"de": {"Points": "Punkte"}},
+    "barcode_policy": "handle",
+}
+
+
 class DraftTemplate(TemplateDocument):
     """A template to be checked; it may be as incomplete as one likes."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     name: str = Field("", max_length=200)
     identity_id: UUID | None = Field(

@@ -40,6 +40,7 @@ from shared.http.problems import BadRequestError, SlowRequestError
 from shared.identifiers import new_id
 
 TAG: Final = "Apple Wallet"
+CREDENTIAL: Final = "PassToken"
 ROOT: Final = "/wallet/v1"
 REGISTRATIONS: Final = f"{ROOT}/devices/{{device}}/registrations/{{pass_type}}"
 
@@ -89,7 +90,7 @@ class Updated(BaseModel):
 class LogLines(BaseModel):
     """What a device logged."""
 
-    logs: list[str]
+    logs: list[str] = Field(examples=[["Web service error for pass.example: 503"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             summary="Register a device for a pass",
             body=Registration,
             body_limit=LARGEST_REGISTRATION,
+            credential=CREDENTIAL,
             errors=(*refused, BadRequestError, TooLargeError),
             description="201 if it is new, 200 if not. `Authorization: ApplePass <token>`; Android "
             "wallets send `AndroidPass`, `WalletUnionPass`, or `X-Pass-Client: Passes`.",
@@ -263,6 +265,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             partial(unregister_device, door=door),
             summary="Unregister a device for a pass",
             description="Once the last registration is gone the device is forgotten.",
+            credential=CREDENTIAL,
             errors=refused,
         ),
         room(
@@ -279,6 +282,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             partial(send_pass, door=door),
             summary="Send the newest version of a pass",
             media=WALLET_MEDIA,
+            credential=CREDENTIAL,
             errors=refused,
             description="304 if the pass has not changed since `If-Modified-Since`.",
         ),

@@ -70,7 +70,12 @@ Description = Annotated[str, Field(max_length=1000)]
 class NewWebhook(BaseModel):
     """An address that wants to be told."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"url": "https://hooks.example.com/passes", "types": ["pass.scanned"]}]
+        },
+    )
 
     url: Address
     description: Description | None = None
@@ -81,7 +86,9 @@ class NewWebhook(BaseModel):
 class WebhookChange(BaseModel):
     """What is to be different about a webhook; what is not given stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"types": ["pass.scanned", "member.*"]}]}
+    )
 
     url: Address = Field(default_factory=str)  # none in the schema: "" is no address
     description: Description | None = None

@@ -5,7 +5,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from shared.http.docs import render_docs
+from shared.http.docs import list_operations, render_docs
 from shared.http.endpoint import routes
 from shared.http.openapi import openapi_document
 from shared.http.schema_view import SchemaView
@@ -153,6 +153,12 @@ def test_links_inside_the_page_lead_somewhere():
 
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_names_in_addresses_are_variables_of_the_commands():
+    command = next(one.curl for one in list_operations(DOCUMENT) if one.name == "show_teapot")
+
+    assert command == 'curl "$PASSWRIGHT_URL/teapots/$HANDLE"'
 
 
 def test_page_escapes_what_it_shows():

@@ -34,6 +34,32 @@ form, or as an object in the form's field `JSON`. Under `images_logo`, `images_s
 a pass takes the address of a PNG, fetched now and made to fit. The answer has `success`, and
 `message` if that is false, which has the status 200 too."""
 
+
+def query_parameter(name: str, meaning: str, example: str) -> dict[str, Any]:
+    """Describe a parameter that the dialect reads by itself, with what a command gives it."""
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": meaning,
+        "schema": {"type": "string"},
+        "example": example,
+    }
+
+
+NAME: Final[Mapping[str, Any]] = {
+    "name": "function",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": r"^[A-Za-z]+(?:\.php)?$"},
+    "example": "passInfo",
+}
+CLIENT_HASH: Final = query_parameter(
+    "clientHash", "The account, as `login` answered.", "$CLIENT_HASH"
+)
+TEMPLATE_HASH: Final = query_parameter("templateHash", "The template.", "$TEMPLATE_HASH")
+PASS_HASH: Final = query_parameter("hashedSerialNumber", "The handle of a pass.", "$HANDLE")
+
 Function = Callable[[Visit], Awaitable[web.Response]]
 Stream = Callable[[Visit, web.Request], Awaitable[web.StreamResponse]]
 
@@ -146,6 +172,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             tag=TAG,
             scope=None,
             raw=True,
+            parameters=(NAME, CLIENT_HASH, TEMPLATE_HASH, PASS_HASH),
             description=DESCRIPTION,
         ),
         Endpoint(
@@ -156,6 +183,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             tag=TAG,
             scope=None,
             raw=True,
+            parameters=(NAME, CLIENT_HASH, TEMPLATE_HASH, PASS_HASH),
             description=DESCRIPTION,
         ),
     ]

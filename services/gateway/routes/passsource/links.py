@@ -13,13 +13,19 @@ from services.gateway.routes.files import CSV_MEDIA, send_csv
 from services.gateway.routes.pages import HTML_MEDIA, PRIVATE, download_pass
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import NoRightError, Visit, begin_visit
-from services.gateway.routes.passsource.api import TAG
+from services.gateway.routes.passsource.api import (
+    CLIENT_HASH,
+    TAG,
+    TEMPLATE_HASH,
+    query_parameter,
+)
 from services.gateway.routes.passsource.words import read_words
 from shared.errors import ForbiddenError, GoneError, InvalidError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.http.forwarding import client_address
 
 WORDS: Final = ("generate", "download", passes.REPLACE)
+GENERATE: Final = query_parameter("generate", "Whether to answer the hash alone.", "true")
 PHONES: Final = ("iPhone", "iPod")
 
 
@@ -84,6 +90,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             r"/pass/{page:create(?:\.php)?}",
             partial(open_link, door=door),
             shown="/pass/create.php",
+            parameters=(TEMPLATE_HASH, CLIENT_HASH, GENERATE),
             summary="Create a pass from a link, or show one",
             tag=TAG,
             scope=None,
@@ -99,6 +106,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             r"/pass/{page:create(?:\.php)?}",
             partial(post_link, door=door),
             shown="/pass/create.php",
+            parameters=(TEMPLATE_HASH, CLIENT_HASH, GENERATE),
             summary="Create a pass from a form",
             tag=TAG,
             scope=None,
@@ -112,6 +120,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             r"/pass/{page:export(?:\.php)?}",
             partial(export_passes, door=door),
             shown="/pass/export.php",
+            parameters=(TEMPLATE_HASH, CLIENT_HASH),
             summary="Export the passes of a template as CSV",
             tag=TAG,
             scope=None,
