@@ -24,6 +24,7 @@ MOST_FAULTS = 100
 
 _BARE_KEY = re.compile(r"[!#-~][!-~]*")
 _QUOTED_KEY = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
+_HUGE = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -73,8 +74,9 @@ def json_parser(model: type[Model]) -> Callable[[bytes], Model]:
 
     def parse(body: bytes) -> Model:
         body = body.removeprefix(BOM_UTF8)
-        # pydantic lets pass: numbers that JSON does not have, text PostgreSQL cannot store.
-        if b"NaN" in body or b"Infinity" in body:
+        # pydantic lets pass: numbers that JSON does not have or no computer can hold, and text
+        # that PostgreSQL cannot store.
+        if b"NaN" in body or b"Infinity" in body or _HUGE.search(body):
             _load(body)
         if b"\\u0000" in body and _NUL.search(body):
             raise InvalidError("Text may not hold the character U+0000.")

@@ -131,7 +131,18 @@ async def test_media_type_may_name_its_charset(shop: ClientSession):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b'{"colour":"red",}', b'\xff{"colour":1}', b"[" * 500, b'{"litres":NaN}']
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"colour":"red",}',
+        b'\xff{"colour":1}',
+        b"[" * 500,
+        b'{"litres":NaN}',
+        b'{"litres":1e400}',
+        b'{"litres":-1E+999}',
+        b'{"litres":1' + b"0" * 400 + b"}",
+    ],
 )
 async def test_broken_json_is_400_with_its_position(shop: ClientSession, body: bytes):
     status, content = await post(shop, body)
