@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -36,6 +37,70 @@ async def shop(checks: dict[str, bool]) -> AsyncIterator[ClientSession]:
     port = await server.start()
     async with ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session
+    await server.stop(1)
+
+
+Connections = list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+
+
+@asynccontextmanager
+async def connections(port: int, count: int) -> AsyncGenerator[Connections]:
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
+    yield opened
+    for _, writer in opened:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in opened), return_exceptions=True)
+
+
+async def test_client_that_does_not_finish_its_first_head_is_let_go():
+    server = HttpServer(web.Application(), "127.0.0.1", 0, head_seconds=0.05)
+    port = await server.start()
+    async with asyncio.timeout(10), connections(port, 3) as opened:
+        for _, writer in opened[1:]:
+            writer.write(b"GET / HTTP/1.1\r\nHost: a")
+
+        rests = [await reader.read() for reader, _ in opened]
+
+    assert rests == [b""] * 3
+    await server.stop(1)
+
+
+async def test_silent_connections_shut_nobody_out():
+    server = HttpServer(web.Application(), "127.0.0.1", 0, most_connections=5)
+    port = await server.start()
+
+    async with (
+        asyncio.timeout(10),
+        connections(port, 20) as silent,
+        ClientSession(f"http://127.0.0.1:{port}") as session,
+        session.get("/") as response,
+    ):
+        oldest = await silent[0][0].read()
+
+    assert (response.status, oldest) == (404, b"")
+    await server.stop(1)
+
+
+async def test_connection_that_waits_for_its_answer_is_not_given_up_for_others():
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.Response:
+        begun.set()
+        await released.wait()
+        return web.Response(text="done")
+
+    app = web.Application()
+    app.add_routes([web.get("/slow", slow)])
+    server = HttpServer(app, "127.0.0.1", 0, most_connections=2)
+    port = await server.start()
+    async with asyncio.timeout(10), ClientSession(f"http://127.0.0.1:{port}") as session:
+        waiting = asyncio.create_task(session.get("/slow"))
+        await begun.wait()
+        async with connections(port, 10) as silent:
+            oldest = await silent[0][0].read()
+            released.set()
+            async with await waiting as response:
+                assert (await response.text(), oldest) == ("done", b"")
     await server.stop(1)
 
 
