@@ -16,7 +16,13 @@ from shared.passes.registry import (
     keys_of,
     lookup,
 )
-from shared.passes.skeleton import Attribute, Node, attribute_of, is_attribute_object
+from shared.passes.skeleton import (
+    Attribute,
+    Node,
+    attribute_of,
+    is_attribute_object,
+    json_step,
+)
 from shared.passes.slots import IMAGE_PATHS
 from shared.passes.values import MISSING, Json, is_list, is_number, is_object
 
@@ -106,6 +112,21 @@ class Leaf:
     @property
     def is_read_only(self) -> bool:
         return self.source in {"member", "serial"}
+
+    @property
+    def json_path(self) -> str | None:
+        """Where a template's document has it, as findings say it; None if nothing there does."""
+        match self.source:
+            case "pass":
+                return "$.pass" + "".join(map(json_step, self.location))
+            case "style":
+                return f"$.pass.{self.default}"
+            case "property":
+                return "$.properties" + json_step(self.path)
+            case "image":
+                return "$.images" + json_step(self.path.removeprefix("images_"))
+            case "member" | "serial":
+                return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from shared.identifiers import new_id
 from shared.messaging.joining import Joiner
 from shared.passes.document import TemplateDocument, check_template
 from shared.passes.findings import Finding, Findings
+from shared.passes.paths import Leaf
 from shared.passes.rights import Withheld, is_withheld
 from shared.passes.template import compile_template
-from shared.passes.values import Json, is_list, is_object
+from shared.passes.values import MISSING, Json, is_list, is_object
 
 
 class TemplateNotFoundError(NotFoundError):
@@ -180,6 +181,22 @@ class Templates:
         if template is None:
             raise TemplateNotFoundError
         return template
+
+    async def list_paths(self, account_id: UUID, template_id: UUID) -> "list[Leaf]":
+        """List what a pass may have: what the template gives first, then the rest by name."""
+        async with self._database.connection() as connection:
+            template = await TemplateRepository(connection).find(account_id, template_id)
+            account = await AccountRepository(connection).find(account_id, account_id)
+        if template is None or account is None:
+            raise TemplateNotFoundError
+        compiled = await asyncio.to_thread(
+            compile_template,
+            TemplateDocument.model_validate(template.document),
+            name=template.name,
+            organization=account.organization_name,
+        )
+        leaves = {**compiled.catalogue.given, **dict(sorted(compiled.catalogue.known.items()))}
+        return sorted(leaves.values(), key=lambda leaf: leaf.default is MISSING)
 
     async def get_revision(self, account_id: UUID, template_id: UUID, revision: int) -> Template:
         """Read a template as it was."""

@@ -31,6 +31,9 @@ from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
 from shared.passes.document import TemplateDocument
 from shared.passes.findings import Finding
+from shared.passes.paths import Leaf
+from shared.passes.registry import enumeration
+from shared.passes.values import MISSING
 
 TAG = "Templates"
 LARGEST_REVISION = 2**31 - 1
@@ -141,6 +144,36 @@ class RevisionView(BaseModel):
     created_at: datetime
 
 
+class PathView(BaseModel):
+    """One value that a pass of the template may have of its own."""
+
+    model_config = ConfigDict(title="Path")
+
+    path: str = Field(
+        description="The name by which `values` of a pass, rules and texts mean it.",
+        examples=["structure_headerFields_points_value"],
+    )
+    kind: str = Field(
+        description="What it takes: `string`, `integer`, `number`, `boolean`, `date`, `colour`, "
+        "`value` (a text or a number), `image`, `any`, an enumeration, an object or a list.",
+        examples=["value"],
+    )
+    words: list[str] = Field(description="The words that an enumeration takes.", examples=[[]])
+    given: bool = Field(description="Whether the template itself has something there.")
+    editable: bool = Field(description="Whether users may change it.")
+    read_only: bool = Field(description="Whether nobody sets it: it follows from elsewhere.")
+    default: Any = Field(
+        description="What a pass has there without a value of its own; null is nothing.",
+        examples=[0],
+    )
+    label: str = Field(description="What people read of it; else the path.", examples=["Points"])
+    place: str | None = Field(
+        description="Where the template has it, or would: a JSON path. Facts of members and the "
+        "serial number have no place.",
+        examples=["$.pass.storeCard.headerFields[0].value"],
+    )
+
+
 class Check(BaseModel):
     """All that was found in a template; without errors it can be saved."""
 
@@ -218,6 +251,29 @@ async def show_revision(call: Call[None, None], *, door: Door) -> TemplateView:
         raise RevisionNotFoundError
     template = await door.templates.get_revision(call.caller.account_id, _template_id(call), number)
     return _view(template)
+
+
+async def list_paths(call: Call[None, PageQuery], *, door: Door) -> Page[PathView]:
+    # By position: a path may be longer than a cursor.
+    leaves = await door.templates.list_paths(call.caller.account_id, _template_id(call))
+    start = number_position(call.query) or 0
+    rows = list(enumerate(leaves, 1))[start : start + call.query.limit + 1]
+    return page_of(rows, call.query, lambda row: _path_view(row[1]), lambda row: row[0])
+
+
+def _path_view(leaf: Leaf) -> PathView:
+    kind = leaf.rule.type
+    return PathView(
+        path=leaf.path,
+        kind="image" if leaf.source == "image" else kind.text,
+        words=sorted(enumeration(kind.name)) if kind.kind == "enumeration" else [],
+        given=leaf.default is not MISSING,
+        editable=leaf.editable,
+        read_only=leaf.is_read_only,
+        default=None if leaf.default is MISSING else leaf.default,
+        label=leaf.label,
+        place=leaf.json_path,
+    )
 
 
 def _template_id(call: Call[Any, Any]) -> UUID:
@@ -343,6 +399,19 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             query=PageQuery,
             returns=Page[RevisionView],
             errors=(InvalidCursorError, TemplateNotFoundError),
+        ),
+        Endpoint(
+            "GET",
+            one + "/paths",
+            partial(list_paths, door=door),
+            summary="List the paths of a template that a pass may set",
+            tag=TAG,
+            scope=read,
+            query=PageQuery,
+            returns=Page[PathView],
+            errors=(InvalidCursorError, TemplateNotFoundError),
+            description="Those that the template gives something come first, in its order, then "
+            "all others by name. They are those of the newest revision.",
         ),
         Endpoint(
             "GET",

@@ -372,3 +372,63 @@ async def test_catalogue_is_announced_again_as_it_is(gateway: Gateway, an_accoun
     assert [(e["template_name"], e["revision"]) for e in templates] == [("Tea", 2)]
     assert templates[0]["images"].keys() == {"icon.png", "icon@2x.png", "icon@3x.png"}
     assert len(await announced(an_account, IdentitySaved.name)) == 1
+
+
+async def test_paths_of_a_template_say_what_a_pass_may_set(an_account: AnAccount):
+    card = a_card(properties={"visits": {"value": 3, "editable": True, "label": "Visits"}})
+    created = await an_account.call("POST", "/v1/templates", card)
+    path = f"{created.headers['location']}/paths"
+
+    first = await an_account.call("GET", f"{path}?limit=250")
+    second = await an_account.call("GET", f"{path}?limit=250&cursor={first.json['next_cursor']}")
+    listed = [*first.json["data"], *second.json["data"]]
+    paths = {row["path"]: row for row in listed}
+
+    assert second.json["next_cursor"] is None
+    assert len(paths) == len(listed)
+    assert paths["structure_headerFields_points_value"] == {
+        "path": "structure_headerFields_points_value",
+        "kind": "value",
+        "words": [],
+        "given": True,
+        "editable": False,
+        "read_only": False,
+        "default": 0,
+        "label": "structure_headerFields_points_value",
+        "place": "$.pass.storeCard.headerFields[0].value",
+    }
+    assert paths["visits"]["editable"] is True
+    assert paths["visits"]["label"] == "Visits"
+    assert paths["visits"]["place"] == "$.properties.visits"
+    assert paths["member_points"]["read_only"] is True
+    assert paths["member_points"]["place"] is None
+    assert paths["organizationName"]["default"] == "Blue Bottle"
+    assert paths["passType"]["words"] == [
+        "boardingPass",
+        "coupon",
+        "eventTicket",
+        "generic",
+        "storeCard",
+    ]
+    assert paths["images_logo"]["kind"] == "image"
+    given = [row["given"] for row in listed]
+    assert given == sorted(given, reverse=True)
+
+
+async def test_paths_of_a_template_come_page_by_page(an_account: AnAccount):
+    path = f"{(await saved_card(an_account)).headers['location']}/paths"
+    whole = await an_account.call("GET", f"{path}?limit=250")
+
+    first = await an_account.call("GET", f"{path}?limit=2")
+    second = await an_account.call("GET", f"{path}?limit=2&cursor={first.json['next_cursor']}")
+
+    assert [*first.json["data"], *second.json["data"]] == whole.json["data"][:4]
+
+
+async def test_paths_of_another_account_s_template_are_404(
+    an_account: AnAccount, another_account: AnAccount
+):
+    path = f"{(await saved_card(another_account)).headers['location']}/paths"
+
+    assert (await an_account.call("GET", path)).status == 404
+    assert (await an_account.call("GET", "/v1/templates/nothing/paths")).status == 404
