@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
@@ -15,6 +16,9 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import StreamReader
 from yarl import URL
 
 from shared import clock
@@ -23,6 +27,7 @@ from shared.errors import InvalidError
 TOTAL_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 MOST_URL: Final = 2000
+MOST_INFORMATIONAL: Final = 16
 MOST_EXCERPT: Final = 16 * 1024
 TOO_LARGE: Final = "response larger than 16 KiB"
 UNFINISHED: Final = "response did not end in time"
@@ -204,6 +209,35 @@ class OutgoingAddressPolicy:
         return None
 
 
+class _Handler(ResponseHandler):
+    """Gives up on a server that sends more informational answers (1xx) than any has reason to.
+
+    aiohttp reads them without end, and without letting others have their turn.
+    """
+
+    _informational = 0
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Take the head of an answer."""
+        is_final = data[0].code >= HTTPStatus.OK or data[0].code == HTTPStatus.SWITCHING_PROTOCOLS
+        self._informational = 0 if is_final else self._informational + 1
+        if self._informational <= MOST_INFORMATIONAL:
+            super().feed_data(data, size)
+        elif self.exception() is None:
+            self._buffer.clear()
+            self.set_exception(aiohttp.ClientPayloadError("too many informational answers"))
+            if self.transport is not None:
+                self.transport.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes our handler of answers, for which aiohttp has no setting."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - those of the base class
+        super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType]
+        self._factory = partial(_Handler, loop=self._loop)
+
+
 class OutgoingClient:
     """Calls addresses customers name. Each address is checked when its socket is made.
 
@@ -228,7 +262,7 @@ class OutgoingClient:
     async def open(self) -> None:
         """Make the connection pool."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0,
                 resolver=self._resolver,
                 use_dns_cache=self._resolver is None,

@@ -219,6 +219,32 @@ async def test_answer_that_drips_ends_in_time_with_its_status():
         assert (response.status, response.excerpt) == (200, UNFINISHED)
 
 
+@pytest.mark.parametrize("at_once", [1, 4000])
+async def test_informational_answers_without_end_are_given_up(at_once: int):
+    sent = 0
+
+    async def go_on(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        while not writer.is_closing():
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * at_once)
+            sent += at_once
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with a_server(go_on) as server, client(development=True) as outgoing:
+        assert await kind_of(outgoing, server.url) == "protocol"
+
+    assert sent < 1_000_000
+
+
+async def test_some_informational_answers_are_no_fault():
+    reply = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" * 10 + (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    )
+    async with a_server(says(reply)) as server, client(development=True) as outgoing:
+        assert (await outgoing.post(server.url, b"{}", {})).excerpt == "ok"
+
+
 async def test_failures_are_told_by_kind():
     async with (
         a_server(hang) as silent,
