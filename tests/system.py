@@ -27,6 +27,8 @@ from tests.apple import PushServer
 ROOT = Path(__file__).parent.parent
 SERVICES = ("gateway", "member", "triggers", "generator", "notifier")
 START_SECONDS = 60
+NO_LIMITS = {"PASSWRIGHT_LIMIT_PER_NETWORK": "0", "PASSWRIGHT_LIMIT_PER_KEY": "0"}
+"""All that tests and benches send comes from one network."""
 
 
 def free_port() -> int:
@@ -131,8 +133,7 @@ async def start_embedded(folder: Path, apple: PushServer | None = None, **settin
     environment = clean_environment(
         PASSWRIGHT_PORT=str(port),
         PASSWRIGHT_DATA=str(folder / "data"),
-        **_push_settings(folder, apple),
-        **settings,
+        **NO_LIMITS | _push_settings(folder, apple) | settings,
     )
     command = [sys.executable, "-m", "services", "run"]
     process = Process("run", command, environment, folder / "run.log")
@@ -167,7 +168,10 @@ async def start_distributed(
         PASSWRIGHT_PORT=str(port),
         PASSWRIGHT_ALLOW_LOOPBACK="true",
         PASSWRIGHT_DATA=str(folder / "data"),
-        **{"PASSWRIGHT_LOG_LEVEL": "WARNING"} | _push_settings(folder, apple) | settings,
+        **{"PASSWRIGHT_LOG_LEVEL": "WARNING"}
+        | NO_LIMITS
+        | _push_settings(folder, apple)
+        | settings,
     )
     await run_command(environment, "migrate")
     account = json.loads(await run_command(environment, "account", "Tests"))

@@ -45,6 +45,7 @@ from services.gateway.routes import (
 )
 from services.gateway.routes.asyncapi import asyncapi_document
 from services.gateway.routes.authentication import authenticator
+from services.gateway.routes.limits import limiter
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
 from services.gateway.routes.problems import UNLISTED
@@ -53,7 +54,8 @@ from shared.database import Database
 from shared.errors import UnavailableError
 from shared.http.docs import docs_routes
 from shared.http.endpoint import AnyEndpoint, routes
-from shared.http.forwarding import TRUSTED_PROXIES, Networks
+from shared.http.forwarding import TRUSTED_PROXIES
+from shared.http.limiting import Buckets, Limits, install_limits
 from shared.http.middleware import install_middleware
 from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
@@ -112,7 +114,10 @@ CREDENTIALS = {
 DESCRIPTION = """Issues and runs Apple Wallet passes at volume.
 
 Send an API key as `X-API-Key`. A POST with an `Idempotency-Key` may be sent again: it has one
-effect and one answer. Errors are problems of RFC 9457."""
+effect and one answer. Errors are problems of RFC 9457.
+
+Whoever asks too often gets 429 and waits as long as `Retry-After` says; `RateLimit` and
+`RateLimit-Policy` tell how many requests are left (draft-ietf-httpapi-ratelimit-headers-11)."""
 
 
 def open_door(
@@ -189,7 +194,7 @@ def build(settings: Settings, transport: Transport) -> Service:
             Job("forget login attempts", door.logins.forget_old_attempts, every=600),
         ],
         opened=[door.pictures.open, warn],
-        application=_application(door, settings.trusted_proxies),
+        application=_application(door, settings),
         port=settings.port,
         host=settings.host,
         closed=[close],
@@ -209,12 +214,17 @@ def describe(endpoints: list[AnyEndpoint]) -> dict[str, Any]:
     )
 
 
-def _application(door: Door, trusted_proxies: Networks) -> web.Application:
+def _application(door: Door, settings: Settings) -> web.Application:
     endpoints = list_endpoints(door)
     app = web.Application()
-    app[TRUSTED_PROXIES] = trusted_proxies
+    app[TRUSTED_PROXIES] = settings.trusted_proxies
     install_middleware(app)
-    app.middlewares.append(pages.error_pages())
+    limits = Limits(
+        Buckets("network", settings.limit_per_network, settings.limit_network_burst),
+        Buckets("key", settings.limit_per_key, settings.limit_key_burst),
+    )
+    install_limits(app, limits)
+    app.middlewares.extend([pages.error_pages(), limiter(limits)])
     app.middlewares.append(read_depth)
     app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
     app.add_routes(

@@ -1,12 +1,14 @@
 """What can be set for the gateway."""
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from shared.settings import CommonSettings
+
+MOST: Final = 1_000_000
 
 
 def _split(text: object) -> object:
@@ -14,9 +16,17 @@ def _split(text: object) -> object:
 
 
 class Settings(CommonSettings):
-    """The common settings, and who stands in front."""
+    """The common settings, who stands in front, and how often somebody may ask."""
 
     trusted_proxies: Annotated[
         tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)
     ] = ()
     """Networks of the proxies whose Forwarded or X-Forwarded-For names the client."""
+
+    limit_per_network: int = Field(50, ge=0, le=MOST)
+    """Requests a second from one network (/24, /56) that show no good key; 0: no limit."""
+    limit_network_burst: int = Field(1000, ge=1, le=MOST)
+    """How many may come at once; carriers and stadiums have many people in one network."""
+    limit_per_key: int = Field(2000, ge=0, le=MOST)
+    """Requests a second with one API key or client hash; 0: no limit."""
+    limit_key_burst: int = Field(10_000, ge=1, le=MOST)

@@ -18,6 +18,7 @@ from shared.errors import (
     UnavailableError,
 )
 from shared.http.endpoint import JSON_MEDIA, AnyEndpoint
+from shared.http.limiting import RateLimitedError
 from shared.http.parsing import KEY_LENGTH
 from shared.http.problems import (
     PROBLEM_MEDIA,
@@ -110,6 +111,7 @@ def errors_of(endpoint: AnyEndpoint) -> list[type[ApplicationError]]:
         (TooLargeError, takes_body),
         (UnsupportedMediaError, takes_body),
         (InvalidError, endpoint.query is not None or not endpoint.raw),
+        (RateLimitedError, True),
         (UnavailableError, True),
     ]
     applying = [kind for kind, applies in always if applies]
@@ -269,7 +271,7 @@ def _problem_response(kinds: list[type[ApplicationError]], *, bare: bool) -> dic
                 "examples": {code: {"value": value} for code, value in problems.items()},
             }
         }
-    if any(issubclass(kind, UnavailableError) for kind in kinds):
+    if any(issubclass(kind, RateLimitedError | UnavailableError) for kind in kinds):
         response["headers"] = {
             "Retry-After": {
                 "description": "Seconds to wait before sending the same request again.",

@@ -9,6 +9,7 @@ from services.gateway.catalogue.keyring import Keyring
 from services.gateway.domain import Caller
 from shared.errors import ForbiddenError, UnauthorizedError
 from shared.http.endpoint import Authenticate
+from shared.http.limiting import disprove, prove
 
 HEADER = "X-API-Key"
 
@@ -31,7 +32,9 @@ async def authenticate(keyring: Keyring, request: web.Request, scope: str) -> Ca
         raise UnauthorizedError(f"Send an API key in the header {HEADER}.")
     caller = await keyring.find(given)
     if caller is None:
+        disprove(request, given)
         raise UnauthorizedError("This API key is unknown, has ended or was revoked.")
+    prove(request, given)
     if not caller.may(scope):
         raise MissingScopeError(f"This API key lacks the scope {scope}.")
     bind_contextvars(account_id=str(caller.account_id), key_id=caller.key_id)

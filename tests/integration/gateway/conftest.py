@@ -139,7 +139,7 @@ class AnAccount:
 @pytest_asyncio.fixture(scope="module")
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     """A gateway whose other services are away; every test makes accounts of its own."""
-    async with _fresh_database(database_url) as url, running_gateway(url) as running:
+    async with fresh_database(database_url) as url, running_gateway(url) as running:
         yield running
 
 
@@ -159,8 +159,8 @@ async def make_account(gateway: Gateway) -> AnAccount:
 
 
 @asynccontextmanager
-async def running_gateway(url: str) -> AsyncGenerator[Gateway]:
-    """Migrate an empty database and run a gateway on it."""
+async def running_gateway(url: str, **extra: object) -> AsyncGenerator[Gateway]:
+    """Migrate an empty database and run a gateway on it; without limits unless they are given."""
     master_keys = MasterKeys.generate_text()
     settings = Settings.model_validate(
         {
@@ -170,6 +170,9 @@ async def running_gateway(url: str) -> AsyncGenerator[Gateway]:
             "base_url": PUBLIC_URL,
             "pool_size": 4,
             "trusted_proxies": "127.0.0.0/8",
+            "limit_per_network": 0,
+            "limit_per_key": 0,
+            **extra,
         }
     )
     transport = EmbeddedTransport(url)
@@ -191,7 +194,7 @@ async def running_gateway(url: str) -> AsyncGenerator[Gateway]:
 
 
 @asynccontextmanager
-async def _fresh_database(database_url: str) -> AsyncGenerator[str]:
+async def fresh_database(database_url: str) -> AsyncGenerator[str]:
     name = f"test_{secrets.token_hex(6)}"
     connection = await asyncpg.connect(database_url)
     try:

@@ -92,9 +92,9 @@ def test_query_parameters_come_from_the_model():
 
 def test_errors_that_apply_are_documented():
     assert set(DOCUMENT["paths"]["/teapots"]["post"]["responses"]) == {
-        *("201", "400", "401", "403", "409", "413", "415", "422", "503")
+        *("201", "400", "401", "403", "409", "413", "415", "422", "429", "503")
     }
-    assert set(DOCUMENT["paths"]["/page"]["get"]["responses"]) == {"200", "503"}
+    assert set(DOCUMENT["paths"]["/page"]["get"]["responses"]) == {"200", "429", "503"}
 
 
 def test_problem_response_shows_its_codes():
@@ -102,6 +102,7 @@ def test_problem_response_shows_its_codes():
     content = responses["404"]["content"]["application/problem+json"]
 
     assert list(content["examples"]) == ["teapot_not_found"]
+    assert "Retry-After" in responses["429"]["headers"]
     assert "Retry-After" in responses["503"]["headers"]
 
 

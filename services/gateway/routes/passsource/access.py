@@ -3,16 +3,19 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.templates import TemplateNotFoundError
 from services.gateway.domain import Account, Template
-from services.gateway.routes.passsource.words import ParameterError, Words
+from services.gateway.routes.passsource.words import ParameterError, Words, read_words
 from shared.contracts.triggers import Pass
 from shared.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from shared.hashes import TemplateName, read_template_hash, template_hash
+from shared.http.forwarding import client_address
+from shared.http.limiting import disprove, prove
 from shared.identifiers import new_id, trim_handle
 
 
@@ -127,10 +130,14 @@ class Visit:
         return template_hash(self.door.master_keys, account_id, template_id)
 
 
-async def begin_visit(door: Door, words: Words, address: str) -> Visit:
+async def begin_visit(door: Door, request: web.Request) -> Visit:
     """Find out who is asking; a hash that no longer holds is as good as none."""
-    text = words.credentials.get("clientHash")
+    words = await read_words(request)
+    text = words.credentials.get("clientHash", "")
     client = await door.logins.find_client(text) if text else None
-    if client is not None:
+    if client is None:
+        disprove(request, text)
+    else:
+        prove(request, text)
         bind_contextvars(account_id=str(client.account_id))
-    return Visit(door, words, client, address)
+    return Visit(door, words, client, client_address(request))

@@ -17,10 +17,9 @@ from services.gateway.repository.claims import Attempt
 from services.gateway.routes.once import REPLAYED
 from services.gateway.routes.passsource import clients, passes, templates
 from services.gateway.routes.passsource.access import Visit, begin_visit
-from services.gateway.routes.passsource.words import ParameterError, failure, read_words
+from services.gateway.routes.passsource.words import ParameterError, failure
 from shared.errors import ApplicationError
 from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Endpoint
-from shared.http.forwarding import client_address
 
 TAG = "PassSource"
 ADDRESS = r"/api/{function:[A-Za-z]+(?:\.php)?}"
@@ -113,8 +112,7 @@ async def call_function(call: Call[Any, Any], *, door: Door) -> web.StreamRespon
     try:
         if name not in FUNCTIONS and name not in STREAMS:
             raise UnknownFunctionError
-        words = await read_words(request)
-        visit = await begin_visit(door, words, client_address(request))
+        visit = await begin_visit(door, request)
         if name in STREAMS:
             return await STREAMS[name](visit, request)
         if call.idempotency_key is not None and name not in UNKEPT:

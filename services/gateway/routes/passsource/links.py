@@ -19,10 +19,8 @@ from services.gateway.routes.passsource.api import (
     TEMPLATE_HASH,
     query_parameter,
 )
-from services.gateway.routes.passsource.words import read_words
 from shared.errors import ForbiddenError, GoneError, InvalidError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
-from shared.http.forwarding import client_address
 
 WORDS: Final = ("generate", "download", passes.REPLACE)
 GENERATE: Final = query_parameter("generate", "Whether to answer the hash alone.", "true")
@@ -34,7 +32,7 @@ async def open_link(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
     request = call.request
     if request.method == hdrs.METH_HEAD:  # whoever only looks at a link creates nothing
         return web.Response(content_type=HTML_MEDIA, headers=PRIVATE)
-    visit = await begin_visit(door, await read_words(request), client_address(request))
+    visit = await begin_visit(door, request)
     handle = await _handle(visit)
     if visit.words.flag("generate"):
         return web.Response(text=handle, headers=PRIVATE)
@@ -70,7 +68,7 @@ async def _handle(visit: Visit) -> str:
 async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
     """Send the passes of a template as CSV: 1,000 from `start` on, or with `all` each of them."""
     request = call.request
-    visit = await begin_visit(door, await read_words(request), client_address(request))
+    visit = await begin_visit(door, request)
     _, template = await visit.template()
     rows = exports.export_rows(
         visit,

@@ -16,6 +16,7 @@ from services.gateway.catalogue.passes import Change
 from shared.contracts.triggers import EventKind
 from shared.errors import ApplicationError, InvalidError, TooLargeError
 from shared.http.endpoint import JSON_MEDIA, MEBIBYTE
+from shared.http.limiting import RateLimitedError
 from shared.http.parsing import BODY_SECONDS, read_within
 from shared.passes.slots import IMAGE_SLOTS
 from shared.passes.values import holds_nul
@@ -163,13 +164,15 @@ def success(**facts: Any) -> web.Response:  # noqa: ANN401 - whatever the functi
 
 
 def failure(error: ApplicationError) -> web.Response:
-    """Answer what went wrong; only our own troubles have another status than 200."""
+    """Answer what went wrong; only our own troubles and limits have another status than 200."""
     details = [f"{fault['pointer']}: {fault['detail']}" for fault in error.errors]
     message = " ".join([error.detail, "; ".join(details)]).strip()
-    status = error.status if error.status >= web.HTTPInternalServerError.status_code else 200
-    headers: dict[str, str] = (
-        {hdrs.RETRY_AFTER: "1"} if status == web.HTTPServiceUnavailable.status_code else {}
-    )
+    is_told = isinstance(error, RateLimitedError)
+    is_told = is_told or error.status >= web.HTTPInternalServerError.status_code
+    status = error.status if is_told else 200
+    headers: dict[str, str] = dict(getattr(error, "headers", {})) if is_told else {}
+    if status == web.HTTPServiceUnavailable.status_code:
+        headers.setdefault(hdrs.RETRY_AFTER, "1")
     return answer({"success": False, "message": message}, status, headers)
 
 
