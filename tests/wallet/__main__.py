@@ -1,4 +1,4 @@
-"""A phone on the command line: `python -m tests.wallet install http://localhost:8080/p/…`."""
+"""A phone on the command line, which installs passes from their links."""
 
 import argparse
 import asyncio
@@ -19,6 +19,11 @@ from tests.wallet.files import InvalidPassError
 DATA = Path(".data")
 STYLES = ("storeCard", "coupon", "eventTicket", "boardingPass", "generic", "posterGeneric")
 EXPLANATION = """\
+The demo of `make run` has a pass for it:
+
+  . .data/demo.env
+  .venv/bin/python -m tests.wallet install "$PASSWRIGHT_URL/p/$HANDLE"
+
 The phone is kept in .data/wallet.json between commands; every call it makes is printed.
 
   install LINK…    take passes from their links, check and verify them, register
@@ -30,7 +35,7 @@ The phone is kept in .data/wallet.json between commands; every call it makes is 
 
 To be pushed, let the server push to this phone:
 
-  python -m tests.wallet install --watch --push-port 2197 LINK
+  .venv/bin/python -m tests.wallet install --watch --push-port 2197 "$PASSWRIGHT_URL/p/$HANDLE"
 
 prints the two settings with which `make run` has to be started, once and for all."""
 
