@@ -61,6 +61,7 @@ from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
+from shared.passes.schemas import template_schemas
 from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 from shared.service import Job, Service
@@ -211,6 +212,7 @@ def describe(endpoints: list[AnyEndpoint]) -> dict[str, Any]:
         scopes={str(scope): sentence for scope, sentence in SCOPES.items()},
         tags=TAGS,
         credentials=CREDENTIALS,
+        components=template_schemas(),
     )
 
 

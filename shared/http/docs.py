@@ -119,6 +119,7 @@ def render_docs(
             (tag, text, [operation for operation in operations if operation.tag == tag])
             for tag, text in tags.items()
         ],
+        apart=SchemaView(document).list_apart(),
         problems=problem_kinds(document, unlisted),
     )
 

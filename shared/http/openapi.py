@@ -55,13 +55,18 @@ def openapi_document(
     scopes: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     credentials: Mapping[str, Mapping[str, str]] | None = None,
+    components: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Write the whole document; `scopes` and `tags` say in a sentence what each is for.
 
-    `credentials` are the security schemes besides API keys.
+    `credentials` are the security schemes besides API keys, `components` the schemas that models
+    refer to as `x-component` because no model describes them.
     """
     endpoints = [endpoint for endpoint in endpoints if not endpoint.hidden]
     schemas, definitions = _schemas(endpoints)
+    apart = components or {}
+    if taken := definitions.keys() & apart.keys():
+        raise ValueError(f"two schemas have the same title: {sorted(taken)}")
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for endpoint in endpoints:
         path, method = _PARAMETER.sub(r"{\1}", _path(endpoint)), endpoint.method.lower()
@@ -87,7 +92,7 @@ def openapi_document(
         ],
         "paths": dict(paths),
         "components": {
-            "schemas": definitions,
+            "schemas": {**definitions, **apart},
             "securitySchemes": {
                 SECURITY: _security_scheme(endpoints, scopes or {}),
                 **(credentials or {}),
@@ -144,7 +149,11 @@ def _renamed(part: Any, titles: Mapping[str, str]) -> Any:  # noqa: ANN401  (any
         return _COMPONENTS + titles[part.removeprefix(_COMPONENTS)]
     if not isinstance(part, dict):
         return part
-    return {key: _renamed(each, titles) for key, each in cast("dict[str, Any]", part).items()}
+    entries = cast("dict[str, Any]", part)
+    if "x-component" in entries:
+        rest = {key: each for key, each in entries.items() if key not in {"x-component", "title"}}
+        return {"$ref": _COMPONENTS + entries["x-component"], **rest}
+    return {key: _renamed(each, titles) for key, each in entries.items()}
 
 
 def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:

@@ -63,12 +63,14 @@ class SchemaView:
             is_required=is_required,
             description=str(schema.get("description", whole.get("description", ""))),
             limits=_limits(whole),
-            children=() if is_loop else self._children(whole, trail),
+            children=() if is_loop or self._is_apart(schema) else self._children(whole, trail),
         )
 
     def type_of(self, schema: Schema) -> str:
         """Name the type in a few words."""
         whole = self._resolve(schema, ())[0]
+        if self._is_apart(schema):
+            return str(whole["title"])
         if variants := _variants(whole):
             return " or ".join(dict.fromkeys(self.type_of(variant) for variant in variants))
         kind = whole.get("type", "any")
@@ -80,6 +82,24 @@ class SchemaView:
             values = whole["additionalProperties"]
             return f"map to {self.type_of(values)}" if _is_schema(values) else "object"
         return f"{kind} ({whole['format']})" if "format" in whole else str(kind)
+
+    def list_apart(self) -> list[Field]:
+        """Describe each schema that is shown by itself, not wherever it is meant."""
+        return [
+            Field(
+                name=name,
+                type=self.type_of(dict(schema) | {"x-shown-apart": False}),
+                is_required=False,
+                description=str(schema.get("description", "")),
+                limits=_limits(schema),
+                children=self._children(schema, (name,)),
+            )
+            for name, schema in self._named.items()
+            if schema.get("x-shown-apart")
+        ]
+
+    def _is_apart(self, schema: Schema) -> bool:
+        return bool(self._resolve(schema, ())[0].get("x-shown-apart"))
 
     def example(self, schema: Schema, trail: tuple[str, ...] = ()) -> Any:  # noqa: ANN401  (any JSON value)
         """Make up a value: the schema's own example if it has one."""

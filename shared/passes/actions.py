@@ -50,13 +50,14 @@ LONGEST_URL: Final = 2000
 _WHOLE_URL: Final = re.compile(r"https?://[^\s/?#@\\]+(?:[/?#][^\s\\]*)?", re.IGNORECASE)
 _BEGUN_URL: Final = re.compile(r"(?:https?://[^\s\\]*)?", re.IGNORECASE)
 
-_NEEDS: Final = {
+ACTION_NEEDS: Final = {
     SET_VALUE: ("targetPath", "value"),
     INCREMENT_VALUE: ("targetPath", "amount"),
     EXECUTE_TRIGGERS: ("targetPath",),
     CALL_URL: ("url",),
     ADJUST_POINTS: ("amount",),
 }
+"""What each action needs beside its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def name_of(name: Json) -> str | None:
     """Return the action that a name means; calls of URLs went by several names."""
     if not isinstance(name, str):
         return None
-    if name in _NEEDS:
+    if name in ACTION_NEEDS:
         return name
     return CALL_URL if name.startswith("PSAction") and "URL" in name.upper() else None
 
@@ -207,9 +208,9 @@ def _read_action(
 ) -> Action | None:
     name = name_of(item.get("action"))
     if name is None:
-        findings.error("action", f"{path}.action", f"one of {', '.join(_NEEDS)} is needed")
+        findings.error("action", f"{path}.action", f"one of {', '.join(ACTION_NEEDS)} is needed")
         return None
-    needed = _NEEDS[name]
+    needed = ACTION_NEEDS[name]
     action: Action | None = Action(name, item)
     if "targetPath" in needed:
         action = _with_target(action, item.get("targetPath"), path, catalogue, findings)

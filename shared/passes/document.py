@@ -1,10 +1,10 @@
 """The template document as its author writes it, and the check that it must pass to be saved."""
 
 import re
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from shared.passes.actions import check_triggers
 from shared.passes.barcodes import BarcodePolicy
@@ -64,6 +64,12 @@ _NEW_FORMATS: Final = frozenset(
 )
 
 
+# Checked by check_template, which tells errors from oddities; described by shared.passes.schemas.
+PassPart: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"x-component": "Pass"})]
+PropertiesPart: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"x-component": "Properties"})]
+TriggersPart: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"x-component": "Triggers"})]
+
+
 class TemplateDocument(BaseModel):
     """A template's design and behaviour: the pass skeleton and what Passwright adds to it."""
 
@@ -71,9 +77,9 @@ class TemplateDocument(BaseModel):
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True
     )
 
-    pass_: dict[str, Any] = Field(alias="pass")
-    properties: dict[str, Any] = Field(default_factory=dict)
-    triggers: dict[str, Any] = Field(default_factory=dict)
+    pass_: PassPart = Field(alias="pass")
+    properties: PropertiesPart = Field(default_factory=dict)
+    triggers: TriggersPart = Field(default_factory=dict)
     images: dict[str, str] = Field(
         default_factory=dict,
         description="Slot (`logo@2x`, or for one language `de.lproj/logo@2x`) → SHA-256.",

@@ -91,6 +91,23 @@ def keys_of(object_name: str) -> Mapping[str, KeyRule]:
     return _RULES.get(object_name, {})
 
 
+def object_names() -> tuple[str, ...]:
+    """Return the objects that have keys."""
+    return tuple(_RULES)
+
+
+def enumeration_names() -> tuple[str, ...]:
+    """Return the enumerations that keys name."""
+    return tuple(
+        dict.fromkeys(
+            kind.name
+            for rules in _RULES.values()
+            for rule in rules.values()
+            if (kind := rule.type.item or rule.type).kind == "enumeration"
+        )
+    )
+
+
 def enumeration(name: str) -> frozenset[str]:
     """Return the words an enumerated key may hold."""
     return _ENUMERATIONS[name]

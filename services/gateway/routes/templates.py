@@ -29,7 +29,12 @@ from services.gateway.routes.paging import (
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
-from shared.passes.document import TemplateDocument
+from shared.passes.document import (
+    PassPart,
+    PropertiesPart,
+    TemplateDocument,
+    TriggersPart,
+)
 from shared.passes.findings import Finding
 from shared.passes.paths import Leaf
 from shared.passes.registry import enumeration
@@ -125,9 +130,9 @@ class TemplateView(TemplateHead):
 
     model_config = ConfigDict(title="Template")
 
-    pass_: dict[str, Any] = Field(alias="pass")
-    properties: dict[str, Any]
-    triggers: dict[str, Any]
+    pass_: PassPart = Field(alias="pass")
+    properties: PropertiesPart
+    triggers: TriggersPart
     images: dict[str, str]
     localizations: dict[str, dict[str, str]] = Field(default_factory=dict)
     barcode_policy: str
