@@ -25,6 +25,7 @@ from shared import clock
 from shared.hashes import template_hash
 from shared.passes.development import DevelopmentAuthority
 
+ENVIRONMENT = "demo.env"
 IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")
 
 TEMPLATE: dict[str, Any] = {
@@ -102,6 +103,7 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
         say(f"  documentation  {base_url}/docs")
         say(f"  the demo pass  {base_url}/p/{demo['pass_handle']}")
         say(f"  what was made on the first run is in {record}")
+        say(f"  what commands in the documentation name  {_sourcing(data)}")
         return
     account, key = await door.accounts.create("Demo", "Passwright Coffee")
     email, password = f"demo-{secrets.token_hex(4)}@localhost", secrets.token_urlsafe(12)
@@ -144,12 +146,12 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
         **things,
         **bearer,
     }
-    write_private(record, json.dumps(demo, indent=2) + "\n")
     _write_environment(data, demo)
-    _introduce(demo, say)
+    write_private(record, json.dumps(demo, indent=2) + "\n")
+    _introduce(demo, _sourcing(data), say)
 
 
-def _introduce(demo: dict[str, str], say: Callable[[str], None]) -> None:
+def _introduce(demo: dict[str, str], sourcing: str, say: Callable[[str], None]) -> None:
     base_url, key, handle = demo["base_url"], demo["api_key"], demo["pass_handle"]
     say(
         f"""
@@ -171,6 +173,10 @@ Three things to try:
        -d '{{"name": "Ada Lovelace", "tier": "Gold"}}' {base_url}/v1/members/ada
 
   curl -H 'X-API-Key: {key}' {base_url}/v1/passes/{handle}/timeline
+
+All commands in the documentation run as they are printed there, after
+
+  {sourcing}
 
 Ctrl-C ends it; running it again finds everything as it was."""
     )
@@ -229,10 +235,15 @@ async def _read_bearer(session: aiohttp.ClientSession, handle: str) -> dict[str,
     }
 
 
+def _sourcing(data: Path) -> str:
+    """Write the command that tells a shell what the demo is made of."""
+    return f". {shlex.quote(str(data / ENVIRONMENT))}"
+
+
 def _write_environment(data: Path, demo: dict[str, str]) -> None:
     known = demo | {"passwright_url": demo["base_url"], "passwright_key": demo["api_key"]}
     lines = [f"{name.upper()}={shlex.quote(value)}" for name, value in known.items()]
-    write_private(data / "demo.env", "\n".join(lines) + "\n")
+    write_private(data / ENVIRONMENT, "\n".join(lines) + "\n")
 
 
 async def _upload(session: aiohttp.ClientSession, name: str) -> str:

@@ -35,11 +35,14 @@ async def test_what_was_acknowledged_is_there_after_kill_9_and_a_restart(tmp_pat
     again = await start_embedded(tmp_path)
     async with again.session() as session:
         files = [await download(session, handle) for handle in handles]
+    environment = tmp_path / "data" / "demo.env"
+    address = f"PASSWRIGHT_URL={again.base_url}\n"
+    await poll(lambda: address in environment.read_text(), "the new address in demo.env")
     code = await asyncio.to_thread(again.processes["run"].stop)
 
     assert len(files) == 20
     assert record.read_text() == written
-    assert stat.S_IMODE(record.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (record, environment)} == {0o600}
     assert code == 0
 
 
