@@ -112,6 +112,7 @@ CREDENTIALS = {
         "x-command": "ApplePass $AUTHENTICATION_TOKEN",
     }
 }
+GUIDE = Path(__file__).parent / "templates" / "guide.html"
 DESCRIPTION = """Issues and runs Apple Wallet passes at volume.
 
 Send an API key as `X-API-Key`. A POST with an `Idempotency-Key` may be sent again: it has one
@@ -232,7 +233,12 @@ def _application(door: Door, settings: Settings) -> web.Application:
     app.add_routes(
         [
             web.get("/", index.show),
-            *docs_routes(describe(endpoints), asyncapi_document(_version()), UNLISTED),
+            *docs_routes(
+                describe(endpoints),
+                asyncapi_document(_version()),
+                UNLISTED,
+                GUIDE.read_text("utf-8"),
+            ),
         ]
     )
     app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from shared.http.commands import CommandWriter
 from shared.http.openapi import scope_sentence
@@ -67,11 +68,13 @@ def docs_routes(
     document: Document,
     events: Document | None = None,
     unlisted: Mapping[str, tuple[int, str]] = MappingProxyType({}),
+    guide: str = "",
 ) -> list[web.RouteDef]:
     """Serve `/docs`, its stylesheet, the documents for machines and `/problems/{code}`.
 
     `events` is the AsyncAPI document of what is told, served as `/asyncapi.json`.
-    `unlisted` has the problems that no operation lists: code → status and meaning.
+    `unlisted` has the problems that no operation lists: code → status and meaning. `guide` is a
+    part of the page that its author wrote as HTML: an element with the id `guide`.
     """
     style = (TEMPLATES / "docs.css").read_bytes()
     codes = problem_kinds(document, unlisted)
@@ -82,7 +85,7 @@ def docs_routes(
             raise AddressNotFoundError
         return web.Response(status=303, headers={"Location": f"/docs#problem-{code}"})
 
-    page = render_docs(document, unlisted, tells_events=events is not None).encode()
+    page = render_docs(document, unlisted, guide, tells_events=events is not None).encode()
     told = [] if events is None else [("/asyncapi.json", events)]
     return [
         web.get("/docs", _static(page, "text/html; charset=utf-8")),
@@ -98,6 +101,7 @@ def docs_routes(
 def render_docs(
     document: Document,
     unlisted: Mapping[str, tuple[int, str]] = MappingProxyType({}),
+    guide: str = "",
     *,
     tells_events: bool = False,
 ) -> str:
@@ -113,6 +117,7 @@ def render_docs(
     tags = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
     return environment.get_template("docs.html").render(
         info=document["info"],
+        guide=Markup(guide),  # noqa: S704  ours, and no input
         tells_events=tells_events,
         security=document["components"]["securitySchemes"],
         groups=[
