@@ -49,7 +49,7 @@ async def settle(
     if len(slots) > MOST_ADDRESSES:
         raise TooManyImagesError
     found = await asyncio.gather(
-        *(_fetch(door, address, slots[address], trusted=trusted) for address in slots)
+        *(_fetch(door, account_id, address, slots[address], trusted=trusted) for address in slots)
     )
     await _keep(door, account_id, found)
     fetched = dict(zip(slots, found, strict=True))
@@ -72,14 +72,16 @@ def _images_of(row: JsonObject) -> dict[str, str]:
     return {path: row[path] for path in IMAGE_PATHS if isinstance(row.get(path), str)}
 
 
-async def _fetch(door: Door, address: str, slots: set[str], *, trusted: bool) -> Fetched:
+async def _fetch(
+    door: Door, account_id: UUID, address: str, slots: set[str], *, trusted: bool
+) -> Fetched:
     try:
         async with asyncio.timeout(FETCH_SECONDS):
             here = re.escape(door.base_url)
             own = re.fullmatch(rf"{here}/images/([0-9a-f]{{64}})\.png", address)
             if own is not None:
                 return await door.pictures.fit(await door.images.read(own[1]), slots)
-            return await door.pictures.fetch(address, slots, trusted=trusted)
+            return await door.pictures.fetch(account_id, address, slots, trusted=trusted)
     except TimeoutError:
         return PictureRefusedError("The image cannot be fetched: its server took too long.")
     except NotFoundError as error:

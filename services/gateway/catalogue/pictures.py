@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import Collection
 from typing import Final
+from uuid import UUID
 
 from services.gateway.catalogue.images import Images
+from services.gateway.catalogue.turns import Turns
 from shared.errors import InvalidError
 from shared.http.outgoing import AddressRefusedError, OutgoingClient, OutgoingFailedError
 from shared.passes.images import LARGEST_FILE, Png, scale_png
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 16
+AT_ONCE_OF_ACCOUNT: Final = 4
 """Images fetched and made to fit at a time, each of at most 4 MiB."""
 
-STRANGERS_AT_ONCE: Final = 2
-"""The same for those without a right to anything, whose slow servers hold up only each other."""
+STRANGERS_AT_ONCE: Final = 4
+STRANGERS_AT_ONCE_OF_ACCOUNT: Final = 1
+"""The same for those without a right to anything, by the account whose template they use."""
 
 MAX_REDIRECTS: Final = 3
 
@@ -40,8 +44,8 @@ class Pictures:
     def __init__(self, client: OutgoingClient, images: Images) -> None:
         self._client = client
         self._images = images
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
+        self._turns = Turns(total=AT_ONCE, each=AT_ONCE_OF_ACCOUNT)
+        self._strangers = Turns(total=STRANGERS_AT_ONCE, each=STRANGERS_AT_ONCE_OF_ACCOUNT)
 
     async def open(self) -> None:
         """Make the connection pool."""
@@ -52,10 +56,11 @@ class Pictures:
         await self._client.close()
 
     async def fetch(
-        self, url: str, slots: Collection[str], *, trusted: bool = True
+        self, account_id: UUID, url: str, slots: Collection[str], *, trusted: bool = True
     ) -> dict[str, Png]:
-        """Fetch an image for slots; PictureRefusedError says why not."""
-        async with self._turns if trusted else self._strangers:
+        """Fetch an image for slots of an account's passes; PictureRefusedError says why not."""
+        turns = self._turns if trusted else self._strangers
+        async with turns.turn(account_id):
             try:
                 content = await self._client.fetch(url, most=LARGEST_FILE, redirects=MAX_REDIRECTS)
             except AddressRefusedError as error:

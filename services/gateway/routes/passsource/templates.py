@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import web
 
@@ -154,7 +155,9 @@ async def upload_images(visit: Visit) -> web.Response:
     if unknown or not slots:
         names = f": {', '.join(sorted(unknown)[:5])}" if unknown else ""
         raise ParameterError(f"Send images by their names, such as icon and logo@2x{names}.")
-    pngs: dict[str, Png | None] = {slot: await _picture(visit, slot) for slot in slots}
+    pngs: dict[str, Png | None] = {
+        slot: await _picture(visit, template.account_id, slot) for slot in slots
+    }
     async with visit.door.database.work() as work:
         for png in pngs.values():
             if png is not None:
@@ -164,12 +167,14 @@ async def upload_images(visit: Visit) -> web.Response:
     return success()
 
 
-async def _picture(visit: Visit, slot: str) -> Png | None:
+async def _picture(visit: Visit, account_id: UUID, slot: str) -> Png | None:
     content = visit.words.files.get(slot)
     if content is not None:
         return (await visit.door.pictures.fit(content, [slot]))[slot]
     text = visit.words.need(slot)
-    return None if text == DELETE else (await visit.door.pictures.fetch(text, [slot]))[slot]
+    if text == DELETE:
+        return None
+    return (await visit.door.pictures.fetch(account_id, text, [slot]))[slot]
 
 
 async def delete_template(visit: Visit) -> web.Response:
