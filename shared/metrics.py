@@ -38,6 +38,10 @@ events_sent_again = Counter(
     "Events that the broker had confirmed and their consumer never got, by queue.",
     ("service", "queue"),
 )
+content_overdue = Counter(
+    "passwright_content_overdue_total",
+    "Requests for passes whose content was late by more than a minute.",
+)
 dead_letters = Counter(
     "passwright_dead_letters_total",
     "Messages given up on, by name.",

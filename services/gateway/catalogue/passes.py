@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 from uuid import UUID, uuid5
 from zlib import crc32
+
+import structlog
 
 from services.gateway.catalogue import pass_images
 from services.gateway.catalogue.depth import present_depth
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
-from shared import clock
+from shared import clock, metrics
 from shared.contracts.generator import Content, ReadContent
 from shared.contracts.member import Member, ReadMember
 from shared.contracts.message import JsonObject, Lane
@@ -48,8 +50,14 @@ Outcome = TypeVar("Outcome")
 
 FILE_SUFFIX = ".pkpass"
 
+OVERDUE: Final = timedelta(minutes=1)
+"""After this long a content that is not composed is nobody's haste but a fault."""
+
 RUN_PATIENCE = LONGEST_RUN.total_seconds() + 5
 """Seconds that outlast any run of rules, for those who have no key to ask again with."""
+
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class UnknownTemplateError(InvalidError):
@@ -214,7 +222,11 @@ async def find(door: Door, serial_number: str) -> Pass:
 
 
 async def content(door: Door, issued: Pass, modified_since: datetime | None = None) -> Content:
-    """Ask the press for the pass as it is now, by the newest revision of its template."""
+    """Ask the press for the pass as it is now, by the newest revision of its template.
+
+    UnavailableError while it is being composed; what is late by more than a minute is told in logs
+    and metrics, since nothing is acknowledged that is not composed within seconds.
+    """
     revisions = await door.templates.current(issued.account_id, [issued.template_id])
     if issued.template_id not in revisions:
         raise PassWithoutTemplateError
@@ -226,7 +238,19 @@ async def content(door: Door, issued: Pass, modified_since: datetime | None = No
         version=issued.version,
         modified_since=modified_since,
     )
-    return await door.requester.ask(question, Content)
+    try:
+        return await door.requester.ask(question, Content)
+    except UnavailableError:
+        late = clock.now() - issued.updated_at
+        if late > OVERDUE:
+            metrics.content_overdue.inc()
+            log.warning(
+                "content_overdue",
+                handle=issued.handle,
+                version=issued.version,
+                seconds=round(late.total_seconds()),
+            )
+        raise
 
 
 def page_url(door: Door, handle: str) -> str:

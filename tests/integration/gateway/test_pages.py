@@ -4,13 +4,15 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import ClientPayloadError
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from services.gateway.routes.pages import qr_code
 from shared import clock
@@ -515,3 +517,24 @@ async def test_half_a_file_is_never_taken_for_a_whole_one(
 
     with pytest.raises(ClientPayloadError):
         await gateway.call("GET", f"/p/{found.handle}.pkpass")
+
+
+@pytest.mark.parametrize(("age", "told"), [(5, []), (90, ["content_overdue"])])
+async def test_content_that_is_long_overdue_is_told_to_operators(
+    gateway: Gateway, an_account: AnAccount, owners: Owners, age: int, told: list[str]
+):
+    changed = clock.now() - timedelta(seconds=age)
+    issued = a_pass(owners, an_account, await make_template(an_account), updated_at=changed)
+    owners.answer(ReadContent, lambda _: UnavailableError())
+    counted = overdue_contents()
+
+    with capture_logs() as lines:
+        answer = await gateway.call("GET", f"/p/{issued.handle}.pkpass")
+
+    assert answer.status == 503
+    assert [line["event"] for line in lines if line["event"] != "request"] == told
+    assert overdue_contents() - counted == len(told)
+
+
+def overdue_contents() -> float:
+    return REGISTRY.get_sample_value("passwright_content_overdue_total") or 0.0
