@@ -22,7 +22,6 @@ from shared.passes.paths import SPECIAL_PROPERTIES
 from shared.passes.registry import (
     IDENTITY_KEYS,
     KeyRule,
-    ValueType,
     enumeration,
     enumeration_names,
     keys_of,
@@ -72,18 +71,18 @@ _OBJECTS: Final = {
 }
 
 _SCALARS: Final[dict[str, Schema]] = {
-    "string": {"type": ["string", "null"]},
-    "number": {"type": ["number", "null"]},
-    "integer": {"type": ["integer", "null"]},
-    "boolean": {"type": ["boolean", "null"]},
-    "value": {"type": ["string", "number", "null"], "description": "A text, a number or a date."},
+    "string": {"type": "string"},
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "boolean": {"type": "boolean"},
+    "value": {"type": ["string", "number"], "description": "A text, a number or a date."},
     "date": {
-        "type": ["string", "null"],
+        "type": "string",
         "description": "ISO 8601 with its zone.",
         "examples": ["2027-01-31T18:30:00+01:00"],
     },
     "colour": {
-        "type": ["string", "null"],
+        "type": "string",
         "description": "As CSS writes it.",
         "examples": ["rgb(12, 34, 56)", "#0c2238", "navy"],
     },
@@ -150,14 +149,15 @@ _TRIGGERS_EXAMPLE: Final = {
 def template_schemas() -> dict[str, Schema]:
     """Return every schema that a template is made of, by its name."""
     made = [
-        *(_object(name) for name in object_names()),
-        *(_enumeration(name) for name in enumeration_names()),
-        _attribute(),
+        _object("Pass"),
         _properties(),
         _property(),
         _triggers(),
         _actions(),
         *(_action(name) for name in ACTION_NEEDS),
+        _attribute(),
+        *(_object(name) for name in object_names() if name != "Pass"),
+        *(_enumeration(name) for name in enumeration_names()),
     ]
     return {schema["title"]: {**schema, "x-shown-apart": True} for schema in made}
 
@@ -212,34 +212,37 @@ def _remarks(rule: KeyRule) -> Iterator[str]:
 
 
 def _value(rule: KeyRule) -> Schema:
-    kind = rule.type
-    if kind.kind == "any":
+    if rule.type.kind == "any":
         return dict(_ANY)
-    if kind.kind == "object":
-        return {"anyOf": [_reference(schema_name(kind.name)), {"type": "null"}]}
-    return {"anyOf": [*_forms(rule), _reference("Attribute")]}
+    if rule.type.name == "Fields":  # of a style, which is there or not
+        return _reference(schema_name("Fields"))
+    return {"anyOf": [*_forms(rule), {"type": "null"}]}
 
 
 def _forms(rule: KeyRule) -> Iterator[Schema]:
-    """Give the forms a value may have beside an attribute object."""
-    if rule.type.kind == "list":
-        limit = {} if rule.maximum_items is None else {"maxItems": rule.maximum_items}
-        yield {"type": ["array", "null"], "items": _item(rule), **limit}
+    """Give the forms that a value may have."""
+    kind = rule.type
+    if kind.kind == "object":
+        yield _reference(schema_name(kind.name))
         return
-    if rule.type.kind == "enumeration":
-        yield _reference(rule.type.name)
-        yield {"type": "null"}
+    if kind.kind == "list":
+        limit = {} if rule.maximum_items is None else {"maxItems": rule.maximum_items}
+        yield {"type": "array", "items": _item(rule), **limit}
+    elif kind.kind == "enumeration":
+        yield _reference(schema_name(kind.name))
     else:
         limits = {"minimum": rule.minimum, "maximum": rule.maximum, "maxLength": rule.maximum_bytes}
         given = {key: limit for key, limit in limits.items() if limit is not None}
-        yield {**_SCALARS[rule.type.kind], **given}
-    if rule.type.kind in {"number", "integer", "boolean", "enumeration"}:
+        yield {**_SCALARS[kind.kind], **given}
+    if kind.kind in {"number", "integer", "boolean", "enumeration"}:
         yield {"type": "string", "pattern": r"\{[^{}]+\}", "description": "Becomes one."}
+    yield _reference("Attribute")
 
 
 def _item(rule: KeyRule) -> Schema:
-    item: ValueType = rule.item.type
-    return _reference(schema_name(item.name)) if item.kind == "object" else _value(rule.item)
+    """Describe an entry of a list, which may not be null; a field is an object and no attribute."""
+    forms = list(_forms(rule.item))
+    return forms[0] if len(forms) == 1 else {"anyOf": forms}
 
 
 def _enumeration(name: str) -> Schema:

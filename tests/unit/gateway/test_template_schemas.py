@@ -135,7 +135,9 @@ def test_examples_of_the_schemas_are_of_them(name: str):
     ("name", "part"),
     [
         ("Pass", {"storeCard": {"headerFields": [{"label": "without a key"}]}}),
+        ("Pass", {"storeCard": None}),
         ("Pass", {"maxDistance": "far"}),
+        ("Pass", {"associatedStoreIdentifiers": [None]}),
         ("Pass", {"barcodes": [{"format": "PKBarcodeFormatRound"}]}),
         ("Triggers", {"onSneeze": []}),
         ("Triggers", {"onScan": [{"action": "PSActionSetValue", "value": 1}]}),
