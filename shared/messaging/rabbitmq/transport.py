@@ -108,6 +108,7 @@ class RabbitMQTransport:
         self._refusal: asyncio.Future[str] | None = None
         """While starting: what no waiting mends."""
         self._receiving = True
+        self._is_stopping = False
         self._is_stalled = False
         self._heard_at = 0.0
 
@@ -118,6 +119,7 @@ class RabbitMQTransport:
     async def start(self) -> None:
         if self._supervisors:
             return
+        self._is_stopping = False
         self._refusal = refusal = asyncio.get_running_loop().create_future()
         for subscription in self._subscriptions:
             subscription.intake.start()
@@ -140,6 +142,7 @@ class RabbitMQTransport:
 
     async def stop(self) -> None:
         await self.stop_receiving()
+        self._is_stopping = True
         for supervisor in self._supervisors:
             supervisor.cancel()
         await asyncio.gather(*self._supervisors, return_exceptions=True)
@@ -276,16 +279,18 @@ class RabbitMQTransport:
         self, open_: Callable[[AbstractConnection], Awaitable[None]], lose: Callable[[], None]
     ) -> None:
         pause = 0.2
-        while True:
+        # A library may swallow the cancellation that ends us, where it comes as a call fails.
+        while not self._is_stopping:
             closed = asyncio.Event()
             connection: AbstractConnection | None = None
             try:
-                connection = await asyncio.wait_for(
-                    aio_pika.connect(self._url, heartbeat=HEARTBEAT_SECONDS),
-                    timeout=CONNECT_SECONDS,
-                )
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    connection = await aio_pika.connect(self._url, heartbeat=HEARTBEAT_SECONDS)
                 connection.close_callbacks.add(setter(closed))
-                await asyncio.wait_for(open_(connection), timeout=4 * CONNECT_SECONDS)
+                async with asyncio.timeout(4 * CONNECT_SECONDS):
+                    await open_(connection)
+                if self._is_stopping:
+                    return
                 if self.connected:
                     self._ready.set()
                 pause = 0.2
