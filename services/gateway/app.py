@@ -12,7 +12,6 @@ from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
-from services.gateway.catalogue.depth import read_depth
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
@@ -45,6 +44,7 @@ from services.gateway.routes import (
 )
 from services.gateway.routes.asyncapi import asyncapi_document
 from services.gateway.routes.authentication import authenticator
+from services.gateway.routes.depth import read_depth
 from services.gateway.routes.limits import limiter
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
@@ -227,8 +227,7 @@ def _application(door: Door, settings: Settings) -> web.Application:
         Buckets("key", settings.limit_per_key, settings.limit_key_burst),
     )
     install_limits(app, limits)
-    app.middlewares.extend([pages.error_pages(), limiter(limits)])
-    app.middlewares.append(read_depth)
+    app.middlewares.extend([pages.error_pages(), limiter(limits), read_depth])
     app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
     app.add_routes(
         [

@@ -1,8 +1,7 @@
 """Magic strings: `{path}` in a text stands for the composed value of that path."""
 
 import re
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -206,24 +205,28 @@ class Expansion:
     def expand_own(self, leaf: Leaf, value: Json) -> Json:
         """Return an own value that may be expanded, with all texts in it expanded."""
         is_markup = bool(leaf.location) and leaf.location[-1] == _HTML_KEY
-        with self._as_written_at(leaf.path):
-            return self._expand_json(value, leaf.path, is_markup=is_markup)
+        return self._expand_json(value, leaf.path, is_markup=is_markup)
 
     def expand_own_text(self, path: str, value: str, owner: str) -> str | None:
         """Return the text at a path, from the own value of `owner`; None: it has no brackets."""
         parts = parse(value, self._catalogue) if "{" in value else None
-        if parts is None:
-            return None
-        with self._as_written_at(owner):
-            return self.expand(parts, path)
+        return None if parts is None else self._expand_written(owner, parts, (path,))
 
-    @contextmanager
-    def _as_written_at(self, owner: str) -> Generator[None]:
-        """Expand no more than who wrote this own value could see."""
+    def _expand_written(
+        self,
+        owner: str,
+        parts: Parts,
+        trail: tuple[str, ...],
+        treat: Callable[[str], str] | None = None,
+    ) -> str:
+        """Expand a text of an own value, to no more than who wrote the value could see."""
+        withheld = withheld_from(self._state.literal, owner)
+        if not withheld:
+            return self._expand(parts, trail, treat)
         before = self._withheld
-        self._withheld = before | withheld_from(self._state.literal, owner)
+        self._withheld = before | withheld
         try:
-            yield
+            return self._expand(parts, trail, treat)
         finally:
             self._withheld = before
 
@@ -232,7 +235,7 @@ class Expansion:
             parts = parse(value, self._catalogue) if "{" in value else None
             if parts is None:
                 return value
-            return self.expand_html(parts, path) if is_markup else self.expand(parts, path)
+            return self._expand_written(path, parts, (path,), escape_html if is_markup else None)
         if is_list(value):
             return [self._expand_json(entry, path, is_markup=False) for entry in value]
         if is_object(value):
@@ -395,8 +398,7 @@ class Expansion:
         if isinstance(value, str) and "{" in value and self._state.may_expand(owner):
             parts = parse(value, self._catalogue)
             if parts is not None:
-                with self._as_written_at(owner):
-                    value = self._expand(parts, (*trail, path))
+                value = self._expand_written(owner, parts, (*trail, path))
         return value
 
 

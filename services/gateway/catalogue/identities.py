@@ -63,7 +63,14 @@ class Identities:
         keys: Sequence[SigningKey],
     ) -> SigningIdentity:
         """Check uploaded files; IdentityError names the fault. `keys` wait for a certificate."""
-        files = Files.of(p12, password, pem, certificates, keys, clock.now())
+        files = Files.of(
+            p12=p12,
+            password=password,
+            pem=pem,
+            certificates=certificates,
+            keys=keys,
+            at=clock.now(),
+        )
         return await self._reader.read(files)
 
     async def save(self, work: UnitOfWork, account_id: UUID, identity: SigningIdentity) -> Identity:

@@ -50,13 +50,14 @@ class Files(BaseModel):
     at: datetime
 
     @classmethod
-    def of(  # noqa: PLR0917 - what can be uploaded
+    def of(
         cls,
-        p12: bytes | None,
-        password: str | None,
-        pem: str | None,
-        certificates: Sequence[bytes],
-        keys: Sequence[SigningKey],
+        *,
+        p12: bytes | None = None,
+        password: str | None = None,
+        pem: str | None = None,
+        certificates: Sequence[bytes] = (),
+        keys: Sequence[SigningKey] = (),
         at: datetime,
     ) -> "Files":
         """Pack what was uploaded."""

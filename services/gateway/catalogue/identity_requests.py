@@ -28,7 +28,7 @@ class RequestNotFoundError(NotFoundError):
     code = "identity_request_not_found"
 
 
-class TooManyRequestsError(ConflictError):
+class TooManyIdentityRequestsError(ConflictError):
     """An account has at most 10 open requests for certificates: delete one first."""
 
     code = "too_many_identity_requests"
@@ -60,7 +60,7 @@ class IdentityRequests:
         """Keep a request until its certificate is uploaded."""
         requests = IdentityRequestRepository(work.connection)
         if await requests.count_locked(request.account_id) >= MOST_REQUESTS:
-            raise TooManyRequestsError
+            raise TooManyIdentityRequestsError
         await requests.add(request)
 
     async def list(self, account_id: UUID) -> list[IdentityRequest]:

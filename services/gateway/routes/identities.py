@@ -11,7 +11,7 @@ from services.gateway.catalogue.identities import IdentityNotFoundError
 from services.gateway.catalogue.identity_reader import TooManyUploadsError
 from services.gateway.catalogue.identity_requests import (
     RequestNotFoundError,
-    TooManyRequestsError,
+    TooManyIdentityRequestsError,
 )
 from services.gateway.domain import Identity
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
@@ -221,7 +221,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=NewRequest,
             returns=RequestView,
             status=201,
-            errors=(*REPEAT_ERRORS, TooManyRequestsError),
+            errors=(*REPEAT_ERRORS, TooManyIdentityRequestsError),
             description="The key never leaves Passwright. Apple's answer, a .cer file, is uploaded "
             "with `POST /v1/identities` under `certificates`, together with Apple's WWDR.",
         ),

@@ -348,12 +348,12 @@ async def test_reading_that_takes_too_long_is_ended():
     pem = identity_to_pem(an_identity()).decode()
 
     with pytest.raises(SlowIdentityError):
-        await IdentityReader(seconds=0.001).read(Files.of(None, None, pem, [], [], clock.now()))
+        await IdentityReader(seconds=0.001).read(Files.of(pem=pem, at=clock.now()))
 
 
 async def test_only_so_many_uploads_wait():
     reader = IdentityReader(seconds=0.001)
-    files = Files.of(None, None, "nothing", [], [], clock.now())
+    files = Files.of(pem="nothing", at=clock.now())
 
     answers = await asyncio.gather(
         *(reader.read(files) for _ in range(MOST_WAITING + 1)), return_exceptions=True
