@@ -133,7 +133,9 @@ class Constructors:
         self, template: Template, document: TemplateDocument, order: TemplateOrder
     ) -> SavedTemplate:
         account_id = template.account_id
-        draft = await self._templates.prepare(account_id, order.name or "", document, None)
+        draft = await self._templates.prepare(
+            account_id, order.name or "", document, None, present=template
+        )
         async with self._database.work() as work:
             saved = await self._templates.replace_in(
                 work, account_id, template.template_id, draft, expected=template.revision

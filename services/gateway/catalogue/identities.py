@@ -10,7 +10,7 @@ from services.gateway.domain import Identity
 from services.gateway.repository.identities import IdentityRepository
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
-from shared.database import Database, UnitOfWork
+from shared.database import Connection, Database, UnitOfWork
 from shared.errors import InvalidError, NotFoundError
 from shared.identifiers import new_id
 from shared.passes.identities import (
@@ -104,10 +104,10 @@ class Identities:
         return saved
 
     async def choose(
-        self, work: UnitOfWork, account_id: UUID, identity_id: UUID | None
+        self, connection: Connection, account_id: UUID, identity_id: UUID | None
     ) -> Identity:
         """Take the one that is asked for, or the account's best."""
-        identities = IdentityRepository(work.connection)
+        identities = IdentityRepository(connection)
         if identity_id is None:
             identity = await identities.find_best(account_id)
         else:

@@ -85,9 +85,15 @@ class Templates:
         self._identities = identities
         self._readers: Joiner[tuple[UUID, UUID], int | None] = Joiner(self._read, most=500)
 
-    async def check(self, account_id: UUID, document: TemplateDocument) -> Findings:
-        """Find all that is wrong or odd with a template, its images included."""
+    async def check(
+        self, account_id: UUID, document: TemplateDocument, identity_id: UUID | None
+    ) -> Findings:
+        """Find all that is wrong or odd with a template, its images and its identity included."""
+        async with self._database.connection() as connection:
+            identity = await self._identities.choose(connection, account_id, identity_id)
         findings = await asyncio.to_thread(check_template, document)
+        for detail in self._identities.warnings(identity):
+            findings.warn("identity", "$.identity_id", detail)
         own = await self._images.find_own(account_id, document.images.values())
         for name, sha256 in document.images.items():
             if sha256 not in own:
@@ -106,10 +112,12 @@ class Templates:
     ) -> Draft:
         """Check a template before a transaction is open; TemplateInvalidError lists its errors.
 
-        A writer from whom something is `withheld` may let texts show no more of it than they do in
-        the `present` revision: WithheldError.
+        A template that is there keeps its identity unless another is named. A writer from whom
+        something is `withheld` may let texts show no more of it than they do in the `present`
+        revision: WithheldError.
         """
-        findings = await self.check(account_id, document)
+        kept = present.identity_id if present else None
+        findings = await self.check(account_id, document, identity_id or kept)
         if findings.errors:
             raise TemplateInvalidError(errors=findings.as_problem_errors())
         if withheld:
@@ -121,7 +129,7 @@ class Templates:
         self, work: UnitOfWork, account_id: UUID, draft: Draft, *, template_id: UUID | None = None
     ) -> Template:
         """Save a new template; its identity is the one given, else the account's best."""
-        identity = await self._identities.choose(work, account_id, draft.identity_id)
+        identity = await self._identities.choose(work.connection, account_id, draft.identity_id)
         saved = await TemplateRepository(work.connection).add(
             account_id,
             template_id or new_id(),
@@ -254,8 +262,10 @@ class Templates:
         """Let go of a development identity for a real one: no phone holds its passes."""
         if wanted is None or wanted == present.identity_id:
             return present.identity_id
-        chosen = await self._identities.choose(work, present.account_id, wanted)
-        held = await self._identities.choose(work, present.account_id, present.identity_id)
+        chosen = await self._identities.choose(work.connection, present.account_id, wanted)
+        held = await self._identities.choose(
+            work.connection, present.account_id, present.identity_id
+        )
         if not held.development:
             raise IdentityFixedError
         return chosen.identity_id

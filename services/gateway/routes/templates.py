@@ -200,7 +200,8 @@ async def create_template(call: Call[NewTemplate, None], *, door: Door) -> Reply
 
 
 async def check_template(call: Call[DraftTemplate, None], *, door: Door) -> Check:
-    findings = await door.templates.check(call.caller.account_id, call.body.document)
+    body = call.body
+    findings = await door.templates.check(call.caller.account_id, body.document, body.identity_id)
     return Check(findings=[FindingView.model_validate(finding) for finding in findings])
 
 
@@ -223,14 +224,13 @@ async def change_template(call: Call[ChangedTemplate, None], *, door: Door) -> R
         expected = _expected(call.request.headers[hdrs.IF_MATCH])
         if body.revision not in {None, expected}:
             raise RevisionConflictError("If-Match and `revision` differ.")
-    withheld = call.caller.withheld
     draft = await door.templates.prepare(
         account_id,
         body.name,
         body.document,
         body.identity_id,
-        withheld=withheld,
-        present=await door.templates.get(account_id, template_id) if withheld else None,
+        withheld=call.caller.withheld,
+        present=await door.templates.get(account_id, template_id),
     )
     saved = await door.templates.replace(account_id, template_id, draft, expected)
     return Reply(_saved(saved, draft.warnings), headers=_tag(saved))
@@ -343,6 +343,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope=read,
             body=DraftTemplate,
             returns=Check,
+            errors=(UnknownIdentityError,),
         ),
         Endpoint(
             "GET",

@@ -281,6 +281,30 @@ async def test_chain_that_is_not_apples_is_warned_of(an_account: AnAccount):
     assert shown.json["warnings"] == strange.json["warnings"]
 
 
+async def test_template_says_what_is_odd_about_its_identity(an_account: AnAccount):
+    created = await saved_card(an_account)
+    path = created.headers["location"]
+    requested = await an_account.call("POST", "/v1/identities/requests", {})
+    strange = await an_account.call(
+        "POST", "/v1/identities", certified(requested.json["csr"], "A Stranger")
+    )
+
+    kept = await an_account.call("PUT", path, a_card(name="Tea"))
+    moved = await an_account.call("PUT", path, a_card(identity_id=strange.json["identity_id"]))
+    stays = await an_account.call("PUT", path, a_card(name="Tea"))
+    another = await saved_card(an_account)
+    check = await an_account.call("POST", "/v1/templates/check", a_card())
+
+    told = [told_of_identity(one.json["warnings"]) for one in (created, kept, moved, stays)]
+    assert told == [[], [], strange.json["warnings"], strange.json["warnings"]]
+    assert told_of_identity(another.json["warnings"]) == strange.json["warnings"]
+    assert told_of_identity(check.json["findings"]) == strange.json["warnings"]
+
+
+def told_of_identity(findings: list[dict[str, Any]]) -> list[str]:
+    return [one["detail"] for one in findings if one["path"] == "$.identity_id"]
+
+
 @pytest.mark.parametrize("base_url", ["http://passes.example", "https://passes.example"])
 async def test_real_identity_behind_plain_http_is_warned_of(
     gateway: Gateway, an_account: AnAccount, base_url: str
@@ -461,11 +485,10 @@ async def test_identity_of_another_account_is_422(
 ):
     (theirs,) = (await another_account.call("GET", "/v1/identities")).json["data"]
 
-    answer = await an_account.call(
-        "POST", "/v1/templates", a_card(identity_id=theirs["identity_id"])
-    )
+    for path in ("/v1/templates", "/v1/templates/check"):
+        answer = await an_account.call("POST", path, a_card(identity_id=theirs["identity_id"]))
 
-    assert (answer.status, answer.code) == (422, "identity_unknown")
+        assert (answer.status, answer.code) == (422, "identity_unknown")
 
 
 async def _make_real(gateway: Gateway, identity_id: str) -> None:

@@ -49,8 +49,8 @@ async def client_facts(visit: Visit, owner: Account) -> dict[str, Any]:
 
 async def best_identity(door: Door, owner: Account) -> dict[str, Any]:
     """Tell by what its passes are signed; private keys and their passwords never come out."""
-    async with door.database.work() as work:
-        identity = await door.identities.choose(work, owner.account_id, None)
+    async with door.database.connection() as connection:
+        identity = await door.identities.choose(connection, owner.account_id, None)
     return {
         "passTypeId": identity.pass_type_identifier,
         "teamIdentifier": identity.team_identifier,
