@@ -1,9 +1,14 @@
 """Conditional requests of RFC 9110: whether the client has what it asks for already."""
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from aiohttp import ETag, hdrs, web
+
+_IN_UTC: Final = re.compile(r".*\d\d:\d\d:\d\d(?: \d{4}| -0000)")
+"""Dates that mean UTC without naming it: C's `asctime`, and an offset of RFC 5322."""
 
 
 def has_tag(request: web.Request, tag: ETag) -> bool | None:
@@ -15,12 +20,15 @@ def has_tag(request: web.Request, tag: ETag) -> bool | None:
 
 
 def modified_since(request: web.Request) -> datetime | None:
-    """Read If-Modified-Since with the offset it names; what is no date is ignored."""
+    """Read If-Modified-Since with the offset it names; a date that cannot be read is ignored."""
     text = request.headers.get(hdrs.IF_MODIFIED_SINCE)
     if not text:
         return None
     try:
         moment = parsedate_to_datetime(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    # Any other zone was not understood: taken for UTC it could give a false 304.
+    return moment.replace(tzinfo=UTC) if _IN_UTC.fullmatch(text) else None
