@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,6 +159,26 @@ async def test_a_spoiled_file_is_not_installed(
     toy.spoiled = {name: spoiled}
 
     with pytest.raises(InvalidPassError):
+        await device.install(f"{toy.url}/p/1")
+    assert not device.cards
+
+
+@pytest.mark.parametrize(
+    ("field", "fault"),
+    [
+        ({"value": "12,50", "currencyCode": "EUR"}, "is no number"),
+        ({"value": "a few", "numberStyle": "PKNumberStyleDecimal"}, "is no number"),
+        ({"value": "tomorrow", "dateStyle": "PKDateStyleShort"}, "is no date"),
+        ({"value": 5, "timeStyle": "PKDateStyleShort"}, "is no date"),
+        ({"label": "Points"}, "has no value"),
+    ],
+)
+async def test_a_field_that_does_not_fit_its_style_is_refused(
+    device: Device, toy: ToyServer, field: dict[str, Any], fault: str
+):
+    toy.overrides = {"storeCard": {"headerFields": [{"key": "points", **field}]}}
+
+    with pytest.raises(InvalidPassError, match=fault):
         await device.install(f"{toy.url}/p/1")
     assert not device.cards
 
