@@ -36,7 +36,7 @@ _FORMS: Final[Mapping[tuple[str, str], tuple[Callable[[str], bool], str]]] = {
     ("NFC", "encryptionPublicKey"): (is_nfc_key, "a P-256 public key in base64 is needed"),
     ("Barcode", "messageEncoding"): (
         lambda text: encoding_name(text) is not None,
-        "no character encoding has this name: utf-8 is used where iso-8859-1 does not do",
+        "no character encoding has this name: utf-8 is used",
     ),
 }
 _TIME_ZONE: Final = (is_time_zone, "there is no such time zone in IANA's database")
