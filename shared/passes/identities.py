@@ -26,7 +26,7 @@ from shared.passes.signing import SigningKey
 SMALLEST_RSA_KEY: Final = 2048
 LARGEST_RSA_KEY: Final = 4096
 
-# Apple puts the pass type into this extension too, as a DER string (wallet-protocols 7B.3).
+# Apple puts the pass type into this extension too, as a DER string.
 PASS_TYPE_EXTENSION: Final = x509.ObjectIdentifier("1.2.840.113635.100.6.1.16")
 
 # What the development authority calls itself (development.py), and is known by here.

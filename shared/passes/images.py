@@ -54,7 +54,7 @@ SIGNATURES: Final = (
 CONVERTED: Final = frozenset({"JPEG", "GIF", "WebP"})
 """The kinds that `to_png` turns into PNG."""
 
-# Points of each slot (7B.6, the largest where styles differ); `venueMap` has no size of its own.
+# Points of each slot, the largest where styles differ; `venueMap` has no size of its own.
 SLOT_SIZES: Final = MappingProxyType(
     {
         "artwork": (358, 448),

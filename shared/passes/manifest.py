@@ -8,8 +8,8 @@ from json.encoder import encode_basestring
 def compose_manifest(pass_json: bytes, images: Mapping[str, str]) -> bytes:
     """List the files of a pass as JSON with sorted names and no spaces: same files, same bytes.
 
-    `images` gives the lower-case hex SHA-1 of every other file by name. Wallet reads SHA-1
-    (wallet-protocols 7B.2); the signature over the manifest is what uses SHA-256.
+    `images` gives the lower-case hex SHA-1 of every other file by name. Wallet reads
+    SHA-1; the signature over the manifest is what uses SHA-256.
     """
     digests = {**images, "pass.json": sha1(pass_json, usedforsecurity=False).hexdigest()}
     # By hand, for every pass: a JSON encoder that sorts takes half as long again.

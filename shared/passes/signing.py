@@ -41,7 +41,7 @@ class SignatureLayoutError(Exception):
 
 
 class PassSigner:
-    """Signs with one identity: DER CMS SignedData, detached, SHA-256 (wallet-protocols 7B.3).
+    """Signs with one identity: DER CMS SignedData, detached, SHA-256.
 
     The library's builder puts every certificate together anew for each signature. So it builds
     one, here, and each pass takes that one with its own digest, time and signature value.

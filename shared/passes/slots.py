@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-# Slots of wallet-protocols 7B.6, each also at two and three times the size.
+# The slots that Wallet knows, each also at two and three times the size.
 IMAGE_NAMES: Final = (
     "artwork",
     "background",

@@ -40,7 +40,7 @@ class PassFile:
 
 
 def open_pass(data: bytes) -> PassFile:
-    """Check what Apple asks of the container (wallet-protocols 7B.1, 7B.2, 7B.10)."""
+    """Check what Apple asks of the container."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()

@@ -14,7 +14,7 @@ LINES_PER_MINUTE: Final = 300
 MOST_ADDRESSES: Final = 10_000
 MINUTE: Final = 60.0
 
-# Of wallet-protocols 7A.8; the first that is found counts, so tasks come after what they report.
+# What phones log; the first that is found counts, so tasks come after what they report.
 _CLASSES: Final = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
