@@ -17,7 +17,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from shared import metrics
+from shared import crashing, metrics
 from shared.contracts.message import Command, Lane, Query
 from shared.contracts.services import LISTENERS, ServiceName
 from shared.database import Database, role_of
@@ -357,6 +357,7 @@ def _run(
         async with running_until_stopped([service], transport, settings.health_port) as running:
             await running.stopping.wait()
 
+    crashing.arm(settings.crash_at)
     tune_collector()
     configure_logs(service=build.__module__.split(".")[1], level=settings.log_level,
                    json=settings.log_json)  # fmt: skip

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.crashing import check_crash_at
 from shared.passes.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
 
@@ -112,6 +113,8 @@ class CommonSettings(BaseSettings):
     """Whether webhooks, rules and image addresses may reach this machine: for development only."""
     log_level: Annotated[str, AfterValidator(check_level)] = "INFO"
     log_json: bool = True
+    crash_at: Annotated[str, AfterValidator(check_crash_at)] | None = None
+    """For tests only: where this process ends as with kill -9 (`shared/crashing.py`)."""
     master_keys: SecretStr | None = None
     """Base64url keys of 32 bytes, comma separated; the first seals, all open."""
     master_key_file: Path | None = None

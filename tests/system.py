@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,16 @@ class Process:
             self.running.kill()
             raise
 
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Let it stand still for a while, as a machine does that is moved or out of memory."""
+        assert self.running is not None
+        self.running.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.running.send_signal(signal.SIGCONT)
+
     def tail(self, lines: int = 30) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
@@ -88,6 +98,18 @@ class System:
     apple: PushServer | None = None
     """Whom it pushes through, when it was started with one."""
     extra: dict[str, Any] = field(default_factory=dict)
+    servers: tuple[EmbeddedPostgres, PrivateRabbitMQ] | None = None
+    """Its own ones, to break and mend; None when others use them too."""
+
+    @property
+    def own_postgres(self) -> EmbeddedPostgres:
+        assert self.servers is not None
+        return self.servers[0]
+
+    @property
+    def own_rabbitmq(self) -> PrivateRabbitMQ:
+        assert self.servers is not None
+        return self.servers[1]
 
     def session(self, api_key: str | None = None) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -203,11 +225,15 @@ async def start_distributed(
 
 
 @asynccontextmanager
-async def a_distributed_system() -> AsyncGenerator[System]:
-    """Five processes on a PostgreSQL, a RabbitMQ and a push server of their own, for a while."""
+async def a_distributed_system(disk: Path | None = None, **settings: str) -> AsyncGenerator[System]:
+    """Five processes on a PostgreSQL, a RabbitMQ and a push server of their own, for a while.
+
+    PostgreSQL's data go to `disk`, where that is given.
+    """
     folder = Path(tempfile.mkdtemp(prefix="passwright-system-"))
     folder.chmod(0o755)
-    postgres, rabbitmq = EmbeddedPostgres(folder / "postgres"), PrivateRabbitMQ(folder / "rabbitmq")
+    postgres = EmbeddedPostgres((disk or folder) / "postgres")
+    rabbitmq = PrivateRabbitMQ(folder / "rabbitmq")
     apple = PushServer("")
     try:
         system = await start_distributed(
@@ -215,7 +241,9 @@ async def a_distributed_system() -> AsyncGenerator[System]:
             await asyncio.to_thread(postgres.start),
             await asyncio.to_thread(rabbitmq.start),
             apple,
+            **settings,
         )
+        system.servers = postgres, rabbitmq
         try:
             yield system
         finally:

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -74,6 +75,12 @@ class PrivateRabbitMQ:
         if self._server is not None:
             self._server.kill()
             self._server = None
+
+    def forget(self) -> None:
+        """Lose everything it has on disk, for fault tests; it must not run."""
+        if self._server is not None:
+            raise ServerError("it runs")
+        shutil.rmtree(self._folder / "mnesia")
 
     @contextmanager
     def paused(self) -> Generator[None]:

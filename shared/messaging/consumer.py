@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared import metrics
 from shared.contracts.message import Command, Event, Lane, Message, Request
+from shared.crashing import crash_point
 from shared.database import Database, DatabaseAwayError
 from shared.errors import (
     ApplicationError,
@@ -80,6 +81,7 @@ class EventConsumer:
         beforehand, it cannot take innocent ones with it. Questions for receipts come last: they
         ask about what lay before them in the queue.
         """
+        crash_point("events.received")
         groups: dict[str, list[Delivery]] = defaultdict(list)
         control: list[Delivery] = []
         for delivery in deliveries:
@@ -119,6 +121,7 @@ class EventConsumer:
         seconds = time.perf_counter() - started
         metrics.count_messages(self._service, name, "done", len(group), seconds)
         log.debug("events_handled", name=name, count=len(group), milliseconds=seconds * 1000)
+        crash_point("events.committed")
         await asyncio.gather(*(delivery.done() for delivery in group))
 
     async def _handle(self, envelopes: list[Envelope]) -> None:
@@ -131,6 +134,7 @@ class EventConsumer:
             if unique:
                 events = [_parse(subscription.message, e.body) for e in unique.values()]
                 await subscription.handler(events, work)
+            crash_point("events.committing")
 
     async def _settle_failed(self, delivery: Delivery, error: Exception) -> None:
         envelope = delivery.envelope
@@ -189,6 +193,7 @@ class QuestionConsumer:
 
     async def receive(self, questions: list[Question]) -> None:
         """Answer what has not expired, rows of one name joined into one transaction."""
+        crash_point("requests.received")
         groups: dict[str, list[Question]] = defaultdict(list)
         now = asyncio.get_running_loop().time()
         for question in questions:
@@ -229,6 +234,7 @@ class QuestionConsumer:
         started = time.perf_counter()
         rows = [row for _, question_rows in turn for row in question_rows]
         outcomes = await self._outcomes(subscription, rows)
+        crash_point("requests.committed")
         seconds = time.perf_counter() - started
         metrics.count_messages(self._service, subscription.message.name, "done", len(rows), seconds)
         for question, question_rows in turn:
@@ -339,6 +345,7 @@ class QuestionConsumer:
                 lasting = [i for i, r in done.items() if not isinstance(r, UnavailableError)]
                 await inbox.store_outcomes(work.connection, {i: written[i] for i in lasting})
                 known |= written
+                crash_point("requests.committing")
             return [known.get(command_id) for command_id in ids]
 
 

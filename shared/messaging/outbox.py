@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from shared import metrics
+from shared.crashing import crash_point
 from shared.database import Connection, Database
 from shared.errors import UnavailableError
 from shared.messaging.envelope import Envelope
@@ -81,9 +82,11 @@ class Relay:
             )
             if not rows:
                 return 0
+            crash_point("outbox.publishing")
             unrouted = await self._transport.publish(
                 [Envelope(row["message_id"], row["name"], row["lane"], row["body"]) for row in rows]
             )
+            crash_point("outbox.published")
             sent = [row for row in rows if row["message_id"] not in unrouted]
             await _mark_sent(
                 work.connection,

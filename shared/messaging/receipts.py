@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared import metrics
 from shared.contracts.services import ServiceName
+from shared.crashing import crash_point
 from shared.database import Database
 from shared.identifiers import new_id
 from shared.messaging.envelope import Delivery, Envelope
@@ -83,6 +84,7 @@ class Receipts:
             by_queue = await self._claim_due()
             if not by_queue:
                 return
+            crash_point("receipts.asking")
             await asyncio.gather(
                 *(
                     self._tell(
@@ -110,6 +112,7 @@ class Receipts:
                     await self._note(ReceiptsGiven.model_validate_json(body))
             except ValidationError:
                 log.error("receipts_unreadable", name=delivery.envelope.name)  # noqa: TRY400 - the trace shows the data
+            crash_point("receipts.noted")
             await delivery.done()
 
     async def _claim_due(self) -> dict[str, list[tuple[int, UUID]]]:
@@ -165,6 +168,7 @@ class Receipts:
             message_ids=asked.message_ids,
             verdicts=[known.get(message_id, "missing") for message_id in asked.message_ids],
         )
+        crash_point("receipts.answering")
         await self._tell(events_queue(asked.sender, "interactive"), GIVEN, given)
 
     async def _note(self, given: ReceiptsGiven) -> None:

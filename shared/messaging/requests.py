@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from shared.contracts.message import Lane, Request
+from shared.crashing import crash_point
 from shared.errors import (
     ApplicationError,
     ConflictError,
@@ -176,12 +177,14 @@ class Requester:
         self, request: type[Request], rows: list[bytes], lane: Lane, seconds: float
     ) -> list[BaseModel | Exception]:
         name = request.name
+        crash_point("asks.sending")
         answers = await asyncio.gather(
             *(
                 self._transport.ask(owner_of(name), lane, name, body, seconds)
                 for body in _bodies(rows)
             )
         )
+        crash_point("asks.answered")
         for answer in answers:
             if answer.startswith(b"{"):  # the owner could not read the message at all
                 raise raised_from(Failure.model_validate_json(answer))

@@ -10,6 +10,7 @@ import orjson
 
 from services.gateway.domain import EVERY_SCOPE, RESPONSE_PURPOSE
 from services.gateway.repository.claims import Attempt, ClaimRepository, Held
+from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
 from shared.identifiers import new_id
@@ -112,6 +113,8 @@ class Claims:
             yield turn
             if turn.replay is None and turn.answer is not None:
                 await claims.store_response(attempt, self._seal(attempt, turn.answer))
+            crash_point("effects.committing")
+        crash_point("effects.committed")
 
     async def keep(self, attempt: Attempt, answer: StoredResponse) -> None:
         """Keep the answer of a claimed request, for whoever sends it again."""

@@ -15,6 +15,7 @@ from services.notifier.domain.webhooks import DueDelivery, Landed, Outcome, Rota
 from services.notifier.jobs import Tell
 from services.notifier.repository import SendingRepository
 from shared import clock
+from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import UnavailableError
 from shared.logs import trace_of
@@ -120,6 +121,8 @@ class DeliveryJob:
         except BaseException:
             self._landed = landed + self._landed
             raise
+        if claimed:
+            crash_point("deliveries.claimed")
         for delivery in claimed:
             self._start(delivery)
         found = Counter(delivery.endpoint_id for delivery in claimed)
@@ -157,6 +160,7 @@ class DeliveryJob:
                 trace=trace_of(error),
             )
             outcome = Outcome(0, our_fault=True)
+        crash_point("deliveries.posted")
         chance = random.random()  # noqa: S311 - jitter
         decision = decide(outcome, delivery.tries, clock.now(), chance)
         self._landed.append(Landed(delivery, at, outcome, decision))

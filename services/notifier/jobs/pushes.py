@@ -26,6 +26,7 @@ from services.notifier.repository import (
     PushingRepository,
 )
 from shared import clock
+from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import UnavailableError
 from shared.logs import trace_of
@@ -116,6 +117,8 @@ class PushJob:
         except BaseException:
             self._landed = landed + self._landed
             raise
+        if claimed:
+            crash_point("pushes.claimed")
         for wake in claimed:
             self._start(wake, identities.get(wake.pass_type, []))
         await self._remove_devices(landed)
@@ -164,6 +167,7 @@ class PushJob:
     async def _fly(self, wake: Wake, identities: Sequence[Identity]) -> None:
         at = clock.now()
         outcome = await self._push(wake, identities)
+        crash_point("pushes.sent")
         chance = random.random()  # noqa: S311 - jitter
         pause = pause_after(outcome, wake.tries, chance)
         self._landed.append(Landed(wake, at, outcome, pause))

@@ -20,6 +20,7 @@ from services.triggers.repository.runs import OpenRun, RunRepository
 from services.triggers.repository.templates import TemplateShelf
 from shared import clock
 from shared.contracts.triggers import LONGEST_RUN, MOST_DEPTH
+from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
 from shared.logs import trace_of
@@ -61,6 +62,8 @@ class RunJob:
                 claimed = await RunRepository(work.connection).claim(
                     min(room, MOST_RUNS_OF_ACCOUNT), busy
                 )
+            if claimed:
+                crash_point("runs.claimed")
             for run in claimed:
                 task = asyncio.create_task(self._go_on(run))
                 self._at_work[task] = run
@@ -76,6 +79,7 @@ class RunJob:
 
     async def _go_on(self, open_run: OpenRun) -> None:
         result = await self._call(open_run)
+        crash_point("runs.called")
         async with self._database.work() as work:
             records = await PassRepository(work.connection).lock([open_run.handle])
             record = records.get(open_run.handle)
@@ -97,6 +101,7 @@ class RunJob:
             await runs.end(
                 open_run.command_id, await _conclude(open_run, run, record, compiled, work)
             )
+            crash_point("runs.committing")
 
     async def _call(self, open_run: OpenRun) -> dict[str, Any]:
         """Make the call that a run waits for; returns what the timeline says of it."""

@@ -1,0 +1,266 @@
+"""Issues and scans passes amid a fault, and compares what was acknowledged with what is found.
+
+`python -m tests.promises.ledger [FAULT ...]`, or `make ledger FAULT="kill_triggers"`; all faults
+when none is named. It ends with 1 where something does not balance.
+"""
+
+import argparse
+import asyncio
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import asyncpg
+import uvloop
+
+from services.demo import TEMPLATE
+from tests.feed import latest, read_feed
+from tests.partner import Partner
+from tests.promises.faults import FAULTS, Fault, a_small_disk, fill_postgresql_disk
+from tests.system import System, a_distributed_system, poll
+
+POINTS: Final = "structure_headerFields_points_value"
+ISSUES: Final = 2000
+SCANS: Final = 500
+AT_ONCE: Final = 16
+REPEAT_SECONDS: Final = 0.2
+PATIENCE_SECONDS: Final = 240.0
+"""How long a client repeats a request; with the same Idempotency-Key, as all clients should."""
+RECOVERY_SECONDS: Final = 300.0
+"""How long it may take after the last acknowledgement until everything is where it belongs."""
+IMPATIENT: Final = aiohttp.ClientTimeout(total=10)
+
+FOUND: Final = {
+    "passes": "SELECT count(*) FROM triggers.passes WHERE template_id = $1",
+    "contents": """
+        SELECT count(*)
+        FROM triggers.passes
+        JOIN generator.contents USING (handle, version)
+        WHERE passes.template_id = $1
+    """,
+    "points": f"""
+        SELECT coalesce(sum((own_values ->> '{POINTS}')::int), 0)
+        FROM triggers.passes
+        WHERE template_id = $1
+    """,
+}
+
+
+class UnbalancedError(AssertionError):
+    """Something that was acknowledged is missing, or was done more than once."""
+
+
+@dataclass
+class Ledger:
+    """What clients were told, and what the system then holds of it."""
+
+    system: System
+    session: aiohttp.ClientSession
+    template: str
+    partner: Partner
+    cursor: str
+    """Where the feed was when it began."""
+    handles: list[str] = field(default_factory=list[str])
+    """Passes whose creation was acknowledged."""
+    scans: int = 0
+    answers: Counter[str] = field(default_factory=Counter[str])
+    """How often each status, or kind of broken connection, was the answer."""
+
+    async def play(self, issues: int = ISSUES, scans: int = SCANS) -> None:
+        """Issue and scan side by side, each request until it is acknowledged."""
+        await self._issue(AT_ONCE)  # something to scan
+        await asyncio.gather(
+            self._at_once(self._issue_one, issues - AT_ONCE), self._at_once(self._scan_one, scans)
+        )
+
+    async def balance(self, seconds: float = RECOVERY_SECONDS) -> dict[str, tuple[int, int]]:
+        """Wait until all that was acknowledged is found; what was acknowledged and found.
+
+        UnbalancedError when that takes longer, or more is found than was acknowledged.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            table = await self.compare()
+            if all(told == found for told, found in table.values()):
+                return table
+            if time.monotonic() > deadline or any(found > told for told, found in table.values()):
+                raise UnbalancedError(show(table))
+            await asyncio.sleep(0.5)
+
+    async def compare(self) -> dict[str, tuple[int, int]]:
+        """What was acknowledged and what is found now, by its name."""
+        connection = await asyncpg.connect(self.system.database_url)
+        try:
+            found = {
+                name: await connection.fetchval(statement, self.template)
+                for name, statement in FOUND.items()
+            }
+        finally:
+            await connection.close()
+        issued, scans = len(self.handles), self.scans
+        told = {"passes": issued, "contents": issued, "points": scans}
+        told |= {"pass.created": issued, "pass.scanned": scans}
+        feed = await read_feed(self.session, self.cursor, self.template)
+        found |= {
+            kind: list(feed.values()).count(kind) for kind in ("pass.created", "pass.scanned")
+        }
+        table = {name: (number, found[name]) for name, number in told.items()}
+        return table | {"webhooks": (len(feed), len(feed.keys() & self.partner.ids.keys()))}
+
+    async def _issue(self, count: int) -> None:
+        await self._at_once(self._issue_one, count)
+
+    async def _issue_one(self, _number: int) -> None:
+        body: dict[str, Any] = {"template_id": self.template, "values": {POINTS: 0}}
+        answer = await self._until_acknowledged("/v1/passes", body)
+        self.handles.append(answer["handle"])
+
+    async def _scan_one(self, number: int) -> None:
+        handle = self.handles[number % len(self.handles)]
+        await self._until_acknowledged(f"/v1/passes/{handle}/scan", {})
+        self.scans += 1
+
+    async def _until_acknowledged(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a request with its own key until it is answered with 200 or 201."""
+        key, deadline = {"Idempotency-Key": secrets.token_hex(12)}, time.monotonic()
+        deadline += PATIENCE_SECONDS
+        while True:
+            try:
+                async with self.session.post(
+                    path, json=body, headers=key, timeout=IMPATIENT
+                ) as response:
+                    text = await response.text()
+                    self.answers[str(response.status)] += 1
+                    if response.status in (200, 201):
+                        return await response.json()
+                    assert response.status == 503, f"{path}: {response.status} {text}"
+                    assert "Retry-After" in response.headers, text
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self.answers[type(error).__name__] += 1
+            assert time.monotonic() < deadline, f"{path}: no answer in {PATIENCE_SECONDS} s"
+            await asyncio.sleep(REPEAT_SECONDS)
+
+    async def _at_once(self, act: Callable[[int], Awaitable[None]], count: int) -> None:
+        numbers = iter(range(count))
+
+        async def work() -> None:
+            for number in numbers:
+                await act(number)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+
+
+@asynccontextmanager
+async def a_ledger(system: System) -> AsyncGenerator[Ledger]:
+    """A new template, whose scans give a point, and a partner that hears of its passes."""
+    partner = Partner()
+    await partner.start()
+    async with system.session() as session:
+        template = (await _post(session, "/v1/templates", TEMPLATE))["template_id"]
+        endpoint = await _post(
+            session, "/v1/webhooks", {"url": partner.url, "template_id": template}
+        )
+        partner.secret = endpoint["secret"]
+        try:
+            yield Ledger(system, session, template, partner, await latest(session))
+        finally:
+            async with session.delete(f"/v1/webhooks/{endpoint['webhook_id']}"):
+                await partner.stop()
+
+
+async def play_amid(
+    ledger: Ledger, fault: Fault, issues: int = ISSUES, scans: int = SCANS
+) -> tuple[dict[str, tuple[int, int]], float]:
+    """Play, break something when a third is acknowledged, balance; seconds until it balanced.
+
+    The seconds count from the end of the fault or of the play, whichever was later.
+    """
+    playing = asyncio.create_task(ledger.play(issues, scans))
+
+    def is_third() -> bool:
+        if playing.done():
+            playing.result()
+        return len(ledger.handles) + ledger.scans >= (issues + scans) / 3
+
+    try:
+        await poll(is_third, "third of all answers", PATIENCE_SECONDS)
+        await fault(ledger.system)
+        await playing
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+    started = time.monotonic()
+    return await ledger.balance(), time.monotonic() - started
+
+
+def show(table: dict[str, tuple[int, int]]) -> str:
+    """Say what was acknowledged and found, a line each."""
+    lines = [f"{'':16}{'acknowledged':>14}{'found':>9}"]
+    for name, (told, found) in table.items():
+        verdict = "" if told == found else "  does not balance"
+        lines.append(f"{name:16}{told:14,}{found:9,}{verdict}")
+    return "\n".join(lines)
+
+
+async def _post(session: aiohttp.ClientSession, path: str, body: Any) -> dict[str, Any]:
+    async with session.post(path, json=body) as response:
+        assert response.status == 201, await response.text()
+        return await response.json()
+
+
+async def _try_fault(system: System, name: str) -> bool:
+    async with a_ledger(system) as ledger:
+        try:
+            table, seconds = await play_amid(ledger, FAULTS[name])
+        except (AssertionError, ExceptionGroup) as error:
+            say(f"FAILED: {error}")
+            await system.until_ready()
+            return False
+        repeats = sum(ledger.partner.ids.values()) - len(ledger.partner.ids)
+        say(show(table))
+        say(
+            f"balanced after {seconds:.1f} s; answers {dict(ledger.answers)};"
+            f" {repeats} webhooks sent again"
+        )
+        return True
+
+
+async def run(names: list[str]) -> bool:
+    """Try each fault; whether all balanced."""
+    good = True
+    say("starting PostgreSQL, RabbitMQ, five processes and a push server …")
+    with a_small_disk() as disk:
+        if disk is None:
+            say("no disk can be filled here: that needs the right to mount one")
+            names = [name for name in names if FAULTS[name] is not fill_postgresql_disk]
+        async with a_distributed_system(disk) as system:
+            for name in names:
+                say(f"{name} …")
+                good &= await _try_fault(system, name)
+    return good
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=", ".join(FAULTS))
+    chosen = parser.parse_args().faults or list(FAULTS)
+    if unknown := set(chosen) - set(FAULTS):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    raise SystemExit(0 if uvloop.run(run(chosen)) else 1)
+
+
+if __name__ == "__main__":
+    main()
