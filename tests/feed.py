@@ -15,6 +15,7 @@ async def read_feed(session: aiohttp.ClientSession, cursor: str, template: str) 
     more = True
     while more:
         async with session.get(f"/v1/events?after={cursor}&limit=1000") as response:
+            response.raise_for_status()
             page = await response.json()
         cursor, more = page["next_cursor"], page["has_more"]
         told |= {

@@ -1,4 +1,4 @@
-"""A partner's server: takes webhooks over a real socket, verifies their signatures and shapes."""
+"""A partner's server: takes webhooks and rules' calls over a real socket and verifies them."""
 
 from collections import Counter
 from typing import Any
@@ -17,6 +17,8 @@ class Partner:
         self.status = 200
         self.received: list[dict[str, Any]] = []
         self.ids: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        """Calls of rules by their Idempotency-Key."""
         self.refused = 0
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -24,6 +26,7 @@ class Partner:
     async def start(self) -> None:
         application = web.Application()
         application.router.add_post("/hook", self._take)
+        application.router.add_get("/called", self._be_called)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=512)
@@ -33,6 +36,15 @@ class Partner:
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+
+    @property
+    def call(self) -> dict[str, str]:
+        """An action that calls this partner."""
+        return {"action": "PSActionURL", "url": self.url.removesuffix("hook") + "called"}
+
+    async def _be_called(self, request: web.Request) -> web.Response:
+        self.calls[request.headers["Idempotency-Key"]] += 1
+        return web.Response()
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -26,6 +27,7 @@ from tests.promises.faults import FAULTS, Fault, a_small_disk, fill_postgresql_d
 from tests.system import System, a_distributed_system, poll
 
 POINTS: Final = "structure_headerFields_points_value"
+ADD_ONE: Final = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amount": 1}
 ISSUES: Final = 2000
 SCANS: Final = 500
 AT_ONCE: Final = 16
@@ -43,6 +45,21 @@ FOUND: Final = {
         FROM triggers.passes
         JOIN generator.contents USING (handle, version)
         WHERE passes.template_id = $1
+    """,
+    "templates": """
+        SELECT count(*) FROM gateway.template_revisions WHERE name = 'Ledger ' || $1::uuid
+    """,
+    "templates told": """
+        SELECT count(*)
+        FROM triggers.templates
+        JOIN generator.templates USING (template_id)
+        WHERE triggers.templates.name = 'Ledger ' || $1::uuid
+    """,
+    "members": """
+        SELECT count(*) FROM member.members WHERE member_id LIKE $1::uuid || '-%'
+    """,
+    "members told": """
+        SELECT count(*) FROM triggers.members WHERE member_id LIKE $1::uuid || '-%'
     """,
     "points": f"""
         SELECT coalesce(sum((own_values ->> '{POINTS}')::int), 0)
@@ -69,15 +86,20 @@ class Ledger:
     handles: list[str] = field(default_factory=list[str])
     """Passes whose creation was acknowledged."""
     scans: int = 0
+    templates: int = 0
+    members: int = 0
     answers: Counter[str] = field(default_factory=Counter[str])
     """How often each status, or kind of broken connection, was the answer."""
 
     async def play(self, issues: int = ISSUES, scans: int = SCANS) -> None:
         """Issue and scan side by side, each request until it is acknowledged."""
-        await self._issue(AT_ONCE)  # something to scan
-        await asyncio.gather(
-            self._at_once(self._issue_one, issues - AT_ONCE), self._at_once(self._scan_one, scans)
-        )
+        first = max(0, AT_ONCE - len(self.handles))
+        await self._at_once(self._issue_one, first)  # something to scan
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._at_once(self._issue_one, issues - first))
+            group.create_task(self._at_once(self._scan_one, scans))
+            group.create_task(self._at_once(self._save_template, issues // 100 + 1, 2))
+            group.create_task(self._at_once(self._save_member, issues // 20, 2))
 
     async def balance(self, seconds: float = RECOVERY_SECONDS) -> dict[str, tuple[int, int]]:
         """Wait until all that was acknowledged is found; what was acknowledged and found.
@@ -86,10 +108,14 @@ class Ledger:
         """
         deadline = time.monotonic() + seconds
         while True:
-            table = await self.compare()
-            if all(told == found for told, found in table.values()):
+            try:
+                table = await self.compare()
+            except (aiohttp.ClientError, asyncpg.PostgresError, OSError):
+                table = {}  # it is not all back yet
+            if table and all(told == found for told, found in table.values()):
                 return table
-            if time.monotonic() > deadline or any(found > told for told, found in table.values()):
+            too_much = any(found > told for told, found in table.values())
+            if too_much or time.monotonic() > deadline:
                 raise UnbalancedError(show(table))
             await asyncio.sleep(0.5)
 
@@ -98,7 +124,7 @@ class Ledger:
         connection = await asyncpg.connect(self.system.database_url)
         try:
             found = {
-                name: await connection.fetchval(statement, self.template)
+                name: await connection.fetchval(statement, UUID(self.template))
                 for name, statement in FOUND.items()
             }
         finally:
@@ -106,15 +132,14 @@ class Ledger:
         issued, scans = len(self.handles), self.scans
         told = {"passes": issued, "contents": issued, "points": scans}
         told |= {"pass.created": issued, "pass.scanned": scans}
+        told |= {"templates": self.templates, "templates told": self.templates}
+        told |= {"members": self.members, "members told": self.members}
         feed = await read_feed(self.session, self.cursor, self.template)
         found |= {
             kind: list(feed.values()).count(kind) for kind in ("pass.created", "pass.scanned")
         }
         table = {name: (number, found[name]) for name, number in told.items()}
         return table | {"webhooks": (len(feed), len(feed.keys() & self.partner.ids.keys()))}
-
-    async def _issue(self, count: int) -> None:
-        await self._at_once(self._issue_one, count)
 
     async def _issue_one(self, _number: int) -> None:
         body: dict[str, Any] = {"template_id": self.template, "values": {POINTS: 0}}
@@ -126,14 +151,26 @@ class Ledger:
         await self._until_acknowledged(f"/v1/passes/{handle}/scan", {})
         self.scans += 1
 
-    async def _until_acknowledged(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _save_template(self, _number: int) -> None:
+        body = {"name": f"Ledger {self.template}", "pass": TEMPLATE["pass"]}
+        await self._until_acknowledged("/v1/templates", body)
+        self.templates += 1
+
+    async def _save_member(self, _number: int) -> None:
+        path = f"/v1/members/{self.template}-{self.members}"
+        self.members += 1
+        await self._until_acknowledged(path, {"name": "Ada"}, "PUT")
+
+    async def _until_acknowledged(
+        self, path: str, body: dict[str, Any], method: str = "POST"
+    ) -> dict[str, Any]:
         """Send a request with its own key until it is answered with 200 or 201."""
         key, deadline = {"Idempotency-Key": secrets.token_hex(12)}, time.monotonic()
         deadline += PATIENCE_SECONDS
         while True:
             try:
-                async with self.session.post(
-                    path, json=body, headers=key, timeout=IMPATIENT
+                async with self.session.request(
+                    method, path, json=body, headers=key, timeout=IMPATIENT
                 ) as response:
                     text = await response.text()
                     self.answers[str(response.status)] += 1
@@ -146,7 +183,9 @@ class Ledger:
             assert time.monotonic() < deadline, f"{path}: no answer in {PATIENCE_SECONDS} s"
             await asyncio.sleep(REPEAT_SECONDS)
 
-    async def _at_once(self, act: Callable[[int], Awaitable[None]], count: int) -> None:
+    async def _at_once(
+        self, act: Callable[[int], Awaitable[None]], count: int, at_once: int = AT_ONCE
+    ) -> None:
         numbers = iter(range(count))
 
         async def work() -> None:
@@ -154,17 +193,21 @@ class Ledger:
                 await act(number)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
+            for _ in range(at_once):
                 group.create_task(work())
 
 
 @asynccontextmanager
-async def a_ledger(system: System) -> AsyncGenerator[Ledger]:
-    """A new template, whose scans give a point, and a partner that hears of its passes."""
+async def a_ledger(system: System, *, calls: bool = False) -> AsyncGenerator[Ledger]:
+    """A new template, whose scans give a point, and a partner that hears of its passes.
+
+    With `calls` each scan also calls the partner, in a run that outlives its process.
+    """
     partner = Partner()
     await partner.start()
     async with system.session() as session:
-        template = (await _post(session, "/v1/templates", TEMPLATE))["template_id"]
+        body = TEMPLATE | {"triggers": {"onScan": [ADD_ONE, *([partner.call] if calls else [])]}}
+        template = (await _post(session, "/v1/templates", body))["template_id"]
         endpoint = await _post(
             session, "/v1/webhooks", {"url": partner.url, "template_id": template}
         )
