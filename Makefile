@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CODE := services shared deploy tests
-TESTS ?= tests
+TESTS ?=
+PROMISE ?=
+FAULT ?=
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check lint types layers format bench soak message-map openapi clean rabbitmq
+.PHONY: help setup run test test-unit check lint types layers format bench soak promises ledger message-map openapi clean rabbitmq
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ run: setup ## Run all five services with an own PostgreSQL; PASSWRIGHT_PORT and 
 	@exec $(BIN)/python -m services run
 
 test: setup rabbitmq ## Run all tests in two workers, each with own servers; TESTS=path runs some
-	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(TESTS)
+	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-unit: setup ## Run the tests that need no server
 	@exec $(BIN)/pytest tests/unit
@@ -47,6 +49,12 @@ bench: setup rabbitmq ## Measure throughput and latency on this machine
 
 soak: setup rabbitmq ## Run a fleet of phones with kills and faults for PASSWRIGHT_SOAK_MINUTES
 	@exec $(BIN)/python -m tests.soak
+
+promises: setup rabbitmq ## Try what is promised, for hours, and write tests/promises.md; PROMISE=7 tries one
+	@exec $(BIN)/python -m tests.promises $(PROMISE)
+
+ledger: setup rabbitmq ## Compare what was acknowledged with what is found amid each fault; FAULT=kill_triggers
+	@exec $(BIN)/python -m tests.promises.ledger $(FAULT)
 
 message-map: setup ## Print which service sends and handles which message
 	@exec $(BIN)/python -m services message-map
