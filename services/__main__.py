@@ -9,6 +9,7 @@ import uvloop
 
 from services import operations
 from services.local import LocalSettings
+from shared.command_line import CommandParser
 from shared.contracts.services import LISTENERS
 from shared.errors import ApplicationError, UnavailableError
 from shared.logs import configure_logs
@@ -22,7 +23,7 @@ MOST_HOURS = MAX_SENT_AGE / timedelta(hours=1)
 
 def main() -> int:
     """Parse the command line and do what it says; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    parser = CommandParser(prog="python -m services", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run all five services in this process")
     commands.add_parser("migrate", help="bring the database up to date")
@@ -94,7 +95,10 @@ def main() -> int:
 
 
 def _hours(text: str) -> float:
-    hours = float(text)
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0
     if not 0 < hours <= MOST_HOURS:
         raise argparse.ArgumentTypeError(f"a number above 0, up to {MOST_HOURS:.0f}, is needed")
     return hours

@@ -26,7 +26,7 @@ from shared.messaging.transport import Transport
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import Service, refusal_of
-from shared.settings import BrokerUrl, DatabaseUrl, StartUpError, check_level
+from shared.settings import BrokerUrl, DatabaseUrl, PublicUrl, StartUpError, check_level
 
 
 class LocalSettings(BaseSettings):
@@ -48,7 +48,7 @@ class LocalSettings(BaseSettings):
     database_url: DatabaseUrl | None = Field(None, validation_alias="DATABASE_URL")
     amqp_url: BrokerUrl | None = Field(None, validation_alias="AMQP_URL")
     amqp_prefix: str = "passwright"
-    base_url: str | None = Field(None, pattern="^https?://")
+    base_url: PublicUrl | None = None
     master_keys: SecretStr | None = None
     master_key_file: Path | None = None
     token_secrets: SecretStr | None = None

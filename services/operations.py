@@ -88,7 +88,7 @@ async def create_account(settings: LocalSettings, arguments: argparse.Namespace)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
         name = str(fault["loc"][0]).replace("_", " ")
-        return _refuse(f"The {name} is wrong: {fault['msg']}.")
+        return _refuse(f"The {name} is wrong: {fault['msg'].removeprefix('Value error, ')}.")
     async with (
         _premises(settings) as premises,
         _door(premises, open_transport(premises)) as door,
@@ -147,6 +147,8 @@ async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespa
         return _refuse(
             "The message id is none: it looks like 01a216dc-52f4-74f7-a962-4d3f583729b9."
         )
+    if arguments.action == "list" and message_id is not None:
+        return _refuse("`dead list` takes no id; `dead show` shows one message.")
     if arguments.action == "show" and message_id is None:
         return _refuse("`dead show` needs the id of a message, which `dead list` tells.")
     async with _premises(settings) as premises, _transport(premises) as transport:

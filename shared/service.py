@@ -1,6 +1,5 @@
 """One way to start, run and drain a process, whichever services are in it."""
 
-import argparse
 import asyncio
 import errno
 import gc
@@ -18,6 +17,7 @@ import uvloop
 from aiohttp import web
 
 from shared import crashing, metrics
+from shared.command_line import CommandParser
 from shared.contracts.message import Command, Lane, Query
 from shared.contracts.services import LISTENERS, ServiceName
 from shared.database import Database, role_of
@@ -333,7 +333,8 @@ def tune_collector() -> None:
 
 def main(build: Callable[[AnySettings, Transport], Service], kind: type[AnySettings]) -> None:
     """Run one service as a process of its own, on RabbitMQ; `--lane` leaves it one lane only."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    service = build.__module__.rpartition(".")[0]
+    parser = CommandParser(prog=f"python -m {service}", description=main.__doc__)
     parser.add_argument("--lane", choices=LANES, help="only this lane; both when not given")
     lane: Lane | None = parser.parse_args().lane
     try:

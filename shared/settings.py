@@ -1,5 +1,6 @@
 """The settings every service has; each adds its own in its settings.py."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Self, TypeVar
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from shared.sealing import MasterKeys
 
 DATABASE_FORM: Final = "postgresql://user:password@host:5432/database"
 BROKER_FORM: Final = "amqp://user:password@host:5672/virtual-host"
+_PUBLIC_URL: Final = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -77,6 +79,13 @@ def _check_url(url: SecretStr, schemes: set[str], form: str) -> SecretStr:
     return url
 
 
+def _check_public_url(url: str) -> str:
+    if not _PUBLIC_URL.fullmatch(url):
+        raise ValueError("it looks like https://passes.example.com")
+    return url
+
+
+PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_check_broker_url)]
 
@@ -107,7 +116,7 @@ class CommonSettings(BaseSettings):
     """The address to listen on."""
     port: int = Field(8080, ge=0, le=65535)
     """Where the gateway serves HTTP; with 0 the system chooses."""
-    base_url: str | None = Field(None, pattern="^https?://")
+    base_url: PublicUrl | None = None
     """The address the public sees; http://localhost:<port> if unset."""
     allow_loopback: bool = False
     """Whether webhooks, rules and image addresses may reach this machine: for development only."""

@@ -3,16 +3,17 @@
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from shared.http.commands import CommandWriter
 from shared.http.openapi import scope_sentence
@@ -21,6 +22,7 @@ from shared.http.schema_view import Field, SchemaView
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SMALL = 1024
+_CODE: Final = re.compile(r"`([^`]+)`")
 
 Document = Mapping[str, Any]
 
@@ -113,6 +115,7 @@ def render_docs(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = _prose
     operations = list_operations(document)
     tags = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
     return environment.get_template("docs.html").render(
@@ -153,6 +156,12 @@ def problem_kinds(
                 examples = response.get("content", {}).get(PROBLEM_MEDIA, {}).get("examples", {})
                 kinds |= {code: example["value"] for code, example in examples.items()}
     return dict(sorted(kinds.items(), key=lambda kind: (kind[1]["status"], kind[0])))
+
+
+def _prose(text: str) -> Markup:
+    """Write a text of the document as HTML: what stands between backticks is code."""
+    escaped = str(escape(text))
+    return Markup(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S704  as it says
 
 
 def _operation(

@@ -80,10 +80,6 @@ def openapi_document(
             "version": version,
             "description": description,
             "contact": {"name": "Whoever runs this installation"},
-            "license": {
-                "name": "All rights reserved",
-                "identifier": "LicenseRef-All-Rights-Reserved",
-            },
         },
         "servers": [{"url": "/"}],
         "tags": [

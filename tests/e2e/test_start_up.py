@@ -90,7 +90,10 @@ async def test_setting_that_is_missing_or_wrong_is_named(settings: dict[str, str
         ({"AMQP_URL": SECRET}, "AMQP_URL is wrong: it looks like amqp://"),
         ({"AMQP_URL": f"http://ann:{SECRET}@127.0.0.1/"}, "AMQP_URL is wrong: it looks like"),
         ({"AMQP_URL": f"amqp://ann:{SECRET}@127.0.0.1:x/"}, "AMQP_URL is wrong: it looks like"),
-        ({"PASSWRIGHT_BASE_URL": "ftp://x"}, "PASSWRIGHT_BASE_URL is wrong:"),
+        ({"PASSWRIGHT_BASE_URL": "ftp://x"}, "PASSWRIGHT_BASE_URL is wrong: it looks like https:"),
+        ({"PASSWRIGHT_BASE_URL": "https://"}, "PASSWRIGHT_BASE_URL is wrong: it looks like https:"),
+        ({"PASSWRIGHT_BASE_URL": "https://a b"}, "PASSWRIGHT_BASE_URL is wrong: it looks like"),
+        ({"PASSWRIGHT_BASE_URL": "https://a/?b"}, "PASSWRIGHT_BASE_URL is wrong: it looks like"),
         ({"PASSWRIGHT_LOG_LEVEL": "LOUD"}, "PASSWRIGHT_LOG_LEVEL is wrong:"),
     ],
 )
@@ -333,6 +336,35 @@ async def test_servers_that_do_not_answer_are_named():
     assert text.startswith("DATABASE_URL is wrong: PostgreSQL cannot be reached")
 
 
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("services", "the following arguments are required: command"),
+        ("services nonsense", "argument command: invalid choice: 'nonsense'"),
+        ("services run --port 3", "unrecognized arguments: --port 3"),
+        ("services account", "the following arguments are required: name"),
+        ("services dead list nobody", "argument service: invalid choice: 'nobody'"),
+        ("services outbox resend member --since x", "a number above 0, up to 24, is needed"),
+        ("services outbox resend member --since nan", "a number above 0, up to 24, is needed"),
+        ("services.triggers --lane slow", "argument --lane: invalid choice: 'slow'"),
+        ("tests.wallet", "the following arguments are required: command"),
+    ],
+)
+async def test_command_that_cannot_be_read_is_told_in_a_line(command: str, fault: str):
+    text = await said(*command.split())
+
+    module, _, _ = command.partition(" ")
+    assert text.startswith(f"python -m {module}")
+    assert fault in text
+    assert text.endswith(" --help")
+
+
+async def test_list_of_dead_letters_takes_no_id():
+    text = await said("services", "dead", "list", "member", str(new_id()), DATABASE_URL=NOWHERE)
+
+    assert text == "`dead list` takes no id; `dead show` shows one message."
+
+
 @pytest.mark.parametrize("action", ["show", "replay"])
 async def test_dead_letter_id_that_is_none_is_told(action: str):
     text = await said("services", "dead", action, "triggers", "seven", DATABASE_URL=NOWHERE)
@@ -347,7 +379,7 @@ async def test_dead_letter_id_that_is_none_is_told(action: str):
         (["n" * 201], "The name is wrong: String should have at most 200 characters."),
         (["n" * 65], "The organization name is wrong: String should have at most 64 characters."),
         (["Ann", "--email", "ann@here.example"], "--email and --password belong together."),
-        (["Ann", "--email", "ann", "--password", SECRET], "The email is wrong: String should"),
+        (["Ann", "--email", "ann", "--password", SECRET], "The email is wrong: an e-mail address"),
         (["Ann", "--email", "a@b.example", "--password", "x"], "The password is wrong: String"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from shared.command_line import CommandParser
 from tests.apple import PushServer
 from tests.wallet import store
 from tests.wallet.calls import Caller, Exchange, LostError
@@ -170,7 +171,7 @@ def say(text: str) -> None:
 
 
 def read(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m tests.wallet",
         description=__doc__,
         epilog=EXPLANATION,

@@ -1,11 +1,13 @@
 """Accounts over HTTP, and the root of their development identities."""
 
+import re
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 from uuid import UUID
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.gateway.catalogue.accounts import AccountNotFoundError
 from services.gateway.catalogue.door import Door
@@ -30,6 +32,20 @@ from shared.http.pagination import InvalidCursorError, Page, PageQuery
 TAG = "Accounts"
 PEM_MEDIA = "application/x-pem-file"
 LARGEST_ADDITIONAL = 64 * 1024
+_EMAIL = re.compile(r"\s*[^@\s\x00]+@[^@\s\x00]+\s*")
+
+
+def _check_email(text: str) -> str:
+    if not _EMAIL.fullmatch(text):
+        raise ValueError("an e-mail address such as ada@example.com is needed")
+    return text
+
+
+Email = Annotated[
+    str,
+    AfterValidator(_check_email),
+    Field(max_length=LONGEST_EMAIL, json_schema_extra={"format": "email"}),
+]
 
 
 class NewAccount(BaseModel):
@@ -72,11 +88,8 @@ class ChangedAccount(BaseModel):
         json_schema_extra={"examples": [{"additional": {"shop": "Berlin"}, "whitelabel": True}]},
     )
 
-    email: str | None = Field(
-        None,
-        max_length=LONGEST_EMAIL,
-        pattern=r"^\s*[^@\s\x00]+@[^@\s\x00]+\s*$",
-        description="With the password the login of the PassSource dialect.",
+    email: Email | None = Field(
+        None, description="With the password the login of the PassSource dialect."
     )
     password: str | None = Field(
         None, min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, repr=False

@@ -1,5 +1,6 @@
 """The event feed under /v1: what happened, for partners that ask instead of being told."""
 
+import re
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -15,6 +16,7 @@ from shared.http.pagination import InvalidCursorError
 
 LATEST: Final = "latest"
 LARGEST: Final = 2**62
+_POSITION: Final = re.compile(rf"[0-9]{{1,19}}|{LATEST}", re.ASCII)
 
 
 def known_type(text: str) -> str:
@@ -24,6 +26,14 @@ def known_type(text: str) -> str:
     return text
 
 
+def _known_position(text: str) -> str:
+    """Refuse what neither a page nor this description has named."""
+    if not _POSITION.fullmatch(text):
+        raise ValueError(f"a `next_cursor` or `{LATEST}` is needed")
+    return text
+
+
+Position = Annotated[str, AfterValidator(_known_position)]
 EventPattern = Annotated[
     str,
     Field(max_length=50, examples=["pass.scanned"]),
@@ -44,10 +54,8 @@ class FeedQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    after: str | None = Field(
+    after: Position | None = Field(
         None,
-        max_length=20,
-        pattern=r"^([0-9]{1,19}|latest)$",
         description="The `next_cursor` of the page before, which is the `sequence` of the last "
         "event known; without it, from the oldest event kept; `latest`: from now on.",
     )

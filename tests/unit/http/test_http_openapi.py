@@ -166,3 +166,14 @@ def test_page_escapes_what_it_shows():
     described = DOCUMENT | {"info": DOCUMENT["info"] | {"title": "<b>Tea</b>"}}
 
     assert "<b>Tea</b>" not in render_docs(described)
+
+
+def test_page_shows_what_stands_between_backticks_as_code_and_escapes_it_too():
+    text = "Send `<key>` as `X-API-Key` & wait."
+    page = render_docs(DOCUMENT | {"info": DOCUMENT["info"] | {"description": text}})
+
+    assert "<p>Send <code>&lt;key&gt;</code> as <code>X-API-Key</code> &amp; wait.</p>" in page
+
+
+def test_document_states_no_licence_of_its_own():
+    assert "license" not in DOCUMENT["info"]
