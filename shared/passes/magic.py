@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from shared.passes.own import own_value
@@ -40,6 +41,8 @@ _MOST_CHARACTERS: Final = 64 * 1024
 # Chains of brackets with nothing in them cost time without making text.
 _MOST_REFERENCES: Final = 4096
 _MOST_TRANSFORMATIONS: Final = 4
+MAX_BRACKETS: Final = 1024
+"""Of one text; those behind them stay as they are."""
 _TRANSFORMATION = re.compile(r"(.+):(URLEncoded|EscapedQuotes|PassScannerConfig)", re.DOTALL)
 _HTML_KEY: Final = "attributedValue"
 
@@ -84,12 +87,19 @@ def find_reference(name: str, catalogue: Catalogue) -> Reference | None:
 
 
 def parse(text: str, catalogue: Catalogue) -> Parts | None:
-    """Return the text cut at the brackets that mean something, or None if there are none."""
+    """Return the text cut at the brackets that mean something, or None if there are none.
+
+    Only its first `MAX_BRACKETS` are looked at.
+    """
     parts: list[Any] = []
     literal = ""
     end = 0
-    for matched in BRACKET.finditer(text):
-        reference = find_reference(matched[1], catalogue)
+    known: dict[str, Reference | None] = {}
+    for matched in islice(BRACKET.finditer(text), MAX_BRACKETS):
+        name = matched[1]
+        if name not in known:
+            known[name] = find_reference(name, catalogue)
+        reference = known[name]
         literal += text[end : matched.start()]
         end = matched.end()
         if reference is None:
@@ -148,6 +158,7 @@ class Expansion:
         "_has_containers",
         "_known",
         "_lexicon",
+        "_parsed",
         "_references",
         "_state",
         "_texts",
@@ -167,6 +178,8 @@ class Expansion:
         self._withheld = NOTHING
         self._references = _MOST_REFERENCES
         self._characters = _MOST_CHARACTERS
+        # Own values that were cut at their brackets; many others may name the same one.
+        self._parsed: dict[str, Parts | None] = {}
         self._has_containers = not lexicon.catalogue.containers.isdisjoint(state.values)
         # Paths whose text led back to itself.
         self.loops: list[str] = []
@@ -209,8 +222,16 @@ class Expansion:
 
     def expand_own_text(self, path: str, value: str, owner: str) -> str | None:
         """Return the text at a path, from the own value of `owner`; None: it has no brackets."""
-        parts = parse(value, self._catalogue) if "{" in value else None
+        parts = self._cut(value)
         return None if parts is None else self._expand_written(owner, parts, (path,))
+
+    def _cut(self, value: str) -> Parts | None:
+        """Do what `parse` does for an own value, once for each text."""
+        if "{" not in value:
+            return None
+        if value not in self._parsed:
+            self._parsed[value] = parse(value, self._catalogue)
+        return self._parsed[value]
 
     def _expand_written(
         self,
@@ -232,7 +253,7 @@ class Expansion:
 
     def _expand_json(self, value: Json, path: str, *, is_markup: bool) -> Json:
         if isinstance(value, str):
-            parts = parse(value, self._catalogue) if "{" in value else None
+            parts = self._cut(value)
             if parts is None:
                 return value
             return self._expand_written(path, parts, (path,), escape_html if is_markup else None)
@@ -308,7 +329,12 @@ class Expansion:
             is_message = name == MESSAGE_PATH
             text = self._message(trail) if is_message else self._own_or_default(name, trail)
         for transformation in reference.transformations:
-            text = None if text is None else self._transform(text, transformation)
+            if text is None:
+                break
+            self._characters -= len(text)
+            if self._characters < 0:
+                break  # the limit refuses it, and no transformation makes it shorter
+            text = self._transform(text, transformation)
         return text
 
     def _special(self, reference: Reference, trail: tuple[str, ...]) -> str | None:
@@ -396,7 +422,7 @@ class Expansion:
                 return MISSING
             value, owner = own_value(self._catalogue, self._values, self._known[path])
         if isinstance(value, str) and "{" in value and self._state.may_expand(owner):
-            parts = parse(value, self._catalogue)
+            parts = self._cut(value)
             if parts is not None:
                 value = self._expand_written(owner, parts, (*trail, path))
         return value

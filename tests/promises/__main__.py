@@ -31,7 +31,8 @@ def run_promise(promise: Promise) -> dict[str, Any]:
     """Run its tests in a process of their own; what came of it."""
     with tempfile.TemporaryDirectory(prefix="passwright-promise-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *promise.tests]
+        reporting = [f"--junitxml={report}", "--override-ini=junit_family=xunit1"]  # with figures
+        command = [sys.executable, "-m", "pytest", "-q", *reporting, *promise.tests]
         started = time.monotonic()
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         seconds = time.monotonic() - started

@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -6,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidError
+from shared.passes.conditions import compile_condition
 from shared.passes.document import check_template
+from shared.passes.magic import MAX_BRACKETS
 from shared.passes.state import Surroundings
 from shared.passes.template import CompiledTemplate, compile_template
 from tests.unit.passes.samples import ANN, FACTS, a_document, a_pass, a_template, composed
@@ -155,6 +158,31 @@ def test_values_within_an_own_container_are_found():
     assert template.read(state, POINTS) == 9
     assert composed(template, state)["logoText"] == "9"
     assert template.read(state, "structure_headerFields_points_label") is None
+
+
+def test_a_text_has_1024_brackets_that_are_replaced():
+    template = a_housed_template(properties={"a": "x"})
+
+    assert expanded("{a}" * (MAX_BRACKETS + 2), template) == "x" * MAX_BRACKETS + "{a}{a}"
+
+
+def test_each_transformation_counts_what_it_is_given():
+    template = a_housed_template(properties={"a": "x" * 30_000})
+
+    assert expanded("{a:URLEncoded}", template) == "x" * 30_000
+    assert expanded("{a:URLEncoded:URLEncoded}", template) == "{a:URLEncoded:URLEncoded}"
+
+
+def test_an_own_value_is_cut_once_however_often_it_is_named():
+    template = a_housed_template(properties={"a": ""})
+    state = a_pass({"a": "".join(f"{{x{n}}}" for n in range(8_000))}, literal=())
+    condition = compile_condition(" AND ".join(["{a}"] * 100), template.catalogue)
+
+    started = time.process_time()
+    holds = condition.holds(template.expansion(state))
+
+    assert holds
+    assert time.process_time() - started < 0.05  # a hundred times takes a quarter of a second
 
 
 def test_loops_are_told_at_save_and_stay_text_on_the_pass():
