@@ -26,7 +26,14 @@ from shared.messaging.transport import Transport
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import Service, refusal_of
-from shared.settings import BrokerUrl, DatabaseUrl, PublicUrl, StartUpError, check_level
+from shared.settings import (
+    BrokerUrl,
+    DatabaseUrl,
+    PublicUrl,
+    StartUpError,
+    check_level,
+    read_settings,
+)
 
 
 class LocalSettings(BaseSettings):
@@ -153,11 +160,11 @@ def build_all(premises: Premises, transport: Transport) -> list[Service]:
     """Build the five services on the same database and transport."""
     common = common_settings(premises)
     return [
-        member.build(MemberSettings.model_validate(common), transport),
-        triggers.build(TriggersSettings.model_validate(common), transport),
-        generator.build(GeneratorSettings.model_validate(common), transport),
-        notifier.build(NotifierSettings.model_validate(common), transport),
-        gateway.build(GatewaySettings.model_validate(common), transport),
+        member.build(read_settings(MemberSettings, common), transport),
+        triggers.build(read_settings(TriggersSettings, common), transport),
+        generator.build(read_settings(GeneratorSettings, common), transport),
+        notifier.build(read_settings(NotifierSettings, common), transport),
+        gateway.build(read_settings(GatewaySettings, common), transport),
     ]
 
 

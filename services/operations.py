@@ -42,6 +42,7 @@ from shared.service import (
     start_transport,
     tune_collector,
 )
+from shared.settings import read_settings
 
 ANSWER_SECONDS = 60
 
@@ -261,7 +262,7 @@ async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door
 
 
 def _put_together(premises: Premises, database: Database, transport: Transport) -> Door:
-    settings = GatewaySettings.model_validate(common_settings(premises))
+    settings = read_settings(GatewaySettings, common_settings(premises))
     return open_door(
         database,
         Requester(transport),

@@ -1,8 +1,10 @@
 """The settings every service has; each adds its own in its settings.py."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Self, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -25,13 +27,15 @@ class StartUpError(Exception):
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
-def read_settings(kind: type[Settings]) -> Settings:
-    """Read settings from the environment; StartUpError names one that is missing or wrong.
+def read_settings(
+    kind: type[Settings], given: Mapping[str, Any] = MappingProxyType({})
+) -> Settings:
+    """Read settings from the environment, but for those that are given.
 
-    It never shows a value.
+    StartUpError names one that is missing or wrong, and never shows its value.
     """
     try:
-        return kind.model_validate({})
+        return kind.model_validate(dict(given))
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
         name = str(fault["loc"][0]) if fault["loc"] else ""

@@ -95,6 +95,8 @@ async def test_setting_that_is_missing_or_wrong_is_named(settings: dict[str, str
         ({"PASSWRIGHT_BASE_URL": "https://a b"}, "PASSWRIGHT_BASE_URL is wrong: it looks like"),
         ({"PASSWRIGHT_BASE_URL": "https://a/?b"}, "PASSWRIGHT_BASE_URL is wrong: it looks like"),
         ({"PASSWRIGHT_LOG_LEVEL": "LOUD"}, "PASSWRIGHT_LOG_LEVEL is wrong:"),
+        ({"PASSWRIGHT_TRUSTED_PROXIES": "x"}, "PASSWRIGHT_TRUSTED_PROXIES is wrong:"),
+        ({"PASSWRIGHT_PURGE": "x"}, "PASSWRIGHT_PURGE is wrong:"),
     ],
 )
 async def test_setting_that_is_wrong_is_named_by_the_front_door(
