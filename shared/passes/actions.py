@@ -24,6 +24,7 @@ from shared.passes.values import (
     is_number,
     is_object,
     parse_number,
+    texts_within,
 )
 
 TRIGGER_KEYS: Final = (
@@ -295,16 +296,9 @@ def _with_points(
 
 
 def _warn_unknown(value: Json, path: str, catalogue: Catalogue, findings: Findings) -> None:
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if is_list(value):
-            waiting += value
-        elif is_object(value):
-            waiting += value.values()
-        elif isinstance(value, str):
-            for unknown in unknown_paths(value, catalogue):
-                findings.warn("unknown-path", path, f"{{{unknown}}} names no path and stays text")
+    for _, text in texts_within(value):
+        for unknown in unknown_paths(text, catalogue):
+            findings.warn("unknown-path", path, f"{{{unknown}}} names no path and stays text")
 
 
 def _amount(amount: Json) -> Decimal | None:

@@ -3,7 +3,7 @@
 import html
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -43,6 +43,19 @@ def is_object(value: object) -> TypeGuard[dict[str, Any]]:
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
+
+
+def texts_within(value: Json) -> Iterator[tuple[str, str]]:
+    """Give every text that a value is or holds, with its place as a JSON pointer."""
+    waiting: list[tuple[str, Json]] = [("", value)]
+    while waiting:
+        place, found = waiting.pop()
+        if isinstance(found, str):
+            yield place, found
+        elif is_object(found):
+            waiting += [(f"{place}/{key}", entry) for key, entry in found.items()]
+        elif is_list(found):
+            waiting += [(f"{place}/{index}", entry) for index, entry in enumerate(found)]
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

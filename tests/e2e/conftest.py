@@ -11,6 +11,8 @@ from typing import Final
 import asyncpg
 import pytest
 
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.rabbitmq import PrivateRabbitMQ
 from tests import servers
 from tests.apple import PushServer
 from tests.partner import Partner
@@ -52,6 +54,19 @@ async def embedded(system_folder: Path) -> AsyncIterator[System]:
     running = await start_embedded(folder, PushServer(""), **TALKATIVE)
     yield running
     await stop(running)
+
+
+@pytest.fixture(params=["rabbitmq", "postgresql"])
+def server(
+    request: pytest.FixtureRequest,
+    postgres_server: EmbeddedPostgres | None,
+    rabbitmq_server: PrivateRabbitMQ | None,
+) -> EmbeddedPostgres | PrivateRabbitMQ:
+    """Each server that all services need, for a test to stop."""
+    found = {"rabbitmq": rabbitmq_server, "postgresql": postgres_server}[request.param]
+    if found is None:
+        pytest.skip("an outside server is not ours to stop")
+    return found
 
 
 async def stop(system: System) -> None:

@@ -114,16 +114,9 @@ async def test_passes_are_found_by_what_is_known_of_them_and_only_by_their_accou
     assert scan["refused"] == "expired"
 
 
-@pytest.mark.parametrize("away", ["rabbitmq", "postgresql"])
 async def test_file_that_trouble_breaks_off_is_no_whole_one_and_can_be_had_later(
-    away: str,
-    distributed: System,
-    postgres_server: EmbeddedPostgres | None,
-    rabbitmq_server: PrivateRabbitMQ | None,
+    distributed: System, server: EmbeddedPostgres | PrivateRabbitMQ
 ):
-    server = {"rabbitmq": rabbitmq_server, "postgresql": postgres_server}[away]
-    if server is None:
-        pytest.skip("an outside server is not ours to stop")
     await distributed.until_ready()
     async with distributed.session(await an_account(distributed)) as session:
         template = await a_template(session)

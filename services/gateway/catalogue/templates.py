@@ -23,7 +23,7 @@ from shared.passes.findings import Finding, Findings
 from shared.passes.paths import Leaf
 from shared.passes.rights import Withheld, is_withheld
 from shared.passes.template import compile_template
-from shared.passes.values import MISSING, Json, is_list, is_object
+from shared.passes.values import MISSING, texts_within
 
 
 class TemplateNotFoundError(NotFoundError):
@@ -302,15 +302,9 @@ def _texts_showing(
 ) -> Iterator[tuple[str, str]]:
     """Give the JSON pointers of texts that show what is withheld, with the name they show."""
     compiled = compile_template(document, name="", organization="")
-    waiting: list[tuple[str, Json]] = [("", _plain(document))]
-    while waiting:
-        path, value = waiting.pop()
-        if is_object(value):
-            waiting += [(f"{path}/{key}", entry) for key, entry in value.items()]
-        elif is_list(value):
-            waiting += [(f"{path}/{index}", entry) for index, entry in enumerate(value)]
-        elif isinstance(value, str) and "{" in value:
-            for name in sorted(compiled.names_shown(value)):
+    for path, text in texts_within(_plain(document)):
+        if "{" in text:
+            for name in sorted(compiled.names_shown(text)):
                 if is_withheld(name, withheld):
                     yield path, name
 
