@@ -5,6 +5,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.errors import InvalidError, TooLargeError
 from shared.http.problems import BadRequestError, SlowRequestError, UnsupportedMediaError
+from shared.passes.values import holds_nul, json_pointer, texts_within
 
 Model = TypeVar("Model", bound=BaseModel)
 Step = str | int
@@ -21,11 +23,11 @@ JSON_MEDIA = "application/json"
 BODY_SECONDS = 60
 KEY_LENGTH = 255
 MOST_FAULTS = 100
+NO_NUL = "Text may not hold the character U+0000"
 
 _BARE_KEY = re.compile(r"[!#-~][!-~]*")
 _QUOTED_KEY = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
 _HUGE = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 async def chunks_within(request: web.Request, limit: int) -> AsyncIterator[bytes]:
@@ -78,14 +80,21 @@ def json_parser(model: type[Model]) -> Callable[[bytes], Model]:
         # that PostgreSQL cannot store.
         if b"NaN" in body or b"Infinity" in body or _HUGE.search(body):
             _load(body)
-        if b"\\u0000" in body and _NUL.search(body):
-            raise InvalidError("Text may not hold the character U+0000.")
+        if holds_nul(body):
+            raise _nul_error(_load(body))
         try:
             return cast("Model", validate(body))
         except ValidationError as error:
             raise _json_error(error, body) from error
 
     return parse
+
+
+def _nul_error(document: object) -> InvalidError:
+    """Name the first text that holds U+0000; a key that holds it has no pointer."""
+    places = (steps for steps, text in texts_within(document) if "\0" in text)
+    faults = [{"pointer": json_pointer(steps), "detail": NO_NUL} for steps in islice(places, 1)]
+    return InvalidError(f"{NO_NUL}.", errors=faults)
 
 
 def query_parser(model: type[Model]) -> Callable[[web.Request], Model]:
@@ -97,7 +106,7 @@ def query_parser(model: type[Model]) -> Callable[[web.Request], Model]:
         values: dict[str, Any] = {}
         for name, value in request.query.items():
             if "\0" in name or "\0" in value:
-                raise _query_error([(name, "Text may not hold the character U+0000")])
+                raise _query_error([(name, NO_NUL)])
             if name in lists:
                 values.setdefault(name, []).append(value)
             elif name in values:
@@ -162,7 +171,7 @@ def pointer(steps: tuple[Step, ...], document: object, *, missing: bool) -> str:
             case _:
                 pass
         found.append(step)
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in found)
+    return json_pointer(found)
 
 
 def _json_error(error: ValidationError, body: bytes) -> BadRequestError | InvalidError:

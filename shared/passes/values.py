@@ -3,7 +3,7 @@
 import html
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -16,6 +16,7 @@ from shared.passes.strings import normal_date
 
 # Any JSON value: what stands in templates and passes is typed by the registry, not by Python.
 Json: TypeAlias = Any
+Steps: TypeAlias = tuple[str | int, ...]
 
 MISSING: Final[Json] = object()
 LARGEST_NUMBER: Final = 10**15
@@ -45,17 +46,32 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def texts_within(value: Json) -> Iterator[tuple[str, str]]:
-    """Give every text that a value is or holds, with its place as a JSON pointer."""
-    waiting: list[tuple[str, Json]] = [("", value)]
+def texts_within(value: Json) -> Iterator[tuple[Steps, str]]:
+    """Give every text that a value is or holds, with the keys and indexes that lead to it.
+
+    Steps instead of pointers: a long key would be copied for each text below it.
+    """
+    waiting: list[Iterator[tuple[Steps, Json]]] = [iter([((), value)])]
     while waiting:
-        place, found = waiting.pop()
+        entry = next(waiting[-1], None)
+        if entry is None:
+            waiting.pop()
+            continue
+        steps, found = entry
         if isinstance(found, str):
-            yield place, found
-        elif is_object(found):
-            waiting += [(f"{place}/{key}", entry) for key, entry in found.items()]
-        elif is_list(found):
-            waiting += [(f"{place}/{index}", entry) for index, entry in enumerate(found)]
+            yield steps, found
+        elif is_object(found) or is_list(found):
+            waiting.append(_entries(steps, found))
+
+
+def _entries(steps: Steps, holder: dict[str, Any] | list[Any]) -> Iterator[tuple[Steps, Json]]:
+    entries = holder.items() if isinstance(holder, dict) else enumerate(holder)
+    return (((*steps, step), entry) for step, entry in entries)
+
+
+def json_pointer(steps: Iterable[str | int]) -> str:
+    """Write steps as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

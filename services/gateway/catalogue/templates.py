@@ -23,7 +23,10 @@ from shared.passes.findings import Finding, Findings
 from shared.passes.paths import Leaf
 from shared.passes.rights import Withheld, is_withheld
 from shared.passes.template import compile_template
-from shared.passes.values import MISSING, texts_within
+from shared.passes.values import MISSING, Steps, json_pointer, texts_within
+
+MOST_TOLD = 100
+"""Texts that are named in one refusal."""
 
 
 class TemplateNotFoundError(NotFoundError):
@@ -283,7 +286,7 @@ class Templates:
 def _check_rights(
     document: TemplateDocument, present: Template | None, withheld: frozenset[Withheld]
 ) -> None:
-    known: set[tuple[str, str]] = set()
+    known: set[tuple[Steps, str]] = set()
     if present is not None:
         before = TemplateDocument.model_validate(present.document)
         known = set(_texts_showing(before, withheld))
@@ -291,22 +294,25 @@ def _check_rights(
     if new:
         raise WithheldError(
             errors=[
-                {"pointer": path, "detail": f"It shows {{{name}}}, which the key may not see."}
-                for path, name in new
+                {
+                    "pointer": json_pointer(steps),
+                    "detail": f"It shows {{{name}}}, which the key may not see.",
+                }
+                for steps, name in new[:MOST_TOLD]
             ]
         )
 
 
 def _texts_showing(
     document: TemplateDocument, withheld: frozenset[Withheld]
-) -> Iterator[tuple[str, str]]:
-    """Give the JSON pointers of texts that show what is withheld, with the name they show."""
+) -> Iterator[tuple[Steps, str]]:
+    """Give the places of texts that show what is withheld, with the name they show."""
     compiled = compile_template(document, name="", organization="")
-    for path, text in texts_within(_plain(document)):
+    for steps, text in texts_within(_plain(document)):
         if "{" in text:
             for name in sorted(compiled.names_shown(text)):
                 if is_withheld(name, withheld):
-                    yield path, name
+                    yield steps, name
 
 
 def template_saved(

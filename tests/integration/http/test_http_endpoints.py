@@ -186,10 +186,12 @@ async def test_pointer_leaves_out_the_names_of_union_members(shop: ClientSession
 
 
 async def test_text_that_cannot_be_stored_is_422(shop: ClientSession):
-    status, _ = await post(shop, b'{"colour":"r\\u0000d"}')
+    status, content = await post(shop, b'{"colour":"red","labels":{"a/b":"r\\u0000d"}}')
+    named, _ = await post(shop, b'{"colour":"red","labels":{"\\u0000":"red"}}')
     escaped, _ = await post(shop, b'{"colour":"r\\\\u0000d"}')
 
-    assert (status, escaped) == (422, 201)
+    assert (status, named, escaped) == (422, 422, 201)
+    assert [fault["pointer"] for fault in content["errors"]] == ["/labels/a~1b"]
 
 
 @pytest.mark.parametrize(

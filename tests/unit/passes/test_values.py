@@ -1,8 +1,10 @@
+import tracemalloc
+
 import pytest
 
 from shared.passes import registry
 from shared.passes.colours import normalise_colour
-from shared.passes.values import is_date, to_text
+from shared.passes.values import is_date, json_pointer, texts_within, to_text
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,24 @@ def test_registry_knows_limits_styles_and_systems():
     assert upgrade.minimum_ios == 26
     assert upgrade.styles == {"boardingPass"}
     assert registry.lookup("Pass", "nonsense") is None
+
+
+def test_texts_are_found_wherever_they_stand_and_named_by_their_pointers():
+    value = {"a/b": ["one", {"~": "two"}], "n": 1, "z": "three"}
+
+    found = [(json_pointer(steps), text) for steps, text in texts_within(value)]
+
+    assert found == [("/a~1b/0", "one"), ("/a~1b/1/~0", "two"), ("/z", "three")]
+    assert list(texts_within("alone")) == [((), "alone")]
+
+
+def test_texts_below_a_long_key_do_not_copy_it():
+    key = "k" * 100_000
+    tracemalloc.start()
+
+    count = sum(1 for _ in texts_within({key: [""] * 10_000}))
+
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 10_000
+    assert most < 10 * len(key)

@@ -17,13 +17,14 @@ from shared.contracts.triggers import EventKind
 from shared.errors import ApplicationError, InvalidError, TooLargeError
 from shared.http.endpoint import JSON_MEDIA, MEBIBYTE
 from shared.http.limiting import RateLimitedError
-from shared.http.parsing import BODY_SECONDS, read_within
+from shared.http.parsing import BODY_SECONDS, NO_NUL, read_within
 from shared.passes.slots import IMAGE_SLOTS
-from shared.passes.values import holds_nul
+from shared.passes.values import holds_nul, json_pointer, texts_within
 
 LARGEST_FORM: Final = 4 * MEBIBYTE
 LARGEST_UPLOAD: Final = 32 * MEBIBYTE
 MOST_PARAMETERS: Final = 500
+LONGEST_PLACE: Final = 200
 JSON_FIELD: Final = "JSON"
 CREDENTIALS: Final = frozenset({"clientHash", "templateHash", "hashedSerialNumber"})
 """They count in the query only."""
@@ -154,7 +155,9 @@ def load_json(raw: bytes, name: str) -> Any:  # noqa: ANN401 - whatever JSON can
     except orjson.JSONDecodeError as error:
         raise ParameterError(f"{name} is not JSON: {error}.") from error
     if holds_nul(raw):
-        raise ParameterError("Text may not hold the character U+0000.")
+        places = (steps for steps, text in texts_within(found) if "\0" in text)
+        place = json_pointer(next(places, ()))
+        raise ParameterError(f"{_shortened(name + place)}: {NO_NUL}.")
     return found
 
 
@@ -288,11 +291,16 @@ async def _read_part(part: BodyPartReader, room: int) -> bytes:
 def _plain(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Take the last of each name."""
     found = dict(pairs)
-    if any("\0" in name or "\0" in value for name, value in found.items()):
-        raise ParameterError("Text may not hold the character U+0000.")
+    for name, value in found.items():
+        if "\0" in name or "\0" in value:
+            raise ParameterError(f"{_shortened(name)}: {NO_NUL}.")
     if len(found) > MOST_PARAMETERS:
         raise ParameterError(f"A call has at most {MOST_PARAMETERS} parameters.")
     return dict(found)
+
+
+def _shortened(name: str) -> str:
+    return name.replace("\0", "\\0")[:LONGEST_PLACE]
 
 
 def _object(value: object) -> dict[str, Any]:
