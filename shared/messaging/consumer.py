@@ -131,6 +131,8 @@ class EventConsumer:
         async with self._database.work(envelopes[0].lane) as work:
             fresh = await inbox.claim(work.connection, [e.message_id for e in envelopes])
             unique = {e.message_id: e for e in envelopes if e.message_id in fresh}
+            if twins := len(envelopes) - len(unique):
+                metrics.count_messages(self._service, envelopes[0].name, "twin", twins, 0)
             if unique:
                 events = [_parse(subscription.message, e.body) for e in unique.values()]
                 await subscription.handler(events, work)

@@ -6,11 +6,13 @@ when none is named. It ends with 1 where something does not balance.
 
 import argparse
 import asyncio
+import itertools
+import json
 import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +33,7 @@ ADD_ONE: Final = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amo
 ISSUES: Final = 2000
 SCANS: Final = 500
 AT_ONCE: Final = 16
+BULK: Final = 500
 REPEAT_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 240.0
 """How long a client repeats a request; with the same Idempotency-Key, as all clients should."""
@@ -90,6 +93,12 @@ class Ledger:
     members: int = 0
     answers: Counter[str] = field(default_factory=Counter[str])
     """How often each status, or kind of broken connection, was the answer."""
+    refused: list[float] = field(default_factory=list[float])
+    """Seconds after which each 503 came."""
+    acknowledged_at: float = 0.0
+    """When the last answer was, on the monotonic clock."""
+    is_open: bool = True
+    """Whether `play_on` goes on."""
 
     async def play(self, issues: int = ISSUES, scans: int = SCANS) -> None:
         """Issue and scan side by side, each request until it is acknowledged."""
@@ -100,6 +109,29 @@ class Ledger:
             group.create_task(self._at_once(self._scan_one, scans))
             group.create_task(self._at_once(self._save_template, issues // 100 + 1, 2))
             group.create_task(self._at_once(self._save_member, issues // 20, 2))
+
+    async def play_on(self, pause: float = 0.0) -> None:
+        """Issue and scan until closed, each of the clients with a pause between two requests."""
+
+        def numbers() -> Iterator[int]:
+            yield from itertools.takewhile(lambda _: self.is_open, itertools.count())
+
+        async def act(number: int) -> None:
+            await (self._scan_one if number % 5 == 4 and self.handles else self._issue_one)(number)
+            await asyncio.sleep(pause)
+
+        await self._all_of(act, numbers())
+
+    async def issue_in_bulk(self, rows: int) -> None:
+        """Issue passes, a list of them with each request."""
+        rows_of_one: list[dict[str, Any]] = [{"values": {}}]
+        body: dict[str, Any] = {"template_id": self.template, "passes": rows_of_one * BULK}
+
+        async def issue(_number: int) -> None:
+            answer = await self._until_acknowledged("/v1/passes", body)
+            self.handles += [row["handle"] for row in answer["passes"]]
+
+        await self._at_once(issue, rows // BULK, 6)
 
     async def balance(self, seconds: float = RECOVERY_SECONDS) -> dict[str, tuple[int, int]]:
         """Wait until all that was acknowledged is found; what was acknowledged and found.
@@ -165,29 +197,43 @@ class Ledger:
         self, path: str, body: dict[str, Any], method: str = "POST"
     ) -> dict[str, Any]:
         """Send a request with its own key until it is answered with 200 or 201."""
-        key, deadline = {"Idempotency-Key": secrets.token_hex(12)}, time.monotonic()
-        deadline += PATIENCE_SECONDS
+        key = {"Idempotency-Key": secrets.token_hex(12)}
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
+            started = time.monotonic()
             try:
                 async with self.session.request(
                     method, path, json=body, headers=key, timeout=IMPATIENT
                 ) as response:
                     text = await response.text()
                     self.answers[str(response.status)] += 1
-                    if response.status in (200, 201):
+                    if response.status in (200, 201) and not _rows_failed(text):
+                        self.acknowledged_at = time.monotonic()
                         return await response.json()
-                    assert response.status == 503, f"{path}: {response.status} {text}"
-                    assert "Retry-After" in response.headers, text
+                    if response.status != 201:
+                        self._verify_refusal(response, text, time.monotonic() - started)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self.answers[type(error).__name__] += 1
             assert time.monotonic() < deadline, f"{path}: no answer in {PATIENCE_SECONDS} s"
             await asyncio.sleep(REPEAT_SECONDS)
 
+    def _verify_refusal(self, response: aiohttp.ClientResponse, text: str, seconds: float) -> None:
+        assert response.status == 503, f"{response.url}: {response.status} {text}"
+        assert int(response.headers["Retry-After"]) > 0
+        assert response.content_type == "application/problem+json"
+        self.refused.append(seconds)
+
     async def _at_once(
         self, act: Callable[[int], Awaitable[None]], count: int, at_once: int = AT_ONCE
     ) -> None:
-        numbers = iter(range(count))
+        await self._all_of(act, iter(range(count)), at_once)
 
+    async def _all_of(
+        self,
+        act: Callable[[int], Awaitable[None]],
+        numbers: Iterator[int],
+        at_once: int = AT_ONCE,
+    ) -> None:
         async def work() -> None:
             for number in numbers:
                 await act(number)
@@ -251,6 +297,15 @@ def show(table: dict[str, tuple[int, int]]) -> str:
         verdict = "" if told == found else "  does not balance"
         lines.append(f"{name:16}{told:14,}{found:9,}{verdict}")
     return "\n".join(lines)
+
+
+def _rows_failed(text: str) -> bool:
+    """Whether rows of a list were not done, for the moment; then all are sent again."""
+    if '"error"' not in text:
+        return False
+    errors = [row["error"] for row in json.loads(text)["passes"] if "error" in row]
+    assert all(error["status"] == 503 for error in errors), text
+    return bool(errors)
 
 
 async def _post(session: aiohttp.ClientSession, path: str, body: Any) -> dict[str, Any]:
