@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from shared.passes.actions import Action
 from shared.passes.values import Json
@@ -32,6 +33,14 @@ class Call:
 
     url: str
     position: int
+
+    @property
+    def host(self) -> str:
+        """The server's name in small letters; empty where the URL names none."""
+        try:
+            return urlsplit(self.url).hostname or ""
+        except ValueError:
+            return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,7 @@ class Run:
             "operations": [_operation_to_json(operation) for operation in self.operations],
             "trace": list(self.trace),
             "url": self.call.url,
+            "host": self.call.host,
         }
 
 

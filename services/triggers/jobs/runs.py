@@ -34,8 +34,11 @@ CALL_SECONDS = 10.0
 LAST_CALL_SECONDS = 1.0
 """What a call gets that comes late, because the process before died."""
 
-MOST_RUNS = 50
-MOST_RUNS_OF_ACCOUNT = 10
+MOST_RUNS = 200
+MOST_RUNS_OF_ACCOUNT = 20
+MOST_RUNS_OF_HOST = 10
+"""Calls on the way: in all, of one account, and of one account to one host. A server that answers
+nothing holds up half of what its account may do, and nothing of what others may."""
 RUN_LOOK_SECONDS = 0.5
 TOO_DEEP = f"not called: {MOST_DEPTH} rules have called each other to come here"
 TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
@@ -53,20 +56,10 @@ class RunJob:
         self._at_work: dict[asyncio.Task[None], OpenRun] = {}
 
     async def run(self) -> None:
-        """Work until nothing is due; at most ten calls of one account are on the way."""
+        """Work until nothing is due."""
         while True:
-            room = MOST_RUNS - len(self._at_work)
-            counts = Counter(run.account_id for run in self._at_work.values())
-            busy = [account for account, count in counts.items() if count >= MOST_RUNS_OF_ACCOUNT]
-            async with self._database.work() as work:
-                claimed = await RunRepository(work.connection).claim(
-                    min(room, MOST_RUNS_OF_ACCOUNT), busy
-                )
-            if claimed:
-                crash_point("runs.claimed")
-            for run in claimed:
-                task = asyncio.create_task(self._go_on(run))
-                self._at_work[task] = run
+            while await self._claim():
+                pass
             if not self._at_work:
                 return
             done, _ = await asyncio.wait(
@@ -76,6 +69,31 @@ class RunJob:
                 del self._at_work[task]
                 if (error := task.exception()) is not None:  # its lease ends, another try follows
                     log.warning("run_failed", kind=type(error).__name__, trace=trace_of(error))
+
+    async def _claim(self) -> bool:
+        """Begin to go on with some runs; whether there may be more for the places that are left."""
+        at_work = self._at_work.values()
+        accounts = Counter(run.account_id for run in at_work)
+        hosts = Counter((run.account_id, run.host) for run in at_work)
+        # All that is claimed may be for one host: as many as its account and it have places.
+        room = min(
+            MOST_RUNS - len(at_work),
+            _least_left(accounts, MOST_RUNS_OF_ACCOUNT),
+            _least_left(hosts, MOST_RUNS_OF_HOST),
+        )
+        if not room:
+            return False
+        async with self._database.work() as work:
+            claimed = await RunRepository(work.connection).claim(
+                room,
+                [account for account, count in accounts.items() if count == MOST_RUNS_OF_ACCOUNT],
+                [host for host, count in hosts.items() if count == MOST_RUNS_OF_HOST],
+            )
+        if claimed:
+            crash_point("runs.claimed")
+        for run in claimed:
+            self._at_work[asyncio.create_task(self._go_on(run))] = run
+        return len(claimed) == room
 
     async def _go_on(self, open_run: OpenRun) -> None:
         result = await self._call(open_run)
@@ -125,6 +143,11 @@ class RunJob:
         for task in self._at_work:
             task.cancel()
         await asyncio.gather(*self._at_work, return_exceptions=True)
+
+
+def _least_left(counts: Counter[Any], most: int) -> int:
+    """How many places are left at the fullest that is not full."""
+    return most - max((count for count in counts.values() if count < most), default=0)
 
 
 async def _conclude(

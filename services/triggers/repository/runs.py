@@ -28,6 +28,11 @@ class OpenRun:
     sequence: int
     """The pass's last log line when the run began."""
 
+    @property
+    def host(self) -> str:
+        """Whom it calls, by name; empty where the URL names nobody."""
+        return self.program.get("host", "")
+
 
 class RunRepository:
     def __init__(self, connection: Connection) -> None:
@@ -71,18 +76,34 @@ class RunRepository:
         )
         return (row["of_pass"], row["of_account"]) if row else (0, 0)
 
-    async def claim(self, most: int, busy: Sequence[UUID]) -> list[OpenRun]:
-        """Take open runs that nobody works on; accounts that are `busy` wait for their turn."""
+    async def claim(
+        self, most: int, busy: Sequence[UUID], busy_hosts: Sequence[tuple[UUID, str]]
+    ) -> list[OpenRun]:
+        """Take open runs that nobody works on; those of `busy` accounts and hosts wait."""
         rows = await self._connection.fetch(
-            "UPDATE runs SET lease_until = now() + $2 * interval '1 second'"
-            " WHERE command_id = ANY(ARRAY(SELECT command_id FROM runs WHERE outcome IS NULL"
-            " AND lease_until < now() AND account_id <> ALL($3::uuid[])"
-            " ORDER BY began_at LIMIT $1 FOR UPDATE SKIP LOCKED))"
-            " RETURNING command_id, account_id, handle, kind, command, program, began_at,"
-            " sequence",
+            """
+            UPDATE runs
+            SET lease_until = now() + $2 * interval '1 second'
+            WHERE command_id = ANY(ARRAY(
+                SELECT command_id
+                FROM runs
+                WHERE outcome IS NULL
+                    AND lease_until < now()
+                    AND account_id <> ALL($3::uuid[])
+                    AND (account_id, coalesce(program ->> 'host', '')) NOT IN (
+                        SELECT * FROM unnest($4::uuid[], $5::text[])
+                    )
+                ORDER BY began_at
+                LIMIT $1
+                FOR UPDATE SKIP LOCKED
+            ))
+            RETURNING command_id, account_id, handle, kind, command, program, began_at, sequence
+            """,
             most,
             LEASE_SECONDS,
             list(busy),
+            [account for account, _ in busy_hosts],
+            [host for _, host in busy_hosts],
         )
         return [OpenRun(**row) for row in rows]
 

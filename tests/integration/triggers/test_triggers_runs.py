@@ -1,5 +1,6 @@
 """Durable runs: rules that call a URL, their leases and their limits."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -7,10 +8,11 @@ import pytest
 
 from services.triggers.clients import UrlCaller
 from services.triggers.domain import TooManyRunsError
-from services.triggers.jobs.runs import RunJob
+from services.triggers.jobs.runs import MOST_RUNS_OF_HOST, RunJob
 from shared.contracts.triggers import ChangePass
 from shared.errors import ApplicationError, NotReadyError
 from tests.integration.triggers.life import DOCUMENT, Life, a_change, a_template, good
+from tests.system import poll
 
 CALL = {"action": "PSActionURL", "url": "https://partner.example/called?of={hashedSerialNumber}"}
 STAMP = {"action": "PSActionIncrementValue", "targetPath": "stamps", "amount": 1}
@@ -176,6 +178,36 @@ async def test_pass_whose_rules_wait_for_fifty_calls_is_told_to_wait(
     assert {type(answer) for answer in (*begun, elsewhere, later)} == {NotReadyError}
     assert isinstance(refused, TooManyRunsError)
     assert len(caller.calls) == 51
+
+
+async def test_host_that_does_not_answer_holds_up_half_of_its_account_and_nobody_else(
+    life: Life, caller: FakeCaller
+):
+    call = {"action": "PSActionURL", "url": "https://{note}.example/"}
+    first = await a_scan(life, call)
+    others = {"note": "other"}, *[{"note": "silent"}] * 12, *[{"note": "quick"}] * 12
+    handles = [await life.issued(values, revision=2) for values in others]
+    await life.change(*(a_change(handle, "scan") for handle in handles))
+    released = asyncio.Event()
+
+    async def act() -> None:
+        if "silent" in caller.calls[-1][0]:
+            await released.wait()
+
+    def called(host: str) -> int:
+        return sum(f"//{host}." in url for url, _ in caller.calls)
+
+    caller.act = act
+    job = asyncio.create_task(a_job(life, caller).run())
+    await poll(lambda: called("quick") == 12, "calls of the quick host")
+    held = called("silent")
+    released.set()
+    await job
+
+    assert held == MOST_RUNS_OF_HOST
+    assert len(caller.calls) == 26
+    [answer] = await life.change(first)
+    assert good(answer)
 
 
 async def test_command_asked_again_begins_no_second_run(life: Life, caller: FakeCaller):
