@@ -193,6 +193,16 @@ class WebhookEnd(BaseModel):
     reason: str
 
 
+class MissedMessages(BaseModel):
+    """Events that a webhook endpoint did not take in any of its attempts."""
+
+    webhook_id: UUID
+    since: datetime = Field(
+        description="When the oldest of them happened: the `since` of a replay of what has failed."
+    )
+    message_ids: list[str] = Field(description="Their ids, as in the webhook-id header.")
+
+
 class WebhookGreeting(BaseModel):
     """A webhook endpoint that is tried."""
 

@@ -14,6 +14,7 @@ from shared.contracts.partner_data import (
     MemberFacts,
     MemberState,
     MemberSubject,
+    MissedMessages,
     PassChange,
     PassEnd,
     PassFetch,
@@ -283,6 +284,14 @@ class EndpointDisabled(PartnerEvent):
     data: WebhookEnd
 
 
+class DeliveryExhausted(PartnerEvent):
+    """A webhook endpoint did not take events, of other types than this, in ten attempts."""
+
+    type: Literal["delivery.exhausted"]
+    subject: WebhookSubject
+    data: MissedMessages
+
+
 class WebhookTest(PartnerEvent):
     """A test that somebody asked for; it goes to one endpoint and is not in the feed."""
 
@@ -298,12 +307,13 @@ EVENTS: Final[dict[str, type[PartnerEvent]]] = {
         PassInstalled, PassRemoved, PassRefreshed, PassPushed, PassFetched, PassVoided,
         PassUnvoided, PassExpired, PassDeleted, MemberCreated, MemberUpdated, MemberDeleted,
         PointsChanged, PushFailed, IdentityExpiring, TemplateCreated, TemplateUpdated,
-        TemplateDeleted, EndpointDisabled, WebhookTest,
+        TemplateDeleted, EndpointDisabled, DeliveryExhausted, WebhookTest,
     )
 }  # fmt: skip
 """Every event by its type."""
 
 TEST: Final = "webhook.test"
+EXHAUSTED: Final = "delivery.exhausted"
 PATTERNS: Final = frozenset(
     {"*"} | {kind for kind in EVENTS if kind != TEST}
     | {f"{kind.partition('.')[0]}.*" for kind in EVENTS if kind != TEST}

@@ -105,7 +105,7 @@ def _headers() -> dict[str, Any]:
             "webhook-signature": {
                 "type": "string",
                 "description": "`v1,` and the base64 of HMAC-SHA256 under the endpoint's secret; "
-                "two, parted by a space, while a secret is being rotated.",
+                "one for each secret, parted by spaces, while secrets are being rotated.",
             },
         },
     }
@@ -116,6 +116,7 @@ def _retries() -> str:
     return (
         f"A body has at most {MOST_BODY} bytes. What is not answered with 200 to 299 is tried "
         f"again after {pauses}, each up to {RETRY_JITTER:.0%} shorter or longer; Retry-After is "
-        "honoured up to twice that. 410, `webhook-delivery: disable` or five days of failures "
-        "disable the endpoint, which is told as endpoint.disabled."
+        "honoured up to twice that. What failed ten times is told as delivery.exhausted. 410, "
+        "`webhook-delivery: disable` or five days of failures disable the endpoint, which is told "
+        "as endpoint.disabled."
     )

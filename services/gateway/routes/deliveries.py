@@ -155,7 +155,10 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             returns=ReplayCount,
             status=202,
             errors=(NotFoundError,),
-            description="With `since`, also what happened before the endpoint was added.",
+            description="After an outage: `only_failed` with the moment at which it began. Each "
+            "event is sent once, the oldest first, at most 10 at a time. Without `only_failed` "
+            "`since` also takes what arrived, and what happened while the endpoint was disabled or "
+            "not yet there. One replay takes at most 10,000 events; `until` parts more.",
         ),
         Endpoint(
             "POST",

@@ -63,7 +63,7 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "too_many_images": (422, "One request names at most 20 addresses of images."),
     "too_many_replayed": (
         422,
-        "More than 10,000 events would be sent again; take a later `since`.",
+        "More than 10,000 events would be sent again; part them with `since` and `until`.",
     ),
     "trigger_error": (422, "A rule of the template stopped it."),
     "too_many_requests": (429, "Too many of these at a time: wait, then try again."),

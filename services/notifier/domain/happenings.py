@@ -11,7 +11,7 @@ import orjson
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import NoteFetch
 from shared.contracts.partner_data import CauseKind
-from shared.contracts.partners import MOST_BODY, TEST, TYPE_OF
+from shared.contracts.partners import EXHAUSTED, MOST_BODY, TEST, TYPE_OF
 from shared.contracts.triggers import LoggedEvent
 from shared.identifiers import new_id
 
@@ -171,6 +171,17 @@ class DisabledEndpoint:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExhaustedDeliveries:
+    """Events that one endpoint was told in vain, for the last time just now."""
+
+    endpoint_id: UUID
+    account_id: UUID
+    event_ids: list[UUID]
+    since: datetime
+    """When the oldest of them happened."""
+
+
 def of_disabled(endpoint: DisabledEndpoint, at: datetime) -> Happening:
     """Tell that an endpoint hears no more."""
     return Happening(
@@ -181,6 +192,23 @@ def of_disabled(endpoint: DisabledEndpoint, at: datetime) -> Happening:
         occurred_at=at,
         cause={"kind": "delivery"},
         data={"webhook_id": endpoint.endpoint_id, "reason": endpoint.reason},
+    )
+
+
+def of_exhausted(deliveries: ExhaustedDeliveries, at: datetime) -> Happening:
+    """Tell that an endpoint missed events, and since when."""
+    return Happening(
+        event_id=new_id(),
+        account_id=deliveries.account_id,
+        type=EXHAUSTED,
+        subject={"kind": "webhook", "id": str(deliveries.endpoint_id)},
+        occurred_at=at,
+        cause={"kind": "delivery"},
+        data={
+            "webhook_id": deliveries.endpoint_id,
+            "since": deliveries.since,
+            "message_ids": [webhook_id(event_id) for event_id in deliveries.event_ids],
+        },
     )
 
 

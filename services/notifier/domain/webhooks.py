@@ -83,7 +83,7 @@ class EndpointDisabledError(ConflictError):
 
 
 class TooManyReplayedError(InvalidError):
-    """More than 10,000 events would be sent again; take a later `since`."""
+    """More than 10,000 events would be sent again; part them with `since` and `until`."""
 
     code = "too_many_replayed"
 

@@ -10,13 +10,13 @@ from uuid import UUID
 import structlog
 
 from services.notifier.clients.partners import WebhookSender
-from services.notifier.domain.happenings import DisabledEndpoint, of_disabled
+from services.notifier.domain.happenings import Happening, of_disabled, of_exhausted
 from services.notifier.domain.webhooks import DueDelivery, Landed, Outcome, Rota, decide
 from services.notifier.jobs import Tell
 from services.notifier.repository import SendingRepository
 from shared import clock
 from shared.crashing import crash_point
-from shared.database import Database, UnitOfWork
+from shared.database import Database
 from shared.errors import UnavailableError
 from shared.logs import trace_of
 
@@ -90,9 +90,9 @@ class DeliveryJob:
         try:
             async with self._database.work() as work:
                 sending = SendingRepository(work.connection)
-                disabled = await sending.record(self._landed)
+                news = await _record(self._landed, sending)
                 await sending.release(lost.values())
-                await self._tell_disabled(work, disabled)
+                await self._tell(work, news)
         except UnavailableError:
             log.warning("results_lost", count=len(self._landed))  # their leases end by themselves
         self._landed.clear()
@@ -112,12 +112,11 @@ class DeliveryJob:
             async with self._database.work() as work:
                 sending = SendingRepository(work.connection)
                 await sending.do_not_wait_for_disk()
-                ordered = sorted(landed, key=lambda r: r.delivery.delivery_id)
-                disabled = await sending.record(ordered)
+                news = await _record(landed, sending)
                 claimed = await sending.claim(wanted) if wanted else []
-                if disabled:
+                if news:
                     await sending.wait_for_disk()
-                    await self._tell_disabled(work, disabled)
+                    await self._tell(work, news)
         except BaseException:
             self._landed = landed + self._landed
             raise
@@ -127,10 +126,6 @@ class DeliveryJob:
             self._start(delivery)
         found = Counter(delivery.endpoint_id for delivery in claimed)
         self._rota.remove(e for e, most in wanted.items() if found[e] < most)
-
-    async def _tell_disabled(self, work: UnitOfWork, disabled: Sequence[DisabledEndpoint]) -> None:
-        now = clock.now()
-        await self._tell(work, [of_disabled(endpoint, now) for endpoint in disabled])
 
     async def _wait(self) -> None:
         try:
@@ -175,3 +170,14 @@ class DeliveryJob:
         if not self._places[delivery.endpoint_id]:
             del self._places[delivery.endpoint_id]
         self._wake.set()
+
+
+async def _record(landed: Sequence[Landed], sending: SendingRepository) -> list[Happening]:
+    """Record attempts, in one order for all processes; what partners are to be told of it."""
+    ordered = sorted(landed, key=lambda r: r.delivery.delivery_id)
+    exhausted, disabled = await sending.record(ordered)
+    now = clock.now()
+    return [
+        *(of_exhausted(deliveries, now) for deliveries in exhausted),
+        *(of_disabled(endpoint, now) for endpoint in disabled),
+    ]

@@ -4,8 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.notifier.domain.happenings import DisabledEndpoint, numbered
+from services.notifier.domain.happenings import (
+    DisabledEndpoint,
+    ExhaustedDeliveries,
+    numbered,
+)
 from services.notifier.domain.webhooks import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
+from shared.contracts.partners import EXHAUSTED
 from shared.database import Connection
 
 LEASE_SECONDS: Final = 8
@@ -103,17 +108,19 @@ class SendingRepository:
             [d.attempts for d in deliveries],
         )
 
-    async def record(self, landed: Sequence[Landed]) -> list[DisabledEndpoint]:
-        """Record what became of attempts; returns the endpoints that are disabled by it."""
+    async def record(
+        self, landed: Sequence[Landed]
+    ) -> tuple[list[ExhaustedDeliveries], list[DisabledEndpoint]]:
+        """Record what became of attempts; returns what came to its end by it."""
         own = [r for r in landed if r.outcome.our_fault]
         charged = [r for r in landed if not r.outcome.our_fault]
         if own:
             await self._postpone(own)
         if not charged:
-            return []
+            return [], []
         await self._add_attempts(charged)
-        await self._move_on(charged)
-        return await self._judge_endpoints(charged)
+        exhausted = await self._move_on(charged)
+        return exhausted, await self._judge_endpoints(charged)
 
     async def _postpone(self, landed: Sequence[Landed]) -> None:
         await self._connection.execute(
@@ -141,24 +148,46 @@ class SendingRepository:
             [r.outcome.response for r in landed],
         )
 
-    async def _move_on(self, landed: Sequence[Landed]) -> None:
-        """Count the attempt. A replay asked for meanwhile began a new round and goes on."""
-        await self._connection.execute(
-            "UPDATE deliveries d SET lease_until = NULL, attempts = r.number,"
-            " state = CASE WHEN d.round = r.round THEN r.state ELSE d.state END,"
-            " tries = CASE WHEN d.round = r.round THEN d.tries + 1 ELSE d.tries END,"
-            " next_attempt_at = CASE WHEN d.round = r.round THEN r.next_attempt_at"
-            " ELSE d.next_attempt_at END"
-            " FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::timestamptz[])"
-            " AS r (delivery_id, number, round, state, next_attempt_at)"
-            " WHERE d.delivery_id = r.delivery_id AND d.attempts = r.number - 1"
-            " AND d.state = 'pending'",
+    async def _move_on(self, landed: Sequence[Landed]) -> list[ExhaustedDeliveries]:
+        """Count the attempt. A replay asked for meanwhile began a new round and goes on.
+
+        Returns, by endpoint, the events of the feed that were attempted for the last time; of
+        those that only say so themselves, none.
+        """
+        rows = await self._connection.fetch(
+            """
+            WITH moved AS (
+                UPDATE deliveries d
+                SET lease_until = NULL, attempts = r.number,
+                    state = CASE WHEN d.round = r.round THEN r.state ELSE d.state END,
+                    tries = CASE WHEN d.round = r.round THEN d.tries + 1 ELSE d.tries END,
+                    next_attempt_at = CASE
+                        WHEN d.round = r.round THEN r.next_attempt_at
+                        ELSE d.next_attempt_at
+                    END
+                FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::timestamptz[])
+                    AS r (delivery_id, number, round, state, next_attempt_at)
+                WHERE d.delivery_id = r.delivery_id
+                AND d.attempts = r.number - 1
+                AND d.state = 'pending'
+                RETURNING d.endpoint_id, d.account_id, d.event_id, d.kind, d.state
+            )
+            SELECT moved.endpoint_id, moved.account_id,
+                array_agg(v.event_id ORDER BY v.number) AS event_ids,
+                min(v.occurred_at) AS since
+            FROM moved
+            JOIN events v USING (event_id)
+            WHERE moved.state = 'exhausted' AND moved.kind <> $6 AND v.number IS NOT NULL
+            GROUP BY moved.endpoint_id, moved.account_id
+            """,
             [r.delivery.delivery_id for r in landed],
             [r.delivery.attempts + 1 for r in landed],
             [r.delivery.round for r in landed],
             [r.decision.state for r in landed],
             [r.decision.next_attempt_at for r in landed],
+            EXHAUSTED,
         )
+        return [ExhaustedDeliveries(**row) for row in rows]
 
     async def _judge_endpoints(self, landed: Sequence[Landed]) -> list[DisabledEndpoint]:
         """Note who succeeds and who fails, writing only what changes; disable who must be."""

@@ -297,6 +297,43 @@ async def test_disabled_endpoint_is_told_to_the_others_and_in_the_feed(
     assert len(partner.at("dead")) == 1
 
 
+async def test_events_that_failed_ten_times_are_told_and_since_when(
+    notifier: Notifier, partner: Partner
+):
+    partner.answers["dead"] = [500]
+    only_scans = {"kinds": ["pass.scanned"]}
+    dead = await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/dead", **only_scans))
+    await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/alive", kinds=["delivery.*"]))
+    missed = [an_event(ACCOUNT, occurred_at=NOON + timedelta(hours=n)) for n in range(3)]
+    await notifier.log(*missed)
+    await notifier.test(dead.endpoint)
+
+    await fail_to_the_end(notifier)
+
+    exhausted = await notifier.told(ACCOUNT, kinds=["delivery.exhausted"])
+    endpoint_id = str(dead.endpoint.endpoint_id)
+    assert [h.headers["webhook-id"] for h in partner.at("alive")] == [e["id"] for e in exhausted]
+    assert {e["subject"]["id"] for e in exhausted} == {endpoint_id}
+    assert {e["data"]["webhook_id"] for e in exhausted} == {endpoint_id}
+    assert min(e["data"]["since"] for e in exhausted) == "2026-11-21T12:00:00Z"
+    named = [message_id for e in exhausted for message_id in e["data"]["message_ids"]]
+    assert sorted(named) == sorted(f"evt_{event.event_id.hex}" for event in missed)
+    assert len(await notifier.deliveries(ACCOUNT, state="exhausted")) == 4
+
+
+async def test_that_it_was_told_in_vain_is_not_told(notifier: Notifier, partner: Partner):
+    partner.answers["dead"] = [500]
+    await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/dead"))
+    await notifier.log(an_event(ACCOUNT))
+
+    for _ in range(3):
+        await fail_to_the_end(notifier)
+
+    told = [event["type"] for event in await notifier.told(ACCOUNT)]
+    assert told == ["pass.scanned", "delivery.exhausted"]
+    assert len(await notifier.deliveries(ACCOUNT, state="exhausted")) == 2
+
+
 async def test_test_goes_to_one_endpoint_signed_and_logged_but_not_into_the_feed(
     notifier: Notifier, partner: Partner
 ):
@@ -401,6 +438,13 @@ async def replay(notifier: Notifier, endpoint_id: Any, **fields: Any) -> int:
     return await notifier.replay(
         ReplayDeliveries(command_id=new_id(), account_id=ACCOUNT, endpoint_id=endpoint_id, **fields)
     )
+
+
+async def fail_to_the_end(notifier: Notifier) -> None:
+    """Let all that fails be attempted for the last time."""
+    for _ in range(10):
+        await notifier.run()
+        await notifier.bring_forward()
 
 
 async def tell_members(notifier: Notifier, *members: Member) -> None:

@@ -83,7 +83,7 @@ async def test_endpoint_that_fails_and_recovers_hears_the_same_id_again(
 
 async def test_delivery_is_exhausted_after_ten_attempts(notifier: Notifier, partner: Partner):
     partner.answers["a"] = [500]
-    await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a"))
+    await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a", kinds=["pass.scanned"]))
     await notifier.log(an_event(ACCOUNT))
 
     for _ in range(12):
