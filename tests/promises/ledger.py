@@ -253,8 +253,8 @@ async def a_ledger(system: System, *, calls: bool = False) -> AsyncGenerator[Led
     await partner.start()
     async with system.session() as session:
         body = TEMPLATE | {"triggers": {"onScan": [ADD_ONE, *([partner.call] if calls else [])]}}
-        template = (await _post(session, "/v1/templates", body))["template_id"]
-        endpoint = await _post(
+        template = (await post(session, "/v1/templates", body))["template_id"]
+        endpoint = await post(
             session, "/v1/webhooks", {"url": partner.url, "template_id": template}
         )
         partner.secret = endpoint["secret"]
@@ -308,9 +308,12 @@ def _rows_failed(text: str) -> bool:
     return bool(errors)
 
 
-async def _post(session: aiohttp.ClientSession, path: str, body: Any) -> dict[str, Any]:
+async def post(
+    session: aiohttp.ClientSession, path: str, body: Any, status: int = 201
+) -> dict[str, Any]:
+    """Ask for something that is answered with this status."""
     async with session.post(path, json=body) as response:
-        assert response.status == 201, await response.text()
+        assert response.status == status, await response.text()
         return await response.json()
 
 

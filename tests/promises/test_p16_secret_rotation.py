@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp import web
@@ -16,6 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from services.demo import TEMPLATE
 from shared import clock
 from tests.promises.conftest import Figure
+from tests.promises.ledger import post
 from tests.system import System, poll
 from tests.wallet.changes import issue
 
@@ -140,11 +141,3 @@ def verifies(secret: str, body: str, headers: dict[str, str]) -> bool:
     except WebhookVerificationError:
         return False
     return True
-
-
-async def post(
-    session: aiohttp.ClientSession, path: str, body: dict[str, Any], status: int = 201
-) -> dict[str, Any]:
-    async with session.post(path, json=body) as response:
-        assert response.status == status, await response.text()
-        return await response.json()
