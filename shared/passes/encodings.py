@@ -18,6 +18,11 @@ _SPELLINGS: Final = (
 )
 """Python's name → IANA's, which Wallet's documentation asks for."""
 
+_NO_CHARACTER_SETS: Final = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+)
+"""What Python has among its encodings besides; the first two take the square of a text's length."""
+
 
 @lru_cache(maxsize=256)
 def encoding_name(text: str) -> str | None:
@@ -28,6 +33,8 @@ def encoding_name(text: str) -> str | None:
         found = codecs.lookup(text.strip())
         "".encode(found.name)
     except (LookupError, ValueError):  # unknown, or one that does not encode texts
+        return None
+    if found.name in _NO_CHARACTER_SETS:
         return None
     for pattern, spelling in _SPELLINGS:
         if pattern.fullmatch(found.name):

@@ -1,8 +1,14 @@
 """What PassSource's dialect writes and reads, without a gateway."""
 
-import pytest
+import asyncio
+import time
 
-from services.gateway.routes.passsource.words import ParameterError, Words
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.streams import StreamReader
+from aiohttp.test_utils import make_mocked_request
+
+from services.gateway.routes.passsource.words import ParameterError, Words, read_words
 from shared.passes.constructor import read_constructor, write_constructor
 
 
@@ -22,6 +28,27 @@ def test_truth_is_written_in_many_ways(value: object, expected: bool):  # noqa: 
 def test_what_is_no_number_is_refused(value: object):
     with pytest.raises(ParameterError):
         words(it=value).number("it", 0, 0)
+
+
+@pytest.mark.parametrize("charset", ["windows-1252", "punycode", "idna", "no such", ""])
+async def test_text_is_read_in_a_character_set_and_in_no_other_encoding(charset: str):
+    assert (await read_form(b"a=%84x", charset)).values == {"a": "\u201ex"}
+
+
+async def test_no_charset_makes_a_long_text_take_long():
+    started = time.process_time()
+    await read_form(b"a=" + b"b" * 100_000 + b"-" + b"c" * 100_000, "punycode")
+
+    assert time.process_time() - started < 1  # decoded as Punycode it takes six seconds
+
+
+async def read_form(content: bytes, charset: str) -> Words:
+    stream = StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**20)
+    stream.feed_data(content)
+    stream.feed_eof()
+    media = f"application/x-www-form-urlencoded; charset={charset}"
+    headers = {"Content-Type": media, "Content-Length": str(len(content))}
+    return await read_words(make_mocked_request("POST", "/api/x", headers, payload=stream))
 
 
 def test_attribute_objects_are_read_in_our_words():

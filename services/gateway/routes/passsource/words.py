@@ -18,6 +18,7 @@ from shared.errors import ApplicationError, InvalidError, TooLargeError
 from shared.http.endpoint import JSON_MEDIA, MEBIBYTE
 from shared.http.limiting import RateLimitedError
 from shared.http.parsing import BODY_SECONDS, NO_NUL, read_within
+from shared.passes.encodings import encoding_name
 from shared.passes.slots import IMAGE_SLOTS
 from shared.passes.values import holds_nul, json_pointer, texts_within
 
@@ -272,8 +273,8 @@ def _is_text(content: bytes) -> bool:
 
 def _text(content: bytes, charset: str | None) -> str:
     """Read text in the character set that was named, else UTF-8, else what Windows sends."""
-    for name in (charset, "utf-8", "cp1252"):
-        with suppress(LookupError, ValueError):  # also of codecs that decode nothing
+    for name in (encoding_name(charset or ""), "utf-8", "cp1252"):
+        with suppress(ValueError):
             if name:
                 return content.decode(name)
     return content.decode("utf-8", "replace")
