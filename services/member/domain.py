@@ -8,6 +8,10 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from shared.contracts.member import (
+    MAX_POINTS,
+    MEMBER_ID,
+    MEMBER_TEXTS,
+    REASON,
     AdjustPoints,
     DeleteMember,
     ListMembers,
@@ -17,12 +21,11 @@ from shared.contracts.member import (
     PointsEntry,
     ReadMember,
     SaveMember,
+    TextForm,
 )
 from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoundError
 from shared.identifiers import new_id
 
-MOST_POINTS = 10**12
-MOST_REASON = 200
 MOST_ROWS = 250
 
 Key = tuple[UUID, str]
@@ -33,41 +36,13 @@ Row = TypeVar("Row")
 Reply = TypeVar("Reply")
 Page = TypeVar("Page", ListMembers, ListPoints)
 
-_MEMBER_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
-_PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    pattern: re.Pattern[str]
-    must: str
-
-
 _TEXTS: Final = {
-    "name": _Text(
-        re.compile(_PRINTABLE + "{0,200}"),
-        "must be at most 200 characters without control characters, or null",
-    ),
-    "email": _Text(
-        re.compile(r"(?=.{1,254}\Z)[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
-                   r"@[^@\s.\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
-                   r"(\.[^@\s.\x00-\x1f\x7f-\x9f\ud800-\udfff]+)+"),
-        "must be an e-mail address of at most 254 characters, or null",
-    ),
-    "phone": _Text(
-        re.compile(r"[0-9+,x() -]{1,32}"),
-        "must be at most 32 of digits, + , x ( ) - and space, or null",
-    ),
-    "external_id": _Text(
-        re.compile(_PRINTABLE + "{1,200}"),
-        "must be 1 to 200 characters without control characters, or null",
-    ),
-    "tier": _Text(
-        re.compile(_PRINTABLE + "{0,64}"),
-        "must be at most 64 characters without control characters, or null",
-    ),
-}  # fmt: skip
-_REASON = re.compile(_PRINTABLE + f"{{0,{MOST_REASON}}}")
+    "name": "must be at most 200 characters without control characters, or null",
+    "email": "must be an e-mail address of at most 254 characters, or null",
+    "phone": "must be at most 32 of digits, + , x ( ) - and space, or null",
+    "external_id": "must be 1 to 200 characters without control characters, or null",
+    "tier": "must be at most 64 characters without control characters, or null",
+}
 _ERASED: Final[dict[str, Any]] = dict.fromkeys(_TEXTS)
 
 
@@ -136,7 +111,7 @@ class LedgerLine:
 
 
 def is_member_id(text: str) -> bool:
-    return _MEMBER_ID.fullmatch(text) is not None
+    return _fits(text, MEMBER_ID)
 
 
 def possible_key(message: DeleteMember | AdjustPoints | ReadMember | ListPoints) -> Key | None:
@@ -161,9 +136,9 @@ def draft(command: SaveMember) -> Draft:
 def checked_adjustment(command: AdjustPoints) -> AdjustPoints:
     """Check what can be known without the member."""
     faults: list[Fault] = []
-    if command.delta == 0 or abs(command.delta) > MOST_POINTS:
+    if command.delta == 0 or abs(command.delta) > MAX_POINTS:
         faults.append(_fault("/delta", "must be other than 0, within ±1,000,000,000,000"))
-    if command.reason is not None and not _REASON.fullmatch(command.reason):
+    if command.reason is not None and not _fits(command.reason, REASON):
         faults.append(_fault("/reason", "must be at most 200 characters, none a control one"))
     if faults:
         raise PointsRefusedError(errors=faults)
@@ -239,7 +214,7 @@ class Roster:
     def adjust(self, command: AdjustPoints) -> PointsEntry:
         before = self._living(command)
         balance = before.points + command.delta
-        if not 0 <= balance <= MOST_POINTS:
+        if not 0 <= balance <= MAX_POINTS:
             limit = "fall below 0" if balance < 0 else "exceed 1,000,000,000,000"
             raise PointsRefusedError(errors=[_fault("/delta", f"the balance must not {limit}")])
         self._change(before, {"points": balance}, command.reason)
@@ -303,14 +278,18 @@ class Roster:
 
 def _complaint(name: str, value: object) -> str | None:
     if name == "points":
-        good = type(value) is int and abs(value) <= MOST_POINTS
+        good = type(value) is int and abs(value) <= MAX_POINTS
         return None if good else "must be an integer within ±1,000,000,000,000"
-    text = _TEXTS.get(name)
-    if text is None:
+    form = MEMBER_TEXTS.get(name)
+    if form is None:
         return "is not a field of a member"
-    if value is None or (isinstance(value, str) and text.pattern.fullmatch(value)):
+    if value is None or (isinstance(value, str) and _fits(value, form)):
         return None
-    return text.must
+    return _TEXTS[name]
+
+
+def _fits(text: str, form: TextForm) -> bool:
+    return len(text) <= form.max_length and re.fullmatch(form.pattern, text) is not None
 
 
 def _fault(pointer: str, detail: str) -> Fault:

@@ -1,12 +1,35 @@
 """The member service's public face."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from shared.contracts.message import Command, Event, JsonObject, Query
+
+MAX_POINTS: Final = 10**12
+_PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f]"
+_NO_DOT: Final = r"[^@\s.\x00-\x1f\x7f-\x9f]+"
+
+
+class TextForm(NamedTuple):
+    """What a text may be: a pattern of the whole, and a length."""
+
+    pattern: str
+    max_length: int
+
+
+MEMBER_ID: Final = TextForm("[A-Za-z0-9._~-]+", 64)
+REASON: Final = TextForm(f"{_PRINTABLE}*", 200)
+MEMBER_TEXTS: Final[Mapping[str, TextForm]] = {
+    "name": TextForm(f"{_PRINTABLE}*", 200),
+    "email": TextForm(rf"[^@\s\x00-\x1f\x7f-\x9f]+@{_NO_DOT}(\.{_NO_DOT})+", 254),
+    "phone": TextForm("[0-9+,x() -]+", 32),
+    "external_id": TextForm(f"{_PRINTABLE}+", 200),
+    "tier": TextForm(f"{_PRINTABLE}*", 64),
+}
 
 
 class Member(BaseModel):

@@ -68,15 +68,21 @@ class Endpoint(Generic[Body_co, Query_co]):
     query: type[Query_co] | None = None
     returns: type[BaseModel] | None = None
     status: int = 200
+    also: tuple[int, ...] = ()  # other statuses of success; 204, 303 and 304 have no body
     errors: tuple[type[ApplicationError], ...] = ()
     body_limit: int = MEBIBYTE
     raw: bool = False  # the handler reads the body by itself
-    media: str = JSON_MEDIA
+    media: str = JSON_MEDIA  # of the answer; empty: it has no body
+    also_media: tuple[str, ...] = ()  # in which the handler may answer, too
     accepts: tuple[str, ...] = ()  # media types of a raw body; empty: any
+    described: tuple[str, ...] = ()  # media types in documents, of a body that may be anything
     description: str = ""
     deprecated: bool = False
     bare: bool = False  # errors are a status without a body
-    shown: str = ""  # the path in documents, where the routed one takes several spellings
+    other_errors: Mapping[str, type[BaseModel] | None] = field(  # media types of errors, too
+        default_factory=dict[str, type[BaseModel] | None]
+    )
+    shown: tuple[str, ...] = ()  # the paths in documents, where the routed one takes several
     hidden: bool = False  # not in documents: nobody is meant to ask it
     credential: str = ""  # the security scheme by which the handler itself knows the caller
     parameters: tuple[Mapping[str, Any], ...] = ()  # which it reads by itself, as OpenAPI says it

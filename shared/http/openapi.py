@@ -22,14 +22,17 @@ from shared.http.limiting import RateLimitedError
 from shared.http.parsing import KEY_LENGTH
 from shared.http.problems import (
     PROBLEM_MEDIA,
+    AddressNotFoundError,
     BadRequestError,
     Problem,
+    SlowRequestError,
     UnsupportedMediaError,
     problem,
 )
 
 SECURITY = "ApiKey"
 _COMPONENTS = "#/components/schemas/"
+_WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.SEE_OTHER, HTTPStatus.NOT_MODIFIED}
 _PARAMETER = re.compile(r"\{([^{}:]+)(?::((?:[^{}]|\{[^{}]*\})+))?\}")
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -69,10 +72,12 @@ def openapi_document(
         raise ValueError(f"two schemas have the same title: {sorted(taken)}")
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for endpoint in endpoints:
-        path, method = _PARAMETER.sub(r"{\1}", _path(endpoint)), endpoint.method.lower()
-        if method in paths[path]:
-            raise ValueError(f"two endpoints are shown as {method} {path}")
-        paths[path][method] = _operation(endpoint, schemas)
+        for number, shown in enumerate(endpoint.shown or [endpoint.path], start=1):
+            path, method = _PARAMETER.sub(r"{\1}", shown), endpoint.method.lower()
+            if method in paths[path]:
+                raise ValueError(f"two endpoints are shown as {method} {path}")
+            name = endpoint.name if number == 1 else f"{endpoint.name}_{number}"
+            paths[path][method] = {"operationId": name, **_operation(endpoint, shown, schemas)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -106,9 +111,11 @@ def errors_of(endpoint: AnyEndpoint) -> list[type[ApplicationError]]:
     """List the errors an endpoint may answer: its own and those that every such endpoint has."""
     takes_body = endpoint.reads_json or bool(endpoint.accepts)
     always: list[tuple[type[ApplicationError], bool]] = [
-        (BadRequestError, takes_body or endpoint.takes_key or "{" in endpoint.path),
+        (BadRequestError, True),
         (UnauthorizedError, endpoint.scope is not None),
         (ForbiddenError, endpoint.scope is not None),
+        (AddressNotFoundError, any(pattern for _, pattern in _PARAMETER.findall(endpoint.path))),
+        (SlowRequestError, takes_body),
         (TooLargeError, takes_body),
         (UnsupportedMediaError, takes_body),
         (InvalidError, endpoint.query is not None or not endpoint.raw),
@@ -124,8 +131,9 @@ def _schemas(endpoints: Sequence[AnyEndpoint]) -> tuple[Schemas, dict[str, Any]]
     for endpoint in endpoints:
         if endpoint.body is not None:
             wanted[endpoint.body, "validation"] = None
-        if endpoint.returns is not None:
-            wanted[endpoint.returns, "serialization"] = None
+        for model in (endpoint.returns, *endpoint.other_errors.values()):
+            if model is not None:
+                wanted[model, "serialization"] = None
     references, document = models_json_schema(
         list(wanted), by_alias=True, ref_template=_COMPONENTS + "{model}"
     )
@@ -152,13 +160,12 @@ def _renamed(part: Any, titles: Mapping[str, str]) -> Any:  # noqa: ANN401  (any
     return {key: _renamed(each, titles) for key, each in entries.items()}
 
 
-def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
+def _operation(endpoint: AnyEndpoint, path: str, schemas: Schemas) -> dict[str, Any]:
     scheme = endpoint.credential if endpoint.scope is None else SECURITY
     operation: dict[str, Any] = {
-        "operationId": endpoint.name,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
-        "parameters": _parameters(endpoint),
+        "parameters": _parameters(endpoint, path),
         "responses": _responses(endpoint, schemas),
         "security": [{scheme: []}] if scheme else [],
     }
@@ -171,21 +178,17 @@ def _operation(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
         operation["deprecated"] = True
     if content := _request_content(endpoint, schemas):
         operation["requestBody"] = {
-            "required": True,
+            "required": not endpoint.described,
             "content": content,
             "description": f"At most {endpoint.body_limit} bytes.",
         }
     return operation
 
 
-def _path(endpoint: AnyEndpoint) -> str:
-    return endpoint.shown or endpoint.path
-
-
-def _parameters(endpoint: AnyEndpoint) -> list[dict[str, Any]]:
+def _parameters(endpoint: AnyEndpoint, path: str) -> list[dict[str, Any]]:
     parameters = [dict(parameter) for parameter in endpoint.parameters]
     known = {parameter["name"] for parameter in parameters}
-    for name, pattern in _PARAMETER.findall(_path(endpoint)):
+    for name, pattern in _PARAMETER.findall(path):
         if name in known:
             continue
         schema = {"type": "string", "minLength": 1}
@@ -234,47 +237,59 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN40
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
-    if endpoint.body is not None and not (endpoint.raw and endpoint.accepts):
-        return {JSON_MEDIA: {"schema": schemas[endpoint.body, "validation"]}}
     schema = schemas[endpoint.body, "validation"] if endpoint.body else _bytes_schema()
-    return {media: {"schema": schema} for media in endpoint.accepts}
+    if endpoint.raw:
+        return {media: {"schema": schema} for media in endpoint.accepts or endpoint.described}
+    return {JSON_MEDIA: {"schema": schema}} if endpoint.body else {}
 
 
 def _responses(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
-    if endpoint.returns is not None:
-        schema = schemas[endpoint.returns, "serialization"]
-        success["content"] = {endpoint.media: {"schema": schema}}
-    elif _sends_bytes(endpoint):
-        success["content"] = {endpoint.media: {"schema": _bytes_schema()}}
     by_status: dict[int, list[type[ApplicationError]]] = defaultdict(list)
     for kind in errors_of(endpoint):
         by_status[kind.status].append(kind)
     return {
-        str(endpoint.status): success,
         **{
-            str(status): _problem_response(kinds, bare=endpoint.bare)
+            str(status): _success(endpoint, schemas, status)
+            for status in (endpoint.status, *endpoint.also)
+        },
+        **{
+            str(status): _problem_response(endpoint, schemas, kinds)
             for status, kinds in by_status.items()
         },
     }
 
 
-def _sends_bytes(endpoint: AnyEndpoint) -> bool:
-    is_other = endpoint.raw or endpoint.media != JSON_MEDIA
-    return is_other and endpoint.status != HTTPStatus.NO_CONTENT
+def _success(endpoint: AnyEndpoint, schemas: Schemas, status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if status in _WITHOUT_BODY or not endpoint.media:
+        return response
+    if endpoint.returns is not None:
+        schema = schemas[endpoint.returns, "serialization"]
+    elif endpoint.raw or endpoint.media != JSON_MEDIA:
+        schema = _bytes_schema()
+    else:
+        return response
+    medias = (endpoint.media, *endpoint.also_media)
+    return {**response, "content": {media: {"schema": schema} for media in medias}}
 
 
-def _problem_response(kinds: list[type[ApplicationError]], *, bare: bool) -> dict[str, Any]:
+def _problem_response(
+    endpoint: AnyEndpoint, schemas: Schemas, kinds: list[type[ApplicationError]]
+) -> dict[str, Any]:
     problems = {kind.code: problem(kind()) for kind in kinds}
     response: dict[str, Any] = {
         "description": " ".join(dict.fromkeys(str(each["title"]) for each in problems.values())),
     }
-    if not bare:
+    if not endpoint.bare:
         response["content"] = {
             PROBLEM_MEDIA: {
                 "schema": {"$ref": _COMPONENTS + "Problem"},
                 "examples": {code: {"value": value} for code, value in problems.items()},
-            }
+            },
+            **{
+                media: {"schema": schemas[model, "serialization"] if model else {"type": "string"}}
+                for media, model in endpoint.other_errors.items()
+            },
         }
     if any(issubclass(kind, RateLimitedError | UnavailableError) for kind in kinds):
         response["headers"] = {

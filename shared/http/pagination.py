@@ -28,6 +28,7 @@ class PageQuery(BaseModel):
     cursor: str | None = Field(
         None,
         max_length=CURSOR_LENGTH,
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"},
         description="The next_cursor of the page before; without it, the first page.",
     )
 

@@ -4,13 +4,13 @@ import asyncio
 import re
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from shared.errors import InvalidError, TooLargeError
 from shared.http.problems import BadRequestError, SlowRequestError, UnsupportedMediaError
@@ -24,6 +24,15 @@ BODY_SECONDS = 60
 KEY_LENGTH = 255
 MOST_FAULTS = 100
 NO_NUL = "Text may not hold the character U+0000"
+
+
+def _read_whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_read_whole)
+WholeNumber = Annotated[int, WHOLE]
+"""An integer of a JSON body, which may be written 5.0."""
 
 _BARE_KEY = re.compile(r"[!#-~][!-~]*")
 _QUOTED_KEY = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
@@ -71,8 +80,8 @@ def check_media(content_type: str | None, accepts: tuple[str, ...]) -> None:
 
 
 def json_parser(model: type[Model]) -> Callable[[bytes], Model]:
-    """Make a function that turns a JSON body into the model."""
-    validate = model.__pydantic_validator__.validate_json
+    """Make a function that turns a JSON body into the model, each value of the type it names."""
+    validate = partial(model.__pydantic_validator__.validate_json, strict=True)
 
     def parse(body: bytes) -> Model:
         body = body.removeprefix(BOM_UTF8)

@@ -169,6 +169,8 @@ def _is_schema(value: object) -> TypeGuard[Schema]:
 
 
 def _variants(schema: Schema) -> list[Schema]:
+    if "properties" in schema:  # what else it says is which of them go together
+        return []
     every: list[Schema] = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
     every += schema.get("allOf", ())
     return [each for each in every if each.get("type") != "null"]

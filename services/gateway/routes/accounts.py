@@ -44,7 +44,7 @@ def _check_email(text: str) -> str:
 Email = Annotated[
     str,
     AfterValidator(_check_email),
-    Field(max_length=LONGEST_EMAIL, json_schema_extra={"format": "email"}),
+    Field(max_length=LONGEST_EMAIL, json_schema_extra={"pattern": f"^{_EMAIL.pattern}$"}),
 ]
 
 

@@ -12,7 +12,7 @@ from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import FILE_SUFFIX, PassFile
 from services.gateway.routes.files import note_download, send_file
-from services.gateway.routes.pages import FILE_HEADERS, TAG
+from services.gateway.routes.pages import ERROR_PAGES, FILE_HEADERS, TAG
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError, TooLargeError
@@ -98,6 +98,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             query=BundleQuery,
             raw=True,
             media=BUNDLE_MEDIA,
+            other_errors=ERROR_PAGES,
             errors=(NotFoundError, GoneError, BundleTooLargeError),
             description="A `.pkpasses` file, which Wallet adds in one step.",
         ),

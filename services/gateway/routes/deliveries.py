@@ -5,7 +5,15 @@ from functools import partial
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from services.gateway.catalogue.door import Door
 from services.gateway.routes.paging import uuid_position
@@ -32,7 +40,23 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"since": "2027-03-01T12:00:00Z", "only_failed": True}]},
+        json_schema_extra={
+            "examples": [{"since": "2027-03-01T12:00:00Z", "only_failed": True}],
+            "oneOf": [
+                {
+                    "required": ["event_id"],
+                    "properties": {
+                        "event_id": {"type": "string"},
+                        "since": {"type": "null"},
+                        "until": {"type": "null"},
+                    },
+                },
+                {
+                    "required": ["since"],
+                    "properties": {"since": {"type": "string"}, "event_id": {"type": "null"}},
+                },
+            ],
+        },
     )
 
     event_id: UUID | None = None
@@ -40,12 +64,18 @@ class Replay(BaseModel):
     until: AwareDatetime | None = Field(None, description="With `since`: what happened before it.")
     only_failed: bool = False
 
+    @field_validator("until")
+    @classmethod
+    def _comes_after(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        since = info.data.get("since")
+        if until is not None and (since is None or until <= since):
+            raise ValueError("until needs a since before it")
+        return until
+
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         if (self.event_id is None) == (self.since is None):
             raise ValueError("Either event_id or since is needed")
-        if self.until is not None and (self.since is None or self.until <= self.since):
-            raise ValueError("until needs a since before it")
         return self
 
 

@@ -12,11 +12,9 @@ from shared.contracts.message import JsonObject
 from shared.contracts.notifier import FeedPage, ListEvents
 from shared.contracts.partners import PATTERNS, CursorExpiredError, PartnerEvent
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
-from shared.http.pagination import InvalidCursorError
 
 LATEST: Final = "latest"
-LARGEST: Final = 2**62
-_POSITION: Final = re.compile(rf"[0-9]{{1,19}}|{LATEST}", re.ASCII)
+_POSITION: Final = re.compile(rf"[0-9]{{1,18}}|{LATEST}", re.ASCII)
 
 
 def known_type(text: str) -> str:
@@ -33,10 +31,18 @@ def _known_position(text: str) -> str:
     return text
 
 
-Position = Annotated[str, AfterValidator(_known_position)]
+Position = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": f"^({_POSITION.pattern})$"}),
+    AfterValidator(_known_position),
+]
 EventPattern = Annotated[
     str,
-    Field(max_length=50, examples=["pass.scanned"]),
+    Field(
+        max_length=50,
+        examples=["pass.scanned"],
+        json_schema_extra={"enum": [*sorted(PATTERNS)]},
+    ),
     AfterValidator(known_type),
 ]
 Patterns = Annotated[
@@ -94,7 +100,7 @@ async def list_events(call: Call[None, FeedQuery], *, door: Door) -> Reply:
     latest = query.after == LATEST
     question = ListEvents(
         account_id=call.caller.account_id,
-        after=None if latest else _number(query.after),
+        after=None if latest or query.after is None else int(query.after),
         latest=latest,
         kinds=list(query.types),
         limit=query.limit,
@@ -103,15 +109,6 @@ async def list_events(call: Call[None, FeedQuery], *, door: Door) -> Reply:
     end: dict[str, Any] = {"next_cursor": str(page.after), "has_more": page.more}
     head, tail = b'{"data":[', b"]," + orjson.dumps(end)[1:]
     return Reply(head + b",".join(event.encode() for event in page.events) + tail)
-
-
-def _number(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    number = int(cursor)
-    if number > LARGEST:
-        raise InvalidCursorError(errors=[{"pointer": "?after", "detail": "Unknown cursor"}])
-    return number
 
 
 def endpoints(door: Door) -> list[AnyEndpoint]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
@@ -24,6 +25,16 @@ from shared.passes.signing import SigningKey
 
 TAG = "Signing identities"
 
+File = Annotated[
+    Base64Bytes,
+    Field(
+        json_schema_extra={
+            "pattern": r"^(([A-Za-z0-9+/]\s*){4})*"
+            r"(([A-Za-z0-9+/]\s*){2}(=\s*){2}|([A-Za-z0-9+/]\s*){3}=\s*)?$"
+        }
+    ),
+]
+
 
 class UploadedIdentity(BaseModel):
     """A pass type's certificate, its private key and the certificate of its issuer (WWDR).
@@ -37,7 +48,7 @@ class UploadedIdentity(BaseModel):
         json_schema_extra={"examples": [{"p12": "$P12", "password": "$P12_PASSWORD"}]},
     )
 
-    p12: Base64Bytes | None = Field(None, description="A .p12 file in base64.", repr=False)
+    p12: File | None = Field(None, description="A .p12 file in base64.", repr=False)
     pem: str | None = Field(
         None,
         max_length=identity_files.LARGEST_FILE,
@@ -47,8 +58,8 @@ class UploadedIdentity(BaseModel):
     password: str | None = Field(
         None, max_length=1024, description="What opens the file, if anything.", repr=False
     )
-    certificates: list[Base64Bytes] = Field(
-        default_factory=list[Base64Bytes],
+    certificates: list[File] = Field(
+        default_factory=list[File],
         max_length=identity_files.MOST_CERTIFICATES,
         description="Certificate files (.cer) in base64, DER or PEM: that of the pass type, if its"
         " key was made by `POST /v1/identities/requests`, and Apple's WWDR, if no other file has"
@@ -190,6 +201,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=UploadedIdentity,
             returns=IdentityView,
             status=201,
+            also=(200,),
             errors=(
                 *REPEAT_ERRORS,
                 identity_files.SlowIdentityError,

@@ -76,6 +76,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope="images:write",
             returns=ImageView,
             status=201,
+            also=(200,),
             errors=(BrokenImageError, ImageTooLargeError, *REPEAT_ERRORS),
             body_limit=LARGEST_FILE,
             raw=True,
@@ -93,6 +94,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             errors=(ImageNotFoundError,),
             raw=True,
             media=PNG_MEDIA,
+            also=(304,),
             description="Whoever knows the SHA-256 may fetch it; the answer never changes.",
         ),
     ]

@@ -16,6 +16,7 @@ from services.gateway.domain import LONGEST_GRACE, MOST_KEYS, USUAL_GRACE, ApiKe
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.parsing import WholeNumber
 
 TAG = "API keys"
 
@@ -37,7 +38,7 @@ class KeyRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    grace: int = Field(
+    grace: WholeNumber = Field(
         int(USUAL_GRACE.total_seconds()),
         ge=0,
         le=int(LONGEST_GRACE.total_seconds()),

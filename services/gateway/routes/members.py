@@ -1,18 +1,25 @@
 """Members under /v1: the people known to an account, and their points."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import pointed
 from services.gateway.routes.paging import uuid_position
 from services.gateway.routes.reading import answered, begin, cursor_at, text_position
 from shared.contracts.member import (
+    MAX_POINTS,
+    MEMBER_ID,
+    MEMBER_TEXTS,
+    REASON,
     AdjustPoints,
     DeleteMember,
     ListMembers,
@@ -24,16 +31,40 @@ from shared.contracts.member import (
     PointsPage,
     ReadMember,
     SaveMember,
+    TextForm,
 )
 from shared.errors import ApplicationError, ConflictError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import Page, PageQuery
+from shared.http.parsing import WholeNumber
 from shared.identifiers import new_id
 
 TAG = "Members"
-MOST_POINTS = 2**53 - 1  # what JSON carries everywhere without loss
+MAX_TEXT = 1000
 
-Text = Annotated[str, Field(max_length=1000)]  # the member service says what fits
+
+def _text(form: TextForm) -> FieldInfo:
+    """Describe a text; the member service refuses in words what does not fit."""
+    return Field(max_length=MAX_TEXT, json_schema_extra=_schema_of(form))
+
+
+def _schema_of(form: TextForm) -> JsonDict:
+    return {"pattern": f"^{form.pattern}$", "maxLength": form.max_length}
+
+
+Name = Annotated[str, _text(MEMBER_TEXTS["name"])]
+Email = Annotated[str, _text(MEMBER_TEXTS["email"])]
+Phone = Annotated[str, _text(MEMBER_TEXTS["phone"])]
+ExternalId = Annotated[str, _text(MEMBER_TEXTS["external_id"])]
+Tier = Annotated[str, _text(MEMBER_TEXTS["tier"])]
+MemberId = Annotated[str, _text(MEMBER_ID)]
+Reason = Annotated[str, _text(REASON)]
+IN_PATH: Final[Mapping[str, Any]] = {
+    "name": "member_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", **_schema_of(MEMBER_ID)},
+}
 
 
 class MemberFields(BaseModel):
@@ -46,20 +77,22 @@ class MemberFields(BaseModel):
         },
     )
 
-    name: Text | None = None
-    email: Text | None = None
-    phone: Text | None = None
-    external_id: Text | None = Field(None, description="The account's own name; unique within it.")
-    tier: Text | None = None
-    points: int = Field(
-        0, ge=-MOST_POINTS, le=MOST_POINTS, description="Sets the balance by a ledger entry."
+    name: Name | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+    external_id: ExternalId | None = Field(
+        None, description="The account's own name; unique within it."
+    )
+    tier: Tier | None = None
+    points: WholeNumber = Field(
+        0, ge=-MAX_POINTS, le=MAX_POINTS, description="Sets the balance by a ledger entry."
     )
 
 
 class NewMember(MemberFields):
     """A member to be."""
 
-    member_id: Text | None = Field(
+    member_id: MemberId | None = Field(
         None,
         description="1 to 64 of A-Z a-z 0-9 . _ ~ and -; made by us unless given.",
     )
@@ -72,8 +105,13 @@ class PointsChange(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"delta": 5, "reason": "A birthday"}]}
     )
 
-    delta: int = Field(ge=-MOST_POINTS, le=MOST_POINTS, description="Below zero takes points.")
-    reason: Text | None = None
+    delta: WholeNumber = Field(
+        ge=-MAX_POINTS,
+        le=MAX_POINTS,
+        description="Below zero takes points; not 0.",
+        json_schema_extra={"not": {"const": 0}},
+    )
+    reason: Reason | None = None
 
 
 class MemberState(BaseModel):
@@ -104,7 +142,7 @@ class PointsLine(BaseModel):
 class MembersQuery(PageQuery):
     """Which members to list."""
 
-    external_id: Text | None = None
+    external_id: ExternalId | None = None
 
 
 class MembersPage(Page[MemberState]):
@@ -256,6 +294,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "GET",
             one,
             partial(read_member, door=door),
+            parameters=(IN_PATH,),
             summary="Read a member",
             tag=TAG,
             scope=read,
@@ -266,11 +305,13 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "PUT",
             one,
             partial(replace_member, door=door),
+            parameters=(IN_PATH,),
             summary="Create a member, or replace all that is known of it",
             tag=TAG,
             scope=write,
             body=MemberFields,
             returns=MemberState,
+            also=(201,),
             errors=(ConflictError,),
             description="201 when the member is new, else 200. What is not given is empty then.",
         ),
@@ -278,6 +319,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "PATCH",
             one,
             partial(update_member, door=door),
+            parameters=(IN_PATH,),
             summary="Change a member",
             tag=TAG,
             scope=write,
@@ -290,6 +332,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "DELETE",
             one,
             partial(delete_member, door=door),
+            parameters=(IN_PATH,),
             summary="Erase a member",
             tag=TAG,
             scope=write,
@@ -301,6 +344,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "POST",
             points,
             partial(adjust_points, door=door),
+            parameters=(IN_PATH,),
             summary="Give or take points",
             tag=TAG,
             scope=write,
@@ -313,6 +357,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "GET",
             points,
             partial(list_points, door=door),
+            parameters=(IN_PATH,),
             summary="List a member's points ledger",
             tag=TAG,
             scope=read,

@@ -32,11 +32,21 @@ class NewMessage(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"text": "Cake is half price today", "handle": "T9bC0n4YtXo2kq8ZVJm3Lw"}]
+            "examples": [{"text": "Cake is half price today", "handle": "T9bC0n4YtXo2kq8ZVJm3Lw"}],
+            "oneOf": [
+                {
+                    "required": [addressee],
+                    "properties": {addressee: {"type": "string"}, other: {"type": "null"}},
+                }
+                for addressee, other in (("handle", "template_id"), ("template_id", "handle"))
+            ],
         },
     )
 
-    text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    text: Annotated[
+        str,
+        Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": r"\S"}),
+    ]
     field: str | None = Field(
         None,
         min_length=1,

@@ -48,6 +48,8 @@ from shared.passes.localization import primary_language
 TEMPLATES = Path(__file__).parent.parent / "templates"
 HTML_MEDIA = "text/html"
 TAG = "Pages"
+ERROR_PAGES: Final = {HTML_MEDIA: None}
+"""What browsers are shown at public addresses, in documents."""
 
 PRIVATE: Final = {
     hdrs.CACHE_CONTROL: "no-store",
@@ -299,6 +301,8 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope=None,
             raw=True,
             media=WALLET_MEDIA,
+            also=(HTTPStatus.NOT_MODIFIED,),
+            other_errors=ERROR_PAGES,
             errors=(NotFoundError, GoneError),
             description="Always the newest version; 304 where `If-None-Match` names it.",
         ),
@@ -311,6 +315,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope=None,
             raw=True,
             media=HTML_MEDIA,
+            other_errors=ERROR_PAGES,
             errors=(NotFoundError, GoneError),
             description="A page for its holder, in the reader's language, with what the pass shows "
             "and a link to its file.",

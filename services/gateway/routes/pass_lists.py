@@ -1,5 +1,6 @@
 """Passes under /v1 as lists: page by page as JSON, or all of a filter in one CSV file."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
@@ -33,14 +34,18 @@ def _read_flag(value: object) -> object:
 
 
 def _check_email(value: str) -> str:
-    name, at, domain = value.rpartition("@")
-    if not (name and at and domain) or any(map(str.isspace, value)):
+    if not _EMAIL.fullmatch(value):
         raise ValueError("Must be an e-mail address, with + written as %2B")
     return value
 
 
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
-Email = Annotated[str, Field(max_length=254), AfterValidator(_check_email)]
+_EMAIL = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+")
+Email = Annotated[
+    str,
+    Field(max_length=254, json_schema_extra={"pattern": f"^{_EMAIL.pattern}$"}),
+    AfterValidator(_check_email),
+]
 
 
 class PassState(BaseModel):

@@ -59,7 +59,18 @@ class PassOrders(BaseModel):
                     "member_id": "ada",
                     "values": {"structure_headerFields_points_value": 120},
                 }
-            ]
+            ],
+            "oneOf": [
+                {
+                    "required": ["passes"],
+                    "properties": {
+                        "passes": {"type": "array"},
+                        "member_id": {"type": "null"},
+                        "values": {"type": "null"},
+                    },
+                },
+                {"properties": {"passes": {"type": "null"}}},
+            ],
         },
     )
 

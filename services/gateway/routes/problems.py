@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from typing import Final
 
 UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
-    "client_hash_invalid": (401, "The clientHash is missing or no longer valid."),
     "login_refused": (401, "The e-mail address or the password is wrong."),
     "subscription_ended": (401, "The subscription of this account has ended."),
     "token_refused": (401, "The authentication token is not that of a pass of ours."),
     "no_right": (403, "With that clientHash nobody has a right to this template."),
     "scope_missing": (403, "The API key lacks the scope that the operation needs."),
     "text_not_allowed": (403, "Texts would show what this API key may not see."),
-    "address_not_found": (404, "There is nothing at this address."),
     "delivery_not_found": (404, "There is no such delivery in this account."),
     "endpoint_not_found": (404, "There is no such webhook endpoint in this account."),
     "event_not_found": (
@@ -32,7 +30,6 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     ),
     "template_hash_unknown": (404, "There is no template of this templateHash."),
     "method_not_allowed": (405, "That method is not taken at this address."),
-    "request_timeout": (408, "The body did not arrive in time."),
     "endpoint_disabled": (409, "The webhook endpoint is disabled; enable it first."),
     "endpoint_exists": (409, "A webhook endpoint with this id is already there."),
     "external_id_taken": (409, "Another member of this account has this external id."),

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from aiohttp import hdrs
@@ -29,6 +29,7 @@ from services.gateway.routes.paging import (
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
+from shared.http.parsing import WHOLE
 from shared.passes.document import (
     PassPart,
     PropertiesPart,
@@ -84,10 +85,8 @@ class NewTemplate(DraftTemplate):
 class ChangedTemplate(NewTemplate):
     """A template as it is to be from now on."""
 
-    revision: int | None = Field(
+    revision: Annotated[int, Field(ge=1, le=LARGEST_REVISION), WHOLE] | None = Field(
         None,
-        ge=1,
-        le=LARGEST_REVISION,
         description="The revision this one is based on; refused if there is a newer one.",
     )
 

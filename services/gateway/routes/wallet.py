@@ -34,7 +34,7 @@ from shared.errors import (
     UnauthorizedError,
 )
 from shared.http.conditional import modified_since
-from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
+from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Endpoint, Reply
 from shared.http.forwarding import client_address
 from shared.http.problems import BadRequestError, SlowRequestError
 from shared.identifiers import new_id
@@ -48,6 +48,13 @@ LARGEST_REGISTRATION: Final = 4 * 1024
 LARGEST_LOG: Final = 64 * 1024
 LONGEST_TAG: Final = 64
 NO_STORE: Final = {hdrs.CACHE_CONTROL: "no-store"}
+SINCE: Final = {
+    "name": "passesUpdatedSince",
+    "in": "query",
+    "required": False,
+    "description": "The `lastUpdated` of the list before; without it, all passes of the device.",
+    "schema": {"type": "string"},
+}
 
 KINDS: Final[dict[str, DeviceKind]] = {
     "ApplePass": "apple",
@@ -75,7 +82,12 @@ class Registration(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    push_token: str = Field(alias="pushToken", examples=["0f" * 32])
+    push_token: str = Field(
+        alias="pushToken",
+        description="Apple's are hexadecimal; other wallets send up to 1024 visible characters.",
+        examples=["0f" * 32],
+        json_schema_extra={"pattern": f"^({_PUSH_TOKEN.pattern}|{_FOREIGN_PUSH_TOKEN.pattern})$"},
+    )
 
 
 class Updated(BaseModel):
@@ -246,6 +258,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
     one = f"{REGISTRATIONS}/{{serial_number}}"
     refused: tuple[type[ApplicationError], ...] = (TokenRefusedError,)
     room: partial[AnyEndpoint] = partial(Endpoint, tag=TAG, scope=None, raw=True, bare=True)
+    nothing: Final = ""  # the media type of an answer that is only a status
     return [
         room(
             "POST",
@@ -253,9 +266,12 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             partial(register_device, door=door),
             summary="Register a device for a pass",
             body=Registration,
+            described=(JSON_MEDIA,),
             body_limit=LARGEST_REGISTRATION,
+            also=(HTTPStatus.CREATED,),
+            media=nothing,
             credential=CREDENTIAL,
-            errors=(*refused, BadRequestError, TooLargeError),
+            errors=(*refused, SlowRequestError, TooLargeError),
             description="201 if it is new, 200 if not. `Authorization: ApplePass <token>`; Android "
             "wallets send `AndroidPass`, `WalletUnionPass`, or `X-Pass-Client: Passes`.",
         ),
@@ -265,6 +281,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             partial(unregister_device, door=door),
             summary="Unregister a device for a pass",
             description="Once the last registration is gone the device is forgotten.",
+            media=nothing,
             credential=CREDENTIAL,
             errors=refused,
         ),
@@ -274,7 +291,9 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             partial(list_updated_passes, door=door),
             summary="List the passes of a device that are new since a tag",
             returns=Updated,
-            description="204 if there are none. The tag comes as `passesUpdatedSince`.",
+            also=(HTTPStatus.NO_CONTENT,),
+            parameters=(SINCE,),
+            description="204 if there are none. A tag that cannot be read counts as none.",
         ),
         room(
             "GET",
@@ -282,6 +301,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             partial(send_pass, door=door),
             summary="Send the newest version of a pass",
             media=WALLET_MEDIA,
+            also=(HTTPStatus.NOT_MODIFIED,),
             credential=CREDENTIAL,
             errors=refused,
             description="304 if the pass has not changed since `If-Modified-Since`.",
@@ -291,8 +311,11 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             f"{ROOT}/log",
             partial(keep_device_logs, door=door, budget=LineBudget()),
             summary="Take in what a device logged",
-            description="Complaints of Wallet, which stand on the timeline of their pass.",
+            description="Complaints of Wallet, which stand on the timeline of their pass. Whatever "
+            "is sent, the answer is 200: a phone that is told of an error sends it again.",
             body=LogLines,
+            described=(JSON_MEDIA,),
+            media=nothing,
             body_limit=LARGEST_LOG,
         ),
     ]

@@ -35,11 +35,13 @@ from shared.contracts.notifier import (
 from shared.errors import ApplicationError, ConflictError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import Page, PageQuery
+from shared.http.parsing import WholeNumber
 from shared.identifiers import new_id
 
 TAG = "Webhooks"
 DAY = 86_400
 LONGEST_GRACE = 7 * DAY
+MAX_DESCRIPTION = 200
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -54,17 +56,17 @@ def _check(address: str) -> str:
     return address
 
 
-_WEB_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
+_WEB_ADDRESS = re.compile(r"[hH][tT][tT][pP][sS]?://\S+")
 
 Address = Annotated[
     str,
     BeforeValidator(_trim),
     AfterValidator(_check),
-    Field(max_length=2048, json_schema_extra={"format": "uri"}),
+    Field(max_length=2048, json_schema_extra={"pattern": rf"^\s*{_WEB_ADDRESS.pattern}\s*$"}),
 ]
 """Blanks around it are dropped; the notifier says what else is wrong with it."""
 
-Description = Annotated[str, Field(max_length=1000)]
+Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 
 
 class NewWebhook(BaseModel):
@@ -102,7 +104,7 @@ class SecretRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grace: int = Field(
+    grace: WholeNumber = Field(
         DAY, ge=0, le=LONGEST_GRACE, description="Seconds in which the old one signs beside it."
     )
 
@@ -301,7 +303,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             scope=write,
             body=SecretRotation,
             returns=WebhookWithSecret,
-            errors=(NotFoundError,),
+            errors=(NotFoundError, ConflictError),
             description="For the grace given, what is sent is signed with the former secrets too; "
             "those of earlier rotations keep their own time.",
         ),

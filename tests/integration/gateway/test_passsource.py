@@ -364,6 +364,7 @@ async def test_looking_at_a_link_creates_nothing(
         (b"x", "multipart/form-data"),
         (b"--x\r\n\r\nno name\r\n--x--\r\n", "multipart/form-data; boundary=x"),
         (CUT_SHORT, "multipart/form-data; boundary=x"),
+        (b"--x\r\nA: \x19\r\n\r\n\r\n--x--\r\n", "multipart/form-data; boundary=x"),
         (b"a=" + b"x" * (4 * 1024 * 1024), "application/x-www-form-urlencoded"),
     ],
 )  # fmt: skip

@@ -185,6 +185,20 @@ async def test_pointer_leaves_out_the_names_of_union_members(shop: ClientSession
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [(b"5", 201), (b"5.0", 201), (b'"5"', 422), (b"true", 422), (b"5.5", 422), (b"null", 422)],
+)
+async def test_value_of_another_type_is_422(shop: ClientSession, value: bytes, status: int):
+    spout = b'{"kind": "spout", "length": ' + value + b"}"
+
+    answered, content = await post(shop, b'{"colour": "grey", "parts": [' + spout + b"]}")
+
+    assert answered == status
+    faults = {fault["pointer"] for fault in content.get("errors", ())}
+    assert ("/parts/0/length" in faults) == (status == 422)
+
+
 async def test_text_that_cannot_be_stored_is_422(shop: ClientSession):
     status, content = await post(shop, b'{"colour":"red","labels":{"a/b":"r\\u0000d"}}')
     named, _ = await post(shop, b'{"colour":"red","labels":{"\\u0000":"red"}}')

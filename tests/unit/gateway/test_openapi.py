@@ -45,6 +45,10 @@ def test_every_schema_is_used():
     assert used == {f"#/components/schemas/{name}" for name in SCHEMAS}
 
 
+def test_limits_are_told_in_words_of_json_schema():
+    assert not [node for node in nodes(SCHEMAS) if node.keys() & {"ge", "gt", "le", "lt"}]
+
+
 def test_every_operation_has_an_id_of_its_own():
     names = [operation["operationId"] for operation in OPERATIONS.values()]
 

@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from shared.http.docs import list_operations, render_docs
-from shared.http.endpoint import routes
+from shared.http.endpoint import Call, Endpoint, routes
 from shared.http.openapi import openapi_document
 from shared.http.schema_view import SchemaView
-from tests.unit.http.toys import ENDPOINTS, NewTeapot, authenticate
+from tests.unit.http.toys import ENDPOINTS, NewTeapot, Teapot, authenticate
 
 DOCUMENT = openapi_document(
     ENDPOINTS,
@@ -92,9 +92,9 @@ def test_query_parameters_come_from_the_model():
 
 def test_errors_that_apply_are_documented():
     assert set(DOCUMENT["paths"]["/teapots"]["post"]["responses"]) == {
-        *("201", "400", "401", "403", "409", "413", "415", "422", "429", "503")
+        *("201", "400", "401", "403", "408", "409", "413", "415", "422", "429", "503")
     }
-    assert set(DOCUMENT["paths"]["/page"]["get"]["responses"]) == {"200", "429", "503"}
+    assert set(DOCUMENT["paths"]["/page"]["get"]["responses"]) == {"200", "400", "429", "503"}
 
 
 def test_problem_response_shows_its_codes():
@@ -120,6 +120,41 @@ def test_raw_body_is_documented_by_its_media():
     upload = DOCUMENT["paths"]["/pictures/{handle}"]["put"]
 
     assert list(upload["requestBody"]["content"]) == ["image/png"]
+
+
+async def serve(_call: Call[Any, Any]) -> None: ...
+
+
+def test_answers_that_differ_and_second_spellings_are_documented():
+    brew = Endpoint(
+        "GET", r"/{page:tea(?:\.php)?}", serve, summary="Brew", tag="Tea", scope=None, raw=True,
+        shown=("/tea.php", "/tea"), status=303, also=(200, 304), media="text/plain",
+        also_media=("text/html",), other_errors={"text/html": None, "application/json": Teapot},
+    )  # fmt: skip
+    document = openapi_document([brew], title="Tea", version="1", description="Tea")
+    first, second = (document["paths"][path]["get"] for path in ("/tea.php", "/tea"))
+    responses = first["responses"]
+
+    assert (first.pop("operationId"), second.pop("operationId")) == ("serve", "serve_2")
+    assert first == second
+    assert list(responses["200"]["content"]) == ["text/plain", "text/html"]
+    assert [status for status in responses if "content" not in responses[status]] == ["303", "304"]
+    assert set(responses["429"]["content"]) == {
+        *("application/problem+json", "text/html", "application/json")
+    }
+
+
+def test_body_that_may_be_anything_is_described_and_not_required():
+    told = Endpoint(
+        "POST", "/log", serve, summary="Tell", tag="Tea", scope=None, raw=True, body=NewTeapot,
+        described=("application/json",), media="",
+    )  # fmt: skip
+    document = openapi_document([told], title="Tea", version="1", description="Tea")
+    operation = document["paths"]["/log"]["post"]
+
+    assert list(operation["requestBody"]["content"]) == ["application/json"]
+    assert not operation["requestBody"]["required"]
+    assert operation["responses"]["200"] == {"description": "OK"}
 
 
 def test_example_follows_the_schema():

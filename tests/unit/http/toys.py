@@ -15,6 +15,7 @@ from shared.errors import (
 )
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import Page, PageQuery, decode_cursor, encode_cursor
+from shared.http.parsing import WholeNumber
 
 
 class TeapotNotFoundError(NotFoundError):
@@ -32,7 +33,7 @@ class Handle(BaseModel):
 class Spout(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Literal["spout"]
-    length: int = Field(ge=1)
+    length: WholeNumber = Field(ge=1)
 
 
 class NewTeapot(BaseModel):

@@ -97,7 +97,6 @@ def test_field_that_is_right_is_kept(name: str, value: Any):
     [
         ("name", "x" * 201),
         ("name", "a\x00b"),
-        ("name", "a\ud800"),
         ("name", 7),
         ("email", "ada"),
         ("email", "ada@example"),

@@ -17,7 +17,15 @@ from services.gateway.repository.claims import Attempt
 from services.gateway.routes.once import REPLAYED
 from services.gateway.routes.passsource import clients, passes, templates
 from services.gateway.routes.passsource.access import Visit, begin_visit
-from services.gateway.routes.passsource.words import ParameterError, failure
+from services.gateway.routes.passsource.words import (
+    FORM_MEDIAS,
+    LARGEST_UPLOAD,
+    Failure,
+    Form,
+    FunctionAnswer,
+    ParameterError,
+    failure,
+)
 from shared.errors import ApplicationError
 from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Endpoint
 
@@ -34,7 +42,7 @@ a pass takes the address of a PNG, fetched now and made to fit. The answer has `
 `message` if that is false, which has the status 200 too."""
 
 
-def query_parameter(name: str, meaning: str, example: str) -> dict[str, Any]:
+def query_parameter(name: str, meaning: str, example: str = "") -> dict[str, Any]:
     """Describe a parameter that the dialect reads by itself, with what a command gives it."""
     return {
         "name": name,
@@ -42,7 +50,7 @@ def query_parameter(name: str, meaning: str, example: str) -> dict[str, Any]:
         "required": False,
         "description": meaning,
         "schema": {"type": "string"},
-        "example": example,
+        **({"example": example} if example else {}),
     }
 
 
@@ -161,27 +169,30 @@ async def post_function(call: Call[Any, Any], *, door: Door) -> web.StreamRespon
 
 def endpoints(door: Door) -> list[AnyEndpoint]:
     """List the addresses of this room."""
+    room: partial[AnyEndpoint] = partial(
+        Endpoint,
+        tag=TAG,
+        scope=None,
+        raw=True,
+        parameters=(NAME, CLIENT_HASH, TEMPLATE_HASH, PASS_HASH),
+        returns=FunctionAnswer,
+        other_errors={JSON_MEDIA: Failure},
+        description=DESCRIPTION,
+    )
     return [
-        Endpoint(
+        room(
             "GET",
             ADDRESS,
             partial(call_function, door=door),
             summary="Call a function of the PassSource API",
-            tag=TAG,
-            scope=None,
-            raw=True,
-            parameters=(NAME, CLIENT_HASH, TEMPLATE_HASH, PASS_HASH),
-            description=DESCRIPTION,
         ),
-        Endpoint(
+        room(
             "POST",
             ADDRESS,
             partial(post_function, door=door),
             summary="Call a function of the PassSource API with a form",
-            tag=TAG,
-            scope=None,
-            raw=True,
-            parameters=(NAME, CLIENT_HASH, TEMPLATE_HASH, PASS_HASH),
-            description=DESCRIPTION,
+            body=Form,
+            described=FORM_MEDIAS,
+            body_limit=LARGEST_UPLOAD,
         ),
     ]

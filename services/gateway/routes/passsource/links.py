@@ -9,21 +9,41 @@ from aiohttp import hdrs, web
 from services.gateway.catalogue import passes as catalogue
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import FILE_SUFFIX
-from services.gateway.routes.files import CSV_MEDIA, send_csv
-from services.gateway.routes.pages import HTML_MEDIA, PRIVATE, download_pass
+from services.gateway.routes.files import CSV_MEDIA, WALLET_MEDIA, send_csv
+from services.gateway.routes.pages import ERROR_PAGES, HTML_MEDIA, PRIVATE, download_pass
 from services.gateway.routes.passsource import exports, passes
-from services.gateway.routes.passsource.access import NoRightError, Visit, begin_visit
+from services.gateway.routes.passsource.access import (
+    ClientHashError,
+    NoRightError,
+    Visit,
+    begin_visit,
+)
 from services.gateway.routes.passsource.api import (
     CLIENT_HASH,
     TAG,
     TEMPLATE_HASH,
     query_parameter,
 )
-from shared.errors import ForbiddenError, GoneError, InvalidError, NotFoundError
+from services.gateway.routes.passsource.words import FORM_MEDIAS, LARGEST_UPLOAD, Form
+from shared.errors import (
+    ForbiddenError,
+    GoneError,
+    InvalidError,
+    NotFoundError,
+    TooLargeError,
+)
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.http.problems import SlowRequestError
 
 WORDS: Final = ("generate", "download", passes.REPLACE)
-GENERATE: Final = query_parameter("generate", "Whether to answer the hash alone.", "true")
+GENERATE: Final = query_parameter("generate", "`true`: answer the hash alone.", "true")
+PARAMETERS: Final = (
+    TEMPLATE_HASH,
+    CLIENT_HASH,
+    query_parameter("hashedSerialNumber", "The pass to show or change, instead of a template."),
+    GENERATE,
+    query_parameter("download", "`true`: answer the file."),
+)
 PHONES: Final = ("iPhone", "iPod")
 
 
@@ -82,49 +102,53 @@ async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamRespon
 def endpoints(door: Door) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
+    room: partial[AnyEndpoint] = partial(
+        Endpoint, tag=TAG, scope=None, raw=True, other_errors=ERROR_PAGES
+    )
+    create: partial[AnyEndpoint] = partial(
+        room,
+        path=r"/pass/{page:create(?:\.php)?}",
+        shown=("/pass/create.php", "/pass/create"),
+        parameters=PARAMETERS,
+        status=303,
+        also=(200, 304),
+        media="text/plain",
+        also_media=(WALLET_MEDIA,),
+    )
     return [
-        Endpoint(
+        create(
             "GET",
-            r"/pass/{page:create(?:\.php)?}",
-            partial(open_link, door=door),
-            shown="/pass/create.php",
-            parameters=(TEMPLATE_HASH, CLIENT_HASH, GENERATE),
+            handler=partial(open_link, door=door),
             summary="Create a pass from a link, or show one",
-            tag=TAG,
-            scope=None,
-            raw=True,
-            media=HTML_MEDIA,
             errors=errors,
             description="With `templateHash` and values by API path a pass is created, of which "
             "only user-editable ones are set without a `clientHash`; with `hashedSerialNumber` "
             "that pass is shown. `download=true` gives the file, `generate=true` the hash.",
         ),
-        Endpoint(
+        create(
             "POST",
-            r"/pass/{page:create(?:\.php)?}",
-            partial(post_link, door=door),
-            shown="/pass/create.php",
-            parameters=(TEMPLATE_HASH, CLIENT_HASH, GENERATE),
+            handler=partial(post_link, door=door),
             summary="Create a pass from a form",
-            tag=TAG,
-            scope=None,
-            raw=True,
-            media=HTML_MEDIA,
-            errors=errors,
+            errors=(*errors, SlowRequestError, TooLargeError),
+            body=Form,
+            described=FORM_MEDIAS,
+            body_limit=LARGEST_UPLOAD,
             description="As the link does, with the parameters in a form.",
         ),
-        Endpoint(
+        room(
             "GET",
             r"/pass/{page:export(?:\.php)?}",
             partial(export_passes, door=door),
-            shown="/pass/export.php",
-            parameters=(TEMPLATE_HASH, CLIENT_HASH),
+            shown=("/pass/export.php", "/pass/export"),
+            parameters=(
+                {**TEMPLATE_HASH, "required": True},
+                {**CLIENT_HASH, "required": True},
+                query_parameter("start", "How many passes to leave out."),
+                query_parameter("all", "`true`: all passes."),
+            ),
             summary="Export the passes of a template as CSV",
-            tag=TAG,
-            scope=None,
-            raw=True,
             media=CSV_MEDIA,
-            errors=errors,
+            errors=(ClientHashError, *errors),
             description="A column for each of the template's `psExportPaths`: 1,000 "
             "passes from `start` on, or all with `all=true`.",
         ),

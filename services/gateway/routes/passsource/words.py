@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from services.gateway.catalogue.passes import Change
 from shared.contracts.triggers import EventKind
@@ -45,6 +47,44 @@ _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 _FORM: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 _PIECE: Final = 64 * 1024
+
+
+FORM_MEDIAS: Final = (JSON_MEDIA, _FORM, _MULTIPART)
+
+
+class Form(BaseModel):
+    """What else the function takes, by name: its parameters, and values by API path."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        title="PassSourceForm",
+        json_schema_extra={"examples": [{"structure_headerFields_points_value": 120}]},
+    )
+
+    JSON: str | None = Field(None, description="In a form: more of it, as a JSON object.")
+
+
+class Success(BaseModel):
+    """It was done; what else the answer has depends on the function."""
+
+    model_config = ConfigDict(extra="allow", title="PassSourceSuccess")
+
+    success: Literal[True]
+
+
+class Failure(BaseModel):
+    """It was not done."""
+
+    model_config = ConfigDict(title="PassSourceFailure")
+
+    success: Literal[False]
+    message: str = Field(description="Why.", examples=["There is no such function."])
+
+
+class FunctionAnswer(RootModel[Annotated[Success | Failure, Field(discriminator="success")]]):
+    """What became of the call of a function."""
+
+    model_config = ConfigDict(title="PassSourceAnswer")
 
 
 class ParameterError(InvalidError):
@@ -244,7 +284,7 @@ async def _read_multipart(request: web.Request) -> tuple[dict[str, Any], dict[st
                     raise ParameterError(f"A form has at most {MOST_PARAMETERS} fields.")
     except TimeoutError:
         raise ParameterError("The form did not arrive in time.") from None
-    except (ValueError, AssertionError, web.RequestPayloadError) as error:
+    except (ValueError, AssertionError, HttpProcessingError, web.RequestPayloadError) as error:
         raise ParameterError("The form cannot be read.") from error
     return _sorted(parts, None)
 
