@@ -1,0 +1,1 @@
+"""The gateway held against its own OpenAPI document by schemathesis, over HTTP."""

@@ -1,0 +1,33 @@
+"""Why data that fit their schema may be refused all the same: what no schema can say.
+
+Each entry is the code of a problem, with the place in the body where it is a general one. Any other
+refusal of valid data is a failure.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+REFUSED: Final[Mapping[str, str]] = {
+    "invalid_cursor": "A cursor is opaque: only what this list gave out is one.",
+    # What is there, and what it is, is not a matter of form.
+    "pass_deleted": "Another request of the run has deleted the pass.",
+    "pass_gone": "Another request of the run has deleted the pass.",
+    "template_unknown": "There is no such template.",
+    "template_deleted": "Another request of the run has deleted the template.",
+    "template_identity_fixed": "The template is signed by another identity already.",
+    "member_unknown": "There is no such member.",
+    "identity_unknown": "There is no such identity.",
+    "points_refused": "The balance would fall below zero, or rise too high.",
+    "news_field_missing": "The template has no such field.",
+    "invalid /values": "Which paths and values a pass takes, its template says.",
+    "invalid /until": "Of two moments one must come first.",
+    "invalid /url": "An address must be a public one; which are is not said by a pattern.",
+    # What bytes and texts hold.
+    "image_broken": "These bytes are no PNG.",
+    "identity_broken": "These bytes are no certificate, or there are none.",
+    "template_invalid": "Texts with brackets, rules and Wallet's own demands.",
+    "invalid #": "A template takes numbers of at most 64 bits, and 256 KiB.",
+    "register_device 400": "Only Apple's devices must have a hexadecimal push token.",
+    # PassSource's dialect.
+    "parameter_invalid": "Of two query parameters one is needed, which OpenAPI cannot say.",
+}
