@@ -21,6 +21,9 @@ _HREF: Final = re.compile(
     r"""(?:^|\s)href\s{0,8}=\s{0,8}(?:"([^"]{0,2048})"|'([^']{0,2048})'|([^\s"']{1,2048}))""",
     re.IGNORECASE,
 )
+_HREF_START: Final = re.compile(r"href\s*=\s*[\"']?", re.IGNORECASE)
+_MAX_SCHEME: Final = 128
+"""Characters in which a scheme is looked for, with what browsers skip and entities in it."""
 _BREAKS: Final = frozenset({"br", "p", "div", "li"})
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 _WEB: Final = re.compile(r"(?<![\w@/.])(?:https?://|www\.)[^\s<>\"“”«»]{1,2040}", re.IGNORECASE)
@@ -67,16 +70,26 @@ def without_scripts(text: str) -> str:
     """Return markup in which no link leads to a script, to data or to a file; others stay."""
     if "<" not in text:
         return text
-    return _TAG.sub(lambda tag: "<a>" if _leads_to_script(tag) else tag[0], text)
+    text = _TAG.sub(lambda tag: "<a>" if _leads_to_script(tag) else tag[0], text)
+    # An address may hold "<" or ">", and then `_TAG` does not see its tag.
+    return _HREF_START.sub(_unless_script, text)
+
+
+def _unless_script(start: re.Match[str]) -> str:
+    address = start.string[start.end() : start.end() + _MAX_SCHEME]
+    return "" if _is_script(address) else start[0]
 
 
 def _leads_to_script(tag: re.Match[str]) -> bool:
     if tag[1] or tag[2].lower() != "a":
         return False
     found = _HREF.search(tag[3])
-    address = html.unescape(found[1] or found[2] or found[3] or "") if found else ""
+    return found is not None and _is_script(found[1] or found[2] or found[3] or "")
+
+
+def _is_script(address: str) -> bool:
     # Browsers skip control characters and spaces in front of and within a scheme.
-    return _CONTROL.sub("", address).lower().startswith(_SCRIPTS)
+    return _CONTROL.sub("", html.unescape(address)).lower().startswith(_SCRIPTS)
 
 
 def find_links(text: str, detectors: frozenset[str]) -> list[Span]:

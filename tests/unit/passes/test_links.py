@@ -114,6 +114,20 @@ def test_link_to_a_script_loses_its_address(address: str):
 
 
 @pytest.mark.parametrize(
+    "tag",
+    [
+        "<a href=data:text/html,<script>alert(1)</script>>",
+        '<a href="data:text/html,<b>">',
+        "<a title='>' href='javascript:alert(1)'>",
+        "<a title='<' HREF \n = &#106;avascript:alert(1)>",
+        f"<a title='<' href='{' ' * 100}javascript:alert(1)'>",
+    ],
+)
+def test_no_sign_of_a_tag_within_one_hides_a_link_to_a_script(tag: str):
+    assert "href" not in without_scripts(f"go {tag}there</a>").lower()
+
+
+@pytest.mark.parametrize(
     "markup",
     [
         "1 < 2",
