@@ -35,6 +35,8 @@ def main() -> int:
     key = commands.add_parser("key", help="make another API key, where the account's are lost")
     key.add_argument("account_id", metavar="ACCOUNT", help="the id that `account` printed")
     key.add_argument("--name", default="made by the operator", help="what the list of keys says")
+    keys = commands.add_parser("keys", help="seal anew what former master keys have sealed")
+    keys.add_argument("action", choices=["reseal"])
     catalogue = commands.add_parser("catalogue", help="announce every template and identity again")
     catalogue.add_argument("action", choices=["resend"])
     dead = commands.add_parser("dead", help="look after messages that could not be handled")
@@ -62,6 +64,7 @@ def main() -> int:
         "migrate": operations.migrate,
         "account": operations.create_account,
         "key": operations.create_key,
+        "keys": operations.reseal_keys,
         "catalogue": operations.resend_catalogue,
         "dead": operations.tend_dead_letters,
         "outbox": operations.resend_outbox,

@@ -33,9 +33,11 @@ from services.triggers.repository.comparisons import ComparisonRepository, Progr
 from shared import clock
 from shared.database import Database
 from shared.logs import configure_logs
+from shared.messaging.letters import open_letter
 from shared.messaging.outbox import Relay, resend
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
+from shared.resealing import FORMER_KEYS, LETTER_KEYS, Walked, keep_roots, walk
 from shared.service import (
     check_database,
     running_until_stopped,
@@ -45,6 +47,7 @@ from shared.service import (
 from shared.settings import read_settings
 
 ANSWER_SECONDS = 60
+REPORT_ROWS = 50_000
 
 
 async def run_here(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
@@ -168,7 +171,13 @@ async def tend_dead_letters(settings: LocalSettings, arguments: argparse.Namespa
             body = await transport.dead_body(arguments.service, message_id)
             if body is None:
                 return _refuse("There is no such dead letter.")
-            _say(body.decode())
+            keys = read_settings(GatewaySettings, common_settings(premises)).read_master_keys()
+            async with (
+                _database(premises, arguments.service) as database,
+                database.connection() as connection,
+            ):
+                opened = await open_letter(connection, keys, message_id, body)
+            _say(opened.decode())
     return 0
 
 
@@ -209,6 +218,29 @@ async def compare_all(settings: LocalSettings, _arguments: argparse.Namespace) -
             before = found
             await asyncio.sleep(1)
     return _refuse("No answer for a minute: are triggers, generator and notifier running?")
+
+
+async def reseal_keys(settings: LocalSettings, _arguments: argparse.Namespace) -> int:
+    """Seal anew, with the first master key, what others have sealed; tell how far it is.
+
+    Ends with 1 if something cannot be opened with the keys that are set.
+    """
+    unreadable = 0
+    async with _premises(settings) as premises:
+        for service in build_all(premises, open_transport(premises)):
+            async with _database(premises, service.name) as database:
+                if FORMER_KEYS in service.sealed:
+                    await keep_roots(database, service.keys)
+                for column in (*service.sealed, LETTER_KEYS):
+                    name, walked = f"{service.name}.{column.table}.{column.column}", Walked()
+                    async for walked in walk(database, service.keys, column):
+                        if walked.looked_at % REPORT_ROWS == 0 and walked.looked_at:
+                            _say(f"  {name}: {walked.looked_at} …")
+                    _say(f"{name}: {walked.resealed} of {walked.looked_at} sealed anew")
+                    unreadable += walked.unreadable
+    if unreadable:
+        return _refuse(f"{unreadable} cannot be opened: is a master key missing that sealed them?")
+    return 0
 
 
 async def print_message_map(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
@@ -263,12 +295,13 @@ async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door
 
 def _put_together(premises: Premises, database: Database, transport: Transport) -> Door:
     settings = read_settings(GatewaySettings, common_settings(premises))
+    keys = settings.read_master_keys()
     return open_door(
         database,
         Requester(transport),
-        settings.read_master_keys(),
+        keys,
         settings.public_url,
-        tokens=settings.read_pass_tokens(),
+        tokens=settings.read_pass_tokens(keys),
     )
 
 

@@ -1,7 +1,7 @@
 """PostgreSQL for one service: a pool under its own role, units of work that announce facts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import orjson
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 
-from shared.contracts.message import Event, Lane
+from shared.contracts.message import Event, Lane, Person
 from shared.errors import UnavailableError
 from shared.identifiers import new_id
 
@@ -243,6 +243,7 @@ class UnitOfWork:
         self.connection = connection
         self.lane: Lane = lane
         self.announced: list[Event] = []
+        self.erased: set[Person] = set()
         self.afterwards: list[Callable[[], None]] = []
 
     def after_commit(self, act: Callable[[], None]) -> None:
@@ -253,30 +254,75 @@ class UnitOfWork:
         """Announce facts in this work's lane; they leave only if the transaction commits."""
         self.announced.extend(events)
 
+    def erase(self, persons: Iterable[Person]) -> None:
+        """Have what messages at rest tell of persons taken out of them; they are deleted.
+
+        Their rows must be locked: what is told of them later, should they come back, stays.
+        """
+        self.erased.update(persons)
+
     async def write_outbox(self) -> None:
-        """Write what was announced, in one statement."""
+        """Write what was announced, and of whom it tells, in one statement."""
+        if self.erased:
+            await self._ask_for_erasure()
         if not self.announced:
             return
-        rows = [(event.name, body) for event in self.announced for body in _bodies(event)]
-        await self.connection.execute(
-            "INSERT INTO outbox (message_id, name, lane, body)"
-            " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])",
-            [new_id() for _ in rows],
-            [name for name, _ in rows],
+        rows = [(new_id(), part, body) for event in self.announced for part, body in _parts(event)]
+        columns = (
+            [message_id for message_id, _, _ in rows],
+            [part.name for _, part, _ in rows],
             [self.lane] * len(rows),
-            [body for _, body in rows],
+            [body for _, _, body in rows],
+        )
+        told = [(i, digest) for i, part, _ in rows for digest in {p.digest for p in part.persons()}]
+        if not told:
+            await self.connection.execute(_ADD_TO_OUTBOX, *columns)
+            return
+        await self.connection.execute(
+            f"WITH written AS ({_ADD_TO_OUTBOX} RETURNING outbox_id, message_id)"  # noqa: S608
+            " INSERT INTO outbox_persons (outbox_id, person)"
+            " SELECT outbox_id, person FROM written"
+            " JOIN unnest($5::uuid[], $6::bigint[]) AS t (message_id, person) USING (message_id)",
+            *columns,
+            [message_id for message_id, _ in told],
+            [digest for _, digest in told],
+        )
+
+    async def _ask_for_erasure(self) -> None:
+        persons = sorted(self.erased)
+        await self.connection.execute(
+            """
+            INSERT INTO erasures (account_id, member_id, person, upto_id)
+            SELECT account_id, member_id, person,
+                nextval(pg_get_serial_sequence('outbox', 'outbox_id'))
+            FROM unnest($1::uuid[], $2::text[], $3::bigint[])
+                AS erased (account_id, member_id, person)
+            ON CONFLICT (account_id, member_id) DO UPDATE
+            SET upto_id = excluded.upto_id,
+                asked_at = now(),
+                done_at = NULL
+            """,
+            [account_id for account_id, _ in persons],
+            [member_id for _, member_id in persons],
+            [person.digest for person in persons],
         )
 
 
-def _bodies(event: Event) -> Iterator[bytes]:
+_ADD_TO_OUTBOX = (
+    "INSERT INTO outbox (message_id, name, lane, body)"
+    " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])"
+)
+
+
+def _parts(event: Event) -> Iterator[tuple[Event, bytes]]:
     """Write an event, in halves while it is too long and holds several rows."""
     body = event.model_dump_json(exclude_defaults=True).encode()
     halves = event.halves() if len(body) > MOST_BYTES else ()
     if halves:
         for half in halves:
-            yield from _bodies(half)
+            yield from _parts(half)
     else:
-        yield body
+        yield event, body
 
 
 def _is_lost(connection: Connection) -> bool:

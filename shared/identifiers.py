@@ -1,6 +1,7 @@
 """Makes every name the system gives out: sortable ids, handles and serials nobody can guess."""
 
 import base64
+import hashlib
 import re
 import secrets
 import time
@@ -13,12 +14,29 @@ HANDLE_LENGTH = 32
 HANDLE_PATTERN = "[0-9a-v]{32}"
 """What a handle looks like, as a regular expression without an anchor."""
 
+FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
+"""Below and above every id."""
+
 _DAMAGED_HANDLE = re.compile(rf"({HANDLE_PATTERN})[^0-9A-Za-z]{{0,20}}", re.IGNORECASE)
 
 
 def new_id() -> UUID:
     """Make a UUIDv7: unique, and sorted by the time it was made."""
     return uuid7()
+
+
+def derived_id(parent: UUID, number: int) -> UUID:
+    """Make the id of a part: the same for the same part, and sorted by the time of the whole."""
+    digest = hashlib.sha256(parent.bytes + number.to_bytes(8, "big")).digest()
+    content = bytearray(parent.bytes[:6] + digest[:10])
+    content[6] = 0x70 | content[6] & 0x0F  # version 7
+    content[8] = 0x80 | content[8] & 0x3F  # variant of RFC 9562
+    return UUID(bytes=bytes(content))
+
+
+def id_before(moment: datetime) -> UUID:
+    """Give a bound above the ids that were made before a moment, and below all later ones."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def new_handle() -> str:

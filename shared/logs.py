@@ -43,7 +43,8 @@ def configure_logs(*, service: str, level: str, json: bool) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(number)
+    # Below that the libraries of AMQP and HTTP/2 write whole frames, with what is in them.
+    root.setLevel(max(number, logging.WARNING))
     logging.captureWarnings(capture=True)
     access = logging.getLogger("aiohttp.access")
     access.disabled = True  # the HTTP middleware writes the one line per request

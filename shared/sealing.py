@@ -1,16 +1,17 @@
 """Seals secrets that rest in the database: private keys, tokens, customers' credentials."""
 
+import hmac
 import json
 import secrets
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import ClassVar, Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from shared.errors import ApplicationError
 
@@ -40,12 +41,13 @@ class UnknownKeyError(ApplicationError):
 class MasterKeys:
     """The master keys of 32 bytes: the first seals, all open.
 
-    To change the key, put a new one in front and take the old one away once all is sealed anew.
+    To change the key, put a new one in front, seal all anew and take the old one away. Tokens that
+    are out there were derived from its root, which opens nothing: that is remembered (`remember`).
     A sealed secret is `v1.<key id>.<base64url of salt ‖ nonce ‖ ciphertext ‖ tag>`. Each has a
     key of its own (HKDF-SHA-256, 16 bytes of salt), so AES-256-GCM never runs out of nonces.
     """
 
-    __slots__ = ("_keys", "_sealing_id", "_tokens")
+    __slots__ = ("_keys", "_roots", "_sealing_id", "_tokens")
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         """ValueError without a key, or with one that is not 32 bytes long."""
@@ -53,7 +55,18 @@ class MasterKeys:
             raise ValueError("at least one master key is needed, each of 32 bytes")
         self._keys = {_key_id(key): key for key in keys}
         self._sealing_id = _key_id(keys[0])
+        self._roots = [_root(key) for key in keys]
         self._tokens: dict[str, list[AESSIV]] = {}
+
+    @property
+    def former_roots(self) -> list[bytes]:
+        """What tokens derive from besides the sealing key, newest first."""
+        return self._roots[1:]
+
+    def remember(self, roots: Iterable[bytes]) -> None:
+        """Know tokens of keys that were taken away by their roots, newest first."""
+        self._roots += [root for root in roots if root not in self._roots]
+        self._tokens.clear()
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -103,15 +116,22 @@ class MasterKeys:
         except InvalidTag:
             raise SealBrokenError from None
 
-    def mint(self, plain: bytes, *, purpose: str) -> str:
+    def reseal(self, sealed: str, *, purpose: str, owner: str) -> str:
+        """Seal with the sealing key what another one sealed; what it sealed itself stays."""
+        if sealed.startswith(f"{VERSION}.{self._sealing_id}."):
+            return sealed
+        plain = self.open(sealed, purpose=purpose, owner=owner)
+        return self.seal(plain, purpose=purpose, owner=owner)
+
+    def mint(self, plain: bytes, *, purpose: str, owner: str | None = None) -> str:
         """Make a short token of what others may carry but not read: the same content, the same one.
 
         AES-SIV needs no nonce, so nothing has to be kept of a token to check it.
         """
-        content = self._token_ciphers(purpose)[0].encrypt(plain, [purpose.encode()])
+        content = self._token_ciphers(purpose)[0].encrypt(plain, _token_context(purpose, owner))
         return _encode(content)
 
-    def read_token(self, token: str, *, purpose: str) -> bytes | None:
+    def read_token(self, token: str, *, purpose: str, owner: str | None = None) -> bytes | None:
         """Give what a token was made of; None if it is not one of ours, or not for this purpose."""
         try:
             content = _decode(token)
@@ -121,15 +141,15 @@ class MasterKeys:
             return None
         for cipher in self._token_ciphers(purpose):
             try:
-                return cipher.decrypt(content, [purpose.encode()])
+                return cipher.decrypt(content, _token_context(purpose, owner))
             except InvalidTag:
                 continue
         return None
 
     def derive(self, purpose: str) -> list[bytes]:
-        """Give one secret of 32 bytes per master key for a purpose, the sealing key's first."""
+        """Give one secret of 32 bytes per root for a purpose, the sealing key's first."""
         info = f"derived {purpose}".encode()
-        return [HKDF(SHA256(), KEY_LENGTH, None, info).derive(key) for key in self._keys.values()]
+        return [HKDFExpand(SHA256(), KEY_LENGTH, info).derive(root) for root in self._roots]
 
     def __repr__(self) -> str:
         return f"MasterKeys({', '.join(self._keys)})"
@@ -139,14 +159,19 @@ class MasterKeys:
         return AESGCM(derivation.derive(self._keys[key_id]))
 
     def _token_ciphers(self, purpose: str) -> list[AESSIV]:
-        """One per master key, the sealing one first."""
+        """One per root, the sealing key's first."""
         if purpose not in self._tokens:
             info = f"token {purpose}".encode()
             self._tokens[purpose] = [
-                AESSIV(HKDF(SHA256(), TOKEN_KEY_LENGTH, None, info).derive(key))
-                for key in self._keys.values()
+                AESSIV(HKDFExpand(SHA256(), TOKEN_KEY_LENGTH, info).derive(root))
+                for root in self._roots
             ]
         return self._tokens[purpose]
+
+
+def _root(key: bytes) -> bytes:
+    """Extract what a key's tokens derive from, as HKDF without a salt does (RFC 5869, 2.2)."""
+    return hmac.digest(bytes(KEY_LENGTH), key, "sha256")
 
 
 def _key_id(key: bytes) -> str:
@@ -156,6 +181,10 @@ def _key_id(key: bytes) -> str:
 def _context(key_id: str, purpose: str, owner: str) -> bytes:
     """Join what the tag vouches for besides the secret; as JSON, no two contexts read alike."""
     return json.dumps([VERSION, key_id, purpose, owner]).encode()
+
+
+def _token_context(purpose: str, owner: str | None) -> list[bytes]:
+    return [purpose.encode()] if owner is None else [purpose.encode(), owner.encode()]
 
 
 def _encode(content: bytes) -> str:

@@ -26,6 +26,7 @@ from shared.http.server import HttpServer, operational_routes
 from shared.logs import configure_logs, trace_of
 from shared.messaging import inbox
 from shared.messaging.consumer import EventConsumer, QuestionConsumer
+from shared.messaging.erasure import erase_persons
 from shared.messaging.outbox import Relay, forget_sent
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.receipts import ASK_SECONDS, Receipts
@@ -33,6 +34,8 @@ from shared.messaging.subscription import Subscription
 from shared.messaging.topology import LANES, catalogue_queue, events_queue
 from shared.messaging.transport import Transport, TransportRefusedError
 from shared.migrations import MESSAGING
+from shared.resealing import SealedColumn
+from shared.sealing import MasterKeys
 from shared.settings import DATABASE_FORM, CommonSettings, StartUpError, read_settings
 
 MOST_EVENTS = 50
@@ -42,6 +45,9 @@ MOST_QUESTIONS = 20
 """Joined requests taken at a time."""
 
 DRAIN_SECONDS = 20.0
+
+ERASE_SECONDS = 5.0
+"""How often a service looks for persons whose values are to go."""
 
 AS_OWNER = "run `python -m services migrate` as the owner of the database, who may create roles"
 
@@ -70,6 +76,7 @@ class Service:
 
     name: ServiceName
     database: Database
+    keys: MasterKeys
     migrations: Path
     subscriptions: Sequence[Subscription] = ()
     jobs: Sequence[Job] = ()
@@ -78,6 +85,8 @@ class Service:
     port: int = 0
     host: str = "127.0.0.1"
     lanes: tuple[Lane, ...] = LANES
+    sealed: Sequence[SealedColumn] = ()
+    """What of its own tables master keys have sealed."""
     opened: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
     """Called once the database pool is there, before anything is received."""
     closed: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
@@ -171,7 +180,7 @@ class RunningServices:
         events = [s for s in service.subscriptions if not issubclass(s.message, Command | Query)]
         requests = [s for s in service.subscriptions if issubclass(s.message, Command | Query)]
         receipts = Receipts(service.name, service.database, self._transport)
-        consumer = EventConsumer(service.name, service.database, events, receipts)
+        consumer = EventConsumer(service.name, service.database, events, service.keys, receipts)
         queues = [events_queue(service.name, lane) for lane in service.lanes]
         for queue in (catalogue_queue(service.name), *queues):
             self._transport.receive_events(queue, consumer.receive, most=MOST_EVENTS)
@@ -187,6 +196,7 @@ class RunningServices:
         receipts = Receipts(service.name, database, self._transport)
         return [
             Job("ask for receipts", receipts.ask, every=ASK_SECONDS),
+            Job("erase persons", lambda: erase_persons(database), every=ERASE_SECONDS),
             Job("forget old messages", lambda: inbox.forget_old(database), every=600),
             Job("forget sent events", lambda: forget_sent(database), every=600),
         ]

@@ -159,12 +159,12 @@ class CommonSettings(BaseSettings):
             raise StartUpError("PASSWRIGHT_MASTER_KEY_FILE cannot be read.") from None
         return _parse("PASSWRIGHT_MASTER_KEY_FILE", text)
 
-    def read_pass_tokens(self) -> PassTokens:
+    def read_pass_tokens(self, keys: MasterKeys) -> PassTokens:
         """Put the secrets together: those that are set, then one of each master key.
 
         So passes from before secrets were set go on, as long as their master key is there.
         """
-        derived = self.read_master_keys().derive(DERIVED_PURPOSE)
+        derived = keys.derive(DERIVED_PURPOSE)
         given = self.token_secrets.get_secret_value() if self.token_secrets else ""
         try:
             return PassTokens([*parse_secrets(given), *derived] if given else derived)

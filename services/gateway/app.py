@@ -24,6 +24,7 @@ from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.domain import SCOPES
+from services.gateway.repository.sealed import SEALED
 from services.gateway.routes import (
     accounts,
     bundles,
@@ -63,6 +64,7 @@ from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
 from shared.passes.schemas import template_schemas
 from shared.passes.tokens import PassTokens
+from shared.resealing import recall_roots
 from shared.sealing import MasterKeys
 from shared.service import Job, Service
 
@@ -170,12 +172,13 @@ def build(settings: Settings, transport: Transport) -> Service:
     database = Database(
         settings.database_url.get_secret_value(), schema=SCHEMA, size=settings.pool_size
     )
+    keys = settings.read_master_keys()
     door = open_door(
         database,
         Requester(transport),
-        settings.read_master_keys(),
+        keys,
         settings.public_url,
-        tokens=settings.read_pass_tokens(),
+        tokens=settings.read_pass_tokens(keys),
         allow_loopback=settings.allow_loopback,
     )
 
@@ -190,12 +193,14 @@ def build(settings: Settings, transport: Transport) -> Service:
     return Service(
         name="gateway",
         database=database,
+        keys=keys,
+        sealed=SEALED,
         migrations=MIGRATIONS,
         jobs=[
             Job("forget expired claims", door.claims.forget_expired, every=600),
             Job("forget login attempts", door.logins.forget_old_attempts, every=600),
         ],
-        opened=[door.pictures.open, warn],
+        opened=[partial(recall_roots, database, keys, door.tokens), door.pictures.open, warn],
         application=_application(door, settings),
         port=settings.port,
         host=settings.host,

@@ -6,6 +6,7 @@ from pathlib import Path
 from services.generator import handlers, jobs
 from services.generator.clients import PressRoom
 from services.generator.repository.plates import PlateShelf
+from services.generator.repository.sealed import SEALED
 from services.generator.settings import Settings
 from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
 from shared.contracts.generator import ReadContent
@@ -13,6 +14,7 @@ from shared.contracts.triggers import PassesChanged, PassesDeleted, PassesListed
 from shared.database import Database
 from shared.messaging.subscription import answer, on
 from shared.messaging.transport import Transport
+from shared.resealing import recall_roots
 from shared.service import Job, Service
 
 
@@ -21,13 +23,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
     database = Database(
         settings.database_url.get_secret_value(), schema="generator", size=settings.pool_size
     )
-    shelf = PlateShelf(
-        settings.read_master_keys(), settings.public_url, settings.read_pass_tokens()
-    )
+    keys = settings.read_master_keys()
+    tokens = settings.read_pass_tokens(keys)
+    shelf = PlateShelf(keys, settings.public_url, tokens)
     room = PressRoom(settings.press_threads)
     return Service(
         name="generator",
         database=database,
+        keys=keys,
+        sealed=SEALED,
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
@@ -40,6 +44,10 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(PassesListed, handlers.compare_passes),
             answer(ReadContent, partial(handlers.read_contents, shelf=shelf, room=room)),
         ],
-        jobs=[Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600)],
+        jobs=[
+            Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),
+            Job("cut out tokens", partial(jobs.cut_tokens, database, tokens), every=3600),
+        ],
+        opened=[partial(recall_roots, database, keys, tokens)],
         closed=[room.close],
     )

@@ -64,8 +64,13 @@ class Sheet:
 
     manifest: bytes
     pass_json: bytes | None
+    """Without its authentication token, which is put back when it is read."""
     signature_value: bytes | None
     """What of the signature differs from pass to pass; the file is assembled when it is read."""
+    token_at: int | None = None
+    """Where in `pass_json` the token belongs."""
+    token_key: str | None = None
+    """The secret it derives from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +100,8 @@ def press(
     own: OwnImages = NO_IMAGES,
 ) -> Sheet:
     """Compose a pass, and sign it unless the same bytes are signed already."""
-    token = plate.tokens.issue(
-        pass_.token_key, plate.seal.pass_type_identifier, pass_.serial_number
-    )
+    token_key = plate.tokens.key_of(pass_.token_key)
+    token = plate.tokens.issue(token_key, plate.seal.pass_type_identifier, pass_.serial_number)
     pass_json = plate.compiled.compose(pass_.state(), plate.facts, authentication_token=token)
     digests = plate.digests
     if own:
@@ -108,7 +112,21 @@ def press(
         if earlier.identity_revision == plate.seal.revision:
             return Sheet(manifest, None, None)
         return Sheet(manifest, None, plate.seal.signer.sign_value(manifest, at))
-    return Sheet(manifest, pass_json, plate.seal.signer.sign_value(manifest, at))
+    bare, token_at = cut_out(pass_json, token)
+    signature_value = plate.seal.signer.sign_value(manifest, at)
+    return Sheet(manifest, bare, signature_value, token_at, token_key)
+
+
+def cut_out(pass_json: bytes, token: str) -> tuple[bytes, int]:
+    """Take a pass's token out of its pass.json: what is left, and where the token was."""
+    text = token.encode()
+    at = pass_json.index(text)
+    return pass_json[:at] + pass_json[at + len(text) :], at
+
+
+def put_back(pass_json: bytes, token: str, at: int) -> bytes:
+    """Make of a pass.json without its token the bytes that were signed."""
+    return pass_json[:at] + token.encode() + pass_json[at:]
 
 
 def lay_over(plate: Plate, own: OwnImages) -> dict[str, ImageReference]:

@@ -4,8 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC
 from uuid import UUID
 
+import orjson
+
 from services.generator.clients import PressRoom
-from services.generator.domain import NO_IMAGES, ContentGoneError, OwnImages, Plate, lay_over
+from services.generator.domain import (
+    NO_IMAGES,
+    ContentGoneError,
+    OwnImages,
+    Plate,
+    lay_over,
+    put_back,
+)
 from services.generator.repository.contents import ContentRepository, StoredContent
 from services.generator.repository.images import ImageRepository
 from services.generator.repository.plates import CatalogueRepository, PlateShelf
@@ -18,6 +27,7 @@ from shared.contracts.generator import (
     PassesCompared,
     ReadContent,
 )
+from shared.contracts.message import Person
 from shared.contracts.triggers import Pass, PassesChanged, PassesDeleted, PassesListed
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, NotFoundError, NotReadyError, RetryableError
@@ -70,6 +80,11 @@ async def build_contents(
     if own is None:
         raise RetryableError("an image of a pass has not arrived yet")
     await press_and_store(list(newest.values()), plates, own, work, room)
+    work.erase(
+        Person(pass_.account_id, pass_.member_id)
+        for pass_ in newest.values()
+        if pass_.member_id is not None and pass_.member is None
+    )
 
 
 async def find_own_images(
@@ -223,7 +238,10 @@ def _refusal(query: ReadContent, content: StoredContent | None) -> ApplicationEr
 
 def _is_made_with(plate: Plate, content: StoredContent) -> bool:
     made_with = (content.template_revision, content.identity_revision, content.environment)
-    return made_with == (plate.revision, plate.seal.revision, plate.environment)
+    if made_with != (plate.revision, plate.seal.revision, plate.environment):
+        return False
+    # A token whose secret was taken away cannot be put back: the pass gets another one.
+    return content.token_key is None or plate.tokens.key_of(content.token_key) == content.token_key
 
 
 def _answer(
@@ -245,7 +263,7 @@ def _answer(
         content_number=content.content_number,
         pass_version=content.version,
         last_modified=content.last_modified,
-        pass_json=content.pass_json or b"",
+        pass_json=_whole_pass_json(content, plate),
         manifest=content.manifest,
         signature=plate.seal.signer.assemble(
             content.manifest, content.signed_at, content.signature_value or b""
@@ -254,3 +272,13 @@ def _answer(
         files=dict(plate.files),
         pass_type_identifier=plate.seal.pass_type_identifier,
     )
+
+
+def _whole_pass_json(content: StoredContent, plate: Plate) -> bytes:
+    """Return the bytes that were signed, with the authentication token."""
+    pass_json = content.pass_json or b""
+    if content.token_at is None:
+        return pass_json
+    serial_number = orjson.loads(content.state)["serial_number"]
+    token = plate.tokens.issue(content.token_key, plate.seal.pass_type_identifier, serial_number)
+    return put_back(pass_json, token, content.token_at)

@@ -1,10 +1,15 @@
 """What the clock starts in the generator."""
 
+import orjson
+
+from services.generator.domain import cut_out
 from services.generator.repository.contents import ContentRepository
 from shared.database import Database
+from shared.passes.tokens import PassTokens
 
 TOMBSTONE_DAYS = 30
 FORGET_TURN = 1000
+CUT_TURN = 200
 
 
 async def forget_tombstones(database: Database) -> None:
@@ -13,3 +18,32 @@ async def forget_tombstones(database: Database) -> None:
         async with database.work("bulk") as work:
             contents = ContentRepository(work.connection)
             gone = await contents.forget_deleted(TOMBSTONE_DAYS, FORGET_TURN)
+
+
+async def cut_tokens(database: Database, tokens: PassTokens, turn: int = CUT_TURN) -> None:
+    """Cut the tokens out of contents of before, some at a time; where that ended it goes on."""
+    is_over = False
+    while not is_over:
+        async with database.work("bulk") as work:
+            contents = ContentRepository(work.connection)
+            after = await contents.claim_cut()
+            if after is None:  # nothing is left, or another process is at it
+                return
+            rows = await contents.lock_after(after, turn)
+            cuts = [
+                (handle, *cut)
+                for handle, pass_json in rows
+                if pass_json is not None and (cut := _cut(pass_json, tokens)) is not None
+            ]
+            if cuts:
+                await contents.cut(cuts)
+            is_over = len(rows) < turn
+            await contents.note_cut(None if is_over else rows[-1][0])
+
+
+def _cut(pass_json: bytes, tokens: PassTokens) -> tuple[bytes, int, str] | None:
+    """Cut a pass's token out; None if its secret is gone, so that it opens nothing any more."""
+    written = orjson.loads(pass_json)
+    token = written.get("authenticationToken", "")
+    key = tokens.find_key(written["passTypeIdentifier"], written["serialNumber"], token)
+    return None if key is None else (*cut_out(pass_json, token), key)

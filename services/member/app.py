@@ -9,6 +9,10 @@ from services.member.handlers import (
     list_members,
     list_points,
     read_members,
+    recall_entries,
+    recall_saved,
+    reduce_entry,
+    reduce_saved,
     save_members,
 )
 from services.member.settings import Settings
@@ -22,7 +26,7 @@ from shared.contracts.member import (
 )
 from shared.contracts.triggers import PointsAdjusted
 from shared.database import Database
-from shared.messaging.subscription import answer, on
+from shared.messaging.subscription import Memory, answer, on
 from shared.messaging.transport import Transport
 from shared.service import Service
 
@@ -36,13 +40,14 @@ def build(settings: Settings, _transport: Transport) -> Service:
         database=Database(
             settings.database_url.get_secret_value(), schema="member", size=settings.pool_size
         ),
+        keys=settings.read_master_keys(),
         host=settings.host,
         migrations=MIGRATIONS,
         subscriptions=[
             on(PointsAdjusted, follow_adjustments),
-            answer(SaveMember, save_members),
+            answer(SaveMember, save_members, Memory(reduce_saved, recall_saved)),
             answer(DeleteMember, delete_members),
-            answer(AdjustPoints, adjust_points),
+            answer(AdjustPoints, adjust_points, Memory(reduce_entry, recall_entries)),
             answer(ReadMember, read_members),
             answer(ListMembers, list_members),
             answer(ListPoints, list_points),

@@ -64,6 +64,7 @@ async def delete_members(
     await _store(roster, members, work)
     if erased := roster.changed():
         await members.erase_reasons((m.account_id, m.member_id) for m in erased)
+        work.erase(m.person for m in erased)
     return outcomes
 
 
@@ -76,6 +77,43 @@ async def adjust_points(
     outcomes = each(roster.adjust, each(checked_adjustment, commands))
     await _store(roster, members, work)
     return outcomes
+
+
+def reduce_saved(saved: MemberSaved) -> MemberSaved:
+    """Leave out who a member is and what it has."""
+    kept = {"account_id", "member_id", "version", "created_at", "updated_at"}
+    return MemberSaved(
+        member=Member(**saved.member.model_dump(include=kept)), created=saved.created
+    )
+
+
+async def recall_saved(
+    commands: list[SaveMember], kept: list[MemberSaved], work: UnitOfWork
+) -> list[MemberSaved | ApplicationError]:
+    """Answer repeats with the members as they are by now."""
+    keys = [(command.account_id, command.member_id) for command in commands]
+    found = await MemberRepository(work.connection).find_living(keys)
+    return [
+        MemberSaved(member=found[key], created=saved.created)
+        if key in found
+        else MemberNotFoundError()
+        for key, saved in zip(keys, kept, strict=True)
+    ]
+
+
+def reduce_entry(entry: PointsEntry) -> PointsEntry:
+    """Leave out the reason, which is the account's own words about a person."""
+    return entry.model_copy(update={"reason": None})
+
+
+async def recall_entries(
+    commands: list[AdjustPoints], kept: list[PointsEntry], work: UnitOfWork
+) -> list[PointsEntry]:
+    """Answer repeats with the reasons as the ledger has them."""
+    reasons = await MemberRepository(work.connection).find_reasons(
+        (c.account_id, c.member_id, entry.entry_id) for c, entry in zip(commands, kept, strict=True)
+    )
+    return [entry.model_copy(update={"reason": reasons.get(entry.entry_id)}) for entry in kept]
 
 
 async def follow_adjustments(events: list[PointsAdjusted], work: UnitOfWork) -> None:

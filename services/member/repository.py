@@ -126,6 +126,20 @@ class MemberRepository:
             *_columns(keys),
         )
 
+    async def find_reasons(self, entries: Iterable[tuple[UUID, str, UUID]]) -> dict[UUID, str]:
+        """Find the reasons of entries, named by account, member and entry; some have none."""
+        listed = list(entries)
+        rows = await self._connection.fetch(
+            "SELECT entry_id, reason FROM points_entries"
+            " JOIN unnest($1::uuid[], $2::text[], $3::uuid[])"
+            " AS wanted (account_id, member_id, entry_id) USING (account_id, member_id, entry_id)"
+            " WHERE reason IS NOT NULL",
+            [account_id for account_id, _, _ in listed],
+            [member_id for _, member_id, _ in listed],
+            [entry_id for _, _, entry_id in listed],
+        )
+        return {row["entry_id"]: row["reason"] for row in rows}
+
     async def find_living(self, keys: Iterable[Key]) -> dict[Key, Member]:
         rows = await self._connection.fetch(
             f"SELECT {_MEMBER} FROM members AS m"  # noqa: S608 - our own columns

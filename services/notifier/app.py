@@ -22,6 +22,8 @@ from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
 from services.notifier.jobs.expiry import warn_of_ends
 from services.notifier.jobs.forgetting import forget_old
 from services.notifier.jobs.pushes import PushJob
+from services.notifier.jobs.sealing import seal_push_tokens
+from services.notifier.repository.sealed import SEALED
 from services.notifier.settings import Settings
 from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.contracts.generator import ContentBuilt
@@ -47,7 +49,7 @@ from shared.contracts.notifier import (
 from shared.contracts.triggers import EventsListed, EventsLogged, PassesDeleted
 from shared.database import Database
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
-from shared.messaging.subscription import answer, on
+from shared.messaging.subscription import Memory, answer, on
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
@@ -70,9 +72,12 @@ def build(settings: Settings, _transport: Transport) -> Service:
     sender = ApplePushSender(keys, settings.push_server, settings.push_root)
     push_job = PushJob(database, sender, pushes, tell=tell, remove_device=devices.remove_device)
     check_url = client.check_url
+    secrets = Memory(endpoints.reduce_secret, endpoints.recall_secrets)
     return Service(
         name="notifier",
         database=database,
+        keys=keys,
+        sealed=SEALED,
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
@@ -85,13 +90,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(ContentBuilt, partial(contents.store_contents, wake=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
             answer(
-                CreateEndpoint, partial(endpoints.create_endpoints, check_url=check_url, keys=keys)
+                CreateEndpoint,
+                partial(endpoints.create_endpoints, check_url=check_url, keys=keys),
+                secrets,
             ),
             answer(
                 UpdateEndpoint, partial(endpoints.update_endpoints, check_url=check_url, ring=ring)
             ),
             answer(DeleteEndpoint, endpoints.delete_endpoints),
-            answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys)),
+            answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys), secrets),
             answer(ReplayDeliveries, partial(endpoints.replay_deliveries, ring=ring)),
             answer(TryEndpoint, partial(endpoints.try_endpoints, ring=ring)),
             answer(ReadEndpoint, endpoints.read_endpoints),
@@ -99,7 +106,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListDeliveries, endpoints.list_deliveries),
             answer(ListEvents, feed.list_events),
             answer(ReadNotices, contents.read_notices),
-            answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set)),
+            answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set, keys=keys)),
             answer(UnregisterDevice, devices.unregister_devices),
             answer(ListUpdated, devices.list_updated),
             answer(NoteFetch, partial(sources.tell_fetches, wake=pushes.set, ring=ring)),
@@ -112,6 +119,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             Job("push to devices", push_job.run, every=LOOK_SECONDS, wake=pushes),
             Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
             Job("forget what is old", partial(forget_old, database), every=3600),
+            Job("seal push tokens", partial(seal_push_tokens, database, keys), every=3600),
         ],
         opened=[client.open],
         closed=[job.stop, client.close, push_job.stop, sender.close],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.triggers import jobs
 from services.triggers.clients import UrlCaller
+from services.triggers.domain import without_texts
 from services.triggers.handlers import (
     catalogue,
     comparisons,
@@ -39,7 +40,7 @@ from shared.contracts.triggers import (
 )
 from shared.database import Database
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
-from shared.messaging.subscription import answer, on
+from shared.messaging.subscription import Memory, answer, on
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
@@ -61,13 +62,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
         OutgoingAddressPolicy(allow_loopback=settings.allow_loopback),
         total_seconds=CALL_SECONDS,
     )
-    shelf = TemplateShelf(settings.read_master_keys(), settings.public_url)
+    keys = settings.read_master_keys()
+    shelf = TemplateShelf(keys, settings.public_url)
     begun = asyncio.Event()
-    token_key = settings.read_pass_tokens().newest_id
+    token_key = settings.read_pass_tokens(keys).newest_id
     runs = RunJob(database, shelf, UrlCaller(client))
     return Service(
         name="triggers",
         database=database,
+        keys=keys,
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
@@ -82,7 +85,11 @@ def build(settings: Settings, _transport: Transport) -> Service:
                 CreatePass,
                 partial(passes.create_passes, shelf=shelf, begun=begun, token_key=token_key),
             ),
-            answer(ChangePass, partial(passes.change_passes, shelf=shelf, begun=begun)),
+            answer(
+                ChangePass,
+                partial(passes.change_passes, shelf=shelf, begun=begun),
+                Memory(without_texts, partial(passes.recall_changes, shelf=shelf)),
+            ),
             answer(ReadPass, questions.read_passes),
             answer(FindPass, questions.find_passes),
             answer(ListPasses, questions.list_passes),

@@ -1,13 +1,13 @@
 """The member service's public face."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from shared.contracts.message import Command, Event, JsonObject, Query
+from shared.contracts.message import Command, Event, JsonObject, Person, Query
 
 MAX_POINTS: Final = 10**12
 _PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f]"
@@ -47,6 +47,10 @@ class Member(BaseModel):
     created_at: datetime
     updated_at: datetime
     deleted: bool = False
+
+    @property
+    def person(self) -> Person:
+        return Person(self.account_id, self.member_id)
 
 
 class MemberSaved(BaseModel):
@@ -153,3 +157,10 @@ class MembersChanged(Event):
     name: ClassVar = "member.members_changed.v1"
 
     members: list[Member]
+
+    def persons(self) -> Iterable[Person]:
+        return [member.person for member in self.members if not member.deleted]
+
+    def without(self, persons: Collection[Person]) -> Self:
+        left = [m for m in self.members if m.deleted or m.person not in persons]
+        return self.model_copy(update={"members": left})

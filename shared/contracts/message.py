@@ -1,12 +1,27 @@
 """The three kinds of messages: facts, requests that change something, and questions."""
 
-from typing import Any, ClassVar, Literal, Self, cast
+from collections.abc import Collection, Iterable
+from hashlib import blake2b
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 Lane = Literal["interactive", "bulk"]
 """People wait for `interactive`; `bulk` is long work that must never delay them."""
+
+
+class Person(NamedTuple):
+    """Whom values are about: a member of an account."""
+
+    account_id: UUID
+    member_id: str
+
+    @property
+    def digest(self) -> int:
+        """Name the person in 64 bits."""
+        name = self.account_id.bytes + self.member_id.encode()
+        return int.from_bytes(blake2b(name, digest_size=8).digest(), "big", signed=True)
 
 
 class Message(BaseModel):
@@ -31,6 +46,14 @@ class Event(Message):
                 parts = (rows[:middle], rows[middle:])
                 return tuple(self.model_copy(update={field: part}) for part in parts)
         return ()
+
+    def persons(self) -> Iterable[Person]:
+        """Name those of whom it tells more than the id."""
+        return ()
+
+    def without(self, persons: Collection[Person]) -> Self:  # noqa: ARG002 - of nobody, here
+        """Leave out the rows that tell of these persons; newer rows have taken their place."""
+        return self
 
 
 class CatalogueEvent(Event):

@@ -1,13 +1,14 @@
 """The triggers service's public face: the life of passes."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from shared.contracts.member import Member
-from shared.contracts.message import Command, Event, JsonObject, Query
+from shared.contracts.message import Command, Event, JsonObject, Person, Query
 from shared.passes.rights import Withheld
 from shared.passes.state import PassState
 
@@ -371,6 +372,19 @@ class PassesChanged(Event):
     name: ClassVar = "triggers.passes_changed.v1"
 
     passes: list[Pass]
+
+    def persons(self) -> Iterable[Person]:
+        return [
+            Person(p.account_id, p.member_id)
+            for p in self.passes
+            if p.member is not None and p.member_id is not None
+        ]
+
+    def without(self, persons: Collection[Person]) -> Self:
+        left = [
+            p for p in self.passes if p.member is None or (p.account_id, p.member_id) not in persons
+        ]
+        return self.model_copy(update={"passes": left})
 
 
 class DeletedPass(BaseModel):

@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -13,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from shared import metrics
 from shared.contracts.message import Command, Event, Lane, Message, Request
 from shared.crashing import crash_point
-from shared.database import Database, DatabaseAwayError
+from shared.database import Database, DatabaseAwayError, UnitOfWork
 from shared.errors import (
     ApplicationError,
     InternalError,
@@ -24,10 +25,18 @@ from shared.errors import (
 from shared.logs import trace_of
 from shared.messaging import inbox
 from shared.messaging.envelope import Delivery, Envelope, Question
+from shared.messaging.letters import open_letters, seal_letter
 from shared.messaging.receipts import CONTROL, Receipts
-from shared.messaging.requests import NOT_READY, failure_of, write_failure, write_reply
+from shared.messaging.requests import (
+    NOT_READY,
+    failure_of,
+    read_reply,
+    write_failure,
+    write_reply,
+)
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import MOST_ATTEMPTS, retry_delay
+from shared.sealing import MasterKeys
 
 MOST_STARTS = 5
 """Starts without an end after which a redelivered message is taken for one that kills."""
@@ -67,10 +76,12 @@ class EventConsumer:
         service: str,
         database: Database,
         subscriptions: Sequence[Subscription],
+        keys: MasterKeys,
         receipts: Receipts | None = None,
     ) -> None:
         self._service = service
         self._database = database
+        self._keys = keys
         self._subscriptions = {s.message.name: s for s in subscriptions}
         self._receipts = receipts
 
@@ -133,8 +144,10 @@ class EventConsumer:
             unique = {e.message_id: e for e in envelopes if e.message_id in fresh}
             if twins := len(envelopes) - len(unique):
                 metrics.count_messages(self._service, envelopes[0].name, "twin", twins, 0)
-            if unique:
-                events = [_parse(subscription.message, e.body) for e in unique.values()]
+            # A letter that nobody can read any more counts as handled.
+            bodies = await open_letters(work.connection, self._keys, list(unique.values()))
+            if bodies:
+                events = [_parse(subscription.message, body) for body in bodies.values()]
                 await subscription.handler(events, work)
             crash_point("events.committing")
 
@@ -155,9 +168,7 @@ class EventConsumer:
             await self._bury(delivery, reason)
             return
         metrics.count_messages(self._service, envelope.name, "retried", 1, 0)
-        await _until_database(
-            lambda: inbox.note_failure(self._database, envelope.message_id, dead=False)
-        )
+        await _until_database(lambda: inbox.note_failure(self._database, envelope.message_id))
         await delivery.retry(reason, retry_delay(envelope.attempts + 1))
 
     async def _bury(self, delivery: Delivery, reason: str) -> None:
@@ -171,10 +182,22 @@ class EventConsumer:
             reason=reason,
             attempts=envelope.attempts + 1,
         )
-        await _until_database(
-            lambda: inbox.note_failure(self._database, envelope.message_id, dead=True)
+        persons = self._persons_of(envelope)
+        sealed = await _until_database(
+            lambda: seal_letter(self._database, self._keys, envelope, persons)
         )
-        await delivery.bury(reason)
+        await delivery.bury(reason, sealed)
+
+    def _persons_of(self, envelope: Envelope) -> list[int]:
+        """Tell of whom a message tells, as far as it can be read."""
+        subscription = self._subscriptions.get(envelope.name)
+        if subscription is None:
+            return []
+        try:
+            event = _parse(subscription.message, envelope.body)
+        except ValidationError:
+            return []
+        return sorted({person.digest for person in event.persons()})
 
 
 class QuestionConsumer:
@@ -292,7 +315,7 @@ class QuestionConsumer:
             except UnavailableError as error:
                 return write_failure(error)
             except ApplicationError as error:
-                return await self._store_failure(row, write_failure(error))
+                return await self._store_failure(subscription, row, write_failure(error))
             except asyncpg.UniqueViolationError as error:
                 cause = error
                 if error.table_name != "inbox":
@@ -308,25 +331,24 @@ class QuestionConsumer:
         metrics.count_messages(self._service, row.name, "failed", 1, 0)
         return write_failure(InternalError())
 
-    async def _store_failure(self, row: Request, outcome: str) -> str:
+    async def _store_failure(self, subscription: Subscription, row: Request, outcome: str) -> str:
         if isinstance(row, Command):
             try:
                 async with self._database.work(self._lane) as work:
                     await inbox.store_outcomes(work.connection, {row.command_id: outcome})
             except asyncpg.UniqueViolationError:
-                return await self._twins_outcome(row) or outcome
+                return await self._twins_outcome(subscription, row) or outcome
             except UnavailableError:
                 log.warning("failure_not_stored", name=row.name)
         return outcome
 
-    async def _twins_outcome(self, command: Command) -> str | None:
+    async def _twins_outcome(self, subscription: Subscription, command: Command) -> str | None:
         """Find what became of a command whose twin was faster, perhaps so that we failed."""
         try:
-            async with self._database.connection() as connection:
-                stored = await inbox.stored_outcomes(connection, [command.command_id])
+            async with self._database.work(self._lane) as work:
+                return (await _recalled(subscription, [command], work)).get(command.command_id)
         except UnavailableError:
             return None
-        return stored.get(command.command_id)
 
     async def _handle(
         self, subscription: Subscription, rows: Sequence[Request]
@@ -337,7 +359,7 @@ class QuestionConsumer:
                 replies = await subscription.handler(list(rows), work)
                 return [_write_outcome(reply) for reply in replies]
             ids = [command.command_id for command in commands]
-            known = await inbox.stored_outcomes(work.connection, ids)
+            known = await _recalled(subscription, commands, work)
             fresh = {c.command_id: c for c in commands if c.command_id not in known}
             if fresh:
                 replies = await subscription.handler(list(fresh.values()), work)
@@ -345,10 +367,39 @@ class QuestionConsumer:
                 done = {i: r for i, r in new.items() if not isinstance(r, NotReadyError)}
                 written = {command_id: _write_outcome(reply) for command_id, reply in done.items()}
                 lasting = [i for i, r in done.items() if not isinstance(r, UnavailableError)]
-                await inbox.store_outcomes(work.connection, {i: written[i] for i in lasting})
+                stored = {i: _reduced(subscription, done[i], written[i]) for i in lasting}
+                await inbox.store_outcomes(work.connection, stored)
                 known |= written
                 crash_point("requests.committing")
             return [known.get(command_id) for command_id in ids]
+
+
+async def _recalled(
+    subscription: Subscription, commands: Sequence[Command], work: UnitOfWork
+) -> dict[UUID, str]:
+    """Find the outcomes of commands that were handled before, whole again."""
+    stored = await inbox.stored_outcomes(work.connection, [c.command_id for c in commands])
+    if not stored or subscription.memory is None:
+        return stored
+    replies = {
+        command.command_id: reply
+        for command in commands
+        if (text := stored.get(command.command_id)) is not None
+        and (reply := read_reply(type(command), text)) is not None
+    }
+    repeated = {c.command_id: c for c in commands if c.command_id in replies}
+    recalled = await subscription.memory.recall(
+        list(repeated.values()), [replies[i] for i in repeated], work
+    )
+    return stored | {i: _write_outcome(reply) for i, reply in zip(repeated, recalled, strict=True)}
+
+
+def _reduced(subscription: Subscription, reply: BaseModel | ApplicationError, written: str) -> str:
+    """Write an outcome as it is stored."""
+    if subscription.memory is None or isinstance(reply, ApplicationError):
+        return written
+    reduced = subscription.memory.reduce(reply)
+    return written if reduced is reply else write_reply(reduced)
 
 
 async def _until_database(act: Callable[[], Awaitable[Result]]) -> Result:

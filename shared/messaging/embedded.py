@@ -42,24 +42,24 @@ class TableDelivery:
     envelope: Envelope
     redelivered: bool
     message_number: int
-    settle: Callable[[str, int, str | None, float], Awaitable[None]]
+    settle: Callable[..., Awaitable[None]]
+    """Runs a statement of this row."""
 
     async def done(self) -> None:
-        await self.settle("DELETE FROM messages WHERE message_number = $1", self.message_number,
-                          None, 0)  # fmt: skip
+        await self.settle("DELETE FROM messages WHERE message_number = $1", self.message_number)
 
     async def retry(self, reason: str, delay: float) -> None:
         await self.settle(
             "UPDATE messages SET attempts = attempts + 1, taken = 0, reason = $2,"
             " due_at = now() + $3 WHERE message_number = $1",
-            self.message_number, reason, delay,
+            self.message_number, reason, timedelta(seconds=delay),
         )  # fmt: skip
 
-    async def bury(self, reason: str) -> None:
+    async def bury(self, reason: str, body: bytes) -> None:
         await self.settle(
-            "UPDATE messages SET attempts = attempts + 1, taken = 0, reason = $2, dead_at = now()"
-            " WHERE message_number = $1",
-            self.message_number, reason, 0,
+            "UPDATE messages SET attempts = attempts + 1, taken = 0, reason = $2, body = $3,"
+            " dead_at = now() WHERE message_number = $1",
+            self.message_number, reason, body,
         )  # fmt: skip
 
 
@@ -239,12 +239,9 @@ class EmbeddedTransport:
             for row in rows
         ]
 
-    async def _settle(
-        self, statement: str, message_number: int, reason: str | None, delay: float
-    ) -> None:
-        arguments = [message_number, reason, timedelta(seconds=delay)]
+    async def _settle(self, statement: str, *arguments: object) -> None:
         async with self._database.connection() as connection:
-            await connection.execute(statement, *arguments[: statement.count("$")])
+            await connection.execute(statement, *arguments)
 
 
 def _queues_of(service: ServiceName) -> list[str]:

@@ -40,8 +40,8 @@ class Delivery(Protocol):
         """Deliver it again after about `delay` seconds, counted as failed once more."""
         ...
 
-    async def bury(self, reason: str) -> None:
-        """Lay it among the service's dead letters."""
+    async def bury(self, reason: str, body: bytes) -> None:
+        """Lay it among the service's dead letters, with another body: sealed."""
         ...
 
 

@@ -28,7 +28,7 @@ FIRST_ASK: Final = timedelta(seconds=30)
 """After this time the consumers are asked for their receipts (`shared/messaging/receipts.py`)."""
 
 ROWS_A_TURN = 5_000
-"""How many old rows are deleted by one statement."""
+"""How many rows are looked at, and the old ones deleted, by one statement."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -150,26 +150,43 @@ async def resend(database: Database, since: datetime | None = None) -> int:
     return count
 
 
-async def forget_sent(database: Database) -> None:
-    """Drop what was sent more than 24 hours ago, in turns that hold no lock for long."""
-    gone = ROWS_A_TURN
-    while gone == ROWS_A_TURN:
+async def forget_sent(database: Database, turn: int = ROWS_A_TURN) -> None:
+    """Drop what was sent more than 24 hours ago, in turns that hold no lock for long.
+
+    In the order of their numbers, so that no turn looks at what an earlier one has looked at.
+    """
+    after: int | None = 0
+    while after is not None:
         async with database.connection() as connection:
-            gone = await connection.fetchval(
-                """
-                WITH gone AS (
-                    DELETE FROM outbox
-                    WHERE ctid = ANY(ARRAY(
-                        SELECT ctid
-                        FROM outbox
-                        WHERE created_at < now() - $1::interval
-                            AND sent_at < now() - $1::interval
-                        LIMIT $2
-                    ))
-                    RETURNING 1
-                )
-                SELECT count(*) FROM gone
-                """,
-                MAX_SENT_AGE,
-                ROWS_A_TURN,
-            )
+            after = await _forget_turn(connection, after, turn)
+
+
+async def _forget_turn(connection: Connection, after: int, turn: int) -> int | None:
+    """Drop some old rows behind a number; returns how far that came, None if the rest is young."""
+    row = await connection.fetchrow(
+        """
+        WITH looked_at AS (
+            SELECT outbox_id, created_at, sent_at
+            FROM outbox
+            WHERE outbox_id > $1
+            ORDER BY outbox_id
+            LIMIT $2
+        ), gone AS (
+            DELETE FROM outbox
+            WHERE outbox_id = ANY(ARRAY(
+                SELECT outbox_id FROM looked_at WHERE sent_at < now() - $3::interval
+            ))
+            RETURNING outbox_id
+        ), unknown AS (
+            DELETE FROM outbox_persons USING gone WHERE outbox_persons.outbox_id = gone.outbox_id
+        )
+        SELECT count(*) AS count,
+            max(outbox_id) AS last,
+            max(created_at) < now() - $3::interval AS is_old
+        FROM looked_at
+        """,
+        after,
+        turn,
+        MAX_SENT_AGE,
+    )
+    return row["last"] if row is not None and row["count"] == turn and row["is_old"] else None

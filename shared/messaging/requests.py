@@ -91,6 +91,12 @@ def write_reply(reply: BaseModel) -> str:
     return f'{{"ok":{reply.model_dump_json(exclude_defaults=True)}}}'
 
 
+def read_reply(request: type[Request], outcome: str) -> BaseModel | None:
+    """Read the reply out of an outcome; None if it is a failure."""
+    [read] = _outcomes(request.reply).validate_json(f"[{outcome}]")
+    return read.ok
+
+
 def write_failure(error: ApplicationError) -> str:
     """Write an error as an outcome."""
     return f'{{"error":{failure_of(error).model_dump_json()}}}'

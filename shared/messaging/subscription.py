@@ -21,11 +21,24 @@ RequestHandler = Callable[
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """How the replies to a command are stored for its repeats, where they are not to rest whole."""
+
+    reduce: Callable[[Any], BaseModel]
+    """What is stored of a reply: nothing of who a person is, and no secret."""
+    recall: Callable[
+        [list[Any], list[Any], UnitOfWork], Awaitable[Sequence[BaseModel | ApplicationError]]
+    ]
+    """Makes the replies to repeated commands of what was stored of them, row by row."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """A message and the function that handles lists of it, in one transaction."""
 
     message: type[Message]
     handler: Callable[[list[Any], UnitOfWork], Awaitable[Any]]
+    memory: Memory | None = None
 
     @property
     def handler_name(self) -> str:
@@ -37,9 +50,11 @@ def on(event: type[AnyEvent], handler: EventHandler[AnyEvent]) -> Subscription:
     return Subscription(event, handler)
 
 
-def answer(request: type[AnyRequest], handler: RequestHandler[AnyRequest]) -> Subscription:
+def answer(
+    request: type[AnyRequest], handler: RequestHandler[AnyRequest], memory: Memory | None = None
+) -> Subscription:
     """Answer a request: one outcome per row, in order; an error fails only its own row.
 
     A NotReadyError in the list keeps what was done, and has its row asked again until the deadline.
     """
-    return Subscription(request, handler)
+    return Subscription(request, handler, memory)

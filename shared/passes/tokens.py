@@ -30,19 +30,36 @@ class PassTokens:
         self.newest_id = ids[0]
         self._oldest_id = ids[-1]
 
+    def extend(self, secrets: Sequence[bytes]) -> None:
+        """Know tokens of older secrets too, newest first."""
+        for secret in secrets:
+            key_id = sha256(secret).hexdigest()[:8]
+            if key_id not in self._secrets:
+                self._secrets[key_id] = secret
+                self._oldest_id = key_id
+
+    def key_of(self, key_id: str | None) -> str:
+        """Name the secret a pass's token derives from; None: from before ids were kept."""
+        known = key_id or self._oldest_id
+        return known if known in self._secrets else self.newest_id
+
     def issue(self, key_id: str | None, pass_type_identifier: str, serial_number: str) -> str:
-        """Derive a pass's token; None stands for passes from before ids were kept."""
-        key = self._secrets.get(key_id or self._oldest_id) or self._secrets[self.newest_id]
-        return _derive(key, pass_type_identifier, serial_number)
+        """Derive a pass's token."""
+        return _derive(self._secrets[self.key_of(key_id)], pass_type_identifier, serial_number)
 
     def verify(self, pass_type_identifier: str, serial_number: str, token: str) -> bool:
-        """Whether the token is this pass's by any of the secrets; takes the same time for each."""
+        """Whether the token is this pass's by any of the secrets."""
+        return self.find_key(pass_type_identifier, serial_number, token) is not None
+
+    def find_key(self, pass_type_identifier: str, serial_number: str, token: str) -> str | None:
+        """Name the secret by which a token is this pass's; takes the same time for each."""
         given = token.encode(errors="replace")
-        is_right = False
-        for secret in self._secrets.values():
+        found: str | None = None
+        for key_id, secret in self._secrets.items():
             right = _derive(secret, pass_type_identifier, serial_number).encode()
-            is_right |= hmac.compare_digest(given, right)
-        return is_right
+            if hmac.compare_digest(given, right):
+                found = key_id
+        return found
 
     def __repr__(self) -> str:
         return f"PassTokens({', '.join(self._secrets)})"

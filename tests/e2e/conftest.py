@@ -16,10 +16,10 @@ from deploy.local.rabbitmq import PrivateRabbitMQ
 from tests import servers
 from tests.apple import PushServer
 from tests.partner import Partner
-from tests.system import System, start_distributed, start_embedded
+from tests.system import System, free_port, start_distributed, start_embedded
 from tests.wallet.fleet import Fleet, open_fleet
 
-TALKATIVE: Final = {"PASSWRIGHT_LOG_LEVEL": "INFO"}
+TALKATIVE: Final = {"PASSWRIGHT_LOG_LEVEL": "DEBUG"}
 """So that a secret which is logged is found."""
 
 
@@ -51,7 +51,11 @@ async def distributed(
 async def embedded(system_folder: Path) -> AsyncIterator[System]:
     folder = system_folder / "embedded"
     folder.mkdir()
-    running = await start_embedded(folder, PushServer(""), **TALKATIVE)
+    port = free_port()
+    running = await start_embedded(
+        folder, PushServer(""), **TALKATIVE, PASSWRIGHT_HEALTH_PORT=str(port)
+    )
+    running.extra["health_port"] = port
     yield running
     await stop(running)
 

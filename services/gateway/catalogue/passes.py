@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Literal, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 from zlib import crc32
 
 import structlog
@@ -37,7 +37,7 @@ from shared.errors import (
     NotFoundError,
     UnavailableError,
 )
-from shared.identifiers import new_handle, new_serial
+from shared.identifiers import derived_id, new_handle, new_serial
 from shared.passes.archive import ArchiveEntry, PassArchive
 from shared.passes.rights import Withheld
 from shared.passes.slots import has_images
@@ -150,7 +150,7 @@ async def issue_many(
                 raise pointed(found, at=f"/passes/{index}")
             member = found
         creation = create(
-            replace(order, values=values), member, command_id=uuid5(command_id, str(index))
+            replace(order, values=values), member, command_id=derived_id(command_id, index)
         )
         try:
             return await door.requester.ask(creation, PassCreated, lane="bulk")

@@ -39,6 +39,9 @@ class StoredContent:
     served: bool
     deleted_at: datetime | None
     environment: int
+    token_at: int | None
+    """Where the authentication token belongs; None: it is in there, as it was in earlier times."""
+    token_key: str | None
 
     def earlier(self) -> Earlier:
         return Earlier(
@@ -96,19 +99,25 @@ class ContentRepository:
         rows = await self._connection.fetch(
             "INSERT INTO contents AS old (handle, account_id, template_id, version, state,"
             " template_revision, identity_revision, content_number, pass_json, manifest,"
-            " signature_value, signed_at, last_modified, environment)"
+            " signature_value, signed_at, last_modified, environment, token_at, token_key)"
             " SELECT handle, account_id, template_id, version, state, template_revision,"
-            " identity_revision, 1, pass_json, manifest, signature_value, $11, $11, environment"
-            " FROM"
+            " identity_revision, 1, pass_json, manifest, signature_value, $11, $11, environment,"
+            " token_at, token_key FROM"
             " unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[],"
-            " $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[], $12::bigint[])"
+            " $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[], $12::bigint[],"
+            " $13::integer[], $14::text[])"
             " AS new (handle, account_id, template_id, version, state, template_revision,"
-            " identity_revision, pass_json, manifest, signature_value, environment)"
+            " identity_revision, pass_json, manifest, signature_value, environment, token_at,"
+            " token_key)"
             " ON CONFLICT (handle) DO UPDATE SET version = excluded.version,"
             " environment = excluded.environment,"
             " state = excluded.state, template_revision = excluded.template_revision,"
             " identity_revision = excluded.identity_revision,"
             " pass_json = coalesce(excluded.pass_json, old.pass_json),"
+            " token_at = CASE WHEN excluded.pass_json IS NULL THEN old.token_at"
+            " ELSE excluded.token_at END,"
+            " token_key = CASE WHEN excluded.pass_json IS NULL THEN old.token_key"
+            " ELSE excluded.token_key END,"
             " signature_value = coalesce(excluded.signature_value, old.signature_value),"
             " signed_at = CASE WHEN excluded.signature_value IS NULL THEN old.signed_at"
             " ELSE excluded.signed_at END,"
@@ -136,6 +145,8 @@ class ContentRepository:
             [sheet.signature_value for _, _, sheet in ordered],
             at.replace(microsecond=0),
             [plate.environment for _, plate, _ in ordered],
+            [sheet.token_at for _, _, sheet in ordered],
+            [sheet.token_key for _, _, sheet in ordered],
         )
         return [Stored(**row) for row in rows]
 
@@ -184,3 +195,37 @@ class ContentRepository:
             most,
         )
         return len(rows)
+
+    async def claim_cut(self) -> str | None:
+        """Take on the cutting of tokens: the last handle that is done; None if nothing is to do."""
+        return await self._connection.fetchval(
+            "SELECT after_handle FROM token_cuts FOR UPDATE SKIP LOCKED"
+        )
+
+    async def lock_after(self, handle: str, most: int) -> list[tuple[str, bytes | None]]:
+        """Lock the contents that follow; with the pass.json of those that hold their token."""
+        rows = await self._connection.fetch(
+            "SELECT handle, CASE WHEN token_at IS NULL THEN pass_json END FROM contents"
+            " WHERE handle > $1 ORDER BY handle LIMIT $2 FOR NO KEY UPDATE",
+            handle,
+            most,
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    async def cut(self, cuts: Sequence[tuple[str, bytes, int, str]]) -> None:
+        """Store of locked contents: handle, pass.json without its token, where it was, its key."""
+        await self._connection.execute(
+            "UPDATE contents SET pass_json = cut.pass_json, token_at = cut.token_at,"
+            " token_key = cut.token_key"
+            " FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[])"
+            " AS cut (handle, pass_json, token_at, token_key)"
+            " WHERE contents.handle = cut.handle",
+            *(list(column) for column in zip(*cuts, strict=True)),
+        )
+
+    async def note_cut(self, after_handle: str | None) -> None:
+        """Remember how far the cutting has come; None: it is over."""
+        if after_handle is None:
+            await self._connection.execute("DELETE FROM token_cuts")
+        else:
+            await self._connection.execute("UPDATE token_cuts SET after_handle = $1", after_handle)

@@ -19,6 +19,7 @@ from aioapns.exceptions import ConnectionClosed
 from aioapns.exceptions import ConnectionError as PoolConnectionError
 
 from services.notifier.clients.apns_connection import CertificateRefusedError, PushPool
+from services.notifier.domain.devices import open_push_token
 from services.notifier.domain.pushes import (
     DEVELOPMENT,
     NO_CERTIFICATE,
@@ -115,7 +116,7 @@ class ApplePushSender:
 
     async def _attempt(self, pool: PushPool, wake: Wake) -> Outcome:
         request = NotificationRequest(
-            device_token=wake.push_token or "",
+            device_token=open_push_token(self._keys, wake.device, wake.push_token or ""),
             message={},
             notification_id=str(new_id()),
             priority=BACKGROUND_PRIORITY,

@@ -11,12 +11,18 @@ from shared.contracts.generator import BuiltContent
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import DeviceLogLine, NoteFetch, RegisterDevice
 from shared.errors import GoneError, InvalidError
+from shared.sealing import MasterKeys, UnknownKeyError
 
 MOST_LINE: Final = 1_000
 MOST_LINES: Final = 50
 MOST_PUSH_TOKEN: Final = 4_096
+
 MOST_NAME: Final = 200
 """Characters of a pass type identifier or serial number that a line may name."""
+
+PUSH_TOKEN_PURPOSE: Final = "push token"  # noqa: S105 - what is sealed, not a secret
+SEALED: Final = "sealed."
+"""What a sealed push token begins with."""
 
 DIGITS: Final = 8
 """Of a device, in what people see."""
@@ -161,6 +167,33 @@ def check_push_token(command: RegisterDevice) -> InvalidError | None:
     if not token or len(token) > MOST_PUSH_TOKEN or "\0" in token:
         return InvalidError(f"A push token is a text of 1 to {MOST_PUSH_TOKEN} characters.")
     return None
+
+
+def seal_push_token(keys: MasterKeys, device: str, push_token: str) -> str:
+    """Seal a push token for its device: the same one the same way, so that two can be compared."""
+    token = keys.mint(push_token.encode(), purpose=PUSH_TOKEN_PURPOSE, owner=device)
+    return f"{SEALED}{token}"
+
+
+def open_push_token(keys: MasterKeys, device: str, kept: str) -> str:
+    """Give a push token as the device named it; those of before are kept unsealed."""
+    if not kept.startswith(SEALED):
+        return kept
+    sealed = kept.removeprefix(SEALED)
+    opened = keys.read_token(sealed, purpose=PUSH_TOKEN_PURPOSE, owner=device)
+    if opened is None:
+        raise UnknownKeyError
+    return opened.decode()
+
+
+def is_same_push_token(keys: MasterKeys, device: str, one: str, other: str) -> bool:
+    """Compare two kept push tokens, which may be sealed by different master keys, or unsealed."""
+    try:
+        return one == other or (
+            open_push_token(keys, device, one) == open_push_token(keys, device, other)
+        )
+    except UnknownKeyError:
+        return False
 
 
 def parse_cursor(since: str | None) -> int | None:

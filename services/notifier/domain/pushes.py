@@ -55,6 +55,7 @@ class Wake:
     tries: int
     leased_at: datetime
     push_token: str | None = field(repr=False)
+    """Sealed; None once the device is gone."""
     kind: str | None
 
     @property

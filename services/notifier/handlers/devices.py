@@ -14,8 +14,10 @@ from services.notifier.domain.devices import (
     Seen,
     Tally,
     check_push_token,
+    is_same_push_token,
     manual_updates,
     readable_lines,
+    seal_push_token,
 )
 from services.notifier.repository import (
     DeviceRepository,
@@ -40,20 +42,21 @@ from shared.contracts.triggers import LoggedEvent
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
 from shared.identifiers import new_id
+from shared.sealing import MasterKeys
 
 Wake = Callable[[], None]
 """Tells the push job that devices will have to be woken once this work commits."""
 
 
 async def register_devices(
-    commands: list[RegisterDevice], work: UnitOfWork, *, wake: Wake
+    commands: list[RegisterDevice], work: UnitOfWork, *, wake: Wake, keys: MasterKeys
 ) -> list[DeviceRegistered | ApplicationError]:
     """Register devices for passes; whoever may hold older bytes than the newest is woken."""
     devices, passes = DeviceRepository(work.connection), PassRepository(work.connection)
     refused: dict[UUID, ApplicationError] = {
         c.command_id: error for c in commands if (error := check_push_token(c)) is not None
     }
-    sound = [c for c in commands if c.command_id not in refused]
+    sound = [_sealed(c, keys) for c in commands if c.command_id not in refused]
     before = await devices.hold(sound)
     known = await passes.lock(sound)
     gone = [c for c in sound if known[c.handle].is_deleted]
@@ -75,7 +78,11 @@ async def register_devices(
     await _tell_acts("install", acted, at, work)
     await _make_news([(d, h) for d, h in created if known[h].has_older_copies], work, wake)
     tokens = {c.device: c.push_token for c in living}
-    moved = [d for d, b in before.items() if d in tokens and b.push_token != tokens[d]]
+    moved = [
+        d
+        for d, b in before.items()
+        if d in tokens and not is_same_push_token(keys, d, b.push_token, tokens[d])
+    ]
     if moved:  # what was pushed to the token before may not have come
         await _wake_devices(await devices.find_news(moved), work, wake)
     await ObservationRepository(work.connection).add(
@@ -86,6 +93,11 @@ async def register_devices(
         ]
     )  # fmt: skip
     return replies
+
+
+def _sealed(command: RegisterDevice, keys: MasterKeys) -> RegisterDevice:
+    push_token = seal_push_token(keys, command.device, command.push_token)
+    return command.model_copy(update={"push_token": push_token})
 
 
 async def unregister_devices(commands: list[UnregisterDevice], work: UnitOfWork) -> list[Done]:

@@ -9,6 +9,7 @@ from services.notifier.domain.happenings import of_test
 from services.notifier.domain.webhooks import (
     LONGEST_GRACE,
     EndpointDisabledError,
+    EndpointNotFoundError,
     EventNotFoundError,
     State,
     checked_fields,
@@ -37,7 +38,7 @@ from shared.contracts.notifier import (
     UpdateEndpoint,
 )
 from shared.database import UnitOfWork
-from shared.errors import InvalidError
+from shared.errors import ApplicationError, InvalidError
 from shared.sealing import MasterKeys
 
 MOST_ENDPOINTS_LISTED: Final = 1000
@@ -94,6 +95,27 @@ async def rotate_secrets(
         )
         rotated.append(EndpointSecret(endpoint=endpoint, sealed_secret=sealed))
     return rotated
+
+
+def reduce_secret(made: EndpointSecret) -> EndpointSecret:
+    """Leave out the secret."""
+    return made.model_copy(update={"sealed_secret": ""})
+
+
+async def recall_secrets(
+    commands: list[CreateEndpoint] | list[RotateSecret],
+    kept: list[EndpointSecret],
+    work: UnitOfWork,
+) -> list[EndpointSecret | ApplicationError]:
+    """Answer repeats with the secrets that are signed with by now."""
+    endpoints = EndpointRepository(work.connection)
+    secrets = await endpoints.find_secrets((c.account_id, c.endpoint_id) for c in commands)
+    return [
+        made.model_copy(update={"sealed_secret": secrets[made.endpoint.endpoint_id]})
+        if made.endpoint.endpoint_id in secrets
+        else EndpointNotFoundError()
+        for made in kept
+    ]
 
 
 async def replay_deliveries(

@@ -32,6 +32,7 @@ async def tell_members(messages: list[MembersChanged], work: UnitOfWork, *, ring
     ]
     await ToldRepository(work.connection).save(told.values())
     await tell(work, happenings, ring)
+    work.erase(member.person for member in members if member.deleted)
 
 
 async def tell_fetches(

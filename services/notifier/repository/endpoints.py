@@ -117,6 +117,18 @@ class EndpointRepository:
             raise RotatedTooOftenError
         return _endpoint(row)
 
+    async def find_secrets(self, keys: Iterable[tuple[UUID, UUID]]) -> dict[UUID, str]:
+        """Find the sealed secrets of endpoints, named by account and endpoint."""
+        listed = list(keys)
+        rows = await self._connection.fetch(
+            "SELECT endpoint_id, secret FROM endpoints"
+            " JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (account_id, endpoint_id)"
+            " USING (account_id, endpoint_id) WHERE deleted_at IS NULL",
+            [account_id for account_id, _ in listed],
+            [endpoint_id for _, endpoint_id in listed],
+        )
+        return {row["endpoint_id"]: row["secret"] for row in rows}
+
     async def delete(self, account_id: UUID, endpoint_id: UUID) -> None:
         """Delete an endpoint, with its secrets; what was under way to it is dropped."""
         deleted = await self._connection.fetchval(

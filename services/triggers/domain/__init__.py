@@ -11,6 +11,8 @@ from services.triggers.domain.events import (
     manner_of,
     marks_of,
     only_editable,
+    with_texts,
+    without_texts,
 )
 from services.triggers.domain.log import changes_between
 from services.triggers.domain.records import (
@@ -81,4 +83,6 @@ __all__ = [
     "refusal_of",
     "resume",
     "settle_expiry",
+    "with_texts",
+    "without_texts",
 ]

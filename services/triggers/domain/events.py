@@ -49,6 +49,16 @@ MOST_WARNINGS = 10
 _REFUSED_TEXTS: Final[Mapping[Refusal, str]] = {"voided": "Voided", "expired": "Expired"}
 _REFUSED_COLOR: Final = COLOURS["PSColorRed"]
 
+_TEXTS: Final = {
+    "scan_text": "psScanText",
+    "scan_color": "psScanColor",
+    "description": "psPassDescription",
+    "information_url": "psInformationURL",
+    "information_label": "psInformationLabel",
+    "display_url": "psDisplayURL",
+}
+"""What a report says → the value of the pass that says it."""
+
 
 def begin(
     record: PassRecord, compiled: CompiledTemplate, outcome: RuleOutcome | None = None
@@ -338,13 +348,7 @@ def _refused(
 ) -> PassChanged:
     """Report to the scanner, in texts that any scanner shows."""
     report = _report(record, compiled, {}, expired=has_expired(record, compiled, at))
-    return report.model_copy(
-        update={
-            "refused": refused,
-            "scan_text": _REFUSED_TEXTS[refused],
-            "scan_color": _REFUSED_COLOR,
-        }
-    )
+    return with_texts(report.model_copy(update={"refused": refused}), record, compiled)
 
 
 def _is_past(record: PassRecord, at: datetime) -> bool:
@@ -358,26 +362,37 @@ def _report(
     *,
     expired: bool,
 ) -> PassChanged:
-    state = record.state()
-
-    def text(path: str) -> str | None:
-        return compiled.text_of(state, path) or None
-
     return PassChanged.model_construct(
+        _fields_set=None,
         handle=record.handle,
         version=record.version,
         sequence=record.sequence,
         updated=any(path not in SCAN_TEXTS for path in changes),
         values_changed=bool(changes),
-        scan_text=text("psScanText"),
-        scan_color=text("psScanColor"),
-        description=text("psPassDescription"),
-        information_url=text("psInformationURL"),
-        information_label=text("psInformationLabel"),
-        display_url=text("psDisplayURL"),
+        **_texts_of(record, compiled),
         voided=record.voided,
         expired=expired,
     )
+
+
+def _texts_of(record: PassRecord, compiled: CompiledTemplate) -> dict[str, str | None]:
+    """Write the texts that a pass shows to whoever scans it; they may tell of its member."""
+    state = record.state()
+    return {name: compiled.text_of(state, path) or None for name, path in _TEXTS.items()}
+
+
+def without_texts(report: PassChanged) -> PassChanged:
+    """Leave out what may tell of the pass's member."""
+    told = {name for name in _TEXTS if getattr(report, name) is not None}
+    return report.model_copy(update=dict.fromkeys(told)) if told else report
+
+
+def with_texts(report: PassChanged, record: PassRecord, compiled: CompiledTemplate) -> PassChanged:
+    """Say in a report what the pass shows by now; of a scan that was refused, why."""
+    texts = _texts_of(record, compiled)
+    if report.refused is not None:
+        texts |= {"scan_text": _REFUSED_TEXTS[report.refused], "scan_color": _REFUSED_COLOR}
+    return report.model_copy(update=texts)
 
 
 def manner_of(command: ChangePass) -> Manner:

@@ -5,6 +5,7 @@ from services.triggers.repository.corrections import CorrectionRepository
 from services.triggers.repository.templates import TemplateRepository, TemplateShelf
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged
+from shared.contracts.message import Person
 from shared.database import UnitOfWork
 from shared.passes.expiry import dates_passes
 
@@ -45,4 +46,7 @@ async def follow_members(
     events: list[MembersChanged], work: UnitOfWork, *, shelf: TemplateShelf
 ) -> None:
     """Carry members' changes to their passes."""
-    await carry_members([member for event in events for member in event.members], work, shelf)
+    learned = await carry_members(
+        [member for event in events for member in event.members], work, shelf
+    )
+    work.erase(Person(*key) for key, facts in learned.items() if facts.after is None)

@@ -21,7 +21,8 @@ async def announce_missed_passes(events: list[PassesCompared], work: UnitOfWork)
     missed = {handle for event in events for handle in event.missing}
     if not missed:
         return
-    records = (await PassRepository(work.connection).find(missed)).values()
+    # Locked, so that nothing is told of a member beside its deletion.
+    records = (await PassRepository(work.connection).lock(missed)).values()
     living = [record.to_contract() for record in records if record.deleted_at is None]
     deleted = [
         DeletedPass(handle=r.handle, account_id=r.account_id, version=r.version)

@@ -17,6 +17,7 @@ from services.triggers.domain import (
     follow_member,
     manner_of,
     marks_of,
+    with_texts,
 )
 from services.triggers.handlers.waiting import Told, Waiting
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
@@ -163,7 +164,9 @@ async def change_passes(
             manner = manner_of(command)
             run = await waiting.start(command, record, command.kind, compiled, now)
             if isinstance(run, Told):
-                outcomes.append(run.answer)
+                told = run.answer
+                is_over = isinstance(told, PassChanged)
+                outcomes.append(with_texts(told, record, compiled) if is_over else told)
                 continue
             changed = change(
                 record, command.kind, command.values, compiled, now, manner=manner, outcome=run
@@ -174,6 +177,26 @@ async def change_passes(
     await passes.save(list(records.values()))
     work.publish(*announcements(records.values()))
     return outcomes
+
+
+async def recall_changes(
+    commands: list[ChangePass],
+    kept: list[PassChanged],
+    work: UnitOfWork,
+    *,
+    shelf: TemplateShelf,
+) -> list[PassChanged]:
+    """Answer repeats with what the passes show by now."""
+    records = await PassRepository(work.connection).find(c.handle for c in commands)
+    living = {h: r for h, r in records.items() if r.deleted_at is None}
+    needed = {record.template_id: 0 for record in living.values()}
+    templates = await shelf.at_least(work.connection, needed)
+    return [
+        with_texts(report, record, templates[record.template_id].compiled)
+        if (record := living.get(report.handle)) is not None
+        else report
+        for report in kept
+    ]
 
 
 async def carry_members(

@@ -14,12 +14,13 @@ from services.triggers.domain import (
     announcements,
     conclude,
     resume,
+    without_texts,
 )
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.runs import OpenRun, RunRepository
 from services.triggers.repository.templates import TemplateShelf
 from shared import clock
-from shared.contracts.triggers import LONGEST_RUN, MOST_DEPTH
+from shared.contracts.triggers import LONGEST_RUN, MOST_DEPTH, PassChanged
 from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
@@ -166,4 +167,4 @@ async def _conclude(
         return write_failure(error)
     await passes.save([record])
     work.publish(*announcements([record]))
-    return write_reply(reply)
+    return write_reply(without_texts(reply) if isinstance(reply, PassChanged) else reply)

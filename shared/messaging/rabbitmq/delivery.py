@@ -1,6 +1,7 @@
 """An event in the hands of its consumer, who settles it exactly one way."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
@@ -45,10 +46,10 @@ class QueueDelivery:
         exchange = self._names.retry(delay)
         await self._move(exchange, self._queue, self.envelope.failed(reason))
 
-    async def bury(self, reason: str) -> None:
+    async def bury(self, reason: str, body: bytes) -> None:
         service = EVENT_QUEUES[self._names.plain(self._queue)]
         target = self._names.of(dead_queue(service))
-        await self._move("", target, self.envelope.failed(reason))
+        await self._move("", target, replace(self.envelope.failed(reason), body=body))
 
     async def _move(self, exchange: str, key: str, envelope: Envelope) -> None:
         try:

@@ -183,7 +183,7 @@ async def running_gateway(url: str, **extra: object) -> AsyncGenerator[Gateway]:
     database = Database(url, schema="gateway", size=4)
     await database.start()
     keys = MasterKeys.parse(master_keys)
-    tokens = settings.read_pass_tokens()
+    tokens = settings.read_pass_tokens(keys)
     door = open_door(database, Requester(transport), keys, PUBLIC_URL, tokens=tokens)
     address = f"http://127.0.0.1:{services.ports['gateway']}"
     async with ClientSession(address) as http:

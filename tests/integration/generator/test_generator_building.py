@@ -7,13 +7,18 @@ import pytest
 from services.generator import jobs
 from services.generator.app import build
 from services.generator.domain import ContentGoneError
+from services.generator.jobs import cut_tokens
+from services.generator.repository.plates import PlateShelf
 from services.generator.settings import Settings
 from shared.errors import NotReadyError, RetryableError
 from shared.messaging.embedded import EmbeddedTransport
+from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 from tests.integration.generator.press import (
+    KEYS,
     OTHER_IDENTITY,
     POINTS,
+    ROOT_URL,
     TOKENS,
     Press,
     a_pass,
@@ -55,6 +60,61 @@ async def test_a_pass_tells_devices_where_to_ask_and_with_which_token(press: Pre
     assert TOKENS.verify(
         "pass.com.example.coffee", "serial of handle0", pass_json["authenticationToken"]
     )
+
+
+async def test_the_token_of_a_pass_is_stored_nowhere(press: Press):
+    await press.build([a_pass()])
+
+    token = orjson.loads((await press.read()).pass_json)["authenticationToken"]
+    assert token.encode().hex() not in await stored(press)
+    assert token not in await stored(press)
+
+
+async def test_a_pass_whose_secret_was_taken_away_gets_another_token_at_its_next_reading(
+    press: Press,
+):
+    newer = PassTokens([bytes([1]) * 32])
+    await press.build([a_pass(token_key=TOKENS.newest_id)])
+    before = await press.read()
+    press.shelf = PlateShelf(KEYS, ROOT_URL, newer)
+
+    after = await press.read()
+
+    check_content(after)
+    token = orjson.loads(after.pass_json)["authenticationToken"]
+    assert newer.verify("pass.com.example.coffee", "serial of handle0", token)
+    assert after.content_number == before.content_number + 1
+
+
+async def test_contents_that_hold_their_tokens_lose_them_and_are_served_as_before(press: Press):
+    handles = [f"handle{number}" for number in range(5)]
+    await press.build([a_pass(handle=handle) for handle in handles])
+    before = [await press.read(handle=handle) for handle in handles]
+    async with press.database.work() as work:
+        for content in before:
+            await work.connection.execute(
+                "UPDATE contents SET pass_json = $2, token_at = NULL, token_key = NULL"
+                " WHERE handle = $1",
+                content.handle,
+                content.pass_json,
+            )
+        await work.connection.execute("INSERT INTO token_cuts VALUES ('')")
+    as_it_was = [await press.read(handle=handle) for handle in handles]
+
+    await cut_tokens(press.database, TOKENS, turn=2)
+
+    assert as_it_was == before == [await press.read(handle=handle) for handle in handles]
+    tokens = [orjson.loads(content.pass_json)["authenticationToken"] for content in before]
+    text = await stored(press)
+    assert [token for token in tokens if token.encode().hex() in text] == []
+    async with press.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM token_cuts") == 0
+
+
+async def stored(press: Press) -> str:
+    """Everything that the table of contents holds."""
+    async with press.database.connection() as connection:
+        return await connection.fetchval("SELECT string_agg(c::text, ' ') FROM contents c")
 
 
 async def test_a_built_content_tells_the_first_version_that_may_be_new_in_it(press: Press):

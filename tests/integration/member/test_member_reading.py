@@ -10,6 +10,7 @@ from shared.database import Database
 from shared.errors import ApplicationError
 from shared.messaging.embedded import EmbeddedTransport
 from shared.migrations import MESSAGING, migrate
+from shared.sealing import MasterKeys
 from tests.integration.member.people import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -142,7 +143,7 @@ async def test_member_role_cannot_read_another_schema(database: Database, fresh_
 
 async def test_service_is_built_from_its_settings(fresh_database: str):
     settings = Settings.model_validate(
-        {"DATABASE_URL": fresh_database, "master_keys": SecretStr("unused")}
+        {"DATABASE_URL": fresh_database, "master_keys": SecretStr(MasterKeys.generate_text())}
     )
 
     service = build(settings, EmbeddedTransport(fresh_database))

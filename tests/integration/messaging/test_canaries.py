@@ -12,7 +12,7 @@ from shared.messaging.intake import Intake
 from shared.messaging.subscription import on
 from shared.messaging.topology import MOST_ATTEMPTS
 from tests.integration.messaging.conftest import Wire
-from tests.integration.messaging.toys import QUEUE, HandDelivery, an_event, until
+from tests.integration.messaging.toys import KEYS, QUEUE, HandDelivery, an_event, until
 
 CANARY = "ada.canary@example.com whsec_CANARY"
 
@@ -32,7 +32,7 @@ async def test_a_refused_and_an_unreadable_event_tell_no_values(
     async def refuse(events: list[EventsLogged], work: UnitOfWork) -> None:
         raise InvalidError(f"{events[0].events[0].handle} failed")
 
-    consumer = EventConsumer("notifier", toys, [on(EventsLogged, refuse)])
+    consumer = EventConsumer("notifier", toys, [on(EventsLogged, refuse)], KEYS)
     wire.transport.receive_events(QUEUE, consumer.receive, most=10)
     await wire.transport.start()
     await until(lambda: wire.transport.connected)
@@ -59,7 +59,7 @@ async def test_a_handler_that_breaks_tells_no_values(
     async def fail(events: list[EventsLogged], work: UnitOfWork) -> None:
         raise RuntimeError(f"{events[0].events[0].handle} failed")
 
-    consumer = EventConsumer("notifier", toys, [on(EventsLogged, fail)])
+    consumer = EventConsumer("notifier", toys, [on(EventsLogged, fail)], KEYS)
     delivery = HandDelivery(an_event(CANARY, attempts=MOST_ATTEMPTS - 1))
 
     with capture_logs() as lines:

@@ -18,6 +18,7 @@ from shared.messaging.subscription import on
 from shared.messaging.topology import MOST_ATTEMPTS
 from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.toys import (
+    KEYS,
     QUEUE,
     HandDelivery,
     an_event,
@@ -32,7 +33,7 @@ Handler = Callable[[list[EventsLogged], UnitOfWork], Awaitable[None]]
 
 
 def a_consumer(database: Database, handler: Handler = note_events) -> EventConsumer:
-    return EventConsumer("notifier", database, [on(EventsLogged, handler)])
+    return EventConsumer("notifier", database, [on(EventsLogged, handler)], KEYS)
 
 
 def hands(*envelopes: Envelope, redelivered: bool = False) -> list[HandDelivery]:

@@ -13,7 +13,14 @@ from shared.messaging.outbox import Relay
 from shared.messaging.subscription import on
 from shared.messaging.transport import Transport
 from tests.integration.messaging.conftest import Wire
-from tests.integration.messaging.toys import QUEUE, a_logged_event, effects, note_events, until
+from tests.integration.messaging.toys import (
+    KEYS,
+    QUEUE,
+    a_logged_event,
+    effects,
+    note_events,
+    until,
+)
 
 
 def an_announcement(handle: str) -> EventsLogged:
@@ -26,7 +33,7 @@ async def announce(database: Database, *handles: str) -> None:
 
 
 async def listen(transport: Transport, database: Database) -> None:
-    consumer = EventConsumer("notifier", database, [on(EventsLogged, note_events)])
+    consumer = EventConsumer("notifier", database, [on(EventsLogged, note_events)], KEYS)
     transport.receive_events(QUEUE, consumer.receive, most=10)
     await transport.start()
     await until(lambda: transport.connected)

@@ -13,7 +13,7 @@ from shared.errors import ApplicationError, NotReadyError, UnavailableError
 from shared.messaging.consumer import QuestionConsumer
 from shared.messaging.envelope import Question
 from shared.messaging.requests import PATIENCE, Requester
-from shared.messaging.subscription import answer
+from shared.messaging.subscription import Memory, answer
 from shared.messaging.transport import NoAnswerError
 from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.toys import (
@@ -104,6 +104,33 @@ async def test_questions_of_one_name_are_answered_in_one_transaction_each_its_ow
     ]
     assert [o.ok for o in await second.outcomes()] == [Stamped(handle="green", count=1)]
     assert await transactions(toys) == 1
+
+
+async def test_a_reply_that_is_not_to_rest_is_stored_in_part_and_recalled_whole(toys: Database):
+    async def recall(
+        commands: list[StampPass], kept: list[Stamped], _work: UnitOfWork
+    ) -> list[Stamped | ApplicationError]:
+        return [
+            WrongStampError() if c.handle == "gone" else Stamped(handle=c.handle, count=one.count)
+            for c, one in zip(commands, kept, strict=True)
+        ]
+
+    memory = Memory(lambda reply: Stamped(handle="", count=reply.count), recall)
+    consumer = QuestionConsumer("notifier", "interactive", toys, [answer(StampPass, stamp, memory)])
+    commands = [a_command("blue"), a_command("gone")]
+    first, again, alone = Asked(*commands), Asked(*commands, a_command("red")), Asked(commands[0])
+
+    await receive(consumer, first)
+    await receive(consumer, again)
+    await receive(consumer, alone)
+
+    assert await codes(first) == ["ok", "ok"]
+    assert await codes(again) == ["ok", "wrong_stamp", "ok"]
+    assert await alone.outcomes() == (await first.outcomes())[:1] == (await again.outcomes())[:1]
+    assert await effects(toys) == ["blue", "gone", "red"]
+    async with toys.connection() as connection:
+        stored = await connection.fetch("SELECT outcome FROM inbox")
+    assert [row["outcome"] for row in stored if "blue" in row["outcome"]] == []
 
 
 async def test_an_expired_question_is_not_begun(toys: Database):

@@ -16,7 +16,7 @@ from shared.messaging.envelope import Delivery, Question
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.subscription import on
 from shared.messaging.transport import TransportAwayError
-from tests.integration.messaging.toys import QUEUE, an_event, effects, note_events, until
+from tests.integration.messaging.toys import KEYS, QUEUE, an_event, effects, note_events, until
 from tests.lines import Line
 
 SAFE_AGE = 2.0
@@ -31,7 +31,7 @@ async def transport(amqp_url: str) -> AsyncIterator[RabbitMQTransport]:
 
 
 def listen(transport: RabbitMQTransport, database: Database) -> None:
-    consumer = EventConsumer("notifier", database, [on(EventsLogged, note_events)])
+    consumer = EventConsumer("notifier", database, [on(EventsLogged, note_events)], KEYS)
     transport.receive_events(QUEUE, consumer.receive, most=10)
 
 
@@ -152,7 +152,7 @@ async def test_draining_finishes_the_list_in_work_and_gives_back_the_rest(
 ):
     begun, go_on = asyncio.Event(), asyncio.Event()
     first: list[str] = []
-    consumer = EventConsumer("notifier", toys, [on(EventsLogged, note_events)])
+    consumer = EventConsumer("notifier", toys, [on(EventsLogged, note_events)], KEYS)
 
     async def hold(deliveries: list[Delivery]) -> None:
         first.extend(str(d.envelope.message_id) for d in deliveries)

@@ -1,5 +1,6 @@
 """What the broker loses after its confirm is found out and sent again, without a person."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from shared.database import Database
 from shared.messaging import inbox
 from shared.messaging.consumer import EventConsumer
 from shared.messaging.envelope import Envelope
+from shared.messaging.letters import seal_letter
 from shared.messaging.outbox import Relay, forget_sent, resend
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.receipts import Receipts
@@ -19,7 +21,7 @@ from shared.messaging.subscription import on
 from shared.messaging.transport import Transport
 from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.test_outbox import announce
-from tests.integration.messaging.toys import QUEUE, effects, note_events, until
+from tests.integration.messaging.toys import KEYS, QUEUE, an_event, effects, note_events, until
 
 
 class ForgetfulTransport:
@@ -41,7 +43,7 @@ class NarrowTransport(ForgetfulTransport):
 async def listen(transport: Transport, database: Database) -> Receipts:
     """The toy service is sender and consumer in one."""
     receipts = Receipts("notifier", database, transport)
-    consumer = EventConsumer("notifier", database, [on(EventsLogged, note_events)], receipts)
+    consumer = EventConsumer("notifier", database, [on(EventsLogged, note_events)], KEYS, receipts)
     transport.receive_events(QUEUE, consumer.receive, most=10)
     await transport.start()
     await until(lambda: transport.connected)
@@ -111,7 +113,11 @@ async def test_a_fact_that_failed_or_died_is_not_sent_beside_itself(wire: Wire, 
         await Relay(toys, ForgetfulTransport()).relay_turn()  # type: ignore[arg-type]
         async with toys.connection() as connection:
             newest = "SELECT message_id FROM outbox ORDER BY outbox_id DESC LIMIT 1"
-            await inbox.note_failure(toys, await connection.fetchval(newest), dead=dead)
+            message_id = await connection.fetchval(newest)
+        if dead:
+            await seal_letter(toys, KEYS, replace(an_event(handle), message_id=message_id), [])
+        else:
+            await inbox.note_failure(toys, message_id)
     await announce(toys, "last")
     await Relay(toys, wire.transport).drain()
 
@@ -161,6 +167,24 @@ async def test_sent_rows_go_after_a_day_and_unsent_ones_never(toys: Database):
     await forget_sent(toys)
 
     assert await states(toys) == (1, 0, 0)
+
+
+async def test_old_rows_go_in_as_many_turns_as_they_need(toys: Database):
+    await announce(toys, *(f"old {number}" for number in range(25)))
+    await Relay(toys, ForgetfulTransport()).drain()  # type: ignore[arg-type]
+    async with toys.connection() as connection:
+        await connection.execute(
+            "UPDATE outbox SET created_at = created_at - interval '25 hours',"
+            " sent_at = sent_at - interval '25 hours'"
+        )
+        await connection.execute("INSERT INTO outbox_persons SELECT outbox_id, 1 FROM outbox")
+    await announce(toys, "young")
+
+    await forget_sent(toys, turn=10)
+
+    assert await states(toys) == (1, 0, 0)
+    async with toys.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM outbox_persons") == 0
 
 
 @pytest.mark.parametrize("lost", ["queue", "virtual host"])

@@ -19,9 +19,11 @@ from shared.identifiers import new_id
 from shared.messaging.envelope import Envelope, Question
 from shared.messaging.requests import Outcome
 from shared.migrations import MESSAGING, migrate
+from shared.sealing import MasterKeys
 
 SCHEMA = "notifier"
 QUEUE = "notifier.events.interactive"
+KEYS = MasterKeys([bytes(32)])
 TOY_MIGRATIONS = Path(__file__).parent / "toy_migrations"
 
 
@@ -108,6 +110,7 @@ class HandDelivery:
     envelope: Envelope
     redelivered: bool = False
     settled: list[tuple[str, str, float]] = field(default_factory=list[tuple[str, str, float]])
+    buried: bytes = b""
 
     async def done(self) -> None:
         self.settled.append(("done", "", 0))
@@ -115,8 +118,9 @@ class HandDelivery:
     async def retry(self, reason: str, delay: float) -> None:
         self.settled.append(("retry", reason, delay))
 
-    async def bury(self, reason: str) -> None:
+    async def bury(self, reason: str, body: bytes) -> None:
         self.settled.append(("bury", reason, 0))
+        self.buried = body
 
 
 def a_command(handle: str, command_id: UUID | None = None) -> StampPass:

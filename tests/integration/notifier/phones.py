@@ -99,7 +99,9 @@ class Phones:
     notifier: Notifier
 
     async def register(self, *commands: RegisterDevice) -> list[DeviceRegistered]:
-        handler = partial(devices.register_devices, wake=self.notifier.pushes.set)
+        handler = partial(
+            devices.register_devices, wake=self.notifier.pushes.set, keys=self.notifier.keys
+        )
         return await self.notifier.tell(handler, *commands)
 
     async def unregister(self, *commands: UnregisterDevice) -> None:

@@ -97,7 +97,8 @@ class Pushing:
             )
             for handle in handles
         ]
-        await self.notifier.tell(partial(devices.register_devices, wake=self.wake.set), *commands)
+        handler = partial(devices.register_devices, wake=self.wake.set, keys=self.notifier.keys)
+        await self.notifier.tell(handler, *commands)
 
     async def change(self, *handles: str) -> None:
         """Have new bytes built for passes, with a push asked for."""

@@ -14,6 +14,7 @@ from shared.contracts.generator import ContentBuilt
 from shared.contracts.triggers import DeletedPass, EventsLogged, PassesDeleted
 from shared.database import UnitOfWork
 from shared.errors import GoneError
+from shared.sealing import MasterKeys
 from tests.integration.notifier.partner import Notifier
 from tests.integration.notifier.phones import Card, Phones, a_device
 
@@ -52,7 +53,7 @@ def building(card: Card, number: int, **fields: Any) -> Act:
 
 
 def registering(card: Card, device: str) -> Act:
-    handler = partial(devices.register_devices, wake=ignore)
+    handler = partial(devices.register_devices, wake=ignore, keys=MasterKeys([bytes(32)]))
     return partial(call, handler, card.registered(device))
 
 

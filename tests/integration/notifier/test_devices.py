@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from services.notifier.domain.devices import open_push_token
 from services.notifier.handlers import devices
 from services.notifier.jobs.forgetting import forget_old
+from services.notifier.jobs.sealing import seal_push_tokens
 from shared import clock
 from shared.contracts.notifier import (
     DeviceLogLine,
@@ -16,6 +18,7 @@ from shared.contracts.notifier import (
 )
 from shared.errors import GoneError, InvalidError
 from shared.identifiers import new_id
+from shared.sealing import MasterKeys
 from tests.integration.notifier.partner import Notifier
 from tests.integration.notifier.phones import Card, Phones, a_device
 
@@ -149,7 +152,7 @@ async def test_registration_is_created_once_and_always_keeps_the_new_token(phone
 
     assert [r.created for r in [*replies, *again]] == [True, False, False]
     [row] = await phones.notifier.sql("SELECT push_token FROM devices")
-    assert row["push_token"] == "cc"
+    assert open_push_token(phones.notifier.keys, device, row["push_token"]) == "cc"
     [act] = await phones.acts(card)
     assert (act.kind, act.number, act.devices, act.account_id) == ("install", 1, 1, card.account_id)
 
@@ -268,6 +271,39 @@ async def test_new_push_token_is_woken_for_what_the_old_one_may_have_missed(phon
 
     assert await phones.wakes(card) == {device: [card.handle]}
     assert await phones.wakes(quiet) == {}
+
+
+async def test_push_token_is_the_same_by_whatever_master_key_it_is_sealed(phones: Phones):
+    card, device = Card(), a_device()
+    await phones.register(card.registered(device, "aa"))
+    await phones.build(card.built(2))
+    await phones.push(card)
+    newer = b"n" * 32
+
+    phones.notifier.keys = MasterKeys([newer, bytes(32)])
+    await phones.register(card.registered(device, "aa"))
+
+    assert await phones.wakes(card) == {}
+
+
+async def test_push_tokens_that_are_stored_unsealed_are_sealed_some_at_a_time(phones: Phones):
+    card, named = Card(), {a_device(): f"token{number}" for number in range(5)}
+    await phones.register(*(card.registered(device, token) for device, token in named.items()))
+    await phones.notifier.sql(
+        "UPDATE devices SET push_token = n.token FROM unnest($1::text[], $2::text[])"
+        " AS n (device, token) WHERE devices.device = n.device",
+        list(named),
+        list(named.values()),
+    )
+    await phones.notifier.sql("INSERT INTO token_sealings VALUES ('')")
+
+    await seal_push_tokens(phones.notifier.database, phones.notifier.keys, turn=2)
+
+    rows = await phones.notifier.sql("SELECT device, push_token FROM devices")
+    assert not {row["push_token"] for row in rows} & set(named.values())
+    keys = phones.notifier.keys
+    assert {d: open_push_token(keys, d, token) for d, token in rows} == named
+    assert await phones.notifier.sql("SELECT FROM token_sealings") == []
 
 
 async def test_push_token_that_cannot_be_one_is_refused_alone(phones: Phones):

@@ -37,6 +37,7 @@ async def test_three_migrators_at_once_all_succeed_and_apply_once(
         "0001_receipts.sql",
         "0001_tickets.sql",
         "0002_blue.sql",
+        "0002_erasures.sql",
     ]
 
 

@@ -18,6 +18,7 @@ from shared.messaging.subscription import Subscription, answer, on
 from shared.service import Job, RunningServices, Service
 from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.toys import (
+    KEYS,
     Stamped,
     StampPass,
     an_event,
@@ -42,6 +43,7 @@ def a_service(
     return Service(
         name="notifier",
         database=Database(database.url, schema="notifier"),
+        keys=KEYS,
         migrations=Path(),
         subscriptions=subscriptions() if listen is None else listen,
         jobs=jobs,
@@ -54,7 +56,7 @@ def test_a_service_that_does_not_listen_as_all_others_declare_is_refused():
     with pytest.raises(ValueError, match="must listen"):
         a_service(database, subscriptions()[:-1])
     with pytest.raises(ValueError, match="must listen"):
-        Service("member", database, Path(), subscriptions())
+        Service("member", database, KEYS, Path(), subscriptions())
 
 
 async def test_what_is_in_work_at_the_end_is_finished_and_its_announcements_leave(

@@ -1,13 +1,23 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha1
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from services.generator.clients import PressRoom
-from services.generator.domain import NO_IMAGES, Earlier, Plate, Seal, Sheet, lay_over, press
+from services.generator.domain import (
+    NO_IMAGES,
+    Earlier,
+    Plate,
+    Seal,
+    Sheet,
+    lay_over,
+    press,
+    put_back,
+)
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.passes.development import DevelopmentAuthority
@@ -132,9 +142,13 @@ def test_the_token_on_a_pass_is_that_of_its_own_secret_for_life():
 
     for key, tokens in ((TOKENS.newest_id, newer), (older.newest_id, older), (None, older)):
         sheet = press(a_plate(), a_pass(token_key=key), None, MOMENT)
-        written = orjson.loads(sheet.pass_json or b"")
-        assert tokens.verify("pass.com.example", "serial0", written["authenticationToken"])
+        token = tokens.issue(sheet.token_key, "pass.com.example", "serial0")
+        whole = put_back(sheet.pass_json or b"", token, sheet.token_at or 0)
+        written = orjson.loads(whole)
+        assert written["authenticationToken"] == token
         assert written["webServiceURL"] == "https://p.example/wallet"
+        assert orjson.loads(sheet.manifest)["pass.json"] == sha1(whole).hexdigest()
+        assert token.encode() not in (sheet.pass_json or b"")
 
 
 def an_image(letter: str) -> ImageReference:

@@ -64,8 +64,8 @@ def test_secrets_are_never_short_and_never_shown():
 
 def test_without_secrets_tokens_derive_from_every_master_key():
     first, second = MasterKeys.generate_text(), MasterKeys.generate_text()
-    alone = settings(master_keys=second).read_pass_tokens()
-    rotated = settings(master_keys=f"{first},{second}").read_pass_tokens()
+    alone = pass_tokens(master_keys=second)
+    rotated = pass_tokens(master_keys=f"{first},{second}")
     token = alone.issue(alone.newest_id, *PASS)
 
     assert rotated.verify(*PASS, token)
@@ -75,9 +75,9 @@ def test_without_secrets_tokens_derive_from_every_master_key():
 
 def test_secrets_that_are_set_come_before_those_of_the_master_keys():
     key = MasterKeys.generate_text()
-    before = settings(master_keys=key).read_pass_tokens()
+    before = pass_tokens(master_keys=key)
     secrets = ",".join(urlsafe_b64encode(secret).decode() for secret in (NEW, OLD))
-    after = settings(master_keys=key, token_secrets=secrets).read_pass_tokens()
+    after = pass_tokens(master_keys=key, token_secrets=secrets)
 
     assert after.newest_id == PassTokens([NEW]).newest_id
     assert after.verify(*PASS, PassTokens([OLD]).issue(None, *PASS))
@@ -91,5 +91,6 @@ def test_what_is_derived_depends_on_purpose_and_key():
     assert len({*derived, OLD, NEW}) == 6
 
 
-def settings(**given: str) -> CommonSettings:
-    return CommonSettings.model_validate({"database_url": "postgresql://", **given})
+def pass_tokens(**given: str) -> PassTokens:
+    settings = CommonSettings.model_validate({"database_url": "postgresql://", **given})
+    return settings.read_pass_tokens(settings.read_master_keys())

@@ -9,6 +9,8 @@ from shared.sealing import MasterKeys, SealBrokenError, UnknownKeyError
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
+DERIVED = "0beb1e8261b4d2b094d53936e6473cee522e5391d1cb85b92542c3251b123027"
+MINTED = "yg_n4SJfFAb4MzlWm4kkOpqGPep3U4A"
 
 
 @given(st.binary(), st.text(), st.text())
@@ -124,3 +126,49 @@ def test_keys_are_not_shown():
     shown = repr(MasterKeys([KEY]))
 
     assert shown == f"MasterKeys({hashlib.sha256(KEY).hexdigest()[:8]})"
+
+
+def test_resealing_needs_the_former_key_once_and_leaves_what_is_sealed_already():
+    old, both, new = MasterKeys([KEY]), MasterKeys([OTHER_KEY, KEY]), MasterKeys([OTHER_KEY])
+    sealed = old.seal(b"secret", purpose="p", owner="o")
+
+    resealed = both.reseal(sealed, purpose="p", owner="o")
+
+    assert new.open(resealed, purpose="p", owner="o") == b"secret"
+    assert new.reseal(resealed, purpose="p", owner="o") == resealed
+    with pytest.raises(UnknownKeyError):
+        new.reseal(sealed, purpose="p", owner="o")
+
+
+def test_tokens_of_a_key_that_was_taken_away_are_read_by_its_root_which_opens_nothing():
+    old, both, new = MasterKeys([KEY]), MasterKeys([OTHER_KEY, KEY]), MasterKeys([OTHER_KEY])
+    token = old.mint(b"account", purpose="p")
+    sealed = old.seal(b"secret", purpose="p", owner="o")
+    assert new.read_token(token, purpose="p") is None
+
+    new.remember(both.former_roots)
+    new.remember(both.former_roots)
+
+    assert new.read_token(token, purpose="p") == b"account"
+    assert new.derive("d") == both.derive("d") == [*MasterKeys([OTHER_KEY]).derive("d"),
+                                                   *old.derive("d")]  # fmt: skip
+    assert new.mint(b"account", purpose="p") == both.mint(b"account", purpose="p") != token
+    with pytest.raises(UnknownKeyError):
+        new.open(sealed, purpose="p", owner="o")
+
+
+def test_what_derives_from_a_key_never_changes():
+    # Tokens of passes and hashes of accounts are out there for years.
+    keys = MasterKeys([KEY])
+
+    assert keys.derive("pass authentication tokens")[0].hex() == DERIVED
+    assert keys.mint(b"account", purpose="client hash") == MINTED
+
+
+def test_a_token_of_one_owner_is_none_of_another():
+    keys = MasterKeys([KEY])
+    token = keys.mint(b"x", purpose="p", owner="o")
+
+    assert keys.read_token(token, purpose="p", owner="o") == b"x"
+    assert keys.read_token(token, purpose="p", owner="q") is None
+    assert keys.read_token(token, purpose="p") is None

@@ -1,0 +1,51 @@
+"""What of the gateway's tables is sealed."""
+
+from typing import Final
+
+import orjson
+
+from services.gateway.domain import (
+    AUTHORITY_PURPOSE,
+    INSTALLATION,
+    REQUEST_PURPOSE,
+    RESPONSE_PURPOSE,
+)
+from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
+from shared.resealing import FORMER_KEYS, SealedColumn, sealed_for
+from shared.sealing import MasterKeys
+
+_BYTES: Final = "\\x"
+"""What PostgreSQL's text of bytes begins with."""
+
+
+def _reseal_announced(keys: MasterKeys, text: str, _owner: str) -> str:
+    told = orjson.loads(bytes.fromhex(text.removeprefix(_BYTES)))
+    owner = str(told["account_id"])
+    sealed = keys.reseal(told["sealed"], purpose=IDENTITY_PURPOSE, owner=owner)
+    if sealed == told["sealed"]:
+        return text
+    return _BYTES + orjson.dumps({**told, "sealed": sealed}).hex()
+
+
+SEALED: Final = (
+    SealedColumn(
+        "development_authorities", ("authority_id",), "sealed", f"'{INSTALLATION}'",
+        sealed_for(AUTHORITY_PURPOSE),
+    ),
+    SealedColumn(
+        "identities", ("identity_id",), "sealed", "account_id", sealed_for(IDENTITY_PURPOSE)
+    ),
+    SealedColumn(
+        "identity_requests", ("request_id",), "sealed", "account_id", sealed_for(REQUEST_PURPOSE)
+    ),
+    SealedColumn(
+        "idempotency_keys", ("account_id", "operation", "key"), "response", "account_id",
+        sealed_for(RESPONSE_PURPOSE),
+    ),
+    # What was announced is kept for a day, to be sent again; there are no columns in it.
+    SealedColumn(
+        "outbox", ("outbox_id",), "body", "''", _reseal_announced, "bytea",
+        f"name = '{IdentitySaved.name}'",
+    ),
+    FORMER_KEYS,
+)  # fmt: skip
