@@ -21,8 +21,6 @@ MARK: Final = b"\x01"
 class LetterErasedError(GoneError):
     """The message tells of a person who was deleted, or is older than 14 days: its key is gone."""
 
-    code = "letter_erased"
-
 
 async def seal_letter(
     database: Database, keys: MasterKeys, envelope: Envelope, persons: Sequence[int]

@@ -12,7 +12,7 @@ from shared.database import Database, UnitOfWork
 from shared.messaging.consumer import EventConsumer
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.subscription import on
-from tests.integration.messaging.toys import QUEUE, SCHEMA, note_events, opened
+from tests.integration.messaging.toys import KEYS, QUEUE, SCHEMA, note_events, opened
 
 POISON = "poison"
 PREFETCH = 20
@@ -27,7 +27,7 @@ async def note_or_die(events: list[EventsLogged], work: UnitOfWork) -> None:
 async def consume(amqp_url: str, prefix: str, database_url: str) -> None:
     transport = RabbitMQTransport(amqp_url, prefix=prefix)
     async with opened(Database(database_url, schema=SCHEMA)) as database:
-        consumer = EventConsumer("notifier", database, [on(EventsLogged, note_or_die)])
+        consumer = EventConsumer("notifier", database, [on(EventsLogged, note_or_die)], KEYS)
         transport.receive_events(QUEUE, consumer.receive, most=PREFETCH)
         await transport.start()
         await asyncio.Event().wait()

@@ -203,7 +203,7 @@ PROMISES: Final = (
         "Secrets never leave",
         "unlike values in every field that holds one: 0 found elsewhere",
         "partly",
-        ["tests/integration/messaging/test_canaries.py"],
+        ["tests/e2e/test_data_at_rest.py", "tests/integration/messaging/test_canaries.py"],
     ),
     Promise(
         27,
