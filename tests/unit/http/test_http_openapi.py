@@ -210,5 +210,5 @@ def test_page_shows_what_stands_between_backticks_as_code_and_escapes_it_too():
     assert "<p>Send <code>&lt;key&gt;</code> as <code>X-API-Key</code> &amp; wait.</p>" in page
 
 
-def test_document_states_no_licence_of_its_own():
-    assert "license" not in DOCUMENT["info"]
+def test_document_grants_no_licence_that_the_project_does_not_grant():
+    assert DOCUMENT["info"]["license"]["name"] == "All rights reserved"
