@@ -144,6 +144,8 @@ NOT_HERE = {
     "make test": "runs this test",
     "make check": "runs this test",
     "make soak": "takes as many minutes as one likes",
+    "make promises": "takes hours",
+    "make ledger": "takes half an hour",
     "docker compose": "needs Docker",
     "python -m services.": "is a service: it needs RabbitMQ, and never ends",
     ".venv/bin/python -m tests.wallet install --watch": "goes on until Ctrl-C",
