@@ -45,7 +45,7 @@ def images(*kinds: str) -> list[bytes]:
     for kind in kinds:
         for mode in ("L", "RGB", "P"):
             output = BytesIO()
-            Image.radial_gradient("L").resize((40, 30)).convert(mode).save(output, kind)
+            Image.radial_gradient("L").convert(mode).save(output, kind)
             found.append(output.getvalue())
     return found
 
