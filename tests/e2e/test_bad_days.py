@@ -1,4 +1,4 @@
-"""Kill -9 anything amid 5,000 issues: nothing acknowledged is lost, nothing is there twice."""
+"""Kill -9 anything amid a thousand issues: nothing acknowledged is lost or there twice."""
 
 import asyncio
 import secrets
@@ -15,8 +15,8 @@ from tests.e2e.test_journeys import a_template, get, post
 from tests.partner import Partner
 from tests.system import SERVICES, System, poll
 
-SINGLES = 1000
-PLURALS = 40
+SINGLES = 200
+PLURALS = 8
 ROWS = 100
 ISSUES = SINGLES + PLURALS * ROWS
 AT_ONCE = 24
@@ -65,7 +65,7 @@ class Issuer:
 
 
 @pytest.mark.parametrize("victim", [*SERVICES, "rabbitmq", "postgresql"])
-async def test_killing_it_amid_five_thousand_issues_loses_and_doubles_nothing(
+async def test_killing_it_amid_a_thousand_issues_loses_and_doubles_nothing(
     victim: str,
     distributed: System,
     partner: Partner,
