@@ -279,7 +279,7 @@ class UnitOfWork:
             await self.connection.execute(_ADD_TO_OUTBOX, *columns)
             return
         await self.connection.execute(
-            f"WITH written AS ({_ADD_TO_OUTBOX} RETURNING outbox_id, message_id)"  # noqa: S608
+            f"WITH written AS ({_ADD_TO_OUTBOX} RETURNING outbox_id, message_id)"  # noqa: S608 - our own text
             " INSERT INTO outbox_persons (outbox_id, person)"
             " SELECT outbox_id, person FROM written"
             " JOIN unnest($5::uuid[], $6::bigint[]) AS t (message_id, person) USING (message_id)",

@@ -347,8 +347,8 @@ def _refused(
     record: PassRecord, compiled: CompiledTemplate, refused: Refusal, at: datetime
 ) -> PassChanged:
     """Report to the scanner, in texts that any scanner shows."""
-    report = _report(record, compiled, {}, expired=has_expired(record, compiled, at))
-    return with_texts(report.model_copy(update={"refused": refused}), record, compiled)
+    expired = has_expired(record, compiled, at)
+    return _report(record, compiled, {}, expired=expired, refused=refused)
 
 
 def _is_past(record: PassRecord, at: datetime) -> bool:
@@ -361,6 +361,7 @@ def _report(
     changes: Mapping[str, Any],
     *,
     expired: bool,
+    refused: Refusal | None = None,
 ) -> PassChanged:
     return PassChanged.model_construct(
         _fields_set=None,
@@ -369,16 +370,25 @@ def _report(
         sequence=record.sequence,
         updated=any(path not in SCAN_TEXTS for path in changes),
         values_changed=bool(changes),
-        **_texts_of(record, compiled),
+        **_texts_of(record, compiled, refused),
         voided=record.voided,
         expired=expired,
+        refused=refused,
     )
 
 
-def _texts_of(record: PassRecord, compiled: CompiledTemplate) -> dict[str, str | None]:
-    """Write the texts that a pass shows to whoever scans it; they may tell of its member."""
+def _texts_of(
+    record: PassRecord, compiled: CompiledTemplate, refused: Refusal | None
+) -> dict[str, str | None]:
+    """Write the texts that a pass shows to whoever scans it; they may tell of its member.
+
+    Those of a scan that was refused say why, so that any scanner shows it.
+    """
     state = record.state()
-    return {name: compiled.text_of(state, path) or None for name, path in _TEXTS.items()}
+    texts = {name: compiled.text_of(state, path) or None for name, path in _TEXTS.items()}
+    if refused is not None:
+        texts |= {"scan_text": _REFUSED_TEXTS[refused], "scan_color": _REFUSED_COLOR}
+    return texts
 
 
 def without_texts(report: PassChanged) -> PassChanged:
@@ -389,10 +399,7 @@ def without_texts(report: PassChanged) -> PassChanged:
 
 def with_texts(report: PassChanged, record: PassRecord, compiled: CompiledTemplate) -> PassChanged:
     """Say in a report what the pass shows by now; of a scan that was refused, why."""
-    texts = _texts_of(record, compiled)
-    if report.refused is not None:
-        texts |= {"scan_text": _REFUSED_TEXTS[report.refused], "scan_color": _REFUSED_COLOR}
-    return report.model_copy(update=texts)
+    return report.model_copy(update=_texts_of(record, compiled, report.refused))
 
 
 def manner_of(command: ChangePass) -> Manner:
