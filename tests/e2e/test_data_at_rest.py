@@ -59,7 +59,9 @@ async def test_no_secret_stands_unsealed_anywhere_at_any_time(
     known: dict[str, str] = {}
     async with system.session() as session:
         template = (await post(session, "/v1/templates", greeting(), expect=201))["template_id"]
-        hook = await post(session, "/v1/webhooks", {"url": partner.url}, expect=201)
+        hook = await post(
+            session, "/v1/webhooks", {"url": partner.url, "template_id": template}, expect=201
+        )
         partner.secret = known["webhook secret"] = hook["secret"]
         rotated = await post(
             session, f"/v1/webhooks/{hook['webhook_id']}/rotate-secret", {"grace": 60}
@@ -94,11 +96,13 @@ async def test_no_secret_stands_unsealed_anywhere_at_any_time(
 async def test_nothing_of_a_deleted_member_is_left(system: System, partner: Partner):
     person = a_person()
     async with system.session() as session:
-        hook = await post(session, "/v1/webhooks", {"url": partner.url}, expect=201)
-        partner.secret = hook["secret"]
         template = (await post(session, "/v1/templates", greeting(calls=partner.url), expect=201))[
             "template_id"
         ]
+        hook = await post(
+            session, "/v1/webhooks", {"url": partner.url, "template_id": template}, expect=201
+        )
+        partner.secret = hook["secret"]
         handle = await a_busy_member(system, session, template, person)
         before = await places(system, person.values)
         stray = {place for found in before.values() for place in found} - KEPT
@@ -129,7 +133,9 @@ async def test_all_works_by_a_new_master_key_alone_once_all_is_sealed_anew(
     run = system.processes["run"]
     async with open_fleet(system.root, system.apple) as fleet, system.session() as session:
         template = (await post(session, "/v1/templates", greeting(), expect=201))["template_id"]
-        hook = await post(session, "/v1/webhooks", {"url": partner.url}, expect=201)
+        hook = await post(
+            session, "/v1/webhooks", {"url": partner.url, "template_id": template}, expect=201
+        )
         partner.secret = hook["secret"]
         [phone] = fleet.add()
         held = await hold(system, session, phone, template)

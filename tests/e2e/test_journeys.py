@@ -358,6 +358,12 @@ async def send(  # noqa: PLR0917 - said in the order of a request
         return json.loads(text) if text else None
 
 
+async def events(session: aiohttp.ClientSession, handle: str) -> list[Any]:
+    """The log of a pass; its timeline holds deliveries too, of the same types, to any endpoint."""
+    entries = (await get(session, f"/v1/passes/{handle}/timeline?limit=100"))["data"]
+    return [entry for entry in entries if entry["source"] == "event"]
+
+
 async def download(session: aiohttp.ClientSession, handle: str) -> dict[str, bytes]:
     async with session.get(f"/p/{handle}.pkpass") as response:
         data = await response.read()

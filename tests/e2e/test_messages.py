@@ -8,7 +8,16 @@ import aiohttp
 import pytest
 
 from tests.e2e.passsource import PassSource, log_in_as
-from tests.e2e.test_journeys import a_pass, download, get, post, put, send, template_body
+from tests.e2e.test_journeys import (
+    a_pass,
+    download,
+    events,
+    get,
+    post,
+    put,
+    send,
+    template_body,
+)
 from tests.system import System, poll
 
 NEWS = "structure_backFields_news_value"
@@ -107,7 +116,7 @@ async def test_a_push_of_all_is_a_job_that_ends(account: aiohttp.ClientSession, 
 
     assert (begun["total"], job["done"], job["state"]) == (3, 3, "done")
     assert late["code"] == "push_job_ended"
-    assert "pass.pushed" not in [e["type"] for e in await timeline(account, dropped)]
+    assert "pass.pushed" not in [e["type"] for e in await events(account, dropped)]
 
 
 async def test_a_job_of_another_account_is_not_there(
@@ -127,7 +136,7 @@ async def test_the_feed_tells_the_values_of_a_pass_from_its_creation(
     handle = await a_pass(account, await a_template(account), values={"number": "7"})
     await post(account, "/v1/messages", {"text": "Hello", "handle": handle}, expect=202)
 
-    created, updated = [e["data"] for e in await timeline(account, handle) if "data" in e]
+    created, updated = [event["data"] for event in await events(account, handle)]
 
     assert created["values"] == {"number": "7"}
     assert updated["changes"] == {NEWS: [None, "Hello"]}

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from shared.contracts.triggers import DEPTH_HEADER
 from tests.e2e.passsource import log_in_as
-from tests.e2e.test_journeys import POINTS, a_pass, get, patch, post, template_body
+from tests.e2e.test_journeys import POINTS, a_pass, events, get, patch, post, template_body
 from tests.system import System, poll
 
 ADD_ONE = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amount": 1}
@@ -74,14 +74,13 @@ async def test_what_the_called_service_changes_is_seen_by_the_actions_behind_the
         called.act = act
         scanned = await post(session, f"/v1/passes/{handle}/scan")
         after = await get(session, f"/v1/passes/{handle}")
-        timeline = await get(session, f"/v1/passes/{handle}/timeline")
+        log = await events(session, handle)
 
     assert seen == [{}]
     assert scanned["scan_text"] == "No. 42"
     assert after["values"][POINTS] == 11
     assert [handle for handle, _ in called.calls] == [handle]
-    events = [entry for entry in timeline["data"] if entry["source"] == "event"]
-    in_order = sorted(events, key=lambda event: event["sequence"])
+    in_order = sorted(log, key=lambda event: event["sequence"])
     assert [event["type"] for event in in_order] == ["pass.created", "pass.updated", "pass.scanned"]
 
 
@@ -96,12 +95,12 @@ async def test_an_error_set_during_the_call_stops_the_event(system: System, call
         called.act = act
         problem = await post(session, f"/v1/passes/{handle}/scan", expect=422)
         after = await get(session, f"/v1/passes/{handle}")
-        timeline = await get(session, f"/v1/passes/{handle}/timeline")
+        log = await events(session, handle)
 
     assert (problem["code"], problem["detail"]) == ("trigger_error", "Not today")
     assert POINTS not in after["values"]
     assert after["scanned"] is False
-    assert "pass.scanned" not in [entry["type"] for entry in timeline["data"]]
+    assert "pass.scanned" not in [event["type"] for event in log]
 
 
 async def test_a_pass_can_be_read_while_its_creation_waits_for_a_call(
@@ -165,9 +164,9 @@ async def test_call_follows_three_redirects_and_the_timeline_tells_what_came_of_
 
         called.act = act
         await post(session, f"/v1/passes/{handle}/scan")
-        timeline = await get(session, f"/v1/passes/{handle}/timeline")
+        log = await events(session, handle)
 
-    (scan,) = [entry for entry in timeline["data"] if entry["type"] == "pass.scanned"]
+    (scan,) = [event for event in log if event["type"] == "pass.scanned"]
     (call,) = [entry for entry in scan["data"]["rules"] if entry["action"] == "PSActionURL"]
     assert len(called.calls) == 4
     assert call["url"] == f"{called.url}/{{hashedSerialNumber}}"
