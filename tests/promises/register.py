@@ -34,6 +34,7 @@ class Promise:
 
 
 JOBS = "tests/integration/notifier/test_jobs.py"
+BAD_DAYS = "tests/e2e/test_bad_days.py"
 LINKS = "comes with signed and sealed links"
 OPERATIONS = "comes with operations"
 
@@ -61,6 +62,10 @@ PROMISES: Final = (
         "What cannot be taken is refused at once",
         "503 with Retry-After and a problem type within a second; 0 accepted and lost",
         "partly",
+        [
+            "tests/promises/test_p03_broker_away.py",
+            f"{BAD_DAYS}::test_with_it_away_the_gateway_says_so_within_a_second_and_recovers",
+        ],
     ),
     Promise(
         5,
