@@ -1,6 +1,6 @@
 """Devices, and the passes of which they want to hear."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -231,40 +231,12 @@ class DeviceRepository:
         holders = [Holder.model_validate({**row}) for row in rows]
         return holders, rows[0]["total"] if rows else 0
 
-    async def claim_sealing(self) -> str | None:
-        """Take on the sealing of push tokens: the last device that is done; None: nothing to do."""
-        return await self._connection.fetchval(
-            "SELECT after_device FROM token_sealings FOR UPDATE SKIP LOCKED"
-        )
+    async def are_sealed(self) -> bool:
+        """Whether every push token that was stored unsealed has been sealed."""
+        return not await self._connection.fetchval("SELECT EXISTS (SELECT FROM token_sealings)")
 
-    async def lock_after(self, device: str, most: int) -> list[tuple[str, str]]:
-        """Lock the devices that follow; each with its push token."""
-        rows = await self._connection.fetch(
-            "SELECT device, push_token FROM devices"
-            " WHERE device > $1 ORDER BY device LIMIT $2 FOR NO KEY UPDATE",
-            device,
-            most,
-        )
-        return [(row["device"], row["push_token"]) for row in rows]
-
-    async def replace_push_tokens(self, sealed: Mapping[str, str]) -> None:
-        """Store the push tokens of locked devices in another form."""
-        await self._connection.execute(
-            "UPDATE devices SET push_token = s.push_token"
-            " FROM unnest($1::text[], $2::text[]) AS s (device, push_token)"
-            " WHERE devices.device = s.device",
-            list(sealed),
-            list(sealed.values()),
-        )
-
-    async def note_sealing(self, after_device: str | None) -> None:
-        """Remember how far the sealing has come; None: it is over."""
-        if after_device is None:
-            await self._connection.execute("DELETE FROM token_sealings")
-        else:
-            await self._connection.execute(
-                "UPDATE token_sealings SET after_device = $1", after_device
-            )
+    async def note_sealed(self) -> None:
+        await self._connection.execute("DELETE FROM token_sealings")
 
     async def find_holders(self, handles: Collection[str]) -> list[Registration]:
         rows = await self._connection.fetch(

@@ -24,6 +24,9 @@ def _reseal_push_token(keys: MasterKeys, kept: str, device: str) -> str:
     return seal_push_token(keys, device, open_push_token(keys, device, kept))
 
 
+PUSH_TOKENS: Final = SealedColumn(
+    "devices", ("device",), "push_token", "device", _reseal_push_token
+)
 SEALED: Final = (
     SealedColumn(
         "identities", ("identity_id", "revision"), "sealed", "account_id",
@@ -36,5 +39,5 @@ SEALED: Final = (
         "endpoints", ("endpoint_id",), "former_secrets", "account_id", _reseal_former_secrets,
         "jsonb",
     ),
-    SealedColumn("devices", ("device",), "push_token", "device", _reseal_push_token),
+    PUSH_TOKENS,
 )  # fmt: skip
