@@ -6,6 +6,9 @@ from typing import Any, TypeGuard
 
 Schema = Mapping[str, Any]
 
+IN_COMMANDS = "x-in-commands"
+"""What printed commands send where nobody types the value: variables of the shell."""
+
 _LIMITS = {
     "minimum": "≥ {}",
     "exclusiveMinimum": "> {}",
@@ -191,6 +194,8 @@ def _limits(schema: Schema) -> tuple[str, ...]:
 
 
 def _given_example(schema: Schema) -> Any:  # noqa: ANN401  (any JSON value)
+    if IN_COMMANDS in schema:
+        return schema[IN_COMMANDS]
     if schema.get("examples"):
         return schema["examples"][0]
     for key in ("example", "const", "default"):

@@ -42,7 +42,7 @@ class Replay(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [{"since": "2027-03-01T12:00:00Z", "only_failed": True}],
-            "oneOf": [
+            "anyOf": [
                 {
                     "required": ["event_id"],
                     "properties": {

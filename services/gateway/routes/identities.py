@@ -20,6 +20,7 @@ from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
+from shared.http.schema_view import IN_COMMANDS
 from shared.passes import identities, identity_files
 from shared.passes.signing import SigningKey
 
@@ -45,7 +46,10 @@ class UploadedIdentity(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"examples": [{"p12": "$P12", "password": "$P12_PASSWORD"}]},
+        json_schema_extra={
+            "examples": [{"p12": "MIIKYAIBAzCCChYGCSqGSIb3DQEHAQ==", "password": "secret"}],
+            IN_COMMANDS: {"p12": "$P12", "password": "$P12_PASSWORD"},
+        },
     )
 
     p12: File | None = Field(None, description="A .p12 file in base64.", repr=False)

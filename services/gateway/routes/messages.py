@@ -33,7 +33,7 @@ class NewMessage(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [{"text": "Cake is half price today", "handle": "T9bC0n4YtXo2kq8ZVJm3Lw"}],
-            "oneOf": [
+            "anyOf": [
                 {
                     "required": [addressee],
                     "properties": {addressee: {"type": "string"}, other: {"type": "null"}},

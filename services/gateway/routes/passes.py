@@ -60,11 +60,11 @@ class PassOrders(BaseModel):
                     "values": {"structure_headerFields_points_value": 120},
                 }
             ],
-            "oneOf": [
+            "anyOf": [
                 {
                     "required": ["passes"],
                     "properties": {
-                        "passes": {"type": "array"},
+                        "passes": {"type": "array", "items": {}},
                         "member_id": {"type": "null"},
                         "values": {"type": "null"},
                     },
