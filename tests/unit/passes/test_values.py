@@ -1,10 +1,11 @@
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
 from shared.passes import registry
 from shared.passes.colours import normalise_colour
-from shared.passes.values import is_date, json_pointer, texts_within, to_text
+from shared.passes.values import UnfitError, accept, is_date, json_pointer, texts_within, to_text
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,11 @@ def test_texts_below_a_long_key_do_not_copy_it():
     tracemalloc.stop()
     assert count == 10_000
     assert most < 10 * len(key)
+
+
+@pytest.mark.parametrize("number", [2.0**63, -(2.0**64), 1e300])
+def test_whole_number_that_no_reader_of_json_holds_does_not_fit(number: float):
+    row = registry.keys_of("FieldContent")["row"]
+
+    with pytest.raises(UnfitError, match="64 bits"):
+        accept(replace(row, minimum=None, maximum=None), number)
