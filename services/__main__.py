@@ -18,7 +18,7 @@ from shared.migrations import ChangedMigrationError
 from shared.service import refusal_of
 from shared.settings import StartUpError, read_settings
 
-MOST_HOURS = MAX_SENT_AGE / timedelta(hours=1)
+MAX_HOURS = MAX_SENT_AGE / timedelta(hours=1)
 
 
 def main() -> int:
@@ -49,7 +49,7 @@ def main() -> int:
     outbox.add_argument(
         "--since",
         type=_hours,
-        default=MOST_HOURS,
+        default=MAX_HOURS,
         metavar="HOURS",
         help="of how many hours (default: 24, as long as sent events are kept)",
     )
@@ -102,8 +102,8 @@ def _hours(text: str) -> float:
         hours = float(text)
     except ValueError:
         hours = 0
-    if not 0 < hours <= MOST_HOURS:
-        raise argparse.ArgumentTypeError(f"a number above 0, up to {MOST_HOURS:.0f}, is needed")
+    if not 0 < hours <= MAX_HOURS:
+        raise argparse.ArgumentTypeError(f"a number above 0, up to {MAX_HOURS:.0f}, is needed")
     return hours
 
 

@@ -49,7 +49,7 @@ REFUSALS = (
 PERHAPS_AWAY = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises on a lost connection, but also for mistakes that no waiting mends."""
 
-MOST_BYTES = 900 * 1024
+MAX_BYTES = 900 * 1024
 """The longest body of an event; no message is over 1 MiB."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -317,7 +317,7 @@ _ADD_TO_OUTBOX = (
 def _parts(event: Event) -> Iterator[tuple[Event, bytes]]:
     """Write an event, in halves while it is too long and holds several rows."""
     body = event.model_dump_json(exclude_defaults=True).encode()
-    halves = event.halves() if len(body) > MOST_BYTES else ()
+    halves = event.halves() if len(body) > MAX_BYTES else ()
     if halves:
         for half in halves:
             yield from _parts(half)

@@ -38,10 +38,10 @@ from shared.resealing import SealedColumn
 from shared.sealing import MasterKeys
 from shared.settings import DATABASE_FORM, CommonSettings, StartUpError, read_settings
 
-MOST_EVENTS = 50
+MAX_EVENTS = 50
 """Event messages handled in one transaction; a list ends sooner when they are long."""
 
-MOST_QUESTIONS = 20
+MAX_QUESTIONS = 20
 """Joined requests taken at a time."""
 
 DRAIN_SECONDS = 20.0
@@ -183,12 +183,12 @@ class RunningServices:
         consumer = EventConsumer(service.name, service.database, events, service.keys, receipts)
         queues = [events_queue(service.name, lane) for lane in service.lanes]
         for queue in (catalogue_queue(service.name), *queues):
-            self._transport.receive_events(queue, consumer.receive, most=MOST_EVENTS)
+            self._transport.receive_events(queue, consumer.receive, most=MAX_EVENTS)
         for lane in service.lanes if requests else ():
             questions = QuestionConsumer(service.name, lane, service.database, requests)
             self._questions.append(questions)
             self._transport.receive_questions(
-                service.name, lane, questions.receive, most=MOST_QUESTIONS
+                service.name, lane, questions.receive, most=MAX_QUESTIONS
             )
 
     def _messaging_jobs(self, service: Service) -> list[Job]:

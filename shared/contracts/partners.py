@@ -31,7 +31,7 @@ from shared.contracts.partner_data import (
 )
 from shared.errors import GoneError
 
-MOST_BODY: Final = 64 * 1024
+MAX_BODY_BYTES: Final = 64 * 1024
 """Bytes of an event; what would be larger goes thin."""
 
 RETRY_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)

@@ -23,13 +23,13 @@ expiration date has passed. New kinds come last: their order is kept in bits."""
 Refusal = Literal["voided", "expired"]
 """Why a scan or check did nothing: the pass was not valid at that time."""
 
-LONGEST_RUN: Final = timedelta(seconds=30)
+MAX_RUN_TIME: Final = timedelta(seconds=30)
 """Rules that call URLs are stopped when a call ends later than this after their beginning."""
 
 DEPTH_HEADER: Final = "Passwright-Depth"
 """Says of a call by a rule, and of what is done because of it, how many rules called before it."""
 
-MOST_DEPTH: Final = 5
+MAX_DEPTH: Final = 5
 """Rules of an event that so many rules led to call nobody."""
 
 STATE_WORDS: Final = {

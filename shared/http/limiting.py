@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from shared.errors import TooManyRequestsError
 from shared.http.forwarding import client_address, network_of
 
-MOST_BUCKETS = 50_000
+MAX_BUCKETS = 50_000
 """Some 300 bytes each."""
 
 
@@ -40,7 +40,7 @@ class Buckets:
         rate: float,
         burst: int,
         *,
-        most: int = MOST_BUCKETS,
+        most: int = MAX_BUCKETS,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._policy = policy

@@ -26,9 +26,9 @@ from shared.errors import InvalidError
 
 TOTAL_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
-MOST_URL: Final = 2000
-MOST_INFORMATIONAL: Final = 16
-MOST_EXCERPT: Final = 16 * 1024
+MAX_URL_CHARACTERS: Final = 2000
+MAX_INFORMATIONAL: Final = 16
+MAX_EXCERPT_BYTES: Final = 16 * 1024
 TOO_LARGE: Final = "response larger than 16 KiB"
 UNFINISHED: Final = "response did not end in time"
 
@@ -157,8 +157,8 @@ class OutgoingAddressPolicy:
 
     def objection(self, url: str) -> str | None:
         """Say what is wrong with a URL as far as can be seen without resolving its name."""
-        if len(url) > MOST_URL:
-            return f"it may have at most {MOST_URL} characters"
+        if len(url) > MAX_URL_CHARACTERS:
+            return f"it may have at most {MAX_URL_CHARACTERS} characters"
         if not url.isprintable() or " " in url or "\\" in url:
             return "it holds characters that a URL may not hold"
         if "@" in re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]:
@@ -221,7 +221,7 @@ class _Handler(ResponseHandler):
         """Take the head of an answer."""
         is_final = data[0].code >= HTTPStatus.OK or data[0].code == HTTPStatus.SWITCHING_PROTOCOLS
         self._informational = 0 if is_final else self._informational + 1
-        if self._informational <= MOST_INFORMATIONAL:
+        if self._informational <= MAX_INFORMATIONAL:
             super().feed_data(data, size)
         elif self.exception() is None:
             self._buffer.clear()
@@ -275,7 +275,7 @@ class OutgoingClient:
             headers={"User-Agent": "Passwright", "Accept": "*/*", "Accept-Encoding": "identity"},
             auto_decompress=False,
             trust_env=False,
-            read_bufsize=MOST_EXCERPT // 2,
+            read_bufsize=MAX_EXCERPT_BYTES // 2,
         )
 
     async def close(self) -> None:
@@ -397,7 +397,7 @@ def _target_of(response: aiohttp.ClientResponse) -> URL | None:
     if response.status not in _REDIRECTS or location is None:
         return None
     try:
-        return response.url.join(URL(location[: MOST_URL + 1]))
+        return response.url.join(URL(location[: MAX_URL_CHARACTERS + 1]))
     except ValueError:
         raise AddressRefusedError("the URL of a redirect cannot be used") from None
 
@@ -418,7 +418,7 @@ async def _read_most(response: aiohttp.ClientResponse, most: int) -> bytes | Non
 
 async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
     try:
-        content = await _read_most(response, MOST_EXCERPT)
+        content = await _read_most(response, MAX_EXCERPT_BYTES)
     except (TimeoutError, aiohttp.ClientError):
         response.close()
         return UNFINISHED

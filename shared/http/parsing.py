@@ -22,7 +22,7 @@ Step = str | int
 JSON_MEDIA = "application/json"
 BODY_SECONDS = 60
 KEY_LENGTH = 255
-MOST_FAULTS = 100
+MAX_FAULTS = 100
 NO_NUL = "Text may not hold the character U+0000"
 
 
@@ -194,14 +194,14 @@ def _json_error(error: ValidationError, body: bytes) -> BadRequestError | Invali
                 "pointer": pointer(fault["loc"], document, missing=fault["type"] == "missing"),
                 "detail": _text(fault["msg"]),
             }
-            for fault in faults[:MOST_FAULTS]
+            for fault in faults[:MAX_FAULTS]
         ]
     )
 
 
 def _query_error(faults: list[tuple[str, str]]) -> InvalidError:
     return InvalidError(
-        errors=[{"pointer": f"?{name}", "detail": detail} for name, detail in faults[:MOST_FAULTS]]
+        errors=[{"pointer": f"?{name}", "detail": detail} for name, detail in faults[:MAX_FAULTS]]
     )
 
 

@@ -18,7 +18,7 @@ READY_SECONDS = 5
 BACKLOG = 1024
 HEAD_SECONDS = 15.0
 KEEP_ALIVE_SECONDS = 75.0
-MOST_FILES = 65_536
+MAX_FILES = 65_536
 FILES_FOR_OTHERS = 256
 """Open files that are not connections of clients: databases, the broker, calls to others."""
 
@@ -168,9 +168,9 @@ class HttpServer:
 def raise_file_limit() -> int:
     """Let this process open as many files as it may, at most 65,536; returns how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return soft if soft != resource.RLIM_INFINITY else MOST_FILES
+        return soft if soft != resource.RLIM_INFINITY else MAX_FILES
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
 

@@ -35,19 +35,19 @@ from shared.messaging.requests import (
     write_reply,
 )
 from shared.messaging.subscription import Subscription
-from shared.messaging.topology import MOST_ATTEMPTS, retry_delay
+from shared.messaging.topology import MAX_ATTEMPTS, retry_delay
 from shared.sealing import MasterKeys
 
-MOST_STARTS = 5
+MAX_STARTS = 5
 """Starts without an end after which a redelivered message is taken for one that kills."""
 
 ANSWER_SECONDS = 0.25
 """What is kept of a deadline for the last look and the way back."""
 
-MOST_PAUSE = 0.5
+MAX_PAUSE_SECONDS = 0.5
 """Seconds between two looks at a row that is not ready: there may be hundreds of them."""
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 """Rows of requests handled in one transaction."""
 
 Result = TypeVar("Result")
@@ -112,7 +112,7 @@ class EventConsumer:
         starts = await _until_database(
             lambda: inbox.count_attempt(self._database, delivery.envelope.message_id)
         )
-        if starts > MOST_STARTS:
+        if starts > MAX_STARTS:
             await self._bury(delivery, "kills its process")
         else:
             await self._receive_group([delivery])
@@ -164,7 +164,7 @@ class EventConsumer:
                 kind=reason,
                 trace=trace_of(error),
             )
-        if final or envelope.attempts + 1 >= MOST_ATTEMPTS:
+        if final or envelope.attempts + 1 >= MAX_ATTEMPTS:
             await self._bury(delivery, reason)
             return
         metrics.count_messages(self._service, envelope.name, "retried", 1, 0)
@@ -249,7 +249,7 @@ class QuestionConsumer:
             joined.append((question, rows))
         while joined:
             turn = [joined.pop(0)]
-            while joined and sum(len(r) for _, r in turn) + len(joined[0][1]) <= MOST_ROWS:
+            while joined and sum(len(r) for _, r in turn) + len(joined[0][1]) <= MAX_ROWS:
                 turn.append(joined.pop(0))
             await self._answer_turn(subscription, turn)
 
@@ -289,7 +289,7 @@ class QuestionConsumer:
         pause = 0.005
         while not any(outcomes) and loop.time() + pause < question.expires_at - ANSWER_SECONDS:
             await asyncio.sleep(pause)
-            pause = min(pause * 2, MOST_PAUSE)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
             outcomes = [await self._outcome(subscription, row) for row in rows]
         await question.answer(_write(outcomes or [None] * len(rows)))
 

@@ -42,7 +42,7 @@ IN_FLIGHT: dict[Lane, int] = {"interactive": 1, "bulk": 2}
 """Messages on the way per owner, lane and name; a second one keeps a bulk owner from idling."""
 
 
-MOST_BYTES = 512 * 1024
+MAX_BYTES = 512 * 1024
 """Rows of one joined message; no message is over 1 MiB."""
 
 
@@ -206,7 +206,7 @@ def _bodies(rows: list[bytes]) -> Iterator[bytes]:
     body: list[bytes] = []
     size = 0
     for row in rows:
-        if body and size + len(row) > MOST_BYTES:
+        if body and size + len(row) > MAX_BYTES:
             yield b"[%s]" % b",".join(body)
             body, size = [], 0
         body.append(row)

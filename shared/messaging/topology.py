@@ -10,7 +10,7 @@ LANES: Final[tuple[Lane, ...]] = get_args(Lane)
 RETRY_DELAYS: Final = (1, 5, 30, 300)
 """Seconds; one waiting queue each. A failed event waits in each in turn, then in the last."""
 
-MOST_ATTEMPTS: Final = 8
+MAX_ATTEMPTS: Final = 8
 """Failed deliveries after which an event is a dead letter: about 20 minutes."""
 
 

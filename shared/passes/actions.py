@@ -15,7 +15,7 @@ from shared.passes.magic import Fill, Parts, compile_value, parse, unknown_paths
 from shared.passes.paths import Catalogue
 from shared.passes.skeleton import json_step
 from shared.passes.values import (
-    LARGEST_NUMBER,
+    MAX_NUMBER,
     MISSING,
     Json,
     UnfitError,
@@ -46,7 +46,7 @@ MAX_POINTS: Final = 10**9
 """By how much one action may change a member's points."""
 DEEPEST_LISTS: Final = 16
 
-LONGEST_URL: Final = 2000
+MAX_URL_CHARACTERS: Final = 2000
 # The rest of an address, behind its first bracket, is judged when it is called.
 _WHOLE_URL: Final = re.compile(r"https?://[^\s/?#@\\]+(?:[/?#][^\s\\]*)?", re.IGNORECASE)
 _BEGUN_URL: Final = re.compile(r"(?:https?://[^\s\\]*)?", re.IGNORECASE)
@@ -274,8 +274,8 @@ def _with_url(
     parts = parse(url, catalogue)
     known = url if parts is None else str(parts[0])
     form = _WHOLE_URL if parts is None else _BEGUN_URL
-    if not form.fullmatch(known) or len(url) > LONGEST_URL:
-        detail = f"an http(s) address of at most {LONGEST_URL} characters is needed"
+    if not form.fullmatch(known) or len(url) > MAX_URL_CHARACTERS:
+        detail = f"an http(s) address of at most {MAX_URL_CHARACTERS} characters is needed"
         findings.error("url", f"{path}.url", detail)
         return None
     return replace(action, url=parts or url)
@@ -303,6 +303,6 @@ def _warn_unknown(value: Json, path: str, catalogue: Catalogue, findings: Findin
 
 def _amount(amount: Json) -> Decimal | None:
     number = parse_number(amount) if isinstance(amount, str) else amount
-    if not is_number(number) or not abs(number) <= LARGEST_NUMBER:
+    if not is_number(number) or not abs(number) <= MAX_NUMBER:
         return None
     return force_number(amount if isinstance(amount, str) else number)

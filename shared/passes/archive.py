@@ -23,8 +23,8 @@ DOS_DATE: Final = 1 << 5 | 1
 STORED: Final = 0
 
 # Past these a ZIP needs the 64-bit records, which a pass never does.
-MOST_ENTRIES: Final = 0xFFFF
-LARGEST_SIZE: Final = 0xFFFFFFFF
+MAX_ENTRIES: Final = 0xFFFF
+MAX_SIZE_BYTES: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class PassArchive:
             offset += len(header) + entry.size
         records = b"".join(directory)
         size = offset + len(records) + END_OF_DIRECTORY.size
-        if len(entries) > MOST_ENTRIES or size > LARGEST_SIZE:
+        if len(entries) > MAX_ENTRIES or size > MAX_SIZE_BYTES:
             raise ValueError("the archive is larger than a plain ZIP can be")
         end = END_OF_DIRECTORY.pack(
             b"PK\5\6", 0, 0, len(entries), len(entries), len(records), offset, 0
@@ -86,7 +86,7 @@ class PassArchive:
 
 def _records(entry: ArchiveEntry, offset: int) -> tuple[bytes, bytes]:
     """Make the header before the file and its record in the directory at the end."""
-    if entry.size > LARGEST_SIZE or offset > LARGEST_SIZE:
+    if entry.size > MAX_SIZE_BYTES or offset > MAX_SIZE_BYTES:
         raise ValueError("the archive is larger than a plain ZIP can be")
     name = entry.name.encode()
     about = (UTF_8_NAMES, STORED, DOS_TIME, DOS_DATE, entry.crc32, entry.size, entry.size)

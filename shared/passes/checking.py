@@ -11,7 +11,7 @@ from shared.passes.assembly import fit
 from shared.passes.companions import complaint
 from shared.passes.magic import parse
 from shared.passes.paths import Catalogue, Leaf
-from shared.passes.rules import LARGEST_VALUE, LARGEST_VALUES, MOST_VALUES
+from shared.passes.rules import MAX_VALUE_BYTES, MAX_VALUES_BYTES, MAX_VALUES
 from shared.passes.skeleton import Place, SkeletonWalk
 from shared.passes.values import MISSING, Json, UnfitError, holds_nul
 
@@ -31,10 +31,10 @@ def check_values(
             errors.append({"pointer": path, "detail": str(error)})
         else:
             checked[catalogue.aliases.get(path, path)] = settled
-    if len(values) > MOST_VALUES:
-        errors.append({"pointer": "", "detail": f"at most {MOST_VALUES} values"})
-    if not errors and len(orjson.dumps(checked)) > LARGEST_VALUES:
-        detail = f"all values together hold at most {LARGEST_VALUES // 1024} KiB"
+    if len(values) > MAX_VALUES:
+        errors.append({"pointer": "", "detail": f"at most {MAX_VALUES} values"})
+    if not errors and len(orjson.dumps(checked)) > MAX_VALUES_BYTES:
+        detail = f"all values together hold at most {MAX_VALUES_BYTES // 1024} KiB"
         errors.append({"pointer": "", "detail": detail})
     if errors:
         raise InvalidError("These values cannot be set.", errors=errors)
@@ -67,8 +67,8 @@ def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = F
         raw = orjson.dumps(value)
     except TypeError as error:
         raise UnfitError(f"not plain JSON: {error}") from error
-    if len(raw) > LARGEST_VALUE:
-        raise UnfitError(f"a value holds at most {LARGEST_VALUE // 1024} KiB")
+    if len(raw) > MAX_VALUE_BYTES:
+        raise UnfitError(f"a value holds at most {MAX_VALUE_BYTES // 1024} KiB")
     if holds_nul(raw):
         raise UnfitError("texts may not hold the NUL character")
     return value

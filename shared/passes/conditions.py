@@ -29,8 +29,8 @@ from shared.passes.magic import Reference, find_reference
 from shared.passes.paths import Catalogue
 from shared.passes.values import Json, is_number, parse_number, to_text
 
-LARGEST_SOURCE: Final = 1024
-MOST_NODES: Final = 200
+MAX_SOURCE_BYTES: Final = 1024
+MAX_NODES: Final = 200
 DEEPEST: Final = 16
 
 MAX_DIGITS: Final = 16
@@ -68,8 +68,8 @@ Holds: TypeAlias = Callable[[Reader], bool]
 @lru_cache(maxsize=4096)
 def parse_condition(text: str) -> Node:
     """Return the condition as a tree, or ConditionError."""
-    if len(text.encode(errors="replace")) > LARGEST_SOURCE:
-        raise ConditionError(f"a condition has at most {LARGEST_SOURCE} bytes", LARGEST_SOURCE)
+    if len(text.encode(errors="replace")) > MAX_SOURCE_BYTES:
+        raise ConditionError(f"a condition has at most {MAX_SOURCE_BYTES} bytes", MAX_SOURCE_BYTES)
     # Lark's own types say little.
     parser: Any = _parser()
     try:
@@ -116,8 +116,8 @@ def _over(parts: Sequence[_Measured], node: Node, position: int) -> _Measured:
     size = sum(part.size for part in parts) + 1
     if depth > DEEPEST:
         raise ConditionError(f"nested deeper than {DEEPEST}", position)
-    if size > MOST_NODES:
-        raise ConditionError(f"more than {MOST_NODES} parts", position)
+    if size > MAX_NODES:
+        raise ConditionError(f"more than {MAX_NODES} parts", position)
     return _Measured(node, position, depth, size)
 
 

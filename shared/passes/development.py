@@ -27,7 +27,7 @@ IDENTITY_LIFE: Final = timedelta(days=730)
 CLOCK_TOLERANCE: Final = timedelta(days=1)
 
 # X.509 allows no more (RFC 5280, ub-common-name).
-LONGEST_COMMON_NAME: Final = 64
+MAX_COMMON_NAME_CHARACTERS: Final = 64
 KEY_USAGES: Final = (
     "digital_signature",
     "content_commitment",
@@ -169,7 +169,7 @@ def _authority_name(common_name: str) -> x509.Name:
 
 
 def _pass_subject(pass_type_identifier: str, team_identifier: str, organization: str) -> x509.Name:
-    common_name = f"Pass Type ID: {pass_type_identifier}"[:LONGEST_COMMON_NAME]
+    common_name = f"Pass Type ID: {pass_type_identifier}"[:MAX_COMMON_NAME_CHARACTERS]
     return x509.Name(
         [
             x509.NameAttribute(NameOID.USER_ID, pass_type_identifier),

@@ -49,7 +49,7 @@ from shared.passes.values import (
     parse_number,
 )
 
-LARGEST_DOCUMENT: Final = 256 * 1024
+MAX_DOCUMENT_BYTES: Final = 256 * 1024
 
 _DATES: Final = frozenset({"dateStyle", "timeStyle", "isRelative"})
 _CIRCLE: Final = "go round in a circle"
@@ -103,8 +103,8 @@ class TemplateDocument(BaseModel):
             raw = orjson.dumps(parts)
         except TypeError as error:
             raise ValueError(f"not plain JSON: {error}") from error
-        if len(raw) > LARGEST_DOCUMENT:
-            raise ValueError(f"a template holds at most {LARGEST_DOCUMENT // 1024} KiB")
+        if len(raw) > MAX_DOCUMENT_BYTES:
+            raise ValueError(f"a template holds at most {MAX_DOCUMENT_BYTES // 1024} KiB")
         if holds_nul(raw):
             raise ValueError("texts may not hold the NUL character")
         return self

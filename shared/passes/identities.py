@@ -24,7 +24,7 @@ from shared.passes.signing import SigningKey
 
 # Apple issues 2048; past 4096 bits a signature takes some ten times as long.
 SMALLEST_RSA_KEY: Final = 2048
-LARGEST_RSA_KEY: Final = 4096
+MAX_RSA_KEY_BITS: Final = 4096
 
 # Apple puts the pass type into this extension too, as a DER string.
 PASS_TYPE_EXTENSION: Final = x509.ObjectIdentifier("1.2.840.113635.100.6.1.16")
@@ -153,7 +153,7 @@ def load_trusted_key(pem: bytes) -> SigningKey:
 def checked_key(key: object) -> SigningKey:
     """Take a key that passes can be signed with, or raise UnsupportedKeyError."""
     match key:
-        case rsa.RSAPrivateKey() if SMALLEST_RSA_KEY <= key.key_size <= LARGEST_RSA_KEY:
+        case rsa.RSAPrivateKey() if SMALLEST_RSA_KEY <= key.key_size <= MAX_RSA_KEY_BITS:
             return key
         case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP256R1):
             return key

@@ -25,10 +25,10 @@ from shared.passes.identities import (
 from shared.passes.key_costs import is_too_costly
 from shared.passes.signing import SigningKey
 
-LARGEST_FILE: Final = 64 * 1024
-LONGEST_CHAIN: Final = 4
+MAX_FILE_BYTES: Final = 64 * 1024
+MAX_CHAIN_CERTIFICATES: Final = 4
 
-MOST_CERTIFICATES: Final = 8
+MAX_CERTIFICATES: Final = 8
 """Files with further certificates that may come beside a .p12 or PEM."""
 
 STRING_TAGS: Final = (b"\x0c", b"\x13", b"\x16")
@@ -143,7 +143,7 @@ def read_identity(
 
 
 def _limited(content: bytes) -> bytes:
-    if len(content) > LARGEST_FILE:
+    if len(content) > MAX_FILE_BYTES:
         raise IdentityTooLargeError
     return content
 
@@ -265,7 +265,7 @@ def _chain(
     """Follow the signatures upwards, without the root, which the phone has; others are left out."""
     chain: list[x509.Certificate] = []
     current = certificate
-    while len(chain) < LONGEST_CHAIN:
+    while len(chain) < MAX_CHAIN_CERTIFICATES:
         issuer = next((one for one in candidates if _issued(one, current)), None)
         if issuer is None or issuer.subject == issuer.issuer:
             break

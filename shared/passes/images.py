@@ -19,9 +19,9 @@ from shared.passes.slots import IMAGE_SLOTS
 FILE_NAMES: Final = frozenset(f"{slot}.png" for slot in IMAGE_SLOTS)
 
 # reliability 4, "PNG bombs".
-LARGEST_FILE: Final = 4 * 1024 * 1024
-MOST_PIXELS: Final = 4_000_000
-LONGEST_SIDE: Final = 2048
+MAX_FILE_BYTES: Final = 4 * 1024 * 1024
+MAX_PIXELS: Final = 4_000_000
+MAX_SIDE_PIXELS: Final = 2048
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 HEADER_LENGTH: Final = 13
@@ -134,7 +134,7 @@ def check_png(data: bytes) -> Png:
     PNG, cut short, or with more than blanks behind its end: BrokenImageError, which names what it
     is instead. Damaged notes beside the pixels are left out. Takes up to a second.
     """
-    if len(data) > LARGEST_FILE:
+    if len(data) > MAX_FILE_BYTES:
         raise ImageTooLargeError
     if not data.startswith(SIGNATURE):
         kind = kind_of(data)
@@ -143,7 +143,7 @@ def check_png(data: bytes) -> Png:
     width, height = _dimensions(chunks)
     _check_size(width, height)
     clean = _reencode(b"".join((SIGNATURE, *_wanted(chunks))))
-    if len(clean) > LARGEST_FILE:
+    if len(clean) > MAX_FILE_BYTES:
         raise ImageTooLargeError
     return Png(
         width=width,
@@ -170,7 +170,7 @@ def to_png(data: bytes) -> bytes:
     kind = kind_of(data)
     if kind not in CONVERTED:
         return data
-    if len(data) > LARGEST_FILE:
+    if len(data) > MAX_FILE_BYTES:
         raise ImageTooLargeError
     output = BytesIO()
     try:
@@ -249,7 +249,7 @@ def _wanted(chunks: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
 def _check_size(width: int, height: int) -> None:
     if not width or not height:
         raise BrokenImageError
-    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+    if max(width, height) > MAX_SIDE_PIXELS or width * height > MAX_PIXELS:
         raise ImageTooLargeError
 
 

@@ -8,15 +8,15 @@ The file is not parsed: names of algorithms are looked for, and the numbers behi
 from collections.abc import Iterator
 from typing import Final
 
-MOST_ROUNDS: Final = 2_000_000
+MAX_ROUNDS: Final = 2_000_000
 """A second or two of work; usual are 1 to 600,000."""
 
-MOST_MEMORY: Final = 64 * 1024 * 1024
+MAX_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """Bytes that scrypt may take, and its work in the same measure; usual are 16 MiB."""
 
 _SEQUENCE, _OCTETS, _INTEGER = 0x30, 0x04, 0x02
-_LONGEST_INTEGER: Final = 5
-_LONGEST_SALT: Final = 64
+_MAX_INTEGER_BYTES: Final = 5
+_MAX_SALT_BYTES: Final = 64
 _PBKDF2: Final = bytes.fromhex("06092a864886f70d01050c")
 _SCRYPT: Final = bytes.fromhex("06092b06010401da47040b")
 _PKCS12: Final = bytes.fromhex("060a2a864886f70d010c01")
@@ -28,12 +28,12 @@ def is_too_costly(der: bytes) -> bool:
     rounds = [_checksum_rounds(der)]
     rounds += [next(_numbers(der, at), 0) for at in _places_behind(der, _PBKDF2)]
     rounds += [next(_numbers(der, at + 1), 0) for at in _places_behind(der, _PKCS12)]
-    if max(rounds) > MOST_ROUNDS:
+    if max(rounds) > MAX_ROUNDS:
         return True
     for at in _places_behind(der, _SCRYPT):
         numbers = [*_numbers(der, at), 1, 1, 1]
         cost, block, lanes = numbers[:3]
-        if 128 * cost * block * lanes > MOST_MEMORY:
+        if 128 * cost * block * lanes > MAX_MEMORY_BYTES:
             return True
     return False
 
@@ -76,7 +76,7 @@ def _read(der: bytes, at: int) -> tuple[int, int, int]:
 def _checksum_rounds(der: bytes) -> int:
     """Read the rounds of a PKCS #12 checksum: the number at the end, behind its salt."""
     der = der.rstrip(b"\0") if der[1:2] == b"\x80" else der  # the ends of indefinite lengths
-    for size in range(1, _LONGEST_INTEGER + 1):
+    for size in range(1, _MAX_INTEGER_BYTES + 1):
         at = len(der) - size - 2
         if at > 0 and der[at : at + 2] == bytes((_INTEGER, size)) and _is_behind_salt(der, at):
             return int.from_bytes(der[at + 2 :], "big")
@@ -86,5 +86,5 @@ def _checksum_rounds(der: bytes) -> int:
 def _is_behind_salt(der: bytes, at: int) -> bool:
     return any(
         der[at - size - 2 : at - size] == bytes((_OCTETS, size))
-        for size in range(1, min(_LONGEST_SALT, at - 2) + 1)
+        for size in range(1, min(_MAX_SALT_BYTES, at - 2) + 1)
     )

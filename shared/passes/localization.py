@@ -7,10 +7,10 @@ from typing import Final
 from shared.passes.findings import Findings
 from shared.passes.skeleton import json_step
 
-LARGEST_STRINGS: Final = 64 * 1024
+MAX_STRINGS_BYTES: Final = 64 * 1024
 """All strings of a template together, as their files hold them."""
 
-MOST_LANGUAGES: Final = 40
+MAX_LANGUAGES: Final = 40
 FOLDER_SUFFIX: Final = ".lproj"
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
@@ -85,8 +85,8 @@ def check_localizations(
         for text in strings:
             if text not in texts:
                 findings.warn("unknown-text", path + json_step(text), "no text of the template")
-    if sum(map(len, strings_files(localizations).values())) > LARGEST_STRINGS:
-        detail = f"all strings together hold at most {LARGEST_STRINGS // 1024} KiB"
+    if sum(map(len, strings_files(localizations).values())) > MAX_STRINGS_BYTES:
+        detail = f"all strings together hold at most {MAX_STRINGS_BYTES // 1024} KiB"
         findings.error("localization", "$.localizations", detail)
 
 
@@ -99,8 +99,8 @@ def _check_languages(languages: set[str], findings: Findings) -> None:
             findings.error("language", path, "a language tag such as de or pt-BR is needed")
         if (other := folded.setdefault(language.casefold(), language)) != language:
             findings.error("language", path, f"the same language as {other}")
-    if len(languages) > MOST_LANGUAGES:
-        findings.error("language", "$.localizations", f"at most {MOST_LANGUAGES} languages")
+    if len(languages) > MAX_LANGUAGES:
+        findings.error("language", "$.localizations", f"at most {MAX_LANGUAGES} languages")
 
 
 def _write(strings: Mapping[str, str]) -> bytes:

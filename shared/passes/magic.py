@@ -37,10 +37,10 @@ from shared.passes.values import (
 )
 
 _DEEPEST: Final = 8
-_MOST_CHARACTERS: Final = 64 * 1024
+_MAX_CHARACTERS: Final = 64 * 1024
 # Chains of brackets with nothing in them cost time without making text.
-_MOST_REFERENCES: Final = 4096
-_MOST_TRANSFORMATIONS: Final = 4
+_MAX_REFERENCES: Final = 4096
+_MAX_TRANSFORMATIONS: Final = 4
 MAX_BRACKETS: Final = 1024
 """Of one text; those behind them stay as they are."""
 _TRANSFORMATION = re.compile(r"(.+):(URLEncoded|EscapedQuotes|PassScannerConfig)", re.DOTALL)
@@ -80,7 +80,7 @@ def find_reference(name: str, catalogue: Catalogue) -> Reference | None:
         if leaf is not None:
             return Reference(leaf.path, bracket, transformations=(*transformations,))
         matched = _TRANSFORMATION.fullmatch(name)
-        if matched is None or len(transformations) == _MOST_TRANSFORMATIONS:
+        if matched is None or len(transformations) == _MAX_TRANSFORMATIONS:
             return None
         name = matched[1]
         transformations.insert(0, matched[2])
@@ -176,8 +176,8 @@ class Expansion:
         self._values = state.values
         # What the text being expanded may not show: that of a value whose writer lacked a right.
         self._withheld = NOTHING
-        self._references = _MOST_REFERENCES
-        self._characters = _MOST_CHARACTERS
+        self._references = _MAX_REFERENCES
+        self._characters = _MAX_CHARACTERS
         # Own values that were cut at their brackets; many others may name the same one.
         self._parsed: dict[str, Parts | None] = {}
         self._has_containers = not lexicon.catalogue.containers.isdisjoint(state.values)
@@ -191,7 +191,7 @@ class Expansion:
     @property
     def spent(self) -> int:
         """How much of the limits is used up, in characters and references."""
-        return _MOST_REFERENCES - self._references + _MOST_CHARACTERS - self._characters
+        return _MAX_REFERENCES - self._references + _MAX_CHARACTERS - self._characters
 
     def expand(self, parts: Parts, path: str) -> str:
         """Return the text of `path`, its brackets replaced."""

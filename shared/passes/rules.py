@@ -33,7 +33,7 @@ from shared.passes.rights import marks_within, withheld_from
 from shared.passes.runs import Call, Frame, Operation, RuleOutcome, Run, operation_from_json
 from shared.passes.state import PassState
 from shared.passes.values import (
-    LARGEST_NUMBER,
+    MAX_NUMBER,
     MISSING,
     Json,
     UnfitError,
@@ -42,11 +42,11 @@ from shared.passes.values import (
     to_text,
 )
 
-MOST_VALUES: Final = 200
-LARGEST_VALUE: Final = 16 * 1024
-LARGEST_VALUES: Final = 64 * 1024
-MOST_ACTIONS: Final = 1000
-LARGEST_EXPANSION: Final = 1024 * 1024
+MAX_VALUES: Final = 200
+MAX_VALUE_BYTES: Final = 16 * 1024
+MAX_VALUES_BYTES: Final = 64 * 1024
+MAX_ACTIONS: Final = 1000
+MAX_EXPANSION_CHARACTERS: Final = 1024 * 1024
 """How much text the actions of one run may make together, which bounds its time."""
 
 _ARITHMETIC = Context(prec=34)
@@ -222,9 +222,9 @@ class _Runner:
             if not actions:
                 self._frames.pop()
                 continue
-            if self._position >= MOST_ACTIONS:
-                raise _StoppedError(f"The triggers do more than {MOST_ACTIONS} actions.")
-            if self._spent > LARGEST_EXPANSION:
+            if self._position >= MAX_ACTIONS:
+                raise _StoppedError(f"The triggers do more than {MAX_ACTIONS} actions.")
+            if self._spent > MAX_EXPANSION_CHARACTERS:
                 raise _StoppedError("The triggers make more text than a run may.")
             self._position += 1
             call = self._do(actions.pop(), path)
@@ -296,7 +296,7 @@ class _Runner:
         text = workings.compose_text(state, path)
         number = force_number(workings.read(state, path) if text is None else text)
         total = _ARITHMETIC.add(number, amount)
-        if abs(total) > LARGEST_NUMBER:
+        if abs(total) > MAX_NUMBER:
             raise UnfitError("the number has grown too large")
         result = plain_number(total)
         value = workings.settle(path, result if workings.is_number_place(path) else to_text(result))
@@ -305,7 +305,7 @@ class _Runner:
 
     def _put(self, path: str, value: Json, literal: frozenset[str] | None) -> None:
         values = self._workings.merge(self._state.values, {path: value})
-        if len(values) > MOST_VALUES or len(orjson.dumps(values)) > LARGEST_VALUES:
+        if len(values) > MAX_VALUES or len(orjson.dumps(values)) > MAX_VALUES_BYTES:
             raise UnfitError("the pass has no room for more")
         self._state = self._state.with_values(values, literal)
 

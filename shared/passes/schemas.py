@@ -13,7 +13,7 @@ from shared.passes.actions import (
     CALL_URL,
     EXECUTE_TRIGGERS,
     INCREMENT_VALUE,
-    LONGEST_URL,
+    MAX_URL_CHARACTERS,
     MAX_POINTS,
     SET_VALUE,
     TRIGGER_KEYS,
@@ -122,7 +122,12 @@ _OPERANDS: Final[dict[str, Schema]] = {
     "targetPath": {"type": "string", "minLength": 1, "description": "The path acted on."},
     "value": _ANY,
     "amount": {"type": ["number", "string"], "description": "A number, also as a text."},
-    "url": {"type": "string", "minLength": 1, "maxLength": LONGEST_URL, "description": "http(s)."},
+    "url": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_URL_CHARACTERS,
+        "description": "http(s).",
+    },
 }
 _CONDITION: Final = {
     "type": ["string", "null"],

@@ -19,8 +19,8 @@ Json: TypeAlias = Any
 Steps: TypeAlias = tuple[str | int, ...]
 
 MISSING: Final[Json] = object()
-LARGEST_NUMBER: Final = 10**15
-LARGEST_INTEGER: Final = 2**63 - 1
+MAX_NUMBER: Final = 10**15
+MAX_INTEGER: Final = 2**63 - 1
 """The largest that our JSON library writes."""
 
 _NUMBER = re.compile(r"[+-]?\d{1,16}(\.\d{1,12})?", re.ASCII)
@@ -183,7 +183,7 @@ def _accept_integer(rule: KeyRule, value: Json) -> int:
     number = _accept_number(rule, value)
     if number != int(number):
         raise UnfitError("a whole number is needed")
-    if not -LARGEST_INTEGER - 1 <= number <= LARGEST_INTEGER:
+    if not -MAX_INTEGER - 1 <= number <= MAX_INTEGER:
         raise UnfitError("a whole number of at most 64 bits is needed")
     return int(number)
 

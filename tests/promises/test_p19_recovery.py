@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from services.notifier.domain.happenings import webhook_id
-from services.notifier.jobs.deliveries import MOST_PER_ENDPOINT
+from services.notifier.jobs.deliveries import MAX_PER_ENDPOINT
 from shared import clock
 from shared.contracts.notifier import ReplayDeliveries
 from shared.identifiers import new_id
@@ -90,11 +90,11 @@ async def test_ten_thousand_failed_deliveries_are_each_sent_again_once_and_the_o
     assert after == {"delivered": 2 * OTHERS + FAILED, "exhausted": OTHERS}
     assert count == FAILED
     assert sorted(ids) == sorted(missed)
-    assert most_overtaken(numbers) < MOST_PER_ENDPOINT
+    assert most_overtaken(numbers) < MAX_PER_ENDPOINT
     assert all(of_a_pass == sorted(of_a_pass) for of_a_pass in by_pass(partner.heard))
-    assert partner.most_at_once <= MOST_PER_ENDPOINT
+    assert partner.most_at_once <= MAX_PER_ENDPOINT
     figure(
-        f"{FAILED:,} set out in {asked - started:.1f} s and each sent once, {MOST_PER_ENDPOINT} at"
+        f"{FAILED:,} set out in {asked - started:.1f} s and each sent once, {MAX_PER_ENDPOINT} at"
         f" once, {FAILED / (recovered - asked):,.0f} a second; at most {most_overtaken(numbers)}"
         " older ones still to come when one came"
     )

@@ -17,9 +17,9 @@ from tests.promises.conftest import Figure
 from tests.promises.fuzzing import TARGETS, images
 from tests.system import ROOT, System
 
-MOST_GROWTH: Final = 64 * 1024
+MAX_GROWTH_KIB: Final = 64 * 1024
 """KiB."""
-MOST_SECONDS: Final = 0.2
+MAX_SECONDS: Final = 0.2
 FUZZ_SECONDS: Final = float(os.environ.get("PASSWRIGHT_FUZZ_SECONDS", "20"))  # noqa: TID251
 
 
@@ -103,7 +103,7 @@ async def test_bombs_are_refused_and_cost_the_gateway_no_memory(system: System, 
     growth = gateway.growth
 
     assert {status // 100 for status in statuses.values()} <= {2, 4}, statuses
-    assert growth < MOST_GROWTH
+    assert growth < MAX_GROWTH_KIB
     figure(
         f"{len(IMAGES) + len(BODIES)} bombs, the slowest {max(took.values()) * 1000:.0f} ms;"
         f" the gateway grew by {growth / 1024:.0f} MiB at most"
@@ -123,6 +123,6 @@ async def test_random_bytes_crash_no_parser_and_cost_neither_time_nor_memory(
     found = json.loads(output)
 
     assert found["runs"] > 1000
-    assert found["grown_kib"] < MOST_GROWTH
-    assert found["slowest"] < MOST_SECONDS or name == "identities"  # they have limits of their own
+    assert found["grown_kib"] < MAX_GROWTH_KIB
+    assert found["slowest"] < MAX_SECONDS or name == "identities"  # they have limits of their own
     figure(f"{len(TARGETS)} parsers, {FUZZ_SECONDS:.0f} s of altered files each: no crash")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.passes.conditions import ConditionError, compile_condition, parse_condition
-from shared.passes.rules import LARGEST_VALUES
+from shared.passes.rules import MAX_VALUES_BYTES
 from shared.passes.specials import SPECIAL_WORDS
 from shared.passes.state import PassState, Surroundings
 from shared.passes.template import CompiledTemplate, compile_template
@@ -19,7 +19,7 @@ from tests.promises.conftest import Figure
 from tests.unit.passes.samples import ANN, FACTS, a_document, a_pass
 
 LIMIT_SECONDS: Final = 0.010
-MOST: Final = LARGEST_VALUES - 1000
+MOST: Final = MAX_VALUES_BYTES - 1000
 """About as many characters as all own values of a pass may have together."""
 EXAMPLES: Final = 2000
 SURROUNDINGS: Final = Surroundings("https://w.example", "hash,", "42", "9", "tpl")

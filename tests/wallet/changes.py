@@ -17,7 +17,7 @@ from tests.wallet.fleet import Fleet
 POINTS = "structure_headerFields_points_value"
 REPEAT_SECONDS = 0.2
 PATIENCE_SECONDS = 120
-MOST_ROWS = 500
+MAX_ROWS = 500
 PHONES = 100
 SHARED = 20
 
@@ -72,7 +72,7 @@ async def issue(session: aiohttp.ClientSession, template: str, count: int) -> li
     """Issue passes of a template; give their handles."""
     handles: list[str] = []
     while len(handles) < count:
-        rows: list[dict[str, Any]] = [{"values": {}}] * min(MOST_ROWS, count - len(handles))
+        rows: list[dict[str, Any]] = [{"values": {}}] * min(MAX_ROWS, count - len(handles))
         body = {"template_id": template, "passes": rows}
         async with session.post("/v1/passes", json=body) as response:
             assert response.status == 201, await response.text()

@@ -20,7 +20,7 @@ from tests.wallet.files import PASS_MEDIA, InvalidPassError, PassFile, open_pass
 REPEAT_SECONDS: Final = 0.3
 """What is asked again waits this long; a phone waits minutes."""
 PATIENCE_SECONDS: Final = 120.0
-MOST_LINES: Final = 20
+MAX_LINES: Final = 20
 NEVER_CHANGE: Final = ("passTypeIdentifier", "serialNumber", "authenticationToken")
 
 
@@ -313,7 +313,7 @@ class Device:
                 await self.log([line for of, line in lines if of == service], service)
 
     def _note(self, service: str | None, line: str) -> None:
-        if service is not None and len(self._lines) < MOST_LINES:
+        if service is not None and len(self._lines) < MAX_LINES:
             self._lines.append((service, line))
 
     def _expect(self, answer: Answer, call: Call, *statuses: int) -> None:

@@ -15,7 +15,7 @@ from tests.wallet.calls import Caller
 from tests.wallet.device import Card, Device
 from tests.wallet.files import verify_signature
 
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 
 Newest = Mapping[str, int]
 """The points that the newest version of each pass shows, by serial number."""
@@ -117,7 +117,7 @@ async def open_fleet(root: Path, apple: PushServer) -> AsyncGenerator[Fleet]:
     """Open a fleet without devices, which gets its pushes from this server."""
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS),
+        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as http:

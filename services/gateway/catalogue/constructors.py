@@ -18,7 +18,7 @@ from shared.passes.constructor import read_constructor, write_constructor
 from shared.passes.document import TemplateDocument
 from shared.passes.findings import Finding
 
-LONGEST_NAME: Final = 200
+MAX_NAME_CHARACTERS: Final = 200
 EDIT_CODE: Final = "psEditCode"
 EMPTY: Final = TemplateDocument.model_validate({"pass": {}})
 
@@ -184,6 +184,6 @@ def _document(
 
 
 def _name(name: str | None) -> str:
-    if not name or not name.strip() or len(name) > LONGEST_NAME:
-        raise ConstructorError(f"templateName takes 1 to {LONGEST_NAME} characters.")
+    if not name or not name.strip() or len(name) > MAX_NAME_CHARACTERS:
+        raise ConstructorError(f"templateName takes 1 to {MAX_NAME_CHARACTERS} characters.")
     return name

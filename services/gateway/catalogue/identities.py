@@ -22,7 +22,7 @@ from shared.passes.identities import (
 from shared.passes.signing import SigningKey
 from shared.sealing import MasterKeys
 
-MOST_TRIED = 50
+MAX_TRIED = 50
 """Identities of an account whose keys are tried for a certificate that comes without one."""
 
 PLAIN_HTTP = (
@@ -131,7 +131,7 @@ class Identities:
         So a certificate that was uploaded for a request may be sent again, or renewed.
         """
         async with self._database.connection() as connection:
-            known = await IdentityRepository(connection).list_page(account_id, None, MOST_TRIED)
+            known = await IdentityRepository(connection).list_page(account_id, None, MAX_TRIED)
         pems = [
             self._master_keys.open(one.sealed, purpose=IDENTITY_PURPOSE, owner=str(account_id))
             for one in known

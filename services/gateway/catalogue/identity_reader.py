@@ -28,7 +28,7 @@ from shared.passes.signing import SigningKey
 
 READ_SECONDS: Final = 10.0
 PROCESSES: Final = 2
-MOST_WAITING: Final = 20
+MAX_WAITING: Final = 20
 MEMORY: Final = 1024 * 1024 * 1024
 """Bytes of address space; an interpreter with the library takes a fifth of it."""
 
@@ -87,7 +87,7 @@ class IdentityReader:
 
     async def read(self, files: Files) -> SigningIdentity:
         """Check files; IdentityError names the fault, TooManyUploadsError a queue that is long."""
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             raise TooManyUploadsError
         self._waiting += 1
         try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.gateway.domain import MOST_REQUESTS, REQUEST_PURPOSE, IdentityRequest
+from services.gateway.domain import MAX_REQUESTS, REQUEST_PURPOSE, IdentityRequest
 from services.gateway.repository.identity_requests import IdentityRequestRepository
 from shared import clock
 from shared.database import Database, UnitOfWork
@@ -59,7 +59,7 @@ class IdentityRequests:
     async def add(self, work: UnitOfWork, request: IdentityRequest) -> None:
         """Keep a request until its certificate is uploaded."""
         requests = IdentityRequestRepository(work.connection)
-        if await requests.count_locked(request.account_id) >= MOST_REQUESTS:
+        if await requests.count_locked(request.account_id) >= MAX_REQUESTS:
             raise TooManyIdentityRequestsError
         await requests.add(request)
 

@@ -14,7 +14,7 @@ from shared.messaging.joining import Joiner
 from shared.passes.images import Png, check_png, file_name, plain_icon, to_png
 from shared.passes.slots import ICON_SLOTS
 
-MOST_REMEMBERED = 64 * 1024 * 1024
+MAX_REMEMBERED_BYTES = 64 * 1024 * 1024
 READ_AT_ONCE = 8
 CHECKED_AT_ONCE = 2
 
@@ -144,7 +144,7 @@ class Images:
             return
         self._remembered[sha256] = data
         self._size += len(data)
-        while self._size > MOST_REMEMBERED:
+        while self._size > MAX_REMEMBERED_BYTES:
             _, oldest = self._remembered.popitem(last=False)
             self._size -= len(oldest)
 

@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from services.gateway.catalogue.keyring import Keyring
-from services.gateway.domain import MOST_KEYS, MOST_SECRETS, ApiKey, ApiKeyText, Caller
+from services.gateway.domain import MAX_KEYS, MAX_SECRETS, ApiKey, ApiKeyText, Caller
 from services.gateway.repository.keys import ApiKeyRepository
 from shared.database import Database, UnitOfWork
 from shared.errors import ConflictError, ForbiddenError, NotFoundError
@@ -50,7 +50,7 @@ class Keys:
         if not caller.may_give(scopes):
             raise ScopeNotHeldError
         keys = ApiKeyRepository(work.connection)
-        if await keys.count_locked(caller.account_id) >= MOST_KEYS:
+        if await keys.count_locked(caller.account_id) >= MAX_KEYS:
             raise TooManyKeysError
         text = ApiKeyText.make()
         return await keys.add(caller.account_id, text, name, sorted(set(scopes))), text
@@ -73,7 +73,7 @@ class Keys:
             raise KeyNotFoundError
         if not caller.may_give(key.scopes):
             raise ScopeNotHeldError
-        if await keys.expire_secrets(key_id, grace) >= MOST_SECRETS:
+        if await keys.expire_secrets(key_id, grace) >= MAX_SECRETS:
             raise RotatedTooOftenError
         text = ApiKeyText.make(key_id)
         await keys.add_secret(text)

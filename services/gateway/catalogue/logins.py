@@ -33,9 +33,9 @@ STRANGERS_WITHIN: Final = timedelta(hours=1)
 """Wrong passwords for one address from all networks that never logged in to it."""
 
 NETWORKS_KEPT: Final = timedelta(days=180)
-LONGEST_EMAIL: Final = 254
-SHORTEST_PASSWORD: Final = 8
-LONGEST_PASSWORD: Final = 256
+MAX_EMAIL_CHARACTERS: Final = 254
+MIN_PASSWORD_CHARACTERS: Final = 8
+MAX_PASSWORD_CHARACTERS: Final = 256
 
 _COST, _BLOCK, _LANES = 2**15, 8, 1
 _MEMORY = 64 * 1024 * 1024
@@ -213,7 +213,7 @@ class Logins:
         _, salt, expected = (secret or f"none.{b64encode(bytes(_SALT_LENGTH)).decode()}.").split(
             "."
         )
-        derived = await self._derive(password[: LONGEST_PASSWORD + 1], b64decode(salt))
+        derived = await self._derive(password[: MAX_PASSWORD_CHARACTERS + 1], b64decode(salt))
         return hmac.compare_digest(derived, b64decode(expected)) and secret is not None
 
     async def _derive(self, password: str, salt: bytes) -> bytes:

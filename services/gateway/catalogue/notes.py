@@ -8,7 +8,7 @@ from shared.contracts.message import Done, Query
 from shared.errors import ApplicationError
 from shared.messaging.requests import Requester
 
-MOST_ON_THE_WAY: Final = 200
+MAX_IN_FLIGHT: Final = 200
 """What comes on top is dropped, so that a notifier that is slow or away costs nothing."""
 
 CLOSING_SECONDS: Final = 3.0
@@ -23,7 +23,7 @@ class Notes:
 
     def tell(self, note: Query) -> None:
         """Send a note on its way, if there is room."""
-        if len(self._on_the_way) < MOST_ON_THE_WAY:
+        if len(self._on_the_way) < MAX_IN_FLIGHT:
             task = asyncio.create_task(self._ask(note))
             self._on_the_way.add(task)
             task.add_done_callback(self._on_the_way.discard)

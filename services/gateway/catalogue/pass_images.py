@@ -15,7 +15,7 @@ from shared.passes.images import Png
 from shared.passes.paths import editable_images
 from shared.passes.slots import IMAGE_PATHS, has_images
 
-MOST_ADDRESSES: Final = 20
+MAX_ADDRESSES: Final = 20
 FETCH_SECONDS: Final = 20
 """How long one address may take, with its wait for a turn."""
 
@@ -46,7 +46,7 @@ async def settle(
     for path, text in named:
         if text and text not in digests:
             slots.setdefault(text, set()).add(IMAGE_PATHS[path])
-    if len(slots) > MOST_ADDRESSES:
+    if len(slots) > MAX_ADDRESSES:
         raise TooManyImagesError
     found = await asyncio.gather(
         *(_fetch(door, account_id, address, slots[address], trusted=trusted) for address in slots)

@@ -21,7 +21,7 @@ from shared.contracts.member import Member, ReadMember
 from shared.contracts.message import JsonObject, Lane
 from shared.contracts.notifier import NoteFetch
 from shared.contracts.triggers import (
-    LONGEST_RUN,
+    MAX_RUN_TIME,
     ChangePass,
     CreatePass,
     FindPass,
@@ -53,7 +53,7 @@ FILE_SUFFIX = ".pkpass"
 OVERDUE: Final = timedelta(minutes=1)
 """After this long a content that is not composed is nobody's haste but a fault."""
 
-RUN_PATIENCE = LONGEST_RUN.total_seconds() + 5
+RUN_PATIENCE = MAX_RUN_TIME.total_seconds() + 5
 """Seconds that outlast any run of rules, for those who have no key to ask again with."""
 
 

@@ -9,7 +9,7 @@ from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.turns import Turns
 from shared.errors import InvalidError
 from shared.http.outgoing import AddressRefusedError, OutgoingClient, OutgoingFailedError
-from shared.passes.images import LARGEST_FILE, Png, scale_png
+from shared.passes.images import MAX_FILE_BYTES, Png, scale_png
 
 AT_ONCE: Final = 16
 AT_ONCE_OF_ACCOUNT: Final = 4
@@ -62,7 +62,9 @@ class Pictures:
         turns = self._turns if trusted else self._strangers
         async with turns.turn(account_id):
             try:
-                content = await self._client.fetch(url, most=LARGEST_FILE, redirects=MAX_REDIRECTS)
+                content = await self._client.fetch(
+                    url, most=MAX_FILE_BYTES, redirects=MAX_REDIRECTS
+                )
             except AddressRefusedError as error:
                 raise _refused(slots, str(error)) from None
             except OutgoingFailedError as error:

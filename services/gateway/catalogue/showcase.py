@@ -22,7 +22,7 @@ from shared.passes.slots import own_images
 from shared.passes.template import CompiledTemplate, compile_template
 from shared.sealing import MasterKeys
 
-MOST_COMPILED = 500
+MAX_COMPILED = 500
 SCALES: Final = ("@3x", "@2x", "")
 
 
@@ -147,7 +147,7 @@ class Showcase:
             identity.development,
         )
         self._models[template_id, template.revision] = model
-        if len(self._models) > MOST_COMPILED:
+        if len(self._models) > MAX_COMPILED:
             self._models.popitem(last=False)
         return model
 

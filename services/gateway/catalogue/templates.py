@@ -25,7 +25,7 @@ from shared.passes.rights import Withheld, is_withheld
 from shared.passes.template import compile_template
 from shared.passes.values import MISSING, Steps, json_pointer, texts_within
 
-MOST_TOLD = 100
+MAX_LISTED_TEXTS = 100
 """Texts that are named in one refusal."""
 
 
@@ -298,7 +298,7 @@ def _check_rights(
                     "pointer": json_pointer(steps),
                     "detail": f"It shows {{{name}}}, which the key may not see.",
                 }
-                for steps, name in new[:MOST_TOLD]
+                for steps, name in new[:MAX_LISTED_TEXTS]
             ]
         )
 

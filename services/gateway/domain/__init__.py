@@ -20,10 +20,10 @@ INSTALLATION: Final = "installation"
 
 DEVELOPMENT_TEAM: Final = "DEVELOPMNT"
 
-MOST_KEYS: Final = 50
-MOST_REQUESTS: Final = 10
-MOST_SECRETS: Final = 10
-LONGEST_GRACE: Final = timedelta(days=7)
+MAX_KEYS: Final = 50
+MAX_REQUESTS: Final = 10
+MAX_SECRETS: Final = 10
+MAX_GRACE: Final = timedelta(days=7)
 USUAL_GRACE: Final = timedelta(days=1)
 CLAIM_LIFE: Final = timedelta(hours=48)
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from shared.contracts.notifier import DeviceLogLine
 
-LONGEST_LINE: Final = 1000
-MOST_LINES: Final = 50
+MAX_LINE_CHARACTERS: Final = 1000
+MAX_LINES: Final = 50
 LINES_PER_MINUTE: Final = 300
-MOST_ADDRESSES: Final = 10_000
+MAX_ADDRESSES: Final = 10_000
 MINUTE: Final = 60.0
 
 # What phones log; the first that is found counts, so tasks come after what they report.
@@ -43,7 +43,9 @@ def hash_device(device_id: str) -> str:
 
 def read_log_line(text: str, at: datetime) -> DeviceLogLine:
     """Class a line, and find which pass and device it is about; ids of devices are hashed."""
-    text = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * LONGEST_LINE])
+    text = "".join(
+        letter if letter.isprintable() else " " for letter in text[: 2 * MAX_LINE_CHARACTERS]
+    )
     device = _DEVICE.search(text)
     pass_type = _PASS_TYPE.search(text)
     serial = _SERIAL.search(text)
@@ -53,7 +55,7 @@ def read_log_line(text: str, at: datetime) -> DeviceLogLine:
     # Whatever else may be a device id or a token, too.
     text = _LONG_HEX.sub(lambda m: m[0] if m[0] == serial_number else _short(m[0]), text)
     return DeviceLogLine(
-        line=text[:LONGEST_LINE],
+        line=text[:MAX_LINE_CHARACTERS],
         kind=next((kind for kind, pattern in _CLASSES if pattern.search(text)), OTHER),
         pass_type_identifier=pass_type[1].rstrip(".") if pass_type else None,
         serial_number=serial_number,
@@ -77,7 +79,7 @@ class LineBudget:
         """Grant as many lines as the address has left; `now` in seconds."""
         if now - self._since >= MINUTE:
             self._since, self._used = now, {}
-        if address not in self._used and len(self._used) >= MOST_ADDRESSES:
+        if address not in self._used and len(self._used) >= MAX_ADDRESSES:
             return 0
         used = self._used.get(address, 0)
         granted = min(wanted, LINES_PER_MINUTE - used)

@@ -13,9 +13,9 @@ from services.gateway.catalogue.accounts import AccountNotFoundError
 from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.keys import ScopeNotHeldError
 from services.gateway.catalogue.logins import (
-    LONGEST_EMAIL,
-    LONGEST_PASSWORD,
-    SHORTEST_PASSWORD,
+    MAX_EMAIL_CHARACTERS,
+    MAX_PASSWORD_CHARACTERS,
+    MIN_PASSWORD_CHARACTERS,
     LoginChange,
     PasswordNeededError,
     TooManyAttemptsError,
@@ -31,7 +31,7 @@ from shared.http.pagination import InvalidCursorError, Page, PageQuery
 
 TAG = "Accounts"
 PEM_MEDIA = "application/x-pem-file"
-LARGEST_ADDITIONAL = 64 * 1024
+MAX_ADDITIONAL_BYTES = 64 * 1024
 _EMAIL = re.compile(r"\s*[^@\s\x00]+@[^@\s\x00]+\s*")
 
 
@@ -44,7 +44,7 @@ def _check_email(text: str) -> str:
 Email = Annotated[
     str,
     AfterValidator(_check_email),
-    Field(max_length=LONGEST_EMAIL, json_schema_extra={"pattern": f"^{_EMAIL.pattern}$"}),
+    Field(max_length=MAX_EMAIL_CHARACTERS, json_schema_extra={"pattern": f"^{_EMAIL.pattern}$"}),
 ]
 
 
@@ -92,11 +92,11 @@ class ChangedAccount(BaseModel):
         None, description="With the password the login of the PassSource dialect."
     )
     password: str | None = Field(
-        None, min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, repr=False
+        None, min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_CHARACTERS, repr=False
     )
     current_password: str | None = Field(
         None,
-        max_length=LONGEST_PASSWORD,
+        max_length=MAX_PASSWORD_CHARACTERS,
         repr=False,
         description="The present password, if there is one: needed to change it or the e-mail.",
     )
@@ -110,8 +110,8 @@ class ChangedAccount(BaseModel):
     @field_validator("additional")
     @classmethod
     def _is_short(cls, value: JsonObject) -> JsonObject:
-        if len(orjson.dumps(value, default=str)) > LARGEST_ADDITIONAL:
-            raise ValueError(f"At most {LARGEST_ADDITIONAL // 1024} KiB")
+        if len(orjson.dumps(value, default=str)) > MAX_ADDITIONAL_BYTES:
+            raise ValueError(f"At most {MAX_ADDITIONAL_BYTES // 1024} KiB")
         return value
 
     @property

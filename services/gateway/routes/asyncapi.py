@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from shared.contracts.partners import EVENTS, MOST_BODY, RETRY_JITTER, RETRY_SECONDS, TEST
+from shared.contracts.partners import EVENTS, MAX_BODY_BYTES, RETRY_JITTER, RETRY_SECONDS, TEST
 
 SCHEMAS: Final = "#/components/schemas/"
 
@@ -114,7 +114,7 @@ def _headers() -> dict[str, Any]:
 def _retries() -> str:
     pauses = ", ".join(f"{seconds} s" for seconds in RETRY_SECONDS)
     return (
-        f"A body has at most {MOST_BODY} bytes. What is not answered with 200 to 299 is tried "
+        f"A body has at most {MAX_BODY_BYTES} bytes. What is not answered with 200 to 299 is tried "
         f"again after {pauses}, each up to {RETRY_JITTER:.0%} shorter or longer; Retry-After is "
         "honoured up to twice that. What failed ten times is told as delivery.exhausted. 410, "
         "`webhook-delivery: disable` or five days of failures disable the endpoint, which is told "

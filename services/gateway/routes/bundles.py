@@ -22,7 +22,7 @@ from shared.passes.archive import ArchiveEntry, PassArchive
 
 BUNDLE_SUFFIX: Final = ".pkpasses"
 BUNDLE_MEDIA: Final = "application/vnd.apple.pkpasses"
-LARGEST_BUNDLE: Final = 150_000_000
+MAX_BUNDLE_BYTES: Final = 150_000_000
 """Apple's limit, as that of 10 passes."""
 
 
@@ -66,7 +66,7 @@ async def _read(door: Door, handle: str) -> tuple[Pass, Content]:
 
 def _bundle(files: Sequence[PassFile]) -> PassFile:
     """Lay out the archive of archives; their checksums are known before they are made."""
-    if sum(file.archive.size for file in files) > LARGEST_BUNDLE:
+    if sum(file.archive.size for file in files) > MAX_BUNDLE_BYTES:
         raise BundleTooLargeError
     archive = PassArchive(
         [

@@ -55,7 +55,7 @@ class UploadedIdentity(BaseModel):
     p12: File | None = Field(None, description="A .p12 file in base64.", repr=False)
     pem: str | None = Field(
         None,
-        max_length=identity_files.LARGEST_FILE,
+        max_length=identity_files.MAX_FILE_BYTES,
         description="Private key and certificates as PEM text.",
         repr=False,
     )
@@ -64,7 +64,7 @@ class UploadedIdentity(BaseModel):
     )
     certificates: list[File] = Field(
         default_factory=list[File],
-        max_length=identity_files.MOST_CERTIFICATES,
+        max_length=identity_files.MAX_CERTIFICATES,
         description="Certificate files (.cer) in base64, DER or PEM: that of the pass type, if its"
         " key was made by `POST /v1/identities/requests`, and Apple's WWDR, if no other file has"
         " it.",

@@ -11,7 +11,7 @@ from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
 from shared.http.conditional import has_tag
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
-from shared.passes.images import LARGEST_FILE, BrokenImageError, ImageTooLargeError
+from shared.passes.images import MAX_FILE_BYTES, BrokenImageError, ImageTooLargeError
 
 TAG = "Images"
 PNG_MEDIA = "image/png"
@@ -78,7 +78,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             status=201,
             also=(200,),
             errors=(BrokenImageError, ImageTooLargeError, *REPEAT_ERRORS),
-            body_limit=LARGEST_FILE,
+            body_limit=MAX_FILE_BYTES,
             raw=True,
             accepts=PNG_MEDIAS,
             description="PNG only; a colour profile is applied. The same image again has the same "

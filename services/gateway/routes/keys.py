@@ -12,7 +12,7 @@ from services.gateway.catalogue.keys import (
     RotatedTooOftenError,
     TooManyKeysError,
 )
-from services.gateway.domain import LONGEST_GRACE, MOST_KEYS, USUAL_GRACE, ApiKey, ApiKeyText, Scope
+from services.gateway.domain import MAX_GRACE, MAX_KEYS, USUAL_GRACE, ApiKey, ApiKeyText, Scope
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
@@ -41,7 +41,7 @@ class KeyRotation(BaseModel):
     grace: WholeNumber = Field(
         int(USUAL_GRACE.total_seconds()),
         ge=0,
-        le=int(LONGEST_GRACE.total_seconds()),
+        le=int(MAX_GRACE.total_seconds()),
         description="How many seconds the present secret still works.",
     )
 
@@ -71,7 +71,7 @@ class Keys(BaseModel):
 
     model_config = ConfigDict(title="ApiKeys")
 
-    data: list[KeyView] = Field(description=f"At most {MOST_KEYS}.")
+    data: list[KeyView] = Field(description=f"At most {MAX_KEYS}.")
 
 
 async def create_key(call: Call[NewKey, None], *, door: Door) -> Reply:

@@ -23,7 +23,7 @@ from shared.errors import GoneError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 
 TAG = "Messages"
-LONGEST_TEXT = 500
+MAX_TEXT_CHARACTERS = 500
 
 
 class NewMessage(BaseModel):
@@ -45,7 +45,7 @@ class NewMessage(BaseModel):
 
     text: Annotated[
         str,
-        Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": r"\S"}),
+        Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, json_schema_extra={"pattern": r"\S"}),
     ]
     field: str | None = Field(
         None,

@@ -24,8 +24,8 @@ from shared.errors import ApplicationError, GoneError, NotFoundError
 from shared.http.endpoint import MEBIBYTE, AnyEndpoint, Call, Endpoint, Reply
 from shared.http.problems import Problem, problem
 
-MOST_ROWS = 500
-LARGEST_BODY = 4 * MEBIBYTE
+MAX_ROWS = 500
+MAX_BODY_BYTES = 4 * MEBIBYTE
 TAG = "Passes"
 
 Values = Annotated[
@@ -75,7 +75,7 @@ class PassOrders(BaseModel):
     )
 
     template_id: UUID
-    passes: Annotated[list[PassOrder], Field(min_length=1, max_length=MOST_ROWS)] | None = None
+    passes: Annotated[list[PassOrder], Field(min_length=1, max_length=MAX_ROWS)] | None = None
     member_id: MemberId | None = Field(None, description="Whose pass it is.")
     values: Values | None = None
 
@@ -317,7 +317,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=PassOrders,
             returns=Issued,
             status=201,
-            body_limit=LARGEST_BODY,
+            body_limit=MAX_BODY_BYTES,
             description="With `passes` the answer is 201 also when some rows fail: each row has "
             "its pass or its error, in the order asked. Sent again with the same Idempotency-Key, "
             "no pass is issued twice.",

@@ -42,7 +42,7 @@ from shared.passes.registry import enumeration
 from shared.passes.values import MISSING
 
 TAG = "Templates"
-LARGEST_REVISION = 2**31 - 1
+MAX_REVISION = 2**31 - 1
 
 
 EXAMPLE: JsonDict = {
@@ -85,7 +85,7 @@ class NewTemplate(DraftTemplate):
 class ChangedTemplate(NewTemplate):
     """A template as it is to be from now on."""
 
-    revision: Annotated[int, Field(ge=1, le=LARGEST_REVISION), WHOLE] | None = Field(
+    revision: Annotated[int, Field(ge=1, le=MAX_REVISION), WHOLE] | None = Field(
         None,
         description="The revision this one is based on; refused if there is a newer one.",
     )
@@ -251,7 +251,7 @@ async def list_revisions(call: Call[None, PageQuery], *, door: Door) -> Page[Rev
 
 async def show_revision(call: Call[None, None], *, door: Door) -> TemplateView:
     number = int(call.path["revision"])
-    if number > LARGEST_REVISION:
+    if number > MAX_REVISION:
         raise RevisionNotFoundError
     template = await door.templates.get_revision(call.caller.account_id, _template_id(call), number)
     return _view(template)
@@ -309,7 +309,7 @@ def _expected(if_match: str) -> int | None:
     if text == "*":
         return None
     number = text.removeprefix('"').removesuffix('"')
-    if not (number.isascii() and number.isdigit() and len(number) < len(str(LARGEST_REVISION))):
+    if not (number.isascii() and number.isdigit() and len(number) < len(str(MAX_REVISION))):
         raise RevisionConflictError("If-Match takes the ETag of the template: its revision.")
     return int(number)
 

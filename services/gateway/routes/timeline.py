@@ -30,7 +30,7 @@ from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor,
 NOTICES_SECONDS = 2.0
 """The events are not kept waiting for longer."""
 
-MOST_NOTICES = 100
+MAX_NOTICES = 100
 """As many as the notifier tells; with so many of one sort there may be more."""
 
 Told = Literal["complete", "newest", "unavailable"]
@@ -148,7 +148,7 @@ async def read_pass_timeline(call: Call[None, PageQuery], *, door: Door) -> Time
         entries += _within(map(_observation, notices.observations), position.since, until)
         verdict = DELETED if issued is None else judge(issued, notices, clock.now())
         most = max(len(notices.contents), len(notices.deliveries), len(notices.observations))
-        told = "complete" if most < MOST_NOTICES else "newest"
+        told = "complete" if most < MAX_NOTICES else "newest"
     entries.sort(key=lambda entry: entry.occurred_at)  # stable: an event before what came of it
     return Timeline(data=entries, notices=told, verdict=verdict, next_cursor=_cursor(page, until))
 
@@ -161,7 +161,7 @@ def _end(page: EventPage, since: datetime | None) -> datetime | None:
 
 
 async def _notices(door: Door, account_id: UUID, handle: str) -> PassNotices | None:
-    question = ReadNotices(account_id=account_id, handle=handle, limit=MOST_NOTICES)
+    question = ReadNotices(account_id=account_id, handle=handle, limit=MAX_NOTICES)
     try:
         async with asyncio.timeout(NOTICES_SECONDS):
             return await door.requester.ask(question, PassNotices)

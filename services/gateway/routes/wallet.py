@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.door import Door
-from services.gateway.domain.devices import MOST_LINES, LineBudget, hash_device, read_log_line
+from services.gateway.domain.devices import MAX_LINES, LineBudget, hash_device, read_log_line
 from services.gateway.routes.files import WALLET_MEDIA, send_file
 from shared import clock
 from shared.contracts.message import Done
@@ -44,9 +44,9 @@ CREDENTIAL: Final = "PassToken"
 ROOT: Final = "/wallet/v1"
 REGISTRATIONS: Final = f"{ROOT}/devices/{{device}}/registrations/{{pass_type}}"
 
-LARGEST_REGISTRATION: Final = 4 * 1024
-LARGEST_LOG: Final = 64 * 1024
-LONGEST_TAG: Final = 64
+MAX_REGISTRATION_BYTES: Final = 4 * 1024
+MAX_LOG_BYTES: Final = 64 * 1024
+MAX_TAG_CHARACTERS: Final = 64
 NO_STORE: Final = {hdrs.CACHE_CONTROL: "no-store"}
 SINCE: Final = {
     "name": "passesUpdatedSince",
@@ -236,7 +236,7 @@ def _tag(request: web.Request) -> str | None:
     """Read the tag of the last list by its name on the wire, or by that of newer prose."""
     for name in ("passesUpdatedSince", "previousLastUpdated"):
         tag = request.query.get(name, "")
-        if 0 < len(tag) <= LONGEST_TAG and tag.isascii() and tag.isprintable():
+        if 0 < len(tag) <= MAX_TAG_CHARACTERS and tag.isascii() and tag.isprintable():
             return tag
     return None
 
@@ -250,7 +250,7 @@ def _lines(body: bytes) -> list[str]:
     if not isinstance(lines, list):
         return []
     texts = [line for line in cast("list[object]", lines) if isinstance(line, str)]
-    return [text for text in texts if text.strip()][:MOST_LINES]
+    return [text for text in texts if text.strip()][:MAX_LINES]
 
 
 def endpoints(door: Door) -> list[AnyEndpoint]:
@@ -267,7 +267,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             summary="Register a device for a pass",
             body=Registration,
             described=(JSON_MEDIA,),
-            body_limit=LARGEST_REGISTRATION,
+            body_limit=MAX_REGISTRATION_BYTES,
             also=(HTTPStatus.CREATED,),
             media=nothing,
             credential=CREDENTIAL,
@@ -316,6 +316,6 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             body=LogLines,
             described=(JSON_MEDIA,),
             media=nothing,
-            body_limit=LARGEST_LOG,
+            body_limit=MAX_LOG_BYTES,
         ),
     ]

@@ -40,8 +40,8 @@ from shared.identifiers import new_id
 
 TAG = "Webhooks"
 DAY = 86_400
-LONGEST_GRACE = 7 * DAY
-MAX_DESCRIPTION = 200
+MAX_GRACE_SECONDS = 7 * DAY
+MAX_DESCRIPTION_CHARACTERS = 200
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -66,7 +66,7 @@ Address = Annotated[
 ]
 """Blanks around it are dropped; the notifier says what else is wrong with it."""
 
-Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
+Description = Annotated[str, Field(max_length=MAX_DESCRIPTION_CHARACTERS)]
 
 
 class NewWebhook(BaseModel):
@@ -105,7 +105,7 @@ class SecretRotation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     grace: WholeNumber = Field(
-        DAY, ge=0, le=LONGEST_GRACE, description="Seconds in which the old one signs beside it."
+        DAY, ge=0, le=MAX_GRACE_SECONDS, description="Seconds in which the old one signs beside it."
     )
 
 

@@ -25,7 +25,7 @@ from shared.passes.template import compile_template
 from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 
-MOST_PLATES = 500
+MAX_PLATES = 500
 
 WEB_SERVICE_PATH = "/wallet"
 """Where the gateway has Apple's web service; devices put the `/v1` behind it."""
@@ -67,7 +67,7 @@ class PlateShelf:
         plate = self._plates.get(key)
         if plate is None:
             plate = self._plates[key] = await self._prepare(connection, key[0], key[4])
-            while len(self._plates) > MOST_PLATES:
+            while len(self._plates) > MAX_PLATES:
                 self._plates.popitem(last=False)
         return plate
 
@@ -87,7 +87,7 @@ class PlateShelf:
                 row["sealed"], purpose=IDENTITY_PURPOSE, owner=str(row["account_id"])
             )
             seal = self._seals[seal_key] = Seal(identity_from_pem(pem), row["identity_revision"])
-            while len(self._seals) > MOST_PLATES:
+            while len(self._seals) > MAX_PLATES:
                 self._seals.popitem(last=False)
         document = TemplateDocument.model_validate(row["document"])
         images = _IMAGES.validate_python(row["images"])

@@ -37,7 +37,7 @@ APPLE: Final = "https://api.push.apple.com:443"
 APPLES_DOMAIN: Final = ".push.apple.com"
 BACKGROUND_PRIORITY: Final = 5
 PUSH_SECONDS: Final = 15.0
-MOST_POOLS: Final = 1_000
+MAX_POOLS: Final = 1_000
 """More than pushes are ever under way, so that none of them loses its pool."""
 REFUSED_SECONDS: Final = 60.0
 """How long a certificate that was refused is not tried again where there is another."""
@@ -96,7 +96,7 @@ class ApplePushSender:
         way = self._ways.get(key)
         if way is None:
             way = self._ways[key] = _Way(self._open(identity))
-            if len(self._ways) > MOST_POOLS:
+            if len(self._ways) > MAX_POOLS:
                 _, oldest = self._ways.popitem(last=False)
                 if oldest.pool is not None:
                     oldest.pool.close()

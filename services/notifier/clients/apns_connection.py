@@ -27,9 +27,9 @@ from h2.settings import SettingCodes
 CONNECT_SECONDS: Final = 10.0
 REST_SECONDS: Final = 1.0
 """How long nobody tries to connect after it failed: a crowd would wait for each other's turn."""
-MOST_STREAMS: Final = 1_000
-MOST_CONNECTIONS: Final = 4
-LONGEST_BODY: Final = 4_096
+MAX_STREAMS: Final = 1_000
+MAX_CONNECTIONS: Final = 4
+MAX_BODY_BYTES: Final = 4_096
 
 
 class CertificateRefusedError(Exception):
@@ -113,7 +113,7 @@ class PushConnection(APNsTLSClientProtocol):
                 self._answers[event.stream_id] = _Answer(_status(event))
             case DataReceived():
                 answer = self._answers.get(event.stream_id)
-                if answer is not None and len(answer.body) < LONGEST_BODY:
+                if answer is not None and len(answer.body) < MAX_BODY_BYTES:
                     answer.body += event.data
                 size = event.flow_controlled_length
                 self.conn.acknowledge_received_data(size, event.stream_id)
@@ -125,7 +125,7 @@ class PushConnection(APNsTLSClientProtocol):
             case RemoteSettingsChanged():
                 most = event.changed_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS)
                 if most is not None:
-                    self.free_channels.bound = min(most.new_value, MOST_STREAMS)
+                    self.free_channels.bound = min(most.new_value, MAX_STREAMS)
                 if not self.settled.done():
                     self.settled.set_result(None)
             case ConnectionTerminated():
@@ -172,7 +172,7 @@ class PushPool(APNsCertConnectionPool):
         # It logs each connection at length, and its HPACK every header, tokens among them.
         for name in ("aioapns", "hpack"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        super().__init__(cert_file, topic, max_connections=MOST_CONNECTIONS, ssl_context=context)
+        super().__init__(cert_file, topic, max_connections=MAX_CONNECTIONS, ssl_context=context)
         self.protocol_class = type(
             "PushConnectionTo", (PushConnection,), {"APNS_SERVER": host, "APNS_PORT": port}
         )

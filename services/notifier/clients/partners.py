@@ -21,7 +21,7 @@ from shared.http.outgoing import (
 )
 from shared.sealing import MasterKeys
 
-MOST_OPENED: Final = 10_000
+MAX_OPENED: Final = 10_000
 
 
 class WebhookSender:
@@ -76,7 +76,7 @@ class WebhookSender:
                 for secret in sealed
             ]
             self._signers[key] = signers
-            if len(self._signers) > MOST_OPENED:
+            if len(self._signers) > MAX_OPENED:
                 self._signers.popitem(last=False)
         return signers
 

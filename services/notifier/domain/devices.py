@@ -13,11 +13,11 @@ from shared.contracts.notifier import DeviceLogLine, NoteFetch, RegisterDevice
 from shared.errors import GoneError, InvalidError
 from shared.sealing import MasterKeys, UnknownKeyError
 
-MOST_LINE: Final = 1_000
-MOST_LINES: Final = 50
-MOST_PUSH_TOKEN: Final = 4_096
+MAX_LINE_CHARACTERS: Final = 1_000
+MAX_LINES: Final = 50
+MAX_PUSH_TOKEN_CHARACTERS: Final = 4_096
 
-MOST_NAME: Final = 200
+MAX_NAME_CHARACTERS: Final = 200
 """Characters of a pass type identifier or serial number that a line may name."""
 
 PUSH_TOKEN_PURPOSE: Final = "push token"  # noqa: S105 - what is sealed, not a secret
@@ -27,8 +27,8 @@ SEALED: Final = "sealed."
 DIGITS: Final = 8
 """Of a device, in what people see."""
 
-MOST_TAG: Final = 2**63 - 1
-_MOST_DIGITS: Final = len(str(MOST_TAG))
+MAX_TAG: Final = 2**63 - 1
+_MAX_DIGITS: Final = len(str(MAX_TAG))
 
 Registration = tuple[str, str]
 """A device and the handle of a pass."""
@@ -164,8 +164,10 @@ def _news(content: BuiltContent) -> News:
 def check_push_token(command: RegisterDevice) -> InvalidError | None:
     """Refuse a push token that cannot be one."""
     token = command.push_token
-    if not token or len(token) > MOST_PUSH_TOKEN or "\0" in token:
-        return InvalidError(f"A push token is a text of 1 to {MOST_PUSH_TOKEN} characters.")
+    if not token or len(token) > MAX_PUSH_TOKEN_CHARACTERS or "\0" in token:
+        return InvalidError(
+            f"A push token is a text of 1 to {MAX_PUSH_TOKEN_CHARACTERS} characters."
+        )
     return None
 
 
@@ -198,10 +200,10 @@ def is_same_push_token(keys: MasterKeys, device: str, one: str, other: str) -> b
 
 def parse_cursor(since: str | None) -> int | None:
     """Read a tag as a device gives it back; what cannot be one counts as absent."""
-    if since is None or not (since.isascii() and since.isdigit()) or len(since) > _MOST_DIGITS:
+    if since is None or not (since.isascii() and since.isdigit()) or len(since) > _MAX_DIGITS:
         return None
     tag = int(since)
-    return tag if tag <= MOST_TAG else None
+    return tag if tag <= MAX_TAG else None
 
 
 def manual_updates(
@@ -229,11 +231,11 @@ def manual_updates(
 def readable_lines(lines: Iterable[DeviceLogLine]) -> list[DeviceLogLine]:
     """Keep the lines that name a pass at all, each as far as it is kept."""
     return [
-        line.model_copy(update={"line": line.line.replace("\0", "")[:MOST_LINE]})
+        line.model_copy(update={"line": line.line.replace("\0", "")[:MAX_LINE_CHARACTERS]})
         for line in lines
         if _can_be_name(line.serial_number)
     ]
 
 
 def _can_be_name(text: str | None) -> bool:
-    return text is not None and 0 < len(text) <= MOST_NAME and "\0" not in text
+    return text is not None and 0 < len(text) <= MAX_NAME_CHARACTERS and "\0" not in text

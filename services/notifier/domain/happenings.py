@@ -11,7 +11,7 @@ import orjson
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import NoteFetch
 from shared.contracts.partner_data import CauseKind
-from shared.contracts.partners import EXHAUSTED, MOST_BODY, TEST, TYPE_OF
+from shared.contracts.partners import EXHAUSTED, MAX_BODY_BYTES, TEST, TYPE_OF
 from shared.contracts.triggers import LoggedEvent
 from shared.identifiers import new_id
 
@@ -79,7 +79,7 @@ def write_body(happening: Happening) -> str:
         "data": happening.data,
     }
     written = _json(body)
-    if len(written) > MOST_BODY - SEQUENCE_BYTES:
+    if len(written) > MAX_BODY_BYTES - SEQUENCE_BYTES:
         thin = {name: value for name, value in happening.data.items() if name not in BULKY}
         written = _json({**body, "data": thin, "thin": True})
     return written.decode()

@@ -14,13 +14,13 @@ from shared.contracts.message import JsonObject
 from shared.contracts.partners import PATTERNS, RETRY_JITTER, RETRY_SECONDS, matching
 from shared.errors import ConflictError, InvalidError, NotFoundError
 
-MOST_ENDPOINTS: Final = 50
-MOST_FORMER_SECRETS: Final = 10
-MOST_DESCRIPTION: Final = 200
-MOST_NAMED: Final = 500
+MAX_ENDPOINTS: Final = 50
+MAX_FORMER_SECRETS: Final = 10
+MAX_DESCRIPTION_CHARACTERS: Final = 200
+MAX_NAMED_CHARACTERS: Final = 500
 """Characters of what an error names."""
-MOST_REPLAYED: Final = 10_000
-LONGEST_GRACE: Final = 7 * 86_400
+MAX_REPLAYED: Final = 10_000
+MAX_GRACE_SECONDS: Final = 7 * 86_400
 RETENTION: Final = timedelta(days=30)
 
 LEAST_PAUSE: Final = 60.0
@@ -221,8 +221,10 @@ def checked_fields(fields: JsonObject, check_url: Callable[[str], None]) -> dict
 def _check_description(value: object) -> None:
     if value is None:
         return
-    if not isinstance(value, str) or len(value) > MOST_DESCRIPTION or "\0" in value:
-        raise _invalid("description", f"It is a text of at most {MOST_DESCRIPTION} characters")
+    if not isinstance(value, str) or len(value) > MAX_DESCRIPTION_CHARACTERS or "\0" in value:
+        raise _invalid(
+            "description", f"It is a text of at most {MAX_DESCRIPTION_CHARACTERS} characters"
+        )
 
 
 def _checked_kinds(value: object) -> list[str]:
@@ -230,7 +232,7 @@ def _checked_kinds(value: object) -> list[str]:
     if not all(isinstance(kind, str) for kind in kinds):
         raise _invalid("kinds", "It is a list of event types")
     if unknown := sorted({str(kind) for kind in kinds} - PATTERNS):
-        raise _invalid("kinds", f"Unknown event types: {', '.join(unknown)[:MOST_NAMED]}")
+        raise _invalid("kinds", f"Unknown event types: {', '.join(unknown)[:MAX_NAMED_CHARACTERS]}")
     return sorted({str(kind) for kind in kinds})
 
 

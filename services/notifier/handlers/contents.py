@@ -17,8 +17,8 @@ from shared.contracts.notifier import PassNotices, ReadNotices
 from shared.contracts.triggers import PassesDeleted
 from shared.database import UnitOfWork
 
-MOST_NOTICES: Final = 100
-MOST_HOLDERS: Final = 20
+MAX_NOTICES: Final = 100
+MAX_HOLDERS: Final = 20
 
 
 async def store_contents(messages: list[ContentBuilt], work: UnitOfWork, *, wake: Wake) -> None:
@@ -56,7 +56,7 @@ async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[Pas
     """Tell what is known of a pass; nothing for one not heard of yet."""
     notices: list[PassNotices] = []
     for query in queries:
-        limit = max(1, min(query.limit, MOST_NOTICES))
+        limit = max(1, min(query.limit, MAX_NOTICES))
         contents = await ContentRepository(work.connection).list_newest(
             query.account_id, query.handle, limit
         )
@@ -67,7 +67,7 @@ async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[Pas
             query.account_id, query.handle, limit
         )
         holders, count = await DeviceRepository(work.connection).list_holders(
-            query.account_id, query.handle, MOST_HOLDERS
+            query.account_id, query.handle, MAX_HOLDERS
         )
         notices.append(
             PassNotices(

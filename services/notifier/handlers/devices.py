@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from services.notifier.domain.devices import (
-    MOST_LINES,
+    MAX_LINES,
     Listed,
     PassGoneError,
     Registration,
@@ -259,7 +259,7 @@ async def _tell_manual(notes: Sequence[NoteFetch], work: UnitOfWork) -> None:
 
 async def note_device_logs(queries: list[NoteDeviceLogs], work: UnitOfWork) -> list[Done]:
     """Keep what devices log of known passes, tied to the version that left for them last."""
-    given = [line for query in queries for line in query.lines[:MOST_LINES]]
+    given = [line for query in queries for line in query.lines[:MAX_LINES]]
     named = readable_lines(given)
     passes = await PassRepository(work.connection).find_numbered(
         str(line.serial_number) for line in named

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.notifier.domain.happenings import of_test
 from services.notifier.domain.webhooks import (
-    LONGEST_GRACE,
+    MAX_GRACE_SECONDS,
     EndpointDisabledError,
     EndpointNotFoundError,
     EventNotFoundError,
@@ -41,8 +41,8 @@ from shared.database import UnitOfWork
 from shared.errors import ApplicationError, InvalidError
 from shared.sealing import MasterKeys
 
-MOST_ENDPOINTS_LISTED: Final = 1000
-MOST_DELIVERIES_LISTED: Final = 100
+MAX_ENDPOINTS_LISTED: Final = 1000
+MAX_DELIVERIES_LISTED: Final = 100
 
 CheckUrl = Callable[[str], None]
 
@@ -87,8 +87,8 @@ async def rotate_secrets(
     endpoints = EndpointRepository(work.connection)
     rotated: list[EndpointSecret] = []
     for command in commands:
-        if not 0 <= command.grace <= LONGEST_GRACE:
-            raise InvalidError(f"`grace` is 0 to {LONGEST_GRACE} seconds.")
+        if not 0 <= command.grace <= MAX_GRACE_SECONDS:
+            raise InvalidError(f"`grace` is 0 to {MAX_GRACE_SECONDS} seconds.")
         sealed = _seal(keys, command.account_id, new_secret())
         endpoint = await endpoints.rotate_secret(
             command.account_id, command.endpoint_id, sealed, command.grace
@@ -187,7 +187,7 @@ async def list_endpoints(queries: list[ListEndpoints], work: UnitOfWork) -> list
     endpoints = EndpointRepository(work.connection)
     pages: list[EndpointPage] = []
     for query in queries:
-        limit = _limit(query.limit, MOST_ENDPOINTS_LISTED)
+        limit = _limit(query.limit, MAX_ENDPOINTS_LISTED)
         found, more = await endpoints.list_page(query.account_id, query.after, limit)
         pages.append(EndpointPage(endpoints=found, more=more))
     return pages
@@ -203,7 +203,7 @@ async def list_deliveries(queries: list[ListDeliveries], work: UnitOfWork) -> li
         filters: dict[str, Any] = query.model_dump(
             include={"endpoint_id", "handle", "state", "before"}
         )
-        limit = _limit(query.limit, MOST_DELIVERIES_LISTED)
+        limit = _limit(query.limit, MAX_DELIVERIES_LISTED)
         found, more = await DeliveryRepository(work.connection).list_page(
             query.account_id, **filters, limit=limit
         )

@@ -9,18 +9,18 @@ from shared.database import UnitOfWork
 from shared.errors import ApplicationError, InvalidError
 from shared.http.pagination import InvalidCursorError
 
-MOST_EVENTS: Final = 1000
-MOST_BYTES: Final = 400 * 1024
+MAX_EVENTS: Final = 1000
+MAX_BYTES: Final = 400 * 1024
 """Events of one answer: written as texts they may double, and no message is over 1 MiB."""
 
 
 async def list_events(
     queries: list[ListEvents], work: UnitOfWork
 ) -> list[FeedPage | ApplicationError]:
-    feed, room = FeedRepository(work.connection), MOST_BYTES
+    feed, room = FeedRepository(work.connection), MAX_BYTES
     pages: list[FeedPage | ApplicationError] = []
     for query in queries:
-        limit = max(1, min(query.limit, MOST_EVENTS))
+        limit = max(1, min(query.limit, MAX_EVENTS))
         turn = await feed.read(query.account_id, query.after or 0, query.kinds, limit, room)
         if not PATTERNS.issuperset(query.kinds):
             pages.append(InvalidError("Unknown event types."))

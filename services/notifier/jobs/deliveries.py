@@ -20,8 +20,8 @@ from shared.database import Database
 from shared.errors import UnavailableError
 from shared.logs import trace_of
 
-MOST_IN_FLIGHT: Final = 100
-MOST_PER_ENDPOINT: Final = 10
+MAX_IN_FLIGHT: Final = 100
+MAX_PER_ENDPOINT: Final = 10
 LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 3.0
 
@@ -104,7 +104,7 @@ class DeliveryJob:
 
     async def _take_turn(self) -> None:
         """Record what has landed and claim for the free places, in one transaction."""
-        wanted = self._rota.take(MOST_IN_FLIGHT - len(self._flying), self._free_places)
+        wanted = self._rota.take(MAX_IN_FLIGHT - len(self._flying), self._free_places)
         if not (self._landed or wanted):
             return
         landed, self._landed = self._landed, []
@@ -134,7 +134,7 @@ class DeliveryJob:
             return
 
     def _free_places(self, endpoint_id: UUID) -> int:
-        most = 1 if endpoint_id in self._slow else MOST_PER_ENDPOINT
+        most = 1 if endpoint_id in self._slow else MAX_PER_ENDPOINT
         return most - self._places[endpoint_id]
 
     def _start(self, delivery: DueDelivery) -> None:

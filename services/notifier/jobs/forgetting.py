@@ -15,7 +15,7 @@ from services.notifier.repository import (
 )
 from shared.database import Database, UnitOfWork
 
-LONGEST_WAY: Final = timedelta(days=4)
+MAX_DELIVERY_TIME: Final = timedelta(days=4)
 """Longer than a delivery is under way, whose event must still be there."""
 
 
@@ -26,7 +26,7 @@ async def forget_old(database: Database) -> None:
         await deliveries.drop_stray()
         while await deliveries.forget_old(RETENTION):
             pass
-        while await EventRepository(connection).forget_old(RETENTION + LONGEST_WAY):
+        while await EventRepository(connection).forget_old(RETENTION + MAX_DELIVERY_TIME):
             pass
         while await ObservationRepository(connection).forget_old(RETENTION):
             pass

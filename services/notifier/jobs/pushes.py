@@ -32,7 +32,7 @@ from shared.errors import UnavailableError
 from shared.logs import trace_of
 from shared.metrics import push_seconds, pushes
 
-MOST_IN_FLIGHT: Final = 200
+MAX_IN_FLIGHT: Final = 200
 LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 3.0
 
@@ -108,7 +108,7 @@ class PushJob:
             async with self._database.work() as work:
                 ours = await self._record(work, landed)
                 claimed = await PushingRepository(work.connection).claim(
-                    MOST_IN_FLIGHT - len(self._flying)
+                    MAX_IN_FLIGHT - len(self._flying)
                 )
                 identities = await IdentityRepository(work.connection).list_valid(
                     {wake.pass_type for wake in claimed}

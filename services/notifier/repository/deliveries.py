@@ -9,7 +9,7 @@ from asyncpg import Record
 
 from services.notifier.domain.happenings import Happening, webhook_id
 from services.notifier.domain.webhooks import (
-    MOST_REPLAYED,
+    MAX_REPLAYED,
     DeliveryNotFoundError,
     TooManyReplayedError,
 )
@@ -18,10 +18,10 @@ from shared.contracts.notifier import Attempt, Delivery
 from shared.database import Connection
 from shared.identifiers import new_id
 
-MOST_ATTEMPTS_SHOWN: Final = 12
-MOST_RESPONSES: Final = 250_000
+MAX_ATTEMPTS_SHOWN: Final = 12
+MAX_RESPONSES_CHARACTERS: Final = 250_000
 """Characters of responses in one answer, which must stay below 1 MiB."""
-MOST_RESPONSE: Final = 16_384
+MAX_RESPONSE_CHARACTERS: Final = 16_384
 
 _DELIVERY: Final = (
     "d.delivery_id, d.endpoint_id, d.event_id, d.kind, d.handle, d.state, d.next_attempt_at,"
@@ -88,9 +88,9 @@ class DeliveryRepository:
             " AND d.event_id = wanted.event_id AND (d.state = 'exhausted'"
             " OR (d.state = 'pending' AND d.attempts > 0)))"
             " ORDER BY number LIMIT $5",
-            account_id, endpoint_id, since, only_failed, MOST_REPLAYED + 1, until,
+            account_id, endpoint_id, since, only_failed, MAX_REPLAYED + 1, until,
         )  # fmt: skip
-        if len(rows) > MOST_REPLAYED:
+        if len(rows) > MAX_REPLAYED:
             raise TooManyReplayedError
         return [row["event_id"] for row in rows]
 
@@ -177,7 +177,9 @@ class DeliveryRepository:
         return event_id
 
     async def _with_attempts(self, rows: Sequence[Record], limit: int) -> list[Delivery]:
-        characters = min(MOST_RESPONSE, MOST_RESPONSES // (limit * MOST_ATTEMPTS_SHOWN))
+        characters = min(
+            MAX_RESPONSE_CHARACTERS, MAX_RESPONSES_CHARACTERS // (limit * MAX_ATTEMPTS_SHOWN)
+        )
         attempts: dict[UUID, list[Attempt]] = {row["delivery_id"]: [] for row in rows}
         for a in await self._connection.fetch(
             "SELECT a.delivery_id, a.number, a.at, a.status, a.error, a.milliseconds,"
@@ -185,7 +187,7 @@ class DeliveryRepository:
             " CROSS JOIN LATERAL (SELECT * FROM attempts t"
             " WHERE t.delivery_id = shown.delivery_id ORDER BY t.number DESC LIMIT $3) AS a"
             " ORDER BY a.delivery_id, a.number",
-            list(attempts), characters, MOST_ATTEMPTS_SHOWN,
+            list(attempts), characters, MAX_ATTEMPTS_SHOWN,
         ):  # fmt: skip
             attempts[a["delivery_id"]].append(
                 Attempt(number=a["number"], at=a["at"], status=a["status"], error=a["error"],

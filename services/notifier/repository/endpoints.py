@@ -8,8 +8,8 @@ from asyncpg import Record
 
 from services.notifier.domain.happenings import DisabledEndpoint
 from services.notifier.domain.webhooks import (
-    MOST_ENDPOINTS,
-    MOST_FORMER_SECRETS,
+    MAX_ENDPOINTS,
+    MAX_FORMER_SECRETS,
     TEMPLATE_DELETED,
     EndpointExistsError,
     EndpointNotFoundError,
@@ -40,7 +40,7 @@ class EndpointRepository:
             "SELECT count(*) FROM endpoints WHERE account_id = $1 AND deleted_at IS NULL",
             command.account_id,
         )
-        if there >= MOST_ENDPOINTS:
+        if there >= MAX_ENDPOINTS:
             raise TooManyEndpointsError
         row = await self._connection.fetchrow(
             "INSERT INTO endpoints"
@@ -113,7 +113,7 @@ class EndpointRepository:
         )
         if row is None:
             raise EndpointNotFoundError
-        if row["former"] > MOST_FORMER_SECRETS:
+        if row["former"] > MAX_FORMER_SECRETS:
             raise RotatedTooOftenError
         return _endpoint(row)
 

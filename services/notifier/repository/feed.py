@@ -8,7 +8,7 @@ from uuid import UUID
 from services.notifier.domain.happenings import numbered
 from shared.database import Connection
 
-MOST_LOOKED_AT: Final = 20_000
+MAX_EXAMINED: Final = 20_000
 """Events that one page looks at, however few of them are of the types asked for."""
 
 
@@ -48,7 +48,7 @@ class FeedRepository:
             " OR $3 && ARRAY[v.kind, split_part(v.kind, '.', 1) || '.*', '*'])"
             " ORDER BY v.number LIMIT $4) AS found) AS e ON true"
             " WHERE f.account_id = $1 ORDER BY e.number",
-            account_id, after, list(kinds), limit + 1, room, MOST_LOOKED_AT,
+            account_id, after, list(kinds), limit + 1, room, MAX_EXAMINED,
         )  # fmt: skip
         if not rows:
             return FeedTurn([], after=0, last=0, forgotten=0)
@@ -57,7 +57,7 @@ class FeedRepository:
         found = [row for row in rows if row["number"] is not None]
         kept = [row for row in found[:limit] if row["body"] is not None]
         if len(kept) == len(found):
-            reached = min(start + MOST_LOOKED_AT, last)
+            reached = min(start + MAX_EXAMINED, last)
         else:
             reached = kept[-1]["number"] if kept else start
         events = [numbered(row["body"], row["number"]) for row in kept]

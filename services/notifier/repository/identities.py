@@ -10,7 +10,7 @@ from services.notifier.domain.pushes import WARNED_DAYS, ExpiringIdentity, Ident
 from shared.contracts.gateway import IdentitySaved
 from shared.database import Connection
 
-MOST_TRIED: Final = 2
+MAX_TRIED: Final = 2
 """The newest and the one before."""
 
 PassType = tuple[UUID, str]
@@ -49,7 +49,7 @@ class IdentityRepository:
             " ORDER BY k.revision DESC LIMIT $3) AS i",
             [account_id for account_id, _ in wanted],
             [pass_type for _, pass_type in wanted],
-            MOST_TRIED,
+            MAX_TRIED,
         )
         found: defaultdict[PassType, list[Identity]] = defaultdict(list)
         for row in rows:

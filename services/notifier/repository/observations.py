@@ -12,8 +12,8 @@ from shared.contracts.notifier import Observation
 from shared.database import Connection, json_array
 from shared.identifiers import new_id
 
-MOST_A_DAY: Final = 1_000
-MOST_LINES_A_DAY: Final = 200
+MAX_A_DAY: Final = 1_000
+MAX_LINES_A_DAY: Final = 200
 """Of one kind and pass, within 24 hours; what is more is not kept."""
 
 
@@ -46,8 +46,8 @@ class ObservationRepository:
             [r.kind for r in rows],
             [r.device and r.device[:DIGITS] for r in rows],
             json_array([r.data for r in rows]),
-            MOST_LINES_A_DAY,
-            MOST_A_DAY,
+            MAX_LINES_A_DAY,
+            MAX_A_DAY,
         )
         return Counter((row["handle"], row["kind"]) for row in kept)
 

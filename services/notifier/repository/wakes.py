@@ -6,7 +6,7 @@ from typing import Final
 from services.notifier.domain.devices import Registration
 from shared.database import Connection
 
-MOST_HANDLES: Final = 100
+MAX_HANDLES: Final = 100
 """Handles kept with a wake, for the timelines; the push says nothing but "look"."""
 
 
@@ -39,7 +39,7 @@ class WakeRepository:
             " ON CONFLICT (device, pass_type_identifier) DO UPDATE SET asked = old.asked + 1,"
             " handles = ARRAY(SELECT DISTINCT handle FROM unnest(old.handles || excluded.handles)"
             " AS handle ORDER BY handle LIMIT $3)",
-            devices, handles, MOST_HANDLES,
+            devices, handles, MAX_HANDLES,
         )  # fmt: skip
 
     async def withdraw(self, registrations: Collection[Registration]) -> None:
@@ -62,7 +62,7 @@ class WakeRepository:
             " AND NOT (w.handles <@ c.handles AND cardinality(w.handles) < $3)",
             [device for device, _ in registrations],
             [handle for _, handle in registrations],
-            MOST_HANDLES,
+            MAX_HANDLES,
         )
 
     async def forget(self, devices: Collection[str]) -> None:

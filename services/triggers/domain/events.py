@@ -38,13 +38,13 @@ from shared.contracts.triggers import (
 from shared.errors import InvalidError
 from shared.passes.loops import has_brackets
 from shared.passes.rights import marks_for, marks_outside, marks_within
-from shared.passes.rules import LARGEST_VALUES, MOST_VALUES
+from shared.passes.rules import MAX_VALUES_BYTES, MAX_VALUES
 from shared.passes.runs import RuleOutcome
 from shared.passes.specials import COLOURS
 from shared.passes.state import PassState
 from shared.passes.template import CompiledTemplate
 
-MOST_WARNINGS = 10
+MAX_WARNINGS = 10
 
 _REFUSED_TEXTS: Final[Mapping[Refusal, str]] = {"voided": "Voided", "expired": "Expired"}
 _REFUSED_COLOR: Final = COLOURS["PSColorRed"]
@@ -229,7 +229,7 @@ def changed_values(
     merged = compiled.merge_values(record.own_values, given)
     gone = {_full_path(path, compiled) for path, value in values.items() if value is None}
     kept = {path: value for path, value in merged.items() if path not in gone}
-    if len(kept) > MOST_VALUES or len(orjson.dumps(kept)) > LARGEST_VALUES:
+    if len(kept) > MAX_VALUES or len(orjson.dumps(kept)) > MAX_VALUES_BYTES:
         raise PassFullError
     return kept
 
@@ -294,7 +294,7 @@ def _happen(
     if changes:
         warnings = [*_new_loops(record, compiled, before, at), *_unfit(record, compiled, changes)]
         if warnings:
-            data["warnings"] = warnings[:MOST_WARNINGS]
+            data["warnings"] = warnings[:MAX_WARNINGS]
     if kind == "create" or changes or not record.has(kind):
         advance(record, at)
     write_line(record, kind, at, data, changes)
@@ -331,7 +331,7 @@ def _new_loops(
         return []
     known = set(compiled.find_loops(before))
     new = [path for path in loops if path not in known]
-    return [f"{{{path}}} leads back to itself and stays text" for path in new[:MOST_WARNINGS]]
+    return [f"{{{path}}} leads back to itself and stays text" for path in new[:MAX_WARNINGS]]
 
 
 def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:

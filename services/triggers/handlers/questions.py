@@ -23,7 +23,7 @@ from shared.contracts.triggers import (
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
 
-MOST_BYTES = 700 * 1024
+MAX_BYTES = 700 * 1024
 """Passes of one answer: no message is over 1 MiB."""
 
 SETTLE_LOOKS = 25
@@ -60,7 +60,7 @@ def _living(record: PassRecord | None) -> Pass | ApplicationError:
 async def list_passes(queries: list[ListPasses], work: UnitOfWork) -> list[PassPage]:
     passes = PassRepository(work.connection)
     pages: list[PassPage] = []
-    room = MOST_BYTES
+    room = MAX_BYTES
     for query in queries:
         found = await _list(passes, query)
         kept, room = _within(found[: query.limit], room)

@@ -37,8 +37,8 @@ Reply = TypeVar("Reply", bound=BaseModel)
 
 DEVICE_KINDS: Final = frozenset({"install", "remove", "device_update"})
 
-MOST_OPEN_OF_PASS: Final = 50
-MOST_OPEN_OF_ACCOUNT: Final = 5_000
+MAX_OPEN_OF_PASS: Final = 50
+MAX_OPEN_OF_ACCOUNT: Final = 5_000
 """Runs that wait for their call; rules that lead to rules through others' servers end here."""
 
 
@@ -112,7 +112,7 @@ class Waiting(Generic[Reply]):
         of_pass, of_account = await runs.count_open(record.account_id, record.handle)
         # What a device did is done; only rules that lead to rules could go on without end.
         if kind not in DEVICE_KINDS and (
-            of_pass >= MOST_OPEN_OF_PASS or of_account >= MOST_OPEN_OF_ACCOUNT
+            of_pass >= MAX_OPEN_OF_PASS or of_account >= MAX_OPEN_OF_ACCOUNT
         ):
             return Told(TooManyRunsError())
         forget_trigger_error(record, at)

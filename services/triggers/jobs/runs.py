@@ -20,7 +20,7 @@ from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.runs import OpenRun, RunRepository
 from services.triggers.repository.templates import TemplateShelf
 from shared import clock
-from shared.contracts.triggers import LONGEST_RUN, MOST_DEPTH, PassChanged
+from shared.contracts.triggers import MAX_RUN_TIME, MAX_DEPTH, PassChanged
 from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
@@ -35,14 +35,14 @@ CALL_SECONDS = 10.0
 LAST_CALL_SECONDS = 1.0
 """What a call gets that comes late, because the process before died."""
 
-MOST_RUNS = 200
-MOST_RUNS_OF_ACCOUNT = 20
-MOST_RUNS_OF_HOST = 10
+MAX_RUNS = 200
+MAX_RUNS_OF_ACCOUNT = 20
+MAX_RUNS_OF_HOST = 10
 """Calls on the way: in all, of one account, and of one account to one host. A server that answers
 nothing holds up half of what its account may do, and nothing of what others may."""
 RUN_LOOK_SECONDS = 0.5
-TOO_DEEP = f"not called: {MOST_DEPTH} rules have called each other to come here"
-TOO_LONG = f"The rules took longer than {LONGEST_RUN.seconds} seconds."
+TOO_DEEP = f"not called: {MAX_DEPTH} rules have called each other to come here"
+TOO_LONG = f"The rules took longer than {MAX_RUN_TIME.seconds} seconds."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -78,17 +78,17 @@ class RunJob:
         hosts = Counter((run.account_id, run.host) for run in at_work)
         # All that is claimed may be for one host: as many as its account and it have places.
         room = min(
-            MOST_RUNS - len(at_work),
-            _least_left(accounts, MOST_RUNS_OF_ACCOUNT),
-            _least_left(hosts, MOST_RUNS_OF_HOST),
+            MAX_RUNS - len(at_work),
+            _least_left(accounts, MAX_RUNS_OF_ACCOUNT),
+            _least_left(hosts, MAX_RUNS_OF_HOST),
         )
         if not room:
             return False
         async with self._database.work() as work:
             claimed = await RunRepository(work.connection).claim(
                 room,
-                [account for account, count in accounts.items() if count == MOST_RUNS_OF_ACCOUNT],
-                [host for host, count in hosts.items() if count == MOST_RUNS_OF_HOST],
+                [account for account, count in accounts.items() if count == MAX_RUNS_OF_ACCOUNT],
+                [host for host, count in hosts.items() if count == MAX_RUNS_OF_HOST],
             )
         if claimed:
             crash_point("runs.claimed")
@@ -111,7 +111,7 @@ class RunJob:
             compiled = templates[record.template_id].compiled
             standing = compiled.load_run(open_run.program).with_result(result)
             run = resume(open_run.kind, open_run.command, standing, record, compiled)
-            if run.call is not None and clock.now() - open_run.began_at >= LONGEST_RUN:
+            if run.call is not None and clock.now() - open_run.began_at >= MAX_RUN_TIME:
                 stopped = RuleOutcome(record.own_values, error=TOO_LONG)
                 run = replace(run, call=None, outcome=stopped)
             if run.call is not None:
@@ -125,10 +125,10 @@ class RunJob:
     async def _call(self, open_run: OpenRun) -> dict[str, Any]:
         """Make the call that a run waits for; returns what the timeline says of it."""
         depth = open_run.command.get("depth", 0)
-        if depth >= MOST_DEPTH:
+        if depth >= MAX_DEPTH:
             return {"reason": TOO_DEEP}
         key = f"{open_run.command_id}:{open_run.program['position']}"
-        left = (open_run.began_at + LONGEST_RUN - clock.now()).total_seconds()
+        left = (open_run.began_at + MAX_RUN_TIME - clock.now()).total_seconds()
         seconds = max(LAST_CALL_SECONDS, min(CALL_SECONDS, left))
         return await self._caller.call(open_run.program["url"], key, seconds, depth + 1)
 

@@ -16,7 +16,7 @@ from shared.passes.document import TemplateDocument
 from shared.passes.template import CompiledTemplate, compile_template
 from shared.sealing import MasterKeys
 
-MOST_COMPILED = 500
+MAX_COMPILED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class TemplateShelf:
             )
             self._compiled[row["template_id"], row["revision"]] = compiled
             done.append((row["template_id"], row["revision"], compiled))
-        while len(self._compiled) > MOST_COMPILED:
+        while len(self._compiled) > MAX_COMPILED:
             self._compiled.popitem(last=False)
         return done
 

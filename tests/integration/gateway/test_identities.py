@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_reader import (
-    MOST_WAITING,
+    MAX_WAITING,
     Files,
     IdentityReader,
     TooManyUploadsError,
@@ -380,7 +380,7 @@ async def test_only_so_many_uploads_wait():
     files = Files.of(pem="nothing", at=clock.now())
 
     answers = await asyncio.gather(
-        *(reader.read(files) for _ in range(MOST_WAITING + 1)), return_exceptions=True
+        *(reader.read(files) for _ in range(MAX_WAITING + 1)), return_exceptions=True
     )
 
     assert [type(answer) for answer in answers].count(TooManyUploadsError) == 1

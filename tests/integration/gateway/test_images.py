@@ -148,7 +148,7 @@ async def test_images_in_memory_are_bounded(
         (await an_account.call("POST", "/v1/images", data=a_png(10, colour=n), headers=PNG)).json
         for n in range(4)
     ]
-    monkeypatch.setattr(catalogue, "MOST_REMEMBERED", 2 * uploaded[0]["size"] + 10)
+    monkeypatch.setattr(catalogue, "MAX_REMEMBERED_BYTES", 2 * uploaded[0]["size"] + 10)
     database = Database(gateway.database_url, schema="gateway", size=1)
     await database.start()
     images = Images(database)

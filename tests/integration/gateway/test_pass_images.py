@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from services.gateway.catalogue.pass_images import MOST_ADDRESSES
+from services.gateway.catalogue.pass_images import MAX_ADDRESSES
 from services.gateway.catalogue.resending import resend_catalogue
 from shared.contracts.gateway import ImagesSaved
 from shared.contracts.triggers import ChangePass, CreatePass
@@ -129,11 +129,11 @@ async def test_of_many_rows_the_one_with_a_bad_image_fails_alone(
 async def test_one_request_names_only_so_many_addresses(
     an_account: AnAccount, template_id: str, owners: Owners
 ):
-    rows = [{"values": {"images_logo": f"{PRIVATE}?{n}"}} for n in range(MOST_ADDRESSES + 1)]
+    rows = [{"values": {"images_logo": f"{PRIVATE}?{n}"}} for n in range(MAX_ADDRESSES + 1)]
     order = {"template_id": template_id, "passes": rows}
 
     answer = await an_account.call("POST", "/v1/passes", order)
-    same = [{"values": {"images_logo": PRIVATE}}] * (MOST_ADDRESSES + 1)
+    same = [{"values": {"images_logo": PRIVATE}}] * (MAX_ADDRESSES + 1)
     again = await an_account.call("POST", "/v1/passes", order | {"passes": same})
 
     assert (answer.status, answer.code) == (422, "too_many_images")

@@ -10,7 +10,7 @@ from shared.messaging.consumer import EventConsumer
 from shared.messaging.envelope import Envelope
 from shared.messaging.intake import Intake
 from shared.messaging.subscription import on
-from shared.messaging.topology import MOST_ATTEMPTS
+from shared.messaging.topology import MAX_ATTEMPTS
 from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.toys import KEYS, QUEUE, HandDelivery, an_event, until
 
@@ -60,7 +60,7 @@ async def test_a_handler_that_breaks_tells_no_values(
         raise RuntimeError(f"{events[0].events[0].handle} failed")
 
     consumer = EventConsumer("notifier", toys, [on(EventsLogged, fail)], KEYS)
-    delivery = HandDelivery(an_event(CANARY, attempts=MOST_ATTEMPTS - 1))
+    delivery = HandDelivery(an_event(CANARY, attempts=MAX_ATTEMPTS - 1))
 
     with capture_logs() as lines:
         await consumer.receive([delivery])

@@ -16,7 +16,7 @@ from shared.messaging.envelope import Envelope
 from shared.messaging.erasure import erase_persons
 from shared.messaging.letters import LetterErasedError, open_letter
 from shared.messaging.subscription import on
-from shared.messaging.topology import MOST_ATTEMPTS
+from shared.messaging.topology import MAX_ATTEMPTS
 from tests.integration.messaging.toys import KEYS, HandDelivery
 
 ACCOUNT = new_id()
@@ -140,7 +140,7 @@ def a_consumer(database: Database, handler: Any = refuse) -> EventConsumer:
     return EventConsumer("notifier", database, [on(MembersChanged, handler)], KEYS)
 
 
-def an_envelope(event: Event, attempts: int = MOST_ATTEMPTS - 1) -> Envelope:
+def an_envelope(event: Event, attempts: int = MAX_ATTEMPTS - 1) -> Envelope:
     body = event.model_dump_json().encode()
     return Envelope(new_id(), event.name, "interactive", body, attempts)
 

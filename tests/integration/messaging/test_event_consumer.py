@@ -12,10 +12,10 @@ from shared.contracts.triggers import EventsLogged
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError, RetryableError, UnavailableError
 from shared.identifiers import new_id
-from shared.messaging.consumer import MOST_STARTS, EventConsumer
+from shared.messaging.consumer import MAX_STARTS, EventConsumer
 from shared.messaging.envelope import Delivery, Envelope
 from shared.messaging.subscription import on
-from shared.messaging.topology import MOST_ATTEMPTS
+from shared.messaging.topology import MAX_ATTEMPTS
 from tests.integration.messaging.conftest import Wire
 from tests.integration.messaging.toys import (
     KEYS,
@@ -184,8 +184,8 @@ async def test_a_part_that_is_away_is_no_fault_of_the_event(toys: Database):
 async def test_an_event_that_failed_too_often_is_a_dead_letter(toys: Database, error: Exception):
     consumer = a_consumer(toys, failing_on("hopeless", error))
     once_more, enough = hands(
-        an_event("hopeless", attempts=MOST_ATTEMPTS - 2),
-        an_event("hopeless", attempts=MOST_ATTEMPTS - 1),
+        an_event("hopeless", attempts=MAX_ATTEMPTS - 2),
+        an_event("hopeless", attempts=MAX_ATTEMPTS - 1),
     )
 
     await receive(consumer, [once_more, enough])
@@ -281,7 +281,7 @@ async def test_a_killer_is_buried_after_five_starts_and_innocents_survive(toys: 
                 left = [d.envelope for d in deliveries if not d.settled]
                 deliveries = hands(*left, redelivered=True)
 
-    assert deaths == 1 + MOST_STARTS
+    assert deaths == 1 + MAX_STARTS
     assert [d.settled[0] for d in deliveries if d.envelope is killer] == [
         ("bury", "kills its process", 0)
     ]

@@ -13,7 +13,7 @@ from services.notifier.domain.webhooks import GONE, TEMPLATE_DELETED
 from services.notifier.handlers import events, sources
 from services.notifier.jobs.forgetting import forget_old
 from services.notifier.repository import feed as feeds
-from services.notifier.repository.observations import MOST_A_DAY
+from services.notifier.repository.observations import MAX_A_DAY
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
@@ -119,7 +119,7 @@ async def test_pages_go_on_where_the_one_before_ended(notifier: Notifier):
 async def test_types_choose_and_the_cursor_passes_the_others(
     notifier: Notifier, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(feeds, "MOST_LOOKED_AT", 4)
+    monkeypatch.setattr(feeds, "MAX_EXAMINED", 4)
     await notifier.log(*(an_event(ACCOUNT, "check") for _ in range(6)), an_event(ACCOUNT, "void"))
 
     first = await notifier.feed(ACCOUNT, kinds=["pass.voided"])
@@ -393,7 +393,7 @@ async def test_fetches_of_a_pass_are_told_a_thousand_times_a_day_and_no_more(not
             pass_type_identifier="pass.tea", serial_number=handle, content_number=1,
             pass_version=1, status=200, source="public", at=NOON,
         )
-        for handle in ["popular"] * (MOST_A_DAY + 5) + ["quiet"]
+        for handle in ["popular"] * (MAX_A_DAY + 5) + ["quiet"]
     ]  # fmt: skip
 
     await notifier.tell(
@@ -402,7 +402,7 @@ async def test_fetches_of_a_pass_are_told_a_thousand_times_a_day_and_no_more(not
 
     rows = await notifier.sql("SELECT handle FROM events WHERE kind = 'pass.fetched'")
     told = Counter(row["handle"] for row in rows)
-    assert told == {"popular": MOST_A_DAY, "quiet": 1}
+    assert told == {"popular": MAX_A_DAY, "quiet": 1}
 
 
 async def test_range_is_replayed_by_wildcard_in_the_feeds_order(

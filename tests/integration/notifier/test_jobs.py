@@ -12,7 +12,7 @@ from services.notifier.domain.webhooks import (
     GONE,
     RotatedTooOftenError,
 )
-from services.notifier.jobs.deliveries import MOST_PER_ENDPOINT
+from services.notifier.jobs.deliveries import MAX_PER_ENDPOINT
 from services.notifier.jobs.forgetting import forget_old
 from shared import clock
 from shared.contracts.notifier import Endpoint, ReplayDeliveries, RotateSecret, UpdateEndpoint
@@ -248,7 +248,7 @@ async def test_slow_endpoint_does_not_delay_another(notifier: Notifier, partner:
     running = asyncio.create_task(notifier.run())
     await partner.until(lambda: len(partner.at("fast")) == 200)
 
-    assert len(partner.at("slow")) == MOST_PER_ENDPOINT
+    assert len(partner.at("slow")) == MAX_PER_ENDPOINT
     partner.held["slow"].set()
     await running
     assert len(partner.at("slow")) == 200
@@ -262,7 +262,7 @@ async def test_endpoint_that_timed_out_gets_a_single_place(fresh_database: str, 
 
         await notifier.run()
 
-        assert partner.most_at_once == MOST_PER_ENDPOINT
+        assert partner.most_at_once == MAX_PER_ENDPOINT
         partner.most_at_once = 0
         await notifier.log(*(an_event(ACCOUNT) for _ in range(2)))
         await notifier.run()

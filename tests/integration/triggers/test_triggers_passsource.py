@@ -189,7 +189,7 @@ async def test_page_of_long_passes_is_shorter_than_its_limit(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ):
     handles = [await life.issued({"name": "x" * 900}, revision=2) for _ in range(4)]
-    monkeypatch.setattr(questions, "MOST_BYTES", 3200)
+    monkeypatch.setattr(questions, "MAX_BYTES", 3200)
 
     page = await life.page(limit=4)
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.triggers.clients import UrlCaller
 from services.triggers.domain import TooManyRunsError
-from services.triggers.jobs.runs import MOST_RUNS_OF_HOST, RunJob
+from services.triggers.jobs.runs import MAX_RUNS_OF_HOST, RunJob
 from shared.contracts.triggers import ChangePass
 from shared.errors import ApplicationError, NotReadyError
 from tests.integration.triggers.life import DOCUMENT, Life, a_change, a_template, good
@@ -204,7 +204,7 @@ async def test_host_that_does_not_answer_holds_up_half_of_its_account_and_nobody
     released.set()
     await job
 
-    assert held == MOST_RUNS_OF_HOST
+    assert held == MAX_RUNS_OF_HOST
     assert len(caller.calls) == 26
     [answer] = await life.change(first)
     assert good(answer)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from services.gateway.catalogue import notes as module
-from services.gateway.catalogue.notes import MOST_ON_THE_WAY, Notes
+from services.gateway.catalogue.notes import MAX_IN_FLIGHT, Notes
 from shared.contracts.message import Lane, Request
 from shared.contracts.notifier import ReadEndpoint
 from shared.errors import UnavailableError
@@ -47,17 +47,17 @@ async def test_notes_wait_for_nobody_and_are_dropped_when_there_are_too_many():
     owner = Slow()
     notes = Notes(owner)
 
-    for _ in range(MOST_ON_THE_WAY + 50):
+    for _ in range(MAX_IN_FLIGHT + 50):
         notes.tell(NOTE)
     await asyncio.sleep(0)
-    assert owner.asked == MOST_ON_THE_WAY
+    assert owner.asked == MAX_IN_FLIGHT
 
     owner.may_answer.set()
     await notes.close()
-    assert owner.answered == MOST_ON_THE_WAY
+    assert owner.answered == MAX_IN_FLIGHT
     notes.tell(NOTE)
     await notes.close()
-    assert owner.answered == MOST_ON_THE_WAY + 1
+    assert owner.answered == MAX_IN_FLIGHT + 1
 
 
 async def test_a_note_that_cannot_be_told_is_let_go():

@@ -17,7 +17,7 @@ from services.triggers.clients import MAX_REDIRECTS
 from services.triggers.domain import TRIGGER_OF
 from services.triggers.jobs.runs import CALL_SECONDS
 from shared.contracts.partners import RETRY_JITTER, RETRY_SECONDS
-from shared.contracts.triggers import DEPTH_HEADER, LONGEST_RUN, MOST_DEPTH
+from shared.contracts.triggers import DEPTH_HEADER, MAX_RUN_TIME, MAX_DEPTH
 from shared.http.docs import render_docs
 from shared.http.outgoing import TOTAL_SECONDS
 from shared.passes.actions import ACTION_NEEDS
@@ -48,8 +48,8 @@ def test_guide_names_each(words: list[str]):
 
 def test_guide_tells_the_limits_of_calls():
     assert f"Each call may take {CALL_SECONDS:.0f} seconds" in PAGE
-    assert f"all of an event {LONGEST_RUN.total_seconds():.0f};" in PAGE
-    assert f"<code>{DEPTH_HEADER}</code>: at a depth of {MOST_DEPTH} " in PAGE
+    assert f"all of an event {MAX_RUN_TIME.total_seconds():.0f};" in PAGE
+    assert f"<code>{DEPTH_HEADER}</code>: at a depth of {MAX_DEPTH} " in PAGE
     assert MAX_REDIRECTS == 3
     assert "up to three redirects" in PAGE
 

@@ -19,7 +19,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-LONGEST_TITLE = 30
+MAX_TITLE_CHARACTERS = 30
 
 
 def nodes(part: object) -> Iterator[dict[str, Any]]:
@@ -36,7 +36,7 @@ def test_schemas_have_short_names_which_are_their_titles():
     for name, schema in SCHEMAS.items():
         assert schema["title"] == name
         assert re.fullmatch(r"[A-Za-z]+", name), name
-        assert len(name) <= LONGEST_TITLE
+        assert len(name) <= MAX_TITLE_CHARACTERS
 
 
 def test_every_schema_is_used():

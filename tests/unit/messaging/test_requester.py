@@ -25,7 +25,7 @@ from shared.errors import (
 )
 from shared.identifiers import new_id
 from shared.messaging import requests
-from shared.messaging.requests import MOST_BYTES, Outcome, Requester, failure_of, raised_from
+from shared.messaging.requests import MAX_BYTES, Outcome, Requester, failure_of, raised_from
 from shared.messaging.transport import NoAnswerError, Transport, TransportAwayError
 
 Rows = list[dict[str, Any]]
@@ -179,7 +179,7 @@ def test_every_error_crosses_as_what_it_is(kind: type[ApplicationError]):
 async def test_rows_too_big_for_one_message_are_split_and_stay_in_order():
     owner = Owner()
     requester = a_requester(owner)
-    big = "x" * (MOST_BYTES // 4)
+    big = "x" * (MAX_BYTES // 4)
 
     replies = await asyncio.gather(
         *(requester.ask(an_echo(f"{n}{big}"), Echoed) for n in range(10))
@@ -194,7 +194,7 @@ async def test_rows_too_big_for_one_message_are_split_and_stay_in_order():
 async def test_a_row_too_big_for_any_company_goes_alone():
     owner = Owner()
     requester = a_requester(owner)
-    texts = ["a", "x" * (MOST_BYTES + 1), "b"]
+    texts = ["a", "x" * (MAX_BYTES + 1), "b"]
 
     replies = await asyncio.gather(*(requester.ask(an_echo(text), Echoed) for text in texts))
 

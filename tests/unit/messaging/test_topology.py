@@ -7,7 +7,7 @@ from shared.contracts.services import LISTENERS
 from shared.messaging.topology import (
     EVENT_QUEUES,
     LANES,
-    MOST_ATTEMPTS,
+    MAX_ATTEMPTS,
     RETRY_DELAYS,
     ROUTES,
     owner_of,
@@ -44,7 +44,7 @@ def test_an_owner_is_the_first_word_and_must_be_a_service():
 
 
 def test_retries_wait_ever_longer_and_end():
-    delays = [retry_delay(attempts) for attempts in range(1, MOST_ATTEMPTS + 1)]
+    delays = [retry_delay(attempts) for attempts in range(1, MAX_ATTEMPTS + 1)]
 
     assert delays == sorted(delays)
     assert set(delays) == set(RETRY_DELAYS)

@@ -19,7 +19,7 @@ from services.gateway.routes.passsource import clients, passes, templates
 from services.gateway.routes.passsource.access import Visit, begin_visit
 from services.gateway.routes.passsource.words import (
     FORM_MEDIAS,
-    LARGEST_UPLOAD,
+    MAX_UPLOAD_BYTES,
     Failure,
     Form,
     FunctionAnswer,
@@ -193,6 +193,6 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             summary="Call a function of the PassSource API with a form",
             body=Form,
             described=FORM_MEDIAS,
-            body_limit=LARGEST_UPLOAD,
+            body_limit=MAX_UPLOAD_BYTES,
         ),
     ]

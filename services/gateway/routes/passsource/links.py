@@ -24,7 +24,7 @@ from services.gateway.routes.passsource.api import (
     TEMPLATE_HASH,
     query_parameter,
 )
-from services.gateway.routes.passsource.words import FORM_MEDIAS, LARGEST_UPLOAD, Form
+from services.gateway.routes.passsource.words import FORM_MEDIAS, MAX_UPLOAD_BYTES, Form
 from shared.errors import (
     ForbiddenError,
     GoneError,
@@ -132,7 +132,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             errors=(*errors, SlowRequestError, TooLargeError),
             body=Form,
             described=FORM_MEDIAS,
-            body_limit=LARGEST_UPLOAD,
+            body_limit=MAX_UPLOAD_BYTES,
             description="As the link does, with the parameters in a form.",
         ),
         room(

@@ -24,10 +24,10 @@ from shared.passes.encodings import encoding_name
 from shared.passes.slots import IMAGE_SLOTS
 from shared.passes.values import holds_nul, json_pointer, texts_within
 
-LARGEST_FORM: Final = 4 * MEBIBYTE
-LARGEST_UPLOAD: Final = 32 * MEBIBYTE
-MOST_PARAMETERS: Final = 500
-LONGEST_PLACE: Final = 200
+MAX_FORM_BYTES: Final = 4 * MEBIBYTE
+MAX_UPLOAD_BYTES: Final = 32 * MEBIBYTE
+MAX_PARAMETERS: Final = 500
+MAX_PLACE_CHARACTERS: Final = 200
 JSON_FIELD: Final = "JSON"
 CREDENTIALS: Final = frozenset({"clientHash", "templateHash", "hashedSerialNumber"})
 """They count in the query only."""
@@ -248,7 +248,7 @@ def only_kind(kind: EventKind) -> Change:
 
 
 async def _read_form(request: web.Request) -> tuple[dict[str, Any], dict[str, bytes]]:
-    raw = await read_within(request, LARGEST_FORM)
+    raw = await read_within(request, MAX_FORM_BYTES)
     if request.content_type == JSON_MEDIA:
         return _object(load_json(raw, "The body")), {}
     if request.content_type not in {_FORM, "application/octet-stream"}:
@@ -259,10 +259,10 @@ async def _read_form(request: web.Request) -> tuple[dict[str, Any], dict[str, by
             raw.decode("latin-1"),
             keep_blank_values=True,
             encoding="latin-1",
-            max_num_fields=MOST_PARAMETERS,
+            max_num_fields=MAX_PARAMETERS,
         )
     except ValueError as error:
-        raise ParameterError(f"A form has at most {MOST_PARAMETERS} fields.") from error
+        raise ParameterError(f"A form has at most {MAX_PARAMETERS} fields.") from error
     return _sorted(
         ((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs),
         request.charset,
@@ -271,7 +271,7 @@ async def _read_form(request: web.Request) -> tuple[dict[str, Any], dict[str, by
 
 async def _read_multipart(request: web.Request) -> tuple[dict[str, Any], dict[str, bytes]]:
     parts: list[tuple[bytes, bytes]] = []
-    room = LARGEST_UPLOAD
+    room = MAX_UPLOAD_BYTES
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for part in await request.multipart():
@@ -280,8 +280,8 @@ async def _read_multipart(request: web.Request) -> tuple[dict[str, Any], dict[st
                 content = await _read_part(part, room)
                 room -= len(content)
                 parts.append((part.name.encode("utf-8", "surrogateescape"), content))
-                if len(parts) > MOST_PARAMETERS:
-                    raise ParameterError(f"A form has at most {MOST_PARAMETERS} fields.")
+                if len(parts) > MAX_PARAMETERS:
+                    raise ParameterError(f"A form has at most {MAX_PARAMETERS} fields.")
     except TimeoutError:
         raise ParameterError("The form did not arrive in time.") from None
     except (ValueError, AssertionError, HttpProcessingError, web.RequestPayloadError) as error:
@@ -325,7 +325,7 @@ async def _read_part(part: BodyPartReader, room: int) -> bytes:
     while piece := await part.read_chunk(_PIECE):
         content += piece
         if len(content) > room:
-            raise TooLargeError(f"A form has at most {LARGEST_UPLOAD // MEBIBYTE} MiB.")
+            raise TooLargeError(f"A form has at most {MAX_UPLOAD_BYTES // MEBIBYTE} MiB.")
     return bytes(content)
 
 
@@ -335,13 +335,13 @@ def _plain(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     for name, value in found.items():
         if "\0" in name or "\0" in value:
             raise ParameterError(f"{_shortened(name)}: {NO_NUL}.")
-    if len(found) > MOST_PARAMETERS:
-        raise ParameterError(f"A call has at most {MOST_PARAMETERS} parameters.")
+    if len(found) > MAX_PARAMETERS:
+        raise ParameterError(f"A call has at most {MAX_PARAMETERS} parameters.")
     return dict(found)
 
 
 def _shortened(name: str) -> str:
-    return name.replace("\0", "\\0")[:LONGEST_PLACE]
+    return name.replace("\0", "\\0")[:MAX_PLACE_CHARACTERS]
 
 
 def _object(value: object) -> dict[str, Any]:
