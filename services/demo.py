@@ -18,7 +18,7 @@ from zipfile import ZipFile
 import aiohttp
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.logins import LoginChange
 from services.local import write_private
 from shared import clock
@@ -93,7 +93,7 @@ TEMPLATE: dict[str, Any] = {
 }
 
 
-async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], None]) -> None:
+async def welcome(data: Path, base_url: str, context: Context, say: Callable[[str], None]) -> None:
     """Make the demo unless it is there, then say where everything is."""
     record = data / "demo.json"
     if record.exists():
@@ -105,13 +105,13 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
         say(f"  what was made on the first run is in {record}")
         say(f"  what commands in the documentation name  {_sourcing(data)}")
         return
-    account, key = await door.accounts.create("Demo", "Passwright Coffee")
+    account, key = await context.accounts.create("Demo", "Passwright Coffee")
     email, password = f"demo-{secrets.token_hex(4)}@localhost", secrets.token_urlsafe(12)
-    account = await door.logins.change(
+    account = await context.logins.change(
         account.account_id, LoginChange(email=email, password=password)
     )
     root = data / "development_root.pem"
-    root.write_bytes(await door.accounts.root_pem())
+    root.write_bytes(await context.accounts.root_pem())
     async with aiohttp.ClientSession(base_url, headers={"X-API-Key": key}) as session:
         images = {name: await _upload(session, name) for name in IMAGES}
         template = await _post(session, "/v1/templates", TEMPLATE | {"images": images})
@@ -132,9 +132,9 @@ async def welcome(data: Path, base_url: str, door: Door, say: Callable[[str], No
         "development_root": str(root.resolve()),
         "email": email,
         "password": password,
-        "client_hash": door.logins.client_hash(account),
+        "client_hash": context.logins.client_hash(account),
         "template_hash": template_hash(
-            door.master_keys, account.account_id, UUID(template["template_id"])
+            context.master_keys, account.account_id, UUID(template["template_id"])
         ),
         "handle": issued["handle"],
         "member_id": "ada",

@@ -1,4 +1,4 @@
-"""What the front door's commands do."""
+"""What the front context's commands do."""
 
 import argparse
 import asyncio
@@ -13,9 +13,9 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from services import demo
-from services.gateway.app import describe, list_endpoints, open_door
+from services.gateway.app import describe, list_endpoints, open_context
 from services.gateway.catalogue import resending
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.domain import EVERY_SCOPE, Caller
 from services.gateway.routes.accounts import ChangedAccount, NewAccount
 from services.gateway.settings import Settings as GatewaySettings
@@ -62,8 +62,8 @@ async def run_here(settings: LocalSettings, _arguments: argparse.Namespace) -> i
         async with running_until_stopped(services, transport, settings.health_port) as running:
             port = running.ports["gateway"]
             base_url = settings.base_url or f"http://localhost:{port}"
-            async with _door(premises, transport) as door:
-                await demo.welcome(settings.data, base_url, door, _say)
+            async with _door(premises, transport) as context:
+                await demo.welcome(settings.data, base_url, context, _say)
             await running.stopping.wait()
             _say("Stopping …")
     return 0
@@ -95,17 +95,20 @@ async def create_account(settings: LocalSettings, arguments: argparse.Namespace)
         return _refuse(f"The {name} is wrong: {fault['msg'].removeprefix('Value error, ')}.")
     async with (
         _premises(settings) as premises,
-        _door(premises, open_transport(premises)) as door,
+        _door(premises, open_transport(premises)) as context,
     ):
-        new = await door.accounts.prepare(wanted.name, wanted.organization_name, None)
-        secret = None if login is None else await door.logins.prepare(login)
-        async with door.database.work() as work:
-            account, key = await door.accounts.add(work, new)
+        new = await context.accounts.prepare(wanted.name, wanted.organization_name, None)
+        secret = None if login is None else await context.logins.prepare(login)
+        async with context.database.work() as work:
+            account, key = await context.accounts.add(work, new)
             if login is not None:
-                account = await door.logins.apply(work, account.account_id, login, secret)
+                account = await context.logins.apply(work, account.account_id, login, secret)
         made = {"account_id": str(account.account_id), "api_key": key.text}
         if login is not None:
-            made |= {"email": str(account.email), "client_hash": door.logins.client_hash(account)}
+            made |= {
+                "email": str(account.email),
+                "client_hash": context.logins.client_hash(account),
+            }
     _say(json.dumps(made))
     return 0
 
@@ -120,12 +123,12 @@ async def create_key(settings: LocalSettings, arguments: argparse.Namespace) -> 
         )
     async with (
         _premises(settings) as premises,
-        _door(premises, open_transport(premises)) as door,
-        door.database.work() as work,
+        _door(premises, open_transport(premises)) as context,
+        context.database.work() as work,
     ):
-        account = await door.accounts.get(account_id, account_id)
+        account = await context.accounts.get(account_id, account_id)
         operator = Caller(account.account_id, "operator", frozenset({EVERY_SCOPE}))
-        _, key = await door.keys.add(work, operator, arguments.name, [EVERY_SCOPE])
+        _, key = await context.keys.add(work, operator, arguments.name, [EVERY_SCOPE])
     _say(json.dumps({"account_id": str(account_id), "api_key": key.text}))
     return 0
 
@@ -135,10 +138,10 @@ async def resend_catalogue(settings: LocalSettings, _arguments: argparse.Namespa
     async with (
         _premises(settings) as premises,
         _transport(premises) as transport,
-        _door(premises, transport) as door,
+        _door(premises, transport) as context,
     ):
-        count = await resending.resend_catalogue(door.database)
-        await Relay(door.database, transport).drain()
+        count = await resending.resend_catalogue(context.database)
+        await Relay(context.database, transport).drain()
     _say(f"{count} announced")
     return 0
 
@@ -252,8 +255,8 @@ async def print_message_map(_settings: LocalSettings, _arguments: argparse.Names
 async def print_openapi(_settings: LocalSettings, _arguments: argparse.Namespace) -> int:
     premises = nowhere()
     database = Database(premises.database_url, schema="gateway")
-    door = _put_together(premises, database, open_transport(premises))
-    _say(json.dumps(describe(list_endpoints(door)), indent=2))
+    context = _put_together(premises, database, open_transport(premises))
+    _say(json.dumps(describe(list_endpoints(context)), indent=2))
     return 0
 
 
@@ -288,15 +291,15 @@ async def _database(premises: Premises, schema: str) -> AsyncGenerator[Database]
 
 
 @asynccontextmanager
-async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Door]:
+async def _door(premises: Premises, transport: Transport) -> AsyncGenerator[Context]:
     async with _database(premises, "gateway") as database:
         yield _put_together(premises, database, transport)
 
 
-def _put_together(premises: Premises, database: Database, transport: Transport) -> Door:
+def _put_together(premises: Premises, database: Database, transport: Transport) -> Context:
     settings = read_settings(GatewaySettings, common_settings(premises))
     keys = settings.read_master_keys()
-    return open_door(
+    return open_context(
         database,
         Requester(transport),
         keys,

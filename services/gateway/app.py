@@ -12,7 +12,7 @@ from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -124,7 +124,7 @@ Whoever asks too often gets 429 and waits as long as `Retry-After` says; `RateLi
 `RateLimit-Policy` tell how many requests are left (draft-ietf-httpapi-ratelimit-headers-11)."""
 
 
-def open_door(
+def open_context(
     database: Database,
     requester: Requester,
     master_keys: MasterKeys,
@@ -132,13 +132,13 @@ def open_door(
     *,
     tokens: PassTokens,
     allow_loopback: bool = False,
-) -> Door:
+) -> Context:
     """Put the catalogue together."""
     keyring, images = Keyring(database), Images(database)
     identities = Identities(database, master_keys, base_url)
     templates = Templates(database, images, identities)
     accounts = Accounts(database, Authority(database, master_keys), identities)
-    return Door(
+    return Context(
         database=database,
         requester=requester,
         master_keys=master_keys,
@@ -162,9 +162,9 @@ def open_door(
     )
 
 
-def list_endpoints(door: Door) -> list[AnyEndpoint]:
+def list_endpoints(context: Context) -> list[AnyEndpoint]:
     """List every address of every room."""
-    return [endpoint for room in ROOMS for endpoint in room.endpoints(door)]
+    return [endpoint for room in ROOMS for endpoint in room.endpoints(context)]
 
 
 def build(settings: Settings, transport: Transport) -> Service:
@@ -173,7 +173,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         settings.database_url.get_secret_value(), schema=SCHEMA, size=settings.pool_size
     )
     keys = settings.read_master_keys()
-    door = open_door(
+    context = open_context(
         database,
         Requester(transport),
         keys,
@@ -184,11 +184,11 @@ def build(settings: Settings, transport: Transport) -> Service:
 
     async def warn() -> None:
         with suppress(UnavailableError):  # the database may be away at the start
-            await door.identities.warn_of_plain_http()
+            await context.identities.warn_of_plain_http()
 
     async def close() -> None:
-        await door.keyring.close()
-        await door.pictures.close()
+        await context.keyring.close()
+        await context.pictures.close()
 
     return Service(
         name="gateway",
@@ -197,11 +197,11 @@ def build(settings: Settings, transport: Transport) -> Service:
         sealed=SEALED,
         migrations=MIGRATIONS,
         jobs=[
-            Job("forget expired claims", door.claims.forget_expired, every=600),
-            Job("forget login attempts", door.logins.forget_old_attempts, every=600),
+            Job("forget expired claims", context.claims.forget_expired, every=600),
+            Job("forget login attempts", context.logins.forget_old_attempts, every=600),
         ],
-        opened=[partial(recall_roots, database, keys, door.tokens), door.pictures.open, warn],
-        application=_application(door, settings),
+        opened=[partial(recall_roots, database, keys, context.tokens), context.pictures.open, warn],
+        application=_application(context, settings),
         port=settings.port,
         host=settings.host,
         closed=[close],
@@ -222,8 +222,8 @@ def describe(endpoints: list[AnyEndpoint]) -> dict[str, Any]:
     )
 
 
-def _application(door: Door, settings: Settings) -> web.Application:
-    endpoints = list_endpoints(door)
+def _application(context: Context, settings: Settings) -> web.Application:
+    endpoints = list_endpoints(context)
     app = web.Application()
     app[TRUSTED_PROXIES] = settings.trusted_proxies
     install_middleware(app)
@@ -233,7 +233,7 @@ def _application(door: Door, settings: Settings) -> web.Application:
     )
     install_limits(app, limits)
     app.middlewares.extend([pages.error_pages(), limiter(limits), read_depth])
-    app.on_cleanup.append(partial(_close_notes, door))  # while there is a transport to tell by
+    app.on_cleanup.append(partial(_close_notes, context))  # while there is a transport to tell by
     app.add_routes(
         [
             web.get("/", index.show),
@@ -245,12 +245,12 @@ def _application(door: Door, settings: Settings) -> web.Application:
             ),
         ]
     )
-    app.add_routes(routes(endpoints, authenticate=authenticator(door.keyring)))
+    app.add_routes(routes(endpoints, authenticate=authenticator(context.keyring)))
     return app
 
 
-async def _close_notes(door: Door, _app: web.Application) -> None:
-    await door.notes.close()
+async def _close_notes(context: Context, _app: web.Application) -> None:
+    await context.notes.close()
 
 
 def _version() -> str:

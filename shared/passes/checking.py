@@ -11,7 +11,7 @@ from shared.passes.assembly import fit
 from shared.passes.companions import complaint
 from shared.passes.magic import parse
 from shared.passes.paths import Catalogue, Leaf
-from shared.passes.rules import MAX_VALUE_BYTES, MAX_VALUES_BYTES, MAX_VALUES
+from shared.passes.rules import MAX_VALUE_BYTES, MAX_VALUES, MAX_VALUES_BYTES
 from shared.passes.skeleton import Place, SkeletonWalk
 from shared.passes.values import MISSING, Json, UnfitError, holds_nul
 

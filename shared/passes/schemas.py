@@ -13,8 +13,8 @@ from shared.passes.actions import (
     CALL_URL,
     EXECUTE_TRIGGERS,
     INCREMENT_VALUE,
-    MAX_URL_CHARACTERS,
     MAX_POINTS,
+    MAX_URL_CHARACTERS,
     SET_VALUE,
     TRIGGER_KEYS,
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from shared import clock
 from shared.contracts.message import Lane
 from shared.contracts.triggers import ListPasses, Pass, PassPage
@@ -30,14 +30,14 @@ _FORMULA: Final = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20|%")
 
 
 async def passes_in_pages(
-    door: Door, question: ListPasses, *, count: int | None = None, lane: Lane = "bulk"
+    context: Context, question: ListPasses, *, count: int | None = None, lane: Lane = "bulk"
 ) -> AsyncIterator[list[Pass]]:
     """Read passes in the order of their creation, at most 1,000 at a time and `count` in all."""
     left = count
     while left is None or left > 0:
         limit = PAGE if left is None else min(PAGE, left)
         question = question.model_copy(update={"limit": limit})
-        page = await door.requester.ask(question, PassPage, lane=lane)
+        page = await context.requester.ask(question, PassPage, lane=lane)
         if not page.passes:
             return
         yield page.passes

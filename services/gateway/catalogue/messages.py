@@ -8,8 +8,8 @@ from uuid import UUID
 
 from services.gateway.catalogue import passes
 from services.gateway.catalogue.claims import Claim
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.depth import present_depth
-from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.passes import pointed
 from services.gateway.catalogue.templates import Draft
 from services.gateway.domain import Template
@@ -65,7 +65,7 @@ class TemplateLetter:
 
 
 async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
-    door: Door,
+    context: Context,
     account_id: UUID,
     handle: str,
     text: str,
@@ -75,8 +75,8 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
     withheld: Sequence[Withheld],
 ) -> tuple[Letter, PassChanged]:
     """Set the news of one pass, and push it; a repeat finds the text there, and that is well."""
-    issued = await passes.read(door, account_id, handle)
-    compiled = await door.showcase.compiled(account_id, issued.template_id)
+    issued = await passes.read(context, account_id, handle)
+    compiled = await context.showcase.compiled(account_id, issued.template_id)
     letter = _letter(compiled, compiled, compiled.migrate(issued.state()), text, key)
     if letter.is_known and not claim.replayed:
         raise MessageUnchangedError
@@ -90,7 +90,7 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
         depth=present_depth(),
     )
     try:
-        changed = await door.requester.ask(command, PassChanged)
+        changed = await context.requester.ask(command, PassChanged)
     except ApplicationError as error:
         raise _at_text(error) from error
     if not changed.values_changed:
@@ -99,7 +99,7 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
 
 
 async def write_to_template(
-    door: Door,
+    context: Context,
     account_id: UUID,
     template_id: UUID,
     text: str,
@@ -108,7 +108,7 @@ async def write_to_template(
     withheld: Sequence[Withheld],
 ) -> TemplateLetter:
     """Make the revision of a template that says it; nothing is saved yet."""
-    present = await door.templates.get(account_id, template_id)
+    present = await context.templates.get(account_id, template_id)
     compiled = await _compile(present.name, present.document)
     nobody = PassState("", "", {}, None, voided=False, changed_at=clock.now())
     field = _field(compiled, nobody, key)
@@ -120,7 +120,7 @@ async def write_to_template(
             f"The template says this already; {AGAIN} /v1/templates/{template_id}/push."
         )
     try:
-        draft = await door.templates.prepare(
+        draft = await context.templates.prepare(
             account_id,
             present.name,
             TemplateDocument.model_validate(document),

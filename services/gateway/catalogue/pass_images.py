@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.pictures import PictureRefusedError
 from shared.contracts.message import JsonObject
 from shared.errors import InvalidError, NotFoundError
@@ -30,7 +30,7 @@ class TooManyImagesError(InvalidError):
 
 
 async def settle(
-    door: Door, account_id: UUID, rows: Sequence[JsonObject], *, trusted: bool = True
+    context: Context, account_id: UUID, rows: Sequence[JsonObject], *, trusted: bool = True
 ) -> list[JsonObject | InvalidError]:
     """Name each image in the values of passes by the SHA-256 of one that the account keeps.
 
@@ -41,7 +41,7 @@ async def settle(
         return list(rows)
     named = [(path, text) for row in rows for path, text in _images_of(row).items()]
     digests = {text for _, text in named if IMAGE_DIGEST.fullmatch(text)}
-    known = await door.images.find_own(account_id, digests) if digests else {}
+    known = await context.images.find_own(account_id, digests) if digests else {}
     slots: dict[str, set[str]] = {}
     for path, text in named:
         if text and text not in digests:
@@ -49,20 +49,23 @@ async def settle(
     if len(slots) > MAX_ADDRESSES:
         raise TooManyImagesError
     found = await asyncio.gather(
-        *(_fetch(door, account_id, address, slots[address], trusted=trusted) for address in slots)
+        *(
+            _fetch(context, account_id, address, slots[address], trusted=trusted)
+            for address in slots
+        )
     )
-    await _keep(door, account_id, found)
+    await _keep(context, account_id, found)
     fetched = dict(zip(slots, found, strict=True))
     return [_settled(row, known, fetched) for row in rows]
 
 
 async def only_editable(
-    door: Door, account_id: UUID, template_id: UUID, values: JsonObject
+    context: Context, account_id: UUID, template_id: UUID, values: JsonObject
 ) -> JsonObject:
     """Leave out the images that a user may not change, so that nothing is fetched for them."""
     if not has_images(values):
         return values
-    template = await door.templates.get(account_id, template_id)
+    template = await context.templates.get(account_id, template_id)
     fixed = IMAGE_PATHS.keys() - editable_images(template.document.get("properties", {}))
     return {path: value for path, value in values.items() if path not in fixed}
 
@@ -73,15 +76,15 @@ def _images_of(row: JsonObject) -> dict[str, str]:
 
 
 async def _fetch(
-    door: Door, account_id: UUID, address: str, slots: set[str], *, trusted: bool
+    context: Context, account_id: UUID, address: str, slots: set[str], *, trusted: bool
 ) -> Fetched:
     try:
         async with asyncio.timeout(FETCH_SECONDS):
-            here = re.escape(door.base_url)
+            here = re.escape(context.base_url)
             own = re.fullmatch(rf"{here}/images/([0-9a-f]{{64}})\.png", address)
             if own is not None:
-                return await door.pictures.fit(await door.images.read(own[1]), slots)
-            return await door.pictures.fetch(account_id, address, slots, trusted=trusted)
+                return await context.pictures.fit(await context.images.read(own[1]), slots)
+            return await context.pictures.fetch(account_id, address, slots, trusted=trusted)
     except TimeoutError:
         return PictureRefusedError("The image cannot be fetched: its server took too long.")
     except NotFoundError as error:
@@ -90,14 +93,14 @@ async def _fetch(
         return error
 
 
-async def _keep(door: Door, account_id: UUID, found: Iterable[Fetched]) -> None:
+async def _keep(context: Context, account_id: UUID, found: Iterable[Fetched]) -> None:
     images = [fetched for fetched in found if not isinstance(fetched, InvalidError)]
     pngs = {png.sha256: png for slots in images for png in slots.values()}
     if not pngs:
         return
-    async with door.database.work() as work:
+    async with context.database.work() as work:
         for _, png in sorted(pngs.items()):  # in one order for all
-            await door.images.add(work, account_id, png)
+            await context.images.add(work, account_id, png)
 
 
 def _settled(

@@ -12,8 +12,8 @@ from zlib import crc32
 import structlog
 
 from services.gateway.catalogue import pass_images
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.depth import present_depth
-from services.gateway.catalogue.door import Door
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from shared import clock, metrics
 from shared.contracts.generator import Content, ReadContent
@@ -93,7 +93,7 @@ class PassFile:
 
 
 async def issue(
-    door: Door,
+    context: Context,
     account_id: UUID,
     template_id: UUID,
     order: Order,
@@ -102,14 +102,14 @@ async def issue(
     patience: float | None = None,
 ) -> PassCreated:
     """Issue one pass, for somebody who waits, where rules call for up to `patience` seconds."""
-    revision = await _revision(door, account_id, template_id)
+    revision = await _revision(context, account_id, template_id)
     member = None
     if order.member_id is not None:
-        member = await _member(door, account_id, order.member_id, "interactive")
+        member = await _member(context, account_id, order.member_id, "interactive")
     values = order.values
     if not order.trusted:
-        values = await pass_images.only_editable(door, account_id, template_id, values)
-    values = await _with_images(door, account_id, values, trusted=order.trusted)
+        values = await pass_images.only_editable(context, account_id, template_id, values)
+    values = await _with_images(context, account_id, values, trusted=order.trusted)
     creation = _creation(
         replace(order, values=values),
         member,
@@ -119,13 +119,13 @@ async def issue(
         command_id=command_id,
     )
     try:
-        return await door.requester.ask(creation, PassCreated, patience=patience)
+        return await context.requester.ask(creation, PassCreated, patience=patience)
     except ApplicationError as error:
         raise pointed(error) from error
 
 
 async def issue_many(
-    door: Door, account_id: UUID, template_id: UUID, orders: Sequence[Order], command_id: UUID
+    context: Context, account_id: UUID, template_id: UUID, orders: Sequence[Order], command_id: UUID
 ) -> list[PassCreated | ApplicationError]:
     """Issue passes in the bulk lane; each order has its own outcome, in the order asked.
 
@@ -133,10 +133,10 @@ async def issue_many(
     whole one's id, so that a repeat is one for every row. Raises only when nothing at all could be
     done, as with the owner away.
     """
-    revision = await _revision(door, account_id, template_id)
+    revision = await _revision(context, account_id, template_id)
     wanted = {order.member_id for order in orders if order.member_id is not None}
-    members = await _members(door, account_id, list(wanted)) if wanted else {}
-    settled = await pass_images.settle(door, account_id, [order.values for order in orders])
+    members = await _members(context, account_id, list(wanted)) if wanted else {}
+    settled = await pass_images.settle(context, account_id, [order.values for order in orders])
 
     create = partial(_creation, account_id=account_id, template_id=template_id, revision=revision)
 
@@ -153,7 +153,7 @@ async def issue_many(
             replace(order, values=values), member, command_id=derived_id(command_id, index)
         )
         try:
-            return await door.requester.ask(creation, PassCreated, lane="bulk")
+            return await context.requester.ask(creation, PassCreated, lane="bulk")
         except ApplicationError as error:
             raise pointed(error, at=f"/passes/{index}") from error
 
@@ -171,7 +171,7 @@ async def issue_many(
 
 
 async def change(
-    door: Door,
+    context: Context,
     account_id: UUID,
     handle: str,
     kind: Change,
@@ -190,9 +190,9 @@ async def change(
     """
     values = values or {}
     if not trusted and has_images(values):
-        found = await read(door, account_id, handle)
-        values = await pass_images.only_editable(door, account_id, found.template_id, values)
-    values = await _with_images(door, account_id, values, trusted=trusted)
+        found = await read(context, account_id, handle)
+        values = await pass_images.only_editable(context, account_id, found.template_id, values)
+    values = await _with_images(context, account_id, values, trusted=trusted)
     command = ChangePass(
         command_id=command_id,
         account_id=account_id,
@@ -206,28 +206,30 @@ async def change(
         depth=present_depth(),
     )
     try:
-        return await door.requester.ask(command, PassChanged, patience=patience)
+        return await context.requester.ask(command, PassChanged, patience=patience)
     except ApplicationError as error:
         raise pointed(error) from error
 
 
-async def read(door: Door, account_id: UUID | None, handle: str) -> Pass:
+async def read(context: Context, account_id: UUID | None, handle: str) -> Pass:
     """Read a pass of an account; `None` stands for the public, who know only the handle."""
-    return await door.requester.ask(ReadPass(account_id=account_id, handle=handle), Pass)
+    return await context.requester.ask(ReadPass(account_id=account_id, handle=handle), Pass)
 
 
-async def find(door: Door, serial_number: str) -> Pass:
+async def find(context: Context, serial_number: str) -> Pass:
     """Find the pass that a device means; whoever asks holds its token."""
-    return await door.requester.ask(FindPass(serial_number=serial_number), Pass)
+    return await context.requester.ask(FindPass(serial_number=serial_number), Pass)
 
 
-async def content(door: Door, issued: Pass, modified_since: datetime | None = None) -> Content:
+async def content(
+    context: Context, issued: Pass, modified_since: datetime | None = None
+) -> Content:
     """Ask the press for the pass as it is now, by the newest revision of its template.
 
     UnavailableError while it is being composed; what is late by more than a minute is told in logs
     and metrics, since nothing is acknowledged that is not composed within seconds.
     """
-    revisions = await door.templates.current(issued.account_id, [issued.template_id])
+    revisions = await context.templates.current(issued.account_id, [issued.template_id])
     if issued.template_id not in revisions:
         raise PassWithoutTemplateError
     question = ReadContent(
@@ -239,7 +241,7 @@ async def content(door: Door, issued: Pass, modified_since: datetime | None = No
         modified_since=modified_since,
     )
     try:
-        return await door.requester.ask(question, Content)
+        return await context.requester.ask(question, Content)
     except UnavailableError:
         late = clock.now() - issued.updated_at
         if late > OVERDUE:
@@ -253,12 +255,12 @@ async def content(door: Door, issued: Pass, modified_since: datetime | None = No
         raise
 
 
-def page_url(door: Door, handle: str) -> str:
+def page_url(context: Context, handle: str) -> str:
     """Give the address of a pass's page; with FILE_SUFFIX that of the file."""
-    return f"{door.base_url}/p/{handle}"
+    return f"{context.base_url}/p/{handle}"
 
 
-def pass_file(door: Door, content: Content) -> PassFile:
+def pass_file(context: Context, content: Content) -> PassFile:
     """Lay out the .pkpass around parts and images; only one image is in memory at a time."""
     parts = {
         "pass.json": content.pass_json,
@@ -275,7 +277,7 @@ def pass_file(door: Door, content: Content) -> PassFile:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"".join(archive.header(index) + part for index, part in enumerate(parts.values()))
         for index, image in enumerate(content.images.values(), start=len(parts)):
-            stored = await door.images.read_many([image.sha256])
+            stored = await context.images.read_many([image.sha256])
             yield archive.header(index) + stored[image.sha256]
         yield archive.trailer()
 
@@ -283,7 +285,7 @@ def pass_file(door: Door, content: Content) -> PassFile:
 
 
 def note_fetch(
-    door: Door,
+    context: Context,
     issued: Pass,
     content: Content,
     *,
@@ -291,7 +293,7 @@ def note_fetch(
     source: Literal["device", "public"],
 ) -> None:
     """Let it be known, beside the answer, that a content left the house or was there already."""
-    door.notes.tell(
+    context.notes.tell(
         NoteFetch(
             account_id=issued.account_id,
             template_id=issued.template_id,
@@ -350,27 +352,27 @@ def _creation(
 
 
 async def _with_images(
-    door: Door, account_id: UUID, values: JsonObject, *, trusted: bool
+    context: Context, account_id: UUID, values: JsonObject, *, trusted: bool
 ) -> JsonObject:
-    (settled,) = await pass_images.settle(door, account_id, [values], trusted=trusted)
+    (settled,) = await pass_images.settle(context, account_id, [values], trusted=trusted)
     if isinstance(settled, ApplicationError):
         raise pointed(settled)
     return settled
 
 
-async def _revision(door: Door, account_id: UUID, template_id: UUID) -> int:
-    revisions = await door.templates.current(account_id, [template_id])
+async def _revision(context: Context, account_id: UUID, template_id: UUID) -> int:
+    revisions = await context.templates.current(account_id, [template_id])
     if template_id not in revisions:
         fault = {"pointer": "/template_id", "detail": "Unknown template"}
         raise UnknownTemplateError(errors=[fault])
     return revisions[template_id]
 
 
-async def _member(door: Door, account_id: UUID, member_id: str, lane: Lane) -> Member:
+async def _member(context: Context, account_id: UUID, member_id: str, lane: Lane) -> Member:
     """Ask the owner itself, so that a member made a moment ago is known."""
     question = ReadMember(account_id=account_id, member_id=member_id)
     try:
-        member = await door.requester.ask(question, Member, lane=lane)
+        member = await context.requester.ask(question, Member, lane=lane)
     except (NotFoundError, GoneError) as error:
         raise _unknown_member() from error
     if member.deleted:
@@ -379,10 +381,10 @@ async def _member(door: Door, account_id: UUID, member_id: str, lane: Lane) -> M
 
 
 async def _members(
-    door: Door, account_id: UUID, member_ids: list[str]
+    context: Context, account_id: UUID, member_ids: list[str]
 ) -> dict[str, Member | ApplicationError]:
     found = await asyncio.gather(
-        *(_member(door, account_id, member_id, "bulk") for member_id in member_ids),
+        *(_member(context, account_id, member_id, "bulk") for member_id in member_ids),
         return_exceptions=True,
     )
     return dict(zip(member_ids, _settled(found), strict=True))

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.templates import TemplateNotFoundError
 from shared.contracts.triggers import PassesPushed, PushPasses
 
 
 async def push_all(
-    door: Door,
+    context: Context,
     account_id: UUID,
     template_id: UUID,
     *,
@@ -17,7 +17,7 @@ async def push_all(
     forget: Sequence[str] = (),
 ) -> PassesPushed:
     """Begin to push the passes that are on devices, with the template's present revision."""
-    revisions = await door.templates.current(account_id, [template_id])
+    revisions = await context.templates.current(account_id, [template_id])
     if template_id not in revisions:
         raise TemplateNotFoundError
     command = PushPasses(
@@ -27,4 +27,4 @@ async def push_all(
         template_revision=revisions[template_id],
         forget=list(forget),
     )
-    return await door.requester.ask(command, PassesPushed, lane="bulk")
+    return await context.requester.ask(command, PassesPushed, lane="bulk")

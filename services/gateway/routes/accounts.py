@@ -10,7 +10,7 @@ import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.gateway.catalogue.accounts import AccountNotFoundError
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.keys import ScopeNotHeldError
 from services.gateway.catalogue.logins import (
     MAX_EMAIL_CHARACTERS,
@@ -134,61 +134,61 @@ class CreatedAccount(AccountView):
     key: str = Field(description="An API key with all scopes; it is never shown again.", repr=False)
 
 
-async def create_account(call: Call[NewAccount, None], *, door: Door) -> Reply:
+async def create_account(call: Call[NewAccount, None], *, context: Context) -> Reply:
     """Create an account that the caller's manages."""
     caller, body = call.caller, call.body
-    new = await door.accounts.prepare(body.name, body.organization_name, caller.account_id)
+    new = await context.accounts.prepare(body.name, body.organization_name, caller.account_id)
 
     async def add(work: UnitOfWork) -> Reply:
-        account, key = await door.accounts.add(work, new)
+        account, key = await context.accounts.add(work, new)
         view = AccountView.model_validate(account)
         created = CreatedAccount(**view.model_dump(), key=key.text)
         return Reply(created, 201, {"Location": f"/v1/accounts/{account.account_id}"})
 
-    return await answer_once(door, call, add)
+    return await answer_once(context, call, add)
 
 
-async def show_own_account(call: Call[None, None], *, door: Door) -> AccountView:
+async def show_own_account(call: Call[None, None], *, context: Context) -> AccountView:
     own = call.caller.account_id
-    return AccountView.model_validate(await door.accounts.get(own, own))
+    return AccountView.model_validate(await context.accounts.get(own, own))
 
 
-async def change_own_account(call: Call[ChangedAccount, None], *, door: Door) -> AccountView:
+async def change_own_account(call: Call[ChangedAccount, None], *, context: Context) -> AccountView:
     """Change the account; a new e-mail, password or subscription ends its client hashes."""
     if call.body.changes_login:
         if not call.caller.may(EVERY_SCOPE):
             raise ScopeNotHeldError('Only a key with the scope "*" changes the login.')
-        await door.logins.check_password(call.caller.account_id, call.body.current_password)
-    changed = await door.logins.change(call.caller.account_id, call.body.change)
+        await context.logins.check_password(call.caller.account_id, call.body.current_password)
+    changed = await context.logins.change(call.caller.account_id, call.body.change)
     return AccountView.model_validate(changed)
 
 
-async def show_account(call: Call[None, None], *, door: Door) -> AccountView:
+async def show_account(call: Call[None, None], *, context: Context) -> AccountView:
     account_id = uuid_in_path(call.path["account_id"])
     if account_id is None:
         raise AccountNotFoundError
-    account = await door.accounts.get(call.caller.account_id, account_id)
+    account = await context.accounts.get(call.caller.account_id, account_id)
     return AccountView.model_validate(account)
 
 
-async def list_accounts(call: Call[None, PageQuery], *, door: Door) -> Page[AccountView]:
-    rows = await door.accounts.list_managed(
+async def list_accounts(call: Call[None, PageQuery], *, context: Context) -> Page[AccountView]:
+    rows = await context.accounts.list_managed(
         call.caller.account_id, uuid_position(call.query), call.query.limit + 1
     )
     return page_of(rows, call.query, AccountView.model_validate, lambda row: row.account_id)
 
 
-async def show_development_root(_call: Call[None, None], *, door: Door) -> Reply:
-    return Reply(await door.accounts.root_pem())
+async def show_development_root(_call: Call[None, None], *, context: Context) -> Reply:
+    return Reply(await context.accounts.root_pem())
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of accounts."""
     return [
         Endpoint(
             "POST",
             "/v1/accounts",
-            partial(create_account, door=door),
+            partial(create_account, context=context),
             summary="Create an account that this one manages",
             tag=TAG,
             scope="accounts:write",
@@ -200,7 +200,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/accounts",
-            partial(list_accounts, door=door),
+            partial(list_accounts, context=context),
             summary="List the accounts that this one manages",
             tag=TAG,
             scope="accounts:read",
@@ -211,7 +211,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/accounts/{account_id}",
-            partial(show_account, door=door),
+            partial(show_account, context=context),
             summary="Show this account or one that it manages",
             tag=TAG,
             scope="accounts:read",
@@ -221,7 +221,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/account",
-            partial(show_own_account, door=door),
+            partial(show_own_account, context=context),
             summary="Show this account",
             tag=TAG,
             scope="accounts:read",
@@ -231,7 +231,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "PATCH",
             "/v1/account",
-            partial(change_own_account, door=door),
+            partial(change_own_account, context=context),
             summary="Change this account and its login",
             tag=TAG,
             scope="accounts:write",
@@ -250,7 +250,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/development-root.pem",
-            partial(show_development_root, door=door),
+            partial(show_development_root, context=context),
             summary="Fetch the root certificate of all development identities",
             tag=TAG,
             scope=None,

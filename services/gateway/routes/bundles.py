@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue import passes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import FILE_SUFFIX, PassFile
 from services.gateway.routes.files import note_download, send_file
 from services.gateway.routes.pages import ERROR_PAGES, FILE_HEADERS, TAG
@@ -46,22 +46,22 @@ class BundleQuery(BaseModel):
     )
 
 
-async def download_passes(call: Call[None, BundleQuery], *, door: Door) -> web.StreamResponse:
+async def download_passes(call: Call[None, BundleQuery], *, context: Context) -> web.StreamResponse:
     """Give out up to ten passes in one file."""
     handles = list(dict.fromkeys(map(trim_handle, call.query.handles)))
-    found = await asyncio.gather(*(_read(door, handle) for handle in handles))
-    file = _bundle([passes.pass_file(door, content) for _, content in found])
+    found = await asyncio.gather(*(_read(context, handle) for handle in handles))
+    file = _bundle([passes.pass_file(context, content) for _, content in found])
     response = web.StreamResponse(headers=FILE_HEADERS)
     name = f"passes{BUNDLE_SUFFIX}"
     await send_file(call.request, response, file, name, media=BUNDLE_MEDIA)
     for issued, content in found:
-        note_download(call.request, door, issued, content, 200)
+        note_download(call.request, context, issued, content, 200)
     return response
 
 
-async def _read(door: Door, handle: str) -> tuple[Pass, Content]:
-    issued = await passes.read(door, None, handle)
-    return issued, await passes.content(door, issued)
+async def _read(context: Context, handle: str) -> tuple[Pass, Content]:
+    issued = await passes.read(context, None, handle)
+    return issued, await passes.content(context, issued)
 
 
 def _bundle(files: Sequence[PassFile]) -> PassFile:
@@ -85,13 +85,13 @@ def _bundle(files: Sequence[PassFile]) -> PassFile:
     return PassFile(archive, pieces())
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     return [
         Endpoint(
             "GET",
             f"/p{BUNDLE_SUFFIX}",
-            partial(download_passes, door=door),
+            partial(download_passes, context=context),
             summary="Download up to ten passes for Apple Wallet in one file",
             tag=TAG,
             scope=None,

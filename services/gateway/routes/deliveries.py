@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.routes.paging import uuid_position
 from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
 from shared.contracts import notifier
@@ -116,10 +116,10 @@ class DeliveriesPage(Page[WebhookDelivery]):
     """Deliveries, newest first."""
 
 
-async def replay_webhook(call: Call[Replay, None], *, door: Door) -> Reply:
+async def replay_webhook(call: Call[Replay, None], *, context: Context) -> Reply:
     """Send again what a webhook endpoint was or should have been told."""
     body, webhook_id = call.body, id_in_path(call, "webhook_id")
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = ReplayDeliveries(
         command_id=claim.command_id,
         account_id=call.caller.account_id,
@@ -129,25 +129,25 @@ async def replay_webhook(call: Call[Replay, None], *, door: Door) -> Reply:
         until=body.until,
         only_failed=body.only_failed,
     )
-    replayed = await door.requester.ask(command, Replayed)
+    replayed = await context.requester.ask(command, Replayed)
     location = f"/v1/webhooks/{webhook_id}/deliveries"
     return answered(claim, ReplayCount(count=replayed.count), headers={"Location": location})
 
 
-async def test_webhook(call: Call[None, None], *, door: Door) -> Reply:
+async def test_webhook(call: Call[None, None], *, context: Context) -> Reply:
     """Send a test to one webhook endpoint."""
     webhook_id = id_in_path(call, "webhook_id")
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = TryEndpoint(
         command_id=claim.command_id, account_id=call.caller.account_id, endpoint_id=webhook_id
     )
-    sent = await door.requester.ask(command, TriedEndpoint)
+    sent = await context.requester.ask(command, TriedEndpoint)
     location = f"/v1/webhooks/{webhook_id}/deliveries"
     answer = TestOnItsWay(delivery_id=sent.delivery_id, event_id=sent.event_id)
     return answered(claim, answer, headers={"Location": location})
 
 
-async def list_deliveries(call: Call[None, DeliveriesQuery], *, door: Door) -> DeliveriesPage:
+async def list_deliveries(call: Call[None, DeliveriesQuery], *, context: Context) -> DeliveriesPage:
     """List what was sent to a webhook endpoint, with every attempt."""
     query = call.query
     question = ListDeliveries(
@@ -157,7 +157,7 @@ async def list_deliveries(call: Call[None, DeliveriesQuery], *, door: Door) -> D
         before=uuid_position(query),
         limit=query.limit,
     )
-    page = await door.requester.ask(question, DeliveryPage)
+    page = await context.requester.ask(question, DeliveryPage)
     before = None
     if page.more:
         before = cursor_at(page.deliveries[-1].delivery_id)
@@ -169,7 +169,7 @@ def _delivery(found: notifier.Delivery) -> WebhookDelivery:
     return WebhookDelivery(**facts, message_id=found.webhook_id, type=found.kind)
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     one = "/v1/webhooks/{webhook_id}"
     read, write = "webhooks:read", "webhooks:write"
@@ -177,7 +177,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             f"{one}/replay",
-            partial(replay_webhook, door=door),
+            partial(replay_webhook, context=context),
             summary="Send again what a webhook endpoint was told",
             tag=TAG,
             scope=write,
@@ -193,7 +193,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             f"{one}/test",
-            partial(test_webhook, door=door),
+            partial(test_webhook, context=context),
             summary="Send a test to a webhook endpoint",
             tag=TAG,
             scope=write,
@@ -206,7 +206,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             f"{one}/deliveries",
-            partial(list_deliveries, door=door),
+            partial(list_deliveries, context=context),
             summary="List what was sent to a webhook endpoint",
             tag=TAG,
             scope=read,

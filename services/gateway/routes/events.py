@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import FeedPage, ListEvents
 from shared.contracts.partners import PATTERNS, CursorExpiredError, PartnerEvent
@@ -94,7 +94,7 @@ class FeedAnswer(BaseModel):
     has_more: bool = Field(description="There is more already: ask on at once.")
 
 
-async def list_events(call: Call[None, FeedQuery], *, door: Door) -> Reply:
+async def list_events(call: Call[None, FeedQuery], *, context: Context) -> Reply:
     """Read on in the account's event feed."""
     query = call.query
     latest = query.after == LATEST
@@ -105,19 +105,19 @@ async def list_events(call: Call[None, FeedQuery], *, door: Door) -> Reply:
         kinds=list(query.types),
         limit=query.limit,
     )
-    page = await door.requester.ask(question, FeedPage)
+    page = await context.requester.ask(question, FeedPage)
     end: dict[str, Any] = {"next_cursor": str(page.after), "has_more": page.more}
     head, tail = b'{"data":[', b"]," + orjson.dumps(end)[1:]
     return Reply(head + b",".join(event.encode() for event in page.events) + tail)
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     return [
         Endpoint(
             "GET",
             "/v1/events",
-            partial(list_events, door=door),
+            partial(list_events, context=context),
             summary="Read what happened, in order and without gaps",
             tag="Events",
             scope="webhooks:read",

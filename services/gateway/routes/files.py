@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from aiohttp import hdrs, web
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import PassFile, note_fetch
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
@@ -56,8 +56,12 @@ async def send_csv(request: web.Request, pieces: AsyncGenerator[bytes]) -> web.S
 
 
 def note_download(
-    request: web.Request, door: Door, issued: Pass, content: Content, status: Literal[200, 304]
+    request: web.Request,
+    context: Context,
+    issued: Pass,
+    content: Content,
+    status: Literal[200, 304],
 ) -> None:
     """Note that the public has a file now; whoever asked for its head only has not."""
     if request.method != hdrs.METH_HEAD:
-        note_fetch(door, issued, content, status=status, source="public")
+        note_fetch(context, issued, content, status=status, source="public")

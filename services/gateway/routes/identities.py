@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.identities import IdentityNotFoundError
 from services.gateway.catalogue.identity_reader import TooManyUploadsError
 from services.gateway.catalogue.identity_requests import (
@@ -125,80 +125,80 @@ class Requests(BaseModel):
     data: list[RequestView]
 
 
-async def upload_identity(call: Call[UploadedIdentity, None], *, door: Door) -> Reply:
+async def upload_identity(call: Call[UploadedIdentity, None], *, context: Context) -> Reply:
     body = call.body
     account_id = call.caller.account_id
     has_key = body.p12 is not None or "PRIVATE KEY" in (body.pem or "")
-    identity = await door.identities.read(
+    identity = await context.identities.read(
         p12=body.p12,
         password=body.password,
         pem=body.pem,
         certificates=body.certificates,
-        keys=[] if has_key else await _keys(door, account_id),
+        keys=[] if has_key else await _keys(context, account_id),
     )
 
     async def save(work: UnitOfWork) -> Reply:
-        saved = await door.identities.save(work, account_id, identity)
-        await door.identity_requests.settle(work, account_id, identity)
+        saved = await context.identities.save(work, account_id, identity)
+        await context.identity_requests.settle(work, account_id, identity)
         status = 201 if saved.revision == 1 else 200
         location = {"Location": f"/v1/identities/{saved.identity_id}"}
-        return Reply(_shown(saved, door), status, location)
+        return Reply(_shown(saved, context), status, location)
 
-    return await answer_once(door, call, save)
+    return await answer_once(context, call, save)
 
 
-async def list_identities(call: Call[None, PageQuery], *, door: Door) -> Page[IdentityView]:
-    rows = await door.identities.list(
+async def list_identities(call: Call[None, PageQuery], *, context: Context) -> Page[IdentityView]:
+    rows = await context.identities.list(
         call.caller.account_id, uuid_position(call.query), call.query.limit + 1
     )
-    return page_of(rows, call.query, partial(_shown, door=door), lambda row: row.identity_id)
+    return page_of(rows, call.query, partial(_shown, context=context), lambda row: row.identity_id)
 
 
-async def show_identity(call: Call[None, None], *, door: Door) -> IdentityView:
+async def show_identity(call: Call[None, None], *, context: Context) -> IdentityView:
     identity_id = uuid_in_path(call.path["identity_id"])
     if identity_id is None:
         raise IdentityNotFoundError
-    identity = await door.identities.get(call.caller.account_id, identity_id)
-    return _shown(identity, door)
+    identity = await context.identities.get(call.caller.account_id, identity_id)
+    return _shown(identity, context)
 
 
-async def request_certificate(call: Call[NewRequest, None], *, door: Door) -> Reply:
-    made = await door.identity_requests.prepare(call.caller.account_id, call.body.name)
+async def request_certificate(call: Call[NewRequest, None], *, context: Context) -> Reply:
+    made = await context.identity_requests.prepare(call.caller.account_id, call.body.name)
 
     async def save(work: UnitOfWork) -> Reply:
-        await door.identity_requests.add(work, made)
+        await context.identity_requests.add(work, made)
         return Reply(RequestView.model_validate(made), 201)
 
-    return await answer_once(door, call, save)
+    return await answer_once(context, call, save)
 
 
-async def list_requests(call: Call[None, None], *, door: Door) -> Requests:
-    requests = await door.identity_requests.list(call.caller.account_id)
+async def list_requests(call: Call[None, None], *, context: Context) -> Requests:
+    requests = await context.identity_requests.list(call.caller.account_id)
     return Requests(data=[RequestView.model_validate(one) for one in requests])
 
 
-async def delete_request(call: Call[None, None], *, door: Door) -> None:
+async def delete_request(call: Call[None, None], *, context: Context) -> None:
     request_id = uuid_in_path(call.path["request_id"])
-    await door.identity_requests.delete(call.caller.account_id, request_id)
+    await context.identity_requests.delete(call.caller.account_id, request_id)
 
 
-async def _keys(door: Door, account_id: UUID) -> list[SigningKey]:
-    requested = await door.identity_requests.keys(account_id)
-    return [*requested, *await door.identities.keys(account_id)]
+async def _keys(context: Context, account_id: UUID) -> list[SigningKey]:
+    requested = await context.identity_requests.keys(account_id)
+    return [*requested, *await context.identities.keys(account_id)]
 
 
-def _shown(identity: Identity, door: Door) -> IdentityView:
+def _shown(identity: Identity, context: Context) -> IdentityView:
     view = IdentityView.model_validate(identity)
-    return view.model_copy(update={"warnings": list(door.identities.warnings(identity))})
+    return view.model_copy(update={"warnings": list(context.identities.warnings(identity))})
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of signing identities."""
     return [
         Endpoint(
             "POST",
             "/v1/identities",
-            partial(upload_identity, door=door),
+            partial(upload_identity, context=context),
             summary="Upload a signing identity, or renew one",
             tag=TAG,
             scope="identities:write",
@@ -230,7 +230,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             "/v1/identities/requests",
-            partial(request_certificate, door=door),
+            partial(request_certificate, context=context),
             summary="Request a certificate: make its private key here",
             tag=TAG,
             scope="identities:write",
@@ -244,7 +244,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/identities/requests",
-            partial(list_requests, door=door),
+            partial(list_requests, context=context),
             summary="List the requests that wait for their certificate",
             tag=TAG,
             scope="identities:read",
@@ -253,7 +253,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "DELETE",
             "/v1/identities/requests/{request_id}",
-            partial(delete_request, door=door),
+            partial(delete_request, context=context),
             summary="Delete a request with its private key",
             tag=TAG,
             scope="identities:write",
@@ -263,7 +263,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/identities",
-            partial(list_identities, door=door),
+            partial(list_identities, context=context),
             summary="List the signing identities",
             tag=TAG,
             scope="identities:read",
@@ -274,7 +274,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/identities/{identity_id}",
-            partial(show_identity, door=door),
+            partial(show_identity, context=context),
             summary="Show a signing identity",
             tag=TAG,
             scope="identities:read",

@@ -5,7 +5,7 @@ from functools import partial
 from aiohttp import ETag, hdrs
 from pydantic import BaseModel, Field
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.images import ImageNotFoundError, image_url
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
@@ -34,26 +34,26 @@ class ImageView(BaseModel):
     url: str
 
 
-async def upload_image(call: Call[None, None], *, door: Door) -> Reply:
+async def upload_image(call: Call[None, None], *, context: Context) -> Reply:
     content = await call.read()
-    png = await door.images.check(content)
+    png = await context.images.check(content)
 
     async def add(work: UnitOfWork) -> Reply:
-        is_new = await door.images.add(work, call.caller.account_id, png)
+        is_new = await context.images.add(work, call.caller.account_id, png)
         path = image_url("", png.sha256)
         view = ImageView(
             sha256=png.sha256,
             width=png.width,
             height=png.height,
             size=png.size,
-            url=f"{door.base_url}{path}",
+            url=f"{context.base_url}{path}",
         )
         return Reply(view, 201 if is_new else 200, {hdrs.LOCATION: path})
 
-    return await answer_once(door, call, add, content=content)
+    return await answer_once(context, call, add, content=content)
 
 
-async def fetch_image(call: Call[None, None], *, door: Door) -> Reply:
+async def fetch_image(call: Call[None, None], *, context: Context) -> Reply:
     sha256 = call.path["sha256"]
     headers: dict[str, str] = {
         hdrs.ETAG: f'"{sha256}"',
@@ -61,16 +61,16 @@ async def fetch_image(call: Call[None, None], *, door: Door) -> Reply:
     }
     if has_tag(call.request, ETag(sha256)):
         return Reply(status=304, headers=headers)
-    return Reply(await door.images.read(sha256), headers=headers)
+    return Reply(await context.images.read(sha256), headers=headers)
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of images."""
     return [
         Endpoint(
             "POST",
             "/v1/images",
-            partial(upload_image, door=door),
+            partial(upload_image, context=context),
             summary="Upload an image",
             tag=TAG,
             scope="images:write",
@@ -87,7 +87,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/images/{sha256:[0-9a-f]{64}}.png",
-            partial(fetch_image, door=door),
+            partial(fetch_image, context=context),
             summary="Fetch an image",
             tag=TAG,
             scope=None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.keys import (
     KeyNotFoundError,
     RotatedTooOftenError,
@@ -74,44 +74,44 @@ class Keys(BaseModel):
     data: list[KeyView] = Field(description=f"At most {MAX_KEYS}.")
 
 
-async def create_key(call: Call[NewKey, None], *, door: Door) -> Reply:
+async def create_key(call: Call[NewKey, None], *, context: Context) -> Reply:
     async def add(work: UnitOfWork) -> Reply:
-        made = await door.keys.add(work, call.caller, call.body.name, call.body.scopes)
+        made = await context.keys.add(work, call.caller, call.body.name, call.body.scopes)
         return Reply(_shown(*made), 201, {"Location": f"/v1/keys/{made[0].key_id}"})
 
-    return await answer_once(door, call, add)
+    return await answer_once(context, call, add)
 
 
-async def list_keys(call: Call[None, None], *, door: Door) -> Keys:
-    keys = await door.keys.list(call.caller.account_id)
+async def list_keys(call: Call[None, None], *, context: Context) -> Keys:
+    keys = await context.keys.list(call.caller.account_id)
     return Keys(data=[KeyView.model_validate(key) for key in keys])
 
 
-async def rotate_key(call: Call[KeyRotation, None], *, door: Door) -> Reply:
+async def rotate_key(call: Call[KeyRotation, None], *, context: Context) -> Reply:
     key_id = call.path["key_id"]
 
     async def rotate(work: UnitOfWork) -> Reply:
         grace = timedelta(seconds=call.body.grace)
-        return Reply(_shown(*await door.keys.rotate(work, call.caller, key_id, grace)), 200)
+        return Reply(_shown(*await context.keys.rotate(work, call.caller, key_id, grace)), 200)
 
-    return await answer_once(door, call, rotate)
+    return await answer_once(context, call, rotate)
 
 
-async def revoke_key(call: Call[None, None], *, door: Door) -> None:
-    await door.keys.revoke(call.caller.account_id, call.path["key_id"])
+async def revoke_key(call: Call[None, None], *, context: Context) -> None:
+    await context.keys.revoke(call.caller.account_id, call.path["key_id"])
 
 
 def _shown(key: ApiKey, text: ApiKeyText) -> MadeKey:
     return MadeKey(**KeyView.model_validate(key).model_dump(), key=text.text)
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of API keys."""
     return [
         Endpoint(
             "POST",
             "/v1/keys",
-            partial(create_key, door=door),
+            partial(create_key, context=context),
             summary="Create an API key",
             tag=TAG,
             scope="keys:write",
@@ -123,7 +123,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/keys",
-            partial(list_keys, door=door),
+            partial(list_keys, context=context),
             summary="List the API keys",
             tag=TAG,
             scope="keys:read",
@@ -132,7 +132,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "DELETE",
             "/v1/keys/{key_id}",
-            partial(revoke_key, door=door),
+            partial(revoke_key, context=context),
             summary="Revoke an API key",
             tag=TAG,
             scope="keys:write",
@@ -143,7 +143,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             "/v1/keys/{key_id}/rotate",
-            partial(rotate_key, door=door),
+            partial(rotate_key, context=context),
             summary="Give an API key a new secret",
             tag=TAG,
             scope="keys:write",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import pointed
 from services.gateway.routes.paging import uuid_position
 from services.gateway.routes.reading import answered, begin, cursor_at, text_position
@@ -153,29 +153,29 @@ class LedgerPage(Page[PointsLine]):
     """A points ledger, newest first."""
 
 
-async def create_member(call: Call[NewMember, None], *, door: Door) -> Reply:
+async def create_member(call: Call[NewMember, None], *, context: Context) -> Reply:
     """Create a member."""
     member_id = call.body.member_id if call.body.member_id is not None else str(new_id())
-    return await _save(call, door, member_id, "create")
+    return await _save(call, context, member_id, "create")
 
 
-async def replace_member(call: Call[MemberFields, None], *, door: Door) -> Reply:
+async def replace_member(call: Call[MemberFields, None], *, context: Context) -> Reply:
     """Create a member or replace all that is known of it."""
-    return await _save(call, door, call.path["member_id"], "replace")
+    return await _save(call, context, call.path["member_id"], "replace")
 
 
-async def update_member(call: Call[MemberFields, None], *, door: Door) -> Reply:
+async def update_member(call: Call[MemberFields, None], *, context: Context) -> Reply:
     """Change the fields given of a member."""
-    return await _save(call, door, call.path["member_id"], "merge")
+    return await _save(call, context, call.path["member_id"], "merge")
 
 
-async def read_member(call: Call[None, None], *, door: Door) -> MemberState:
+async def read_member(call: Call[None, None], *, context: Context) -> MemberState:
     """Read one member."""
     question = ReadMember(account_id=call.caller.account_id, member_id=call.path["member_id"])
-    return _state(await door.requester.ask(question, Member))
+    return _state(await context.requester.ask(question, Member))
 
 
-async def list_members(call: Call[None, MembersQuery], *, door: Door) -> MembersPage:
+async def list_members(call: Call[None, MembersQuery], *, context: Context) -> MembersPage:
     """List the account's members."""
     query = call.query
     question = ListMembers(
@@ -184,26 +184,26 @@ async def list_members(call: Call[None, MembersQuery], *, door: Door) -> Members
         external_id=query.external_id,
         limit=query.limit,
     )
-    page = await door.requester.ask(question, MemberPage)
+    page = await context.requester.ask(question, MemberPage)
     after = cursor_at(page.members[-1].member_id) if page.more else None
     return MembersPage(data=[_state(member) for member in page.members], next_cursor=after)
 
 
-async def delete_member(call: Call[None, None], *, door: Door) -> Reply:
+async def delete_member(call: Call[None, None], *, context: Context) -> Reply:
     """Erase a member's data; its passes stay, without it."""
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = DeleteMember(
         command_id=claim.command_id,
         account_id=call.caller.account_id,
         member_id=call.path["member_id"],
     )
-    await door.requester.ask(command, Member)
+    await context.requester.ask(command, Member)
     return answered(claim, None)
 
 
-async def adjust_points(call: Call[PointsChange, None], *, door: Door) -> Reply:
+async def adjust_points(call: Call[PointsChange, None], *, context: Context) -> Reply:
     """Give or take points."""
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = AdjustPoints(
         command_id=claim.command_id,
         account_id=call.caller.account_id,
@@ -212,13 +212,13 @@ async def adjust_points(call: Call[PointsChange, None], *, door: Door) -> Reply:
         reason=call.body.reason,
     )
     try:
-        entry = await door.requester.ask(command, PointsEntry)
+        entry = await context.requester.ask(command, PointsEntry)
     except ApplicationError as error:
         raise pointed(error, names="") from error
     return answered(claim, _line(entry))
 
 
-async def list_points(call: Call[None, PageQuery], *, door: Door) -> LedgerPage:
+async def list_points(call: Call[None, PageQuery], *, context: Context) -> LedgerPage:
     """List a member's points ledger."""
     question = ListPoints(
         account_id=call.caller.account_id,
@@ -226,18 +226,18 @@ async def list_points(call: Call[None, PageQuery], *, door: Door) -> LedgerPage:
         before=uuid_position(call.query),
         limit=call.query.limit,
     )
-    page = await door.requester.ask(question, PointsPage)
+    page = await context.requester.ask(question, PointsPage)
     before = cursor_at(page.entries[-1].entry_id) if page.more else None
     return LedgerPage(data=[_line(entry) for entry in page.entries], next_cursor=before)
 
 
 async def _save(
     call: Call[MemberFields, None],
-    door: Door,
+    context: Context,
     member_id: str,
     mode: Literal["create", "replace", "merge"],
 ) -> Reply:
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = SaveMember(
         command_id=claim.command_id,
         account_id=call.caller.account_id,
@@ -246,7 +246,7 @@ async def _save(
         fields=call.body.model_dump(exclude_unset=True, exclude={"member_id"}),
     )
     try:
-        saved = await door.requester.ask(command, MemberSaved)
+        saved = await context.requester.ask(command, MemberSaved)
     except ApplicationError as error:
         raise pointed(error, names="") from error
     if not saved.created:
@@ -263,7 +263,7 @@ def _line(entry: PointsEntry) -> PointsLine:
     return PointsLine(**{name: getattr(entry, name) for name in PointsLine.model_fields})
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     all_, one, points = "/v1/members", "/v1/members/{member_id}", "/v1/members/{member_id}/points"
     read, write = "members:read", "members:write"
@@ -271,7 +271,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             all_,
-            partial(create_member, door=door),
+            partial(create_member, context=context),
             summary="Create a member",
             tag=TAG,
             scope=write,
@@ -283,7 +283,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             all_,
-            partial(list_members, door=door),
+            partial(list_members, context=context),
             summary="List members",
             tag=TAG,
             scope=read,
@@ -293,7 +293,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             one,
-            partial(read_member, door=door),
+            partial(read_member, context=context),
             parameters=(IN_PATH,),
             summary="Read a member",
             tag=TAG,
@@ -304,7 +304,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "PUT",
             one,
-            partial(replace_member, door=door),
+            partial(replace_member, context=context),
             parameters=(IN_PATH,),
             summary="Create a member, or replace all that is known of it",
             tag=TAG,
@@ -318,7 +318,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "PATCH",
             one,
-            partial(update_member, door=door),
+            partial(update_member, context=context),
             parameters=(IN_PATH,),
             summary="Change a member",
             tag=TAG,
@@ -331,7 +331,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "DELETE",
             one,
-            partial(delete_member, door=door),
+            partial(delete_member, context=context),
             parameters=(IN_PATH,),
             summary="Erase a member",
             tag=TAG,
@@ -343,7 +343,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             points,
-            partial(adjust_points, door=door),
+            partial(adjust_points, context=context),
             parameters=(IN_PATH,),
             summary="Give or take points",
             tag=TAG,
@@ -356,7 +356,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             points,
-            partial(list_points, door=door),
+            partial(list_points, context=context),
             parameters=(IN_PATH,),
             summary="List a member's points ledger",
             tag=TAG,

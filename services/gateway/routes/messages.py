@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from services.gateway.catalogue import messages, pushes
 from services.gateway.catalogue.claims import Claim
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.messages import (
     Letter,
     MessageUnchangedError,
@@ -87,23 +87,23 @@ class SentMessage(BaseModel):
     warnings: list[str]
 
 
-async def send_message(call: Call[NewMessage, None], *, door: Door) -> Reply:
+async def send_message(call: Call[NewMessage, None], *, context: Context) -> Reply:
     """Show a text on the phones that have a pass, or all passes of a template.
 
     The answer is kept with the key: what changed can be told only once.
     """
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     if call.body.template_id is None:
-        return await _send_to_one(call, door, claim)
-    return await _send_to_all(call, door, claim, call.body.template_id)
+        return await _send_to_one(call, context, claim)
+    return await _send_to_all(call, context, claim, call.body.template_id)
 
 
-async def _send_to_one(call: Call[NewMessage, None], door: Door, claim: Claim) -> Reply:
+async def _send_to_one(call: Call[NewMessage, None], context: Context, claim: Claim) -> Reply:
     body, account_id = call.body, call.caller.account_id
     sent: SentMessage | None = None
     if claim.response is None:
         letter, changed = await messages.send_to_pass(
-            door,
+            context,
             account_id,
             body.handle or "",
             body.text,
@@ -116,18 +116,18 @@ async def _send_to_one(call: Call[NewMessage, None], door: Door, claim: Claim) -
     async def tell(_work: UnitOfWork) -> Reply:
         return Reply(sent, 202)
 
-    return await answer_once(door, call, tell)
+    return await answer_once(context, call, tell)
 
 
 async def _send_to_all(
-    call: Call[NewMessage, None], door: Door, claim: Claim, template_id: UUID
+    call: Call[NewMessage, None], context: Context, claim: Claim, template_id: UUID
 ) -> Reply:
     """Save the revision with the answer, then begin the push; a repeat begins none but the same."""
     body, account_id = call.body, call.caller.account_id
     written: TemplateLetter | None = None
     if claim.response is None:
         written = await messages.write_to_template(
-            door,
+            context,
             account_id,
             template_id,
             body.text,
@@ -139,7 +139,7 @@ async def _send_to_all(
         if written is None:
             raise TypeError(claim)
         expected = written.present.revision
-        saved = await door.templates.replace_in(
+        saved = await context.templates.replace_in(
             work, account_id, template_id, written.draft, expected=expected
         )
         sent = _sent(
@@ -150,11 +150,13 @@ async def _send_to_all(
         )
         return Reply(sent, 202, {"Location": address_of(claim.command_id)})
 
-    reply = await answer_once(door, call, save)
+    reply = await answer_once(context, call, save)
     if not isinstance(reply.model, bytes):
         raise TypeError(reply)
     path = SentMessage.model_validate_json(reply.model).path
-    await pushes.push_all(door, account_id, template_id, command_id=claim.command_id, forget=[path])
+    await pushes.push_all(
+        context, account_id, template_id, command_id=claim.command_id, forget=[path]
+    )
     return reply
 
 
@@ -179,13 +181,13 @@ def _sent(
     )
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     return [
         Endpoint(
             "POST",
             "/v1/messages",
-            partial(send_message, door=door),
+            partial(send_message, context=context),
             summary="Show a text to those who have a pass",
             tag=TAG,
             scope="passes:write",

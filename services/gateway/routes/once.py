@@ -8,7 +8,7 @@ from aiohttp import hdrs
 from pydantic import BaseModel
 
 from services.gateway.catalogue.claims import Claim, KeyReusedError, StoredResponse, fingerprint
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.keys import ScopeNotHeldError
 from shared.database import UnitOfWork
 from shared.http.endpoint import JSON_MEDIA, Call, Reply
@@ -21,15 +21,15 @@ OF_ANOTHER_KEY = "This Idempotency-Key was used by an API key with more scopes."
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-async def claim(door: Door, call: Call[Any, Any]) -> Claim:
+async def claim(context: Context, call: Call[Any, Any]) -> Claim:
     """Claim the call's key for a command to another service; the body must be JSON or none."""
-    return await door.claims.claim(
+    return await context.claims.claim(
         call.caller.account_id, operation_of(call), call.idempotency_key, fingerprint_of(call)
     )
 
 
 async def answer_once(
-    door: Door,
+    context: Context,
     call: Call[Any, Any],
     effect: Callable[[UnitOfWork], Awaitable[Reply]],
     *,
@@ -40,7 +40,7 @@ async def answer_once(
     The reply must have a model and a status. `content` is the body of a raw endpoint. Only a key
     that may do what the first one could gets the answer again: ScopeNotHeldError.
     """
-    async with door.claims.once(
+    async with context.claims.once(
         call.caller.account_id,
         operation_of(call),
         call.idempotency_key,

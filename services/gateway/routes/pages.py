@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from services.gateway.catalogue import passes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.showcase import Shown
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
 from services.gateway.routes.languages import accepted_languages, wording_language
@@ -181,40 +181,44 @@ def qr_code(content: bytes, title: str) -> Markup | None:
     return Markup(drawing.getvalue().decode())  # noqa: S704 - made by us, of squares only
 
 
-async def show_pass(call: Call[None, None], *, door: Door, pages: Pages) -> web.StreamResponse:
+async def show_pass(
+    call: Call[None, None], *, context: Context, pages: Pages
+) -> web.StreamResponse:
     """Show a pass on a page of its own."""
     accepted = accepted_languages(call.request)
-    issued = await passes.read(door, None, call.path["handle"])
-    shown = await door.showcase.show(issued, accepted)
-    return pages.render_pass(issued, shown, accepted, passes.page_url(door, issued.handle))
+    issued = await passes.read(context, None, call.path["handle"])
+    shown = await context.showcase.show(issued, accepted)
+    return pages.render_pass(issued, shown, accepted, passes.page_url(context, issued.handle))
 
 
-async def find_pass_page(call: Call[None, None], *, door: Door) -> web.StreamResponse:
+async def find_pass_page(call: Call[None, None], *, context: Context) -> web.StreamResponse:
     """Lead to the pass from its address with what mail programs put behind it, as `.` or `)`."""
     found = _ADDRESS.fullmatch(call.path["address"])
     if found is None:
         raise NotFoundError
     suffix = passes.FILE_SUFFIX if found[2] else ""
-    target = f"{passes.page_url(door, found[1].lower())}{suffix}"
+    target = f"{passes.page_url(context, found[1].lower())}{suffix}"
     return web.Response(status=HTTPStatus.FOUND, headers={**PRIVATE, hdrs.LOCATION: target})
 
 
-async def download_pass(call: Call[None, None], *, door: Door) -> web.StreamResponse:
+async def download_pass(call: Call[None, None], *, context: Context) -> web.StreamResponse:
     """Give out the file that goes into the wallet."""
     request = call.request
     since = modified_since(request) if hdrs.IF_NONE_MATCH not in request.headers else None
-    issued = await passes.read(door, None, call.path["handle"])
-    content = await passes.content(door, issued, since)
+    issued = await passes.read(context, None, call.path["handle"])
+    content = await passes.content(context, issued, since)
     tag = ETag(f"{content.content_number}-{int(content.last_modified.timestamp())}")
     if content.not_modified or has_tag(request, tag):
         response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED)
         _label(response, content, tag)
-        note_download(request, door, issued, content, 304)
+        note_download(request, context, issued, content, 304)
         return response
     response = web.StreamResponse()
     _label(response, content, tag)
-    await send_file(request, response, passes.pass_file(door, content), f"pass{passes.FILE_SUFFIX}")
-    note_download(request, door, issued, content, 200)
+    await send_file(
+        request, response, passes.pass_file(context, content), f"pass{passes.FILE_SUFFIX}"
+    )
+    note_download(request, context, issued, content, 200)
     return response
 
 
@@ -288,14 +292,14 @@ def _page(
     )
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room; the file's stands first, since the page's would match it."""
     pages = Pages()
     return [
         Endpoint(
             "GET",
             f"/p/{{handle:{HANDLE_PATTERN}}}{passes.FILE_SUFFIX}",
-            partial(download_pass, door=door),
+            partial(download_pass, context=context),
             summary="Download a pass for Apple Wallet",
             tag=TAG,
             scope=None,
@@ -309,7 +313,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             f"/p/{{handle:{HANDLE_PATTERN}}}",
-            partial(show_pass, door=door, pages=pages),
+            partial(show_pass, context=context, pages=pages),
             summary="Show a pass on its public page",
             tag=TAG,
             scope=None,
@@ -323,7 +327,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/p/{address:.+}",
-            partial(find_pass_page, door=door),
+            partial(find_pass_page, context=context),
             summary="Lead to a pass from an address that was damaged on its way",
             tag=TAG,
             scope=None,

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.gateway.catalogue import exports, passes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import UnknownTemplateError
 from services.gateway.routes.files import CSV_MEDIA, send_csv
 from services.gateway.routes.paging import number_position
@@ -95,7 +95,7 @@ class PassesPage(Page[PassState]):
     """Passes in the order in which they were issued."""
 
 
-async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPage:
+async def list_passes(call: Call[None, PassesQuery], *, context: Context) -> PassesPage:
     """List the account's passes."""
     query = call.query
     question = _question(call).model_copy(
@@ -104,35 +104,37 @@ async def list_passes(call: Call[None, PassesQuery], *, door: Door) -> PassesPag
             "limit": query.limit,
         }
     )
-    page = await door.requester.ask(question, PassPage)
+    page = await context.requester.ask(question, PassPage)
     after = cursor_at(page.last) if page.more else None
-    shown = await door.showcase.up_to_date(page.passes)
-    return PassesPage(data=[show_state(door, found) for found in shown], next_cursor=after)
+    shown = await context.showcase.up_to_date(page.passes)
+    return PassesPage(data=[show_state(context, found) for found in shown], next_cursor=after)
 
 
-async def list_passes_as_csv(call: Call[None, PassFilters], *, door: Door) -> web.StreamResponse:
+async def list_passes_as_csv(
+    call: Call[None, PassFilters], *, context: Context
+) -> web.StreamResponse:
     """Send all passes of a filter, as they are read."""
-    paths = await _own_columns(call, door)
-    pages = exports.passes_in_pages(door, _question(call))
+    paths = await _own_columns(call, context)
+    pages = exports.passes_in_pages(context, _question(call))
 
     async def todays() -> AsyncIterator[list[Pass]]:
         async for page in pages:
-            yield await door.showcase.up_to_date(page)
+            yield await context.showcase.up_to_date(page)
 
     head = [*exports.COLUMNS, *paths, exports.OTHER_VALUES]
     pieces = exports.csv_pieces(head, todays(), partial(exports.pass_cells, paths=paths))
     return await send_csv(call.request, pieces)
 
 
-async def _own_columns(call: Call[None, PassFilters], door: Door) -> list[str]:
+async def _own_columns(call: Call[None, PassFilters], context: Context) -> list[str]:
     """Name the columns that passes of one template have for their own values."""
     template_id, account_id = call.query.template_id, call.caller.account_id
     if template_id is None:
         return []
-    if template_id not in await door.templates.current(account_id, [template_id]):
+    if template_id not in await context.templates.current(account_id, [template_id]):
         fault = {"pointer": "?template_id", "detail": "Unknown template"}
         raise UnknownTemplateError(errors=[fault])
-    return exports.own_columns(await door.showcase.compiled(account_id, template_id))
+    return exports.own_columns(await context.showcase.compiled(account_id, template_id))
 
 
 def _question(call: Call[None, PassFilters]) -> ListPasses:
@@ -140,9 +142,9 @@ def _question(call: Call[None, PassFilters]) -> ListPasses:
     return ListPasses(account_id=call.caller.account_id, **filters)
 
 
-def show_state(door: Door, found: Pass) -> PassState:
+def show_state(context: Context, found: Pass) -> PassState:
     """Show a pass as it is now."""
-    url = passes.page_url(door, found.handle)
+    url = passes.page_url(context, found.handle)
     shown = {name: getattr(found, name) for name in PassState.model_fields.keys() & dict(found)}
     return PassState(
         **shown,
@@ -152,13 +154,13 @@ def show_state(door: Door, found: Pass) -> PassState:
     )
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     return [
         Endpoint(
             "GET",
             "/v1/passes",
-            partial(list_passes, door=door),
+            partial(list_passes, context=context),
             summary="List passes",
             tag=TAG,
             scope="passes:read",
@@ -168,7 +170,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/passes.csv",
-            partial(list_passes_as_csv, door=door),
+            partial(list_passes_as_csv, context=context),
             summary="Export passes as CSV",
             tag=TAG,
             scope="passes:read",

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationInfo, field_validator
 
 from services.gateway.catalogue import passes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import Change, Order
 from services.gateway.routes import pass_lists, timeline
 from services.gateway.routes.pass_lists import MemberId, PassState, show_state
@@ -165,14 +165,14 @@ class Statistics(BaseModel):
     days: dict[str, dict[str, int]] = Field(description="By day (UTC) and kind.")
 
 
-async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
+async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Reply:
     """Issue one pass, or many."""
     body, account_id = call.body, call.caller.account_id
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     if body.passes is None:
         order = Order(body.values or {}, body.member_id, withheld=call.caller.withheld)
-        issued = await passes.issue(door, account_id, body.template_id, order, claim.command_id)
-        url = passes.page_url(door, issued.handle)
+        issued = await passes.issue(context, account_id, body.template_id, order, claim.command_id)
+        url = passes.page_url(context, issued.handle)
         return answered(
             claim,
             IssuedPass(
@@ -184,7 +184,7 @@ async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
             headers={"Location": f"/v1/passes/{issued.handle}"},
         )
     outcomes = await passes.issue_many(
-        door,
+        context,
         account_id,
         body.template_id,
         [Order(row.values, row.member_id, withheld=call.caller.withheld) for row in body.passes],
@@ -199,7 +199,7 @@ async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
                 else IssuedRow(
                     handle=outcome.handle,
                     version=outcome.version,
-                    url=passes.page_url(door, outcome.handle),
+                    url=passes.page_url(context, outcome.handle),
                 )
                 for outcome in outcomes
             ]
@@ -207,74 +207,74 @@ async def issue_passes(call: Call[PassOrders, None], *, door: Door) -> Reply:
     )
 
 
-async def read_pass(call: Call[None, None], *, door: Door) -> PassState:
+async def read_pass(call: Call[None, None], *, context: Context) -> PassState:
     """Read one pass."""
-    found = await passes.read(door, call.caller.account_id, call.path["handle"])
-    (shown,) = await door.showcase.up_to_date([found])
-    return show_state(door, shown)
+    found = await passes.read(context, call.caller.account_id, call.path["handle"])
+    (shown,) = await context.showcase.up_to_date([found])
+    return show_state(context, shown)
 
 
-async def update_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:
+async def update_pass(call: Call[ChangedValues, None], *, context: Context) -> Reply:
     """Change values of a pass, and push it."""
-    return await _change(call, door, "update", call.body.values)
+    return await _change(call, context, "update", call.body.values)
 
 
-async def edit_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:
+async def edit_pass(call: Call[ChangedValues, None], *, context: Context) -> Reply:
     """Log an edit by the holder or the staff, with its rules."""
-    return await _change(call, door, "edit", call.body.values)
+    return await _change(call, context, "edit", call.body.values)
 
 
-async def register_pass(call: Call[ChangedValues, None], *, door: Door) -> Reply:
+async def register_pass(call: Call[ChangedValues, None], *, context: Context) -> Reply:
     """Log the holder's registration, with its rules."""
-    return await _change(call, door, "register", call.body.values)
+    return await _change(call, context, "register", call.body.values)
 
 
-async def scan_pass(call: Call[None, None], *, door: Door) -> Reply:
+async def scan_pass(call: Call[None, None], *, context: Context) -> Reply:
     """Scan a pass."""
-    return await _change(call, door, "scan")
+    return await _change(call, context, "scan")
 
 
-async def check_pass(call: Call[None, None], *, door: Door) -> Reply:
+async def check_pass(call: Call[None, None], *, context: Context) -> Reply:
     """Look at a pass as a scan would, with the rules of a check."""
-    return await _change(call, door, "check")
+    return await _change(call, context, "check")
 
 
-async def void_pass(call: Call[None, None], *, door: Door) -> Reply:
+async def void_pass(call: Call[None, None], *, context: Context) -> Reply:
     """Void a pass."""
-    return await _change(call, door, "void")
+    return await _change(call, context, "void")
 
 
-async def unvoid_pass(call: Call[None, None], *, door: Door) -> Reply:
+async def unvoid_pass(call: Call[None, None], *, context: Context) -> Reply:
     """Make a voided pass valid again."""
-    return await _change(call, door, "unvoid")
+    return await _change(call, context, "unvoid")
 
 
-async def delete_pass(call: Call[None, None], *, door: Door) -> Reply:
+async def delete_pass(call: Call[None, None], *, context: Context) -> Reply:
     """Delete a pass; its timeline stays."""
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     handle = call.path["handle"]
     account_id = call.caller.account_id
-    await passes.change(door, account_id, handle, "delete", command_id=claim.command_id)
+    await passes.change(context, account_id, handle, "delete", command_id=claim.command_id)
     return answered(claim, None)
 
 
-async def read_statistics(call: Call[None, None], *, door: Door) -> Statistics:
+async def read_statistics(call: Call[None, None], *, context: Context) -> Statistics:
     """Count what happened to the passes of a template."""
     account_id, template_id = call.caller.account_id, id_in_path(call, "template_id")
-    if template_id not in await door.templates.current(account_id, [template_id]):
+    if template_id not in await context.templates.current(account_id, [template_id]):
         raise NotFoundError
     question = ReadCounts(account_id=account_id, template_id=template_id)
-    counts = await door.requester.ask(question, Counts)
+    counts = await context.requester.ask(question, Counts)
     return Statistics(totals=counts.totals, days=counts.days)
 
 
 async def _change(
-    call: Call[Any, Any], door: Door, kind: Change, values: JsonObject | None = None
+    call: Call[Any, Any], context: Context, kind: Change, values: JsonObject | None = None
 ) -> Reply:
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     account_id, handle = call.caller.account_id, call.path["handle"]
     changed = await passes.change(
-        door,
+        context,
         account_id,
         handle,
         kind,
@@ -289,7 +289,7 @@ def _changed(changed: PassChanged) -> PassChange:
     return PassChange(**dict(changed))
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     one, read, write = "/v1/passes/{handle}", "passes:read", "passes:write"
 
@@ -302,7 +302,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         body: type[ChangedValues] | None = None,
     ) -> AnyEndpoint:
         return Endpoint(
-            "POST", f"{one}/{action}", partial(handler, door=door), summary=summary, tag=TAG,
+            "POST", f"{one}/{action}", partial(handler, context=context), summary=summary, tag=TAG,
             scope=scope, body=body, returns=PassChange, errors=(NotFoundError, GoneError),
         )  # fmt: skip
 
@@ -310,7 +310,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             "/v1/passes",
-            partial(issue_passes, door=door),
+            partial(issue_passes, context=context),
             summary="Issue one pass, or up to 500 of one template",
             tag=TAG,
             scope=write,
@@ -322,11 +322,11 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             "its pass or its error, in the order asked. Sent again with the same Idempotency-Key, "
             "no pass is issued twice.",
         ),
-        *pass_lists.endpoints(door),
+        *pass_lists.endpoints(context),
         Endpoint(
             "GET",
             one,
-            partial(read_pass, door=door),
+            partial(read_pass, context=context),
             summary="Read a pass",
             tag=TAG,
             scope=read,
@@ -336,7 +336,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "PATCH",
             one,
-            partial(update_pass, door=door),
+            partial(update_pass, context=context),
             summary="Change values of a pass",
             tag=TAG,
             scope=write,
@@ -348,7 +348,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "DELETE",
             one,
-            partial(delete_pass, door=door),
+            partial(delete_pass, context=context),
             summary="Delete a pass",
             tag=TAG,
             scope=write,
@@ -361,11 +361,11 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         change("register", register_pass, "Register a pass's holder", body=ChangedValues),
         change("void", void_pass, "Void a pass"),
         change("unvoid", unvoid_pass, "Make a voided pass valid again"),
-        *timeline.endpoints(door),
+        *timeline.endpoints(context),
         Endpoint(
             "GET",
             "/v1/templates/{template_id}/statistics",
-            partial(read_statistics, door=door),
+            partial(read_statistics, context=context),
             summary="Count what happened to the passes of a template",
             tag="Templates",
             scope="templates:read",

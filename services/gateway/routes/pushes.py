@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.gateway.catalogue import pushes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.templates import TemplateNotFoundError
 from services.gateway.routes.paging import uuid_position
 from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
@@ -48,18 +48,18 @@ class PushJobsPage(Page[PushJobView]):
     """Push jobs, newest first."""
 
 
-async def push_template(call: Call[None, None], *, door: Door) -> Reply:
+async def push_template(call: Call[None, None], *, context: Context) -> Reply:
     """Push all installed passes of a template."""
     account_id, template_id = call.caller.account_id, id_in_path(call, "template_id")
-    claim = await begin(door, call)
-    pushed = await pushes.push_all(door, account_id, template_id, command_id=claim.command_id)
+    claim = await begin(context, call)
+    pushed = await pushes.push_all(context, account_id, template_id, command_id=claim.command_id)
     job_id = pushed.job_id or claim.command_id
     question = ReadPushJob(account_id=account_id, job_id=job_id)
-    job = await door.requester.ask(question, PushJob)
+    job = await context.requester.ask(question, PushJob)
     return answered(claim, _view(job), headers={"Location": address_of(job_id)})
 
 
-async def list_push_jobs(call: Call[None, PushJobsQuery], *, door: Door) -> PushJobsPage:
+async def list_push_jobs(call: Call[None, PushJobsQuery], *, context: Context) -> PushJobsPage:
     """List the account's push jobs of the last 30 days."""
     question = ListPushJobs(
         account_id=call.caller.account_id,
@@ -67,30 +67,30 @@ async def list_push_jobs(call: Call[None, PushJobsQuery], *, door: Door) -> Push
         before=uuid_position(call.query),
         limit=call.query.limit,
     )
-    page = await door.requester.ask(question, PushJobPage)
+    page = await context.requester.ask(question, PushJobPage)
     after = cursor_at(page.jobs[-1].job_id) if page.more else None
     return PushJobsPage(data=[_view(job) for job in page.jobs], next_cursor=after)
 
 
-async def read_push_job(call: Call[None, None], *, door: Door) -> PushJobView:
+async def read_push_job(call: Call[None, None], *, context: Context) -> PushJobView:
     """Tell how far a push job is."""
     question = ReadPushJob(account_id=call.caller.account_id, job_id=id_in_path(call, "job_id"))
-    return _view(await door.requester.ask(question, PushJob))
+    return _view(await context.requester.ask(question, PushJob))
 
 
-async def pause_push_job(call: Call[None, None], *, door: Door) -> Reply:
+async def pause_push_job(call: Call[None, None], *, context: Context) -> Reply:
     """Let a push job wait."""
-    return await _control(call, door, "pause")
+    return await _control(call, context, "pause")
 
 
-async def resume_push_job(call: Call[None, None], *, door: Door) -> Reply:
+async def resume_push_job(call: Call[None, None], *, context: Context) -> Reply:
     """Let a push job go on."""
-    return await _control(call, door, "resume")
+    return await _control(call, context, "resume")
 
 
-async def cancel_push_job(call: Call[None, None], *, door: Door) -> Reply:
+async def cancel_push_job(call: Call[None, None], *, context: Context) -> Reply:
     """End a push job where it is."""
-    return await _control(call, door, "cancel")
+    return await _control(call, context, "cancel")
 
 
 def address_of(job_id: UUID) -> str:
@@ -99,24 +99,24 @@ def address_of(job_id: UUID) -> str:
 
 
 async def _control(
-    call: Call[None, None], door: Door, action: Literal["pause", "resume", "cancel"]
+    call: Call[None, None], context: Context, action: Literal["pause", "resume", "cancel"]
 ) -> Reply:
     job_id = id_in_path(call, "job_id")
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = ControlPushJob(
         command_id=claim.command_id,
         account_id=call.caller.account_id,
         job_id=job_id,
         action=action,
     )
-    return answered(claim, _view(await door.requester.ask(command, PushJob)))
+    return answered(claim, _view(await context.requester.ask(command, PushJob)))
 
 
 def _view(job: PushJob) -> PushJobView:
     return PushJobView(**dict(job))
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     jobs, read, write = "/v1/push-jobs", "passes:read", "passes:write"
 
@@ -124,7 +124,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             "/v1/templates/{template_id}/push",
-            partial(push_template, door=door),
+            partial(push_template, context=context),
             summary="Push all installed passes of a template",
             tag=TAG,
             scope=write,
@@ -137,7 +137,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             jobs,
-            partial(list_push_jobs, door=door),
+            partial(list_push_jobs, context=context),
             summary="List push jobs",
             tag=TAG,
             scope=read,
@@ -147,7 +147,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             f"{jobs}/{{job_id}}",
-            partial(read_push_job, door=door),
+            partial(read_push_job, context=context),
             summary="Read how far a push job is",
             tag=TAG,
             scope=read,
@@ -158,7 +158,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
             Endpoint(
                 "POST",
                 f"{jobs}/{{job_id}}/{action}",
-                partial(handler, door=door),
+                partial(handler, context=context),
                 summary=summary,
                 tag=TAG,
                 scope=write,

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.gateway.catalogue.claims import Claim
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import UnknownTemplateError
 from services.gateway.routes.once import REPLAYED, fingerprint_of, operation_of
 from services.gateway.routes.paging import uuid_in_path
@@ -20,14 +20,14 @@ POSITION = "at"
 """What `paging` calls it, too."""
 
 
-async def begin(door: Door, call: Call[Any, Any]) -> Claim:
+async def begin(context: Context, call: Call[Any, Any]) -> Claim:
     """Give a command to another service its id: the one it had, if it was sent before.
 
     PATCH, PUT and DELETE take an Idempotency-Key as POST does, where one is sent.
     """
     key = call.idempotency_key or read_idempotency_key(call.request)
     fingerprint = b"" if key is None else fingerprint_of(call)
-    return await door.claims.claim(call.caller.account_id, operation_of(call), key, fingerprint)
+    return await context.claims.claim(call.caller.account_id, operation_of(call), key, fingerprint)
 
 
 def answered(
@@ -66,9 +66,11 @@ def cursor_at(position: str | int | UUID) -> str:
     return encode_cursor({POSITION: plain})
 
 
-async def check_template(door: Door, account_id: UUID, template_id: UUID | None) -> None:
+async def check_template(context: Context, account_id: UUID, template_id: UUID | None) -> None:
     """Refuse a body that names a template which is not the account's."""
-    if template_id and template_id not in await door.templates.current(account_id, [template_id]):
+    if template_id and template_id not in await context.templates.current(
+        account_id, [template_id]
+    ):
         raise UnknownTemplateError(
             errors=[{"pointer": "/template_id", "detail": "Unknown template"}]
         )

@@ -9,7 +9,7 @@ from aiohttp import hdrs
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.identities import UnknownIdentityError
 from services.gateway.catalogue.templates import (
     IdentityFixedError,
@@ -184,63 +184,65 @@ class Check(BaseModel):
     findings: list[FindingView]
 
 
-async def create_template(call: Call[NewTemplate, None], *, door: Door) -> Reply:
+async def create_template(call: Call[NewTemplate, None], *, context: Context) -> Reply:
     account_id, body = call.caller.account_id, call.body
-    draft = await door.templates.prepare(
+    draft = await context.templates.prepare(
         account_id, body.name, body.document, body.identity_id, withheld=call.caller.withheld
     )
 
     async def add(work: UnitOfWork) -> Reply:
-        saved = await door.templates.add(work, account_id, draft)
+        saved = await context.templates.add(work, account_id, draft)
         location = {hdrs.LOCATION: f"/v1/templates/{saved.template_id}"}
         return Reply(_saved(saved, draft.warnings), 201, {**location, **_tag(saved)})
 
-    return await answer_once(door, call, add)
+    return await answer_once(context, call, add)
 
 
-async def check_template(call: Call[DraftTemplate, None], *, door: Door) -> Check:
+async def check_template(call: Call[DraftTemplate, None], *, context: Context) -> Check:
     body = call.body
-    findings = await door.templates.check(call.caller.account_id, body.document, body.identity_id)
+    findings = await context.templates.check(
+        call.caller.account_id, body.document, body.identity_id
+    )
     return Check(findings=[FindingView.model_validate(finding) for finding in findings])
 
 
-async def list_templates(call: Call[None, PageQuery], *, door: Door) -> Page[TemplateHead]:
-    rows = await door.templates.list(
+async def list_templates(call: Call[None, PageQuery], *, context: Context) -> Page[TemplateHead]:
+    rows = await context.templates.list(
         call.caller.account_id, uuid_position(call.query), call.query.limit + 1
     )
     return page_of(rows, call.query, TemplateHead.model_validate, lambda row: row.template_id)
 
 
-async def show_template(call: Call[None, None], *, door: Door) -> Reply:
-    template = await door.templates.get(call.caller.account_id, _template_id(call))
+async def show_template(call: Call[None, None], *, context: Context) -> Reply:
+    template = await context.templates.get(call.caller.account_id, _template_id(call))
     return Reply(_view(template), headers=_tag(template))
 
 
-async def change_template(call: Call[ChangedTemplate, None], *, door: Door) -> Reply:
+async def change_template(call: Call[ChangedTemplate, None], *, context: Context) -> Reply:
     account_id, body, template_id = call.caller.account_id, call.body, _template_id(call)
     expected = body.revision
     if hdrs.IF_MATCH in call.request.headers:
         expected = _expected(call.request.headers[hdrs.IF_MATCH])
         if body.revision not in {None, expected}:
             raise RevisionConflictError("If-Match and `revision` differ.")
-    draft = await door.templates.prepare(
+    draft = await context.templates.prepare(
         account_id,
         body.name,
         body.document,
         body.identity_id,
         withheld=call.caller.withheld,
-        present=await door.templates.get(account_id, template_id),
+        present=await context.templates.get(account_id, template_id),
     )
-    saved = await door.templates.replace(account_id, template_id, draft, expected)
+    saved = await context.templates.replace(account_id, template_id, draft, expected)
     return Reply(_saved(saved, draft.warnings), headers=_tag(saved))
 
 
-async def delete_template(call: Call[None, None], *, door: Door) -> None:
-    await door.templates.delete(call.caller.account_id, _template_id(call))
+async def delete_template(call: Call[None, None], *, context: Context) -> None:
+    await context.templates.delete(call.caller.account_id, _template_id(call))
 
 
-async def list_revisions(call: Call[None, PageQuery], *, door: Door) -> Page[RevisionView]:
-    rows = await door.templates.list_revisions(
+async def list_revisions(call: Call[None, PageQuery], *, context: Context) -> Page[RevisionView]:
+    rows = await context.templates.list_revisions(
         call.caller.account_id,
         _template_id(call),
         number_position(call.query),
@@ -249,17 +251,19 @@ async def list_revisions(call: Call[None, PageQuery], *, door: Door) -> Page[Rev
     return page_of(rows, call.query, RevisionView.model_validate, lambda row: row.revision)
 
 
-async def show_revision(call: Call[None, None], *, door: Door) -> TemplateView:
+async def show_revision(call: Call[None, None], *, context: Context) -> TemplateView:
     number = int(call.path["revision"])
     if number > MAX_REVISION:
         raise RevisionNotFoundError
-    template = await door.templates.get_revision(call.caller.account_id, _template_id(call), number)
+    template = await context.templates.get_revision(
+        call.caller.account_id, _template_id(call), number
+    )
     return _view(template)
 
 
-async def list_paths(call: Call[None, PageQuery], *, door: Door) -> Page[PathView]:
+async def list_paths(call: Call[None, PageQuery], *, context: Context) -> Page[PathView]:
     # By position: a path may be longer than a cursor.
-    leaves = await door.templates.list_paths(call.caller.account_id, _template_id(call))
+    leaves = await context.templates.list_paths(call.caller.account_id, _template_id(call))
     start = number_position(call.query) or 0
     rows = list(enumerate(leaves, 1))[start : start + call.query.limit + 1]
     return page_of(rows, call.query, lambda row: _path_view(row[1]), lambda row: row[0])
@@ -314,7 +318,7 @@ def _expected(if_match: str) -> int | None:
     return int(number)
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of templates."""
     # Not the address of the check, which has methods of its own.
     one, read, write = (
@@ -324,7 +328,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             "/v1/templates",
-            partial(create_template, door=door),
+            partial(create_template, context=context),
             summary="Create a template",
             tag=TAG,
             scope=write,
@@ -336,7 +340,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             "/v1/templates/check",
-            partial(check_template, door=door),
+            partial(check_template, context=context),
             summary="Check a template without saving it",
             tag=TAG,
             scope=read,
@@ -347,7 +351,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             "/v1/templates",
-            partial(list_templates, door=door),
+            partial(list_templates, context=context),
             summary="List the templates, newest first",
             tag=TAG,
             scope=read,
@@ -358,7 +362,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             one,
-            partial(show_template, door=door),
+            partial(show_template, context=context),
             summary="Show a template with its whole document",
             tag=TAG,
             scope=read,
@@ -368,7 +372,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "PUT",
             one,
-            partial(change_template, door=door),
+            partial(change_template, context=context),
             summary="Change a template",
             tag=TAG,
             scope=write,
@@ -387,7 +391,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "DELETE",
             one,
-            partial(delete_template, door=door),
+            partial(delete_template, context=context),
             summary="Delete a template with its passes",
             tag=TAG,
             scope=write,
@@ -397,7 +401,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             one + "/revisions",
-            partial(list_revisions, door=door),
+            partial(list_revisions, context=context),
             summary="List the revisions of a template, newest first",
             tag=TAG,
             scope=read,
@@ -408,7 +412,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             one + "/paths",
-            partial(list_paths, door=door),
+            partial(list_paths, context=context),
             summary="List the paths of a template that a pass may set",
             tag=TAG,
             scope=read,
@@ -421,7 +425,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             one + "/revisions/{revision:[0-9]{1,18}}",
-            partial(show_revision, door=door),
+            partial(show_revision, context=context),
             summary="Show a template as it was",
             tag=TAG,
             scope=read,

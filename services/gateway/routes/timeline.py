@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue import passes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.routes.verdict import DELETED, Verdict, judge
 from shared import clock
 from shared.contracts.notifier import (
@@ -126,7 +126,7 @@ class Position(BaseModel):
     since: datetime | None = None
 
 
-async def read_pass_timeline(call: Call[None, PageQuery], *, door: Door) -> Timeline:
+async def read_pass_timeline(call: Call[None, PageQuery], *, context: Context) -> Timeline:
     """Merge the pass's log with what the notifier knows of it, by time."""
     position = _position(call.query.cursor)
     account_id, handle = call.caller.account_id, call.path["handle"]
@@ -134,9 +134,9 @@ async def read_pass_timeline(call: Call[None, PageQuery], *, door: Door) -> Time
         account_id=account_id, handle=handle, after=position.after, limit=call.query.limit
     )
     page, notices, issued = await asyncio.gather(
-        door.requester.ask(question, EventPage),
-        _notices(door, account_id, handle),
-        _pass_as_it_is(door, account_id, handle),
+        context.requester.ask(question, EventPage),
+        _notices(context, account_id, handle),
+        _pass_as_it_is(context, account_id, handle),
     )
     until = _end(page, position.since)
     told: Told = "unavailable"
@@ -160,21 +160,21 @@ def _end(page: EventPage, since: datetime | None) -> datetime | None:
     return max([*(event.occurred_at for event in page.events), *([since] if since else [])])
 
 
-async def _notices(door: Door, account_id: UUID, handle: str) -> PassNotices | None:
+async def _notices(context: Context, account_id: UUID, handle: str) -> PassNotices | None:
     question = ReadNotices(account_id=account_id, handle=handle, limit=MAX_NOTICES)
     try:
         async with asyncio.timeout(NOTICES_SECONDS):
-            return await door.requester.ask(question, PassNotices)
+            return await context.requester.ask(question, PassNotices)
     except (UnavailableError, TimeoutError):
         return None
     except NotFoundError:
         return PassNotices(contents=[], deliveries=[])
 
 
-async def _pass_as_it_is(door: Door, account_id: UUID, handle: str) -> Pass | None:
+async def _pass_as_it_is(context: Context, account_id: UUID, handle: str) -> Pass | None:
     """Read the pass; None when it has been deleted."""
     try:
-        return await passes.read(door, account_id, handle)
+        return await passes.read(context, account_id, handle)
     except GoneError:
         return None
 
@@ -250,13 +250,13 @@ def _cursor(page: EventPage, until: datetime | None) -> str | None:
     return encode_cursor({"after": page.events[-1].sequence, "since": until.isoformat()})
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     return [
         Endpoint(
             "GET",
             "/v1/passes/{handle}/timeline",
-            partial(read_pass_timeline, door=door),
+            partial(read_pass_timeline, context=context),
             summary="Read all that happened to a pass, and what became of it",
             tag="Passes",
             scope="passes:read",

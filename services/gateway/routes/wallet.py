@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue import passes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.domain.devices import MAX_LINES, LineBudget, hash_device, read_log_line
 from services.gateway.routes.files import WALLET_MEDIA, send_file
 from shared import clock
@@ -114,14 +114,14 @@ class Bearer:
     kind: DeviceKind
 
 
-async def register_device(call: Call[Any, None], *, door: Door) -> Reply:
+async def register_device(call: Call[Any, None], *, context: Context) -> Reply:
     """Let a device hear of a pass's changes; its push token is kept, new or not."""
-    bearer = _bearer(call, door)
+    bearer = _bearer(call, context)
     if not _NAME.fullmatch(call.path["device"]):
         raise BadRequestError
     push_token = _push_token(await call.read(), bearer.kind)
     try:
-        found = await passes.find(door, bearer.serial_number)
+        found = await passes.find(context, bearer.serial_number)
         command = RegisterDevice(
             command_id=new_id(),
             account_id=found.account_id,
@@ -133,15 +133,15 @@ async def register_device(call: Call[Any, None], *, door: Door) -> Reply:
             push_token=push_token,
             kind=bearer.kind,
         )
-        registered = await door.requester.ask(command, DeviceRegistered)
+        registered = await context.requester.ask(command, DeviceRegistered)
     except (NotFoundError, GoneError) as error:
         raise TokenRefusedError from error
     return Reply(status=HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
 
 
-async def unregister_device(call: Call[Any, None], *, door: Door) -> Reply:
+async def unregister_device(call: Call[Any, None], *, context: Context) -> Reply:
     """Let a device hear no more of a pass, whether it did or not, and whether there is one."""
-    bearer = _bearer(call, door)
+    bearer = _bearer(call, context)
     if not _NAME.fullmatch(call.path["device"]):
         return Reply(status=HTTPStatus.OK)
     command = UnregisterDevice(
@@ -150,11 +150,11 @@ async def unregister_device(call: Call[Any, None], *, door: Door) -> Reply:
         serial_number=bearer.serial_number,
         device=hash_device(call.path["device"]),
     )
-    await door.requester.ask(command, Done)
+    await context.requester.ask(command, Done)
     return Reply(status=HTTPStatus.OK)
 
 
-async def list_updated_passes(call: Call[Any, None], *, door: Door) -> Reply | Updated:
+async def list_updated_passes(call: Call[Any, None], *, context: Context) -> Reply | Updated:
     """Tell a device which of its passes are new; it shows no token, its id is the secret."""
     device_id, pass_type = call.path["device"], call.path["pass_type"]
     if not _NAME.fullmatch(device_id) or not _PASS_TYPE.fullmatch(pass_type):
@@ -162,18 +162,18 @@ async def list_updated_passes(call: Call[Any, None], *, door: Door) -> Reply | U
     query = ListUpdated(
         device=hash_device(device_id), pass_type_identifier=pass_type, since=_tag(call.request)
     )
-    found = await door.requester.ask(query, UpdatedPasses)
+    found = await context.requester.ask(query, UpdatedPasses)
     if not found.serial_numbers:
         return Reply(status=HTTPStatus.NO_CONTENT)
     return Updated(serial_numbers=found.serial_numbers, last_updated=found.last_updated)
 
 
-async def send_pass(call: Call[Any, None], *, door: Door) -> web.StreamResponse:
+async def send_pass(call: Call[Any, None], *, context: Context) -> web.StreamResponse:
     """Give a device the newest pass, or say that it has it."""
-    bearer = _bearer(call, door)
+    bearer = _bearer(call, context)
     try:
-        issued = await passes.find(door, bearer.serial_number)
-        content = await passes.content(door, issued, modified_since(call.request))
+        issued = await passes.find(context, bearer.serial_number)
+        content = await passes.content(context, issued, modified_since(call.request))
     except (NotFoundError, GoneError) as error:
         raise TokenRefusedError from error
     if content.pass_type_identifier not in {"", bearer.pass_type_identifier}:
@@ -184,14 +184,16 @@ async def send_pass(call: Call[Any, None], *, door: Door) -> web.StreamResponse:
     )
     response.last_modified = content.last_modified
     if not is_known:
-        file = passes.pass_file(door, content)
+        file = passes.pass_file(context, content)
         await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")
     if call.request.method != hdrs.METH_HEAD:
-        passes.note_fetch(door, issued, content, status=304 if is_known else 200, source="device")
+        passes.note_fetch(
+            context, issued, content, status=304 if is_known else 200, source="device"
+        )
     return response
 
 
-async def keep_device_logs(call: Call[Any, None], *, door: Door, budget: LineBudget) -> Reply:
+async def keep_device_logs(call: Call[Any, None], *, context: Context, budget: LineBudget) -> Reply:
     """Take in what a device logged; whatever it sends, it is told that all is well."""
     try:
         lines = _lines(await call.read())
@@ -201,11 +203,11 @@ async def keep_device_logs(call: Call[Any, None], *, door: Door, budget: LineBud
     granted = budget.take(client_address(call.request), len(lines), now.timestamp())
     if granted:
         read = [read_log_line(line, now) for line in lines[:granted]]
-        door.notes.tell(NoteDeviceLogs(lines=read))
+        context.notes.tell(NoteDeviceLogs(lines=read))
     return Reply(status=HTTPStatus.OK)
 
 
-def _bearer(call: Call[Any, None], door: Door) -> Bearer:
+def _bearer(call: Call[Any, None], context: Context) -> Bearer:
     """Check the token before anything is asked: no answer tells which passes there are."""
     request = call.request
     pass_type, serial_number = call.path["pass_type"], call.path["serial_number"]
@@ -215,7 +217,7 @@ def _bearer(call: Call[Any, None], door: Door) -> Bearer:
         raise TokenRefusedError
     if not _PASS_TYPE.fullmatch(pass_type) or not _NAME.fullmatch(serial_number):
         raise TokenRefusedError
-    if not door.tokens.verify(pass_type, serial_number, found[2]):
+    if not context.tokens.verify(pass_type, serial_number, found[2]):
         raise TokenRefusedError
     is_pass2u = request.headers.get("X-Pass-Client") == "Passes"
     return Bearer(pass_type, serial_number, "pass2u" if is_pass2u else KINDS[found[1]])
@@ -253,7 +255,7 @@ def _lines(body: bytes) -> list[str]:
     return [text for text in texts if text.strip()][:MAX_LINES]
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     one = f"{REGISTRATIONS}/{{serial_number}}"
     refused: tuple[type[ApplicationError], ...] = (TokenRefusedError,)
@@ -263,7 +265,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         room(
             "POST",
             one,
-            partial(register_device, door=door),
+            partial(register_device, context=context),
             summary="Register a device for a pass",
             body=Registration,
             described=(JSON_MEDIA,),
@@ -278,7 +280,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         room(
             "DELETE",
             one,
-            partial(unregister_device, door=door),
+            partial(unregister_device, context=context),
             summary="Unregister a device for a pass",
             description="Once the last registration is gone the device is forgotten.",
             media=nothing,
@@ -288,7 +290,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         room(
             "GET",
             REGISTRATIONS,
-            partial(list_updated_passes, door=door),
+            partial(list_updated_passes, context=context),
             summary="List the passes of a device that are new since a tag",
             returns=Updated,
             also=(HTTPStatus.NO_CONTENT,),
@@ -298,7 +300,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         room(
             "GET",
             f"{ROOT}/passes/{{pass_type}}/{{serial_number}}",
-            partial(send_pass, door=door),
+            partial(send_pass, context=context),
             summary="Send the newest version of a pass",
             media=WALLET_MEDIA,
             also=(HTTPStatus.NOT_MODIFIED,),
@@ -309,7 +311,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         room(
             "POST",
             f"{ROOT}/log",
-            partial(keep_device_logs, door=door, budget=LineBudget()),
+            partial(keep_device_logs, context=context, budget=LineBudget()),
             summary="Take in what a device logged",
             description="Complaints of Wallet, which stand on the timeline of their pass. Whatever "
             "is sent, the answer is 200: a phone that is told of an error sends it again.",

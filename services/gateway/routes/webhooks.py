@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import pointed
 from services.gateway.routes.events import Patterns
 from services.gateway.routes.paging import uuid_position
@@ -133,11 +133,11 @@ class WebhooksPage(Page[Webhook]):
     """Webhooks in the order in which they were created."""
 
 
-async def create_webhook(call: Call[NewWebhook, None], *, door: Door) -> Reply:
+async def create_webhook(call: Call[NewWebhook, None], *, context: Context) -> Reply:
     """Add a webhook endpoint."""
     body, account_id = call.body, call.caller.account_id
-    await check_template(door, account_id, body.template_id)
-    claim = await begin(door, call)
+    await check_template(context, account_id, body.template_id)
+    claim = await begin(context, call)
     command = CreateEndpoint(
         command_id=claim.command_id,
         account_id=account_id,
@@ -147,72 +147,72 @@ async def create_webhook(call: Call[NewWebhook, None], *, door: Door) -> Reply:
         kinds=list(body.types),
         template_id=body.template_id,
     )
-    made = await _ask(door, command, EndpointSecret)
+    made = await _ask(context, command, EndpointSecret)
     location = f"/v1/webhooks/{made.endpoint.endpoint_id}"
-    return answered(claim, _with_secret(door, made), headers={"Location": location})
+    return answered(claim, _with_secret(context, made), headers={"Location": location})
 
 
-async def list_webhooks(call: Call[None, PageQuery], *, door: Door) -> WebhooksPage:
+async def list_webhooks(call: Call[None, PageQuery], *, context: Context) -> WebhooksPage:
     """List the account's webhook endpoints."""
     question = ListEndpoints(
         account_id=call.caller.account_id,
         after=uuid_position(call.query),
         limit=call.query.limit,
     )
-    page = await door.requester.ask(question, EndpointPage)
+    page = await context.requester.ask(question, EndpointPage)
     after = cursor_at(page.endpoints[-1].endpoint_id) if page.more else None
     return WebhooksPage(data=[_webhook(each) for each in page.endpoints], next_cursor=after)
 
 
-async def read_webhook(call: Call[None, None], *, door: Door) -> Webhook:
+async def read_webhook(call: Call[None, None], *, context: Context) -> Webhook:
     """Read one webhook endpoint."""
     question = ReadEndpoint(
         account_id=call.caller.account_id, endpoint_id=id_in_path(call, "webhook_id")
     )
-    return _webhook(await door.requester.ask(question, notifier.Endpoint))
+    return _webhook(await context.requester.ask(question, notifier.Endpoint))
 
 
-async def update_webhook(call: Call[WebhookChange, None], *, door: Door) -> Reply:
+async def update_webhook(call: Call[WebhookChange, None], *, context: Context) -> Reply:
     """Change, enable or disable a webhook endpoint."""
     account_id, webhook_id = call.caller.account_id, id_in_path(call, "webhook_id")
-    await check_template(door, account_id, call.body.template_id)
+    await check_template(context, account_id, call.body.template_id)
     fields = call.body.model_dump(mode="json", exclude_unset=True)
     if "types" in fields:
         fields["kinds"] = fields.pop("types")
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = UpdateEndpoint(
         command_id=claim.command_id, account_id=account_id, endpoint_id=webhook_id, fields=fields
     )
-    return answered(claim, _webhook(await _ask(door, command, notifier.Endpoint)))
+    return answered(claim, _webhook(await _ask(context, command, notifier.Endpoint)))
 
 
-async def delete_webhook(call: Call[None, None], *, door: Door) -> Reply:
+async def delete_webhook(call: Call[None, None], *, context: Context) -> Reply:
     """Remove a webhook endpoint."""
     account_id, webhook_id = call.caller.account_id, id_in_path(call, "webhook_id")
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = DeleteEndpoint(
         command_id=claim.command_id, account_id=account_id, endpoint_id=webhook_id
     )
-    await _ask(door, command, Done)
+    await _ask(context, command, Done)
     return answered(claim, None)
 
 
-async def rotate_webhook_secret(call: Call[SecretRotation, None], *, door: Door) -> Reply:
+async def rotate_webhook_secret(call: Call[SecretRotation, None], *, context: Context) -> Reply:
     """Give a webhook endpoint a new signing secret."""
     account_id, webhook_id = call.caller.account_id, id_in_path(call, "webhook_id")
-    claim = await begin(door, call)
+    claim = await begin(context, call)
     command = RotateSecret(
         command_id=claim.command_id,
         account_id=account_id,
         endpoint_id=webhook_id,
         grace=call.body.grace,
     )
-    return answered(claim, _with_secret(door, await _ask(door, command, EndpointSecret)))
+    return answered(claim, _with_secret(context, await _ask(context, command, EndpointSecret)))
 
 
-async def _ask(door: Door, command: Command, reply: type[Answer]) -> Answer:
+async def _ask(context: Context, command: Command, reply: type[Answer]) -> Answer:
     try:
-        return await door.requester.ask(command, reply)
+        return await context.requester.ask(command, reply)
     except ApplicationError as error:
         in_our_words = pointed(error, names="")
         for fault in in_our_words.errors:
@@ -224,9 +224,9 @@ def _webhook(found: notifier.Endpoint) -> Webhook:
     return Webhook(**_facts(found))
 
 
-def _with_secret(door: Door, made: EndpointSecret) -> WebhookWithSecret:
+def _with_secret(context: Context, made: EndpointSecret) -> WebhookWithSecret:
     owner = str(made.endpoint.account_id)
-    secret = door.master_keys.open(made.sealed_secret, purpose=SECRET_PURPOSE, owner=owner)
+    secret = context.master_keys.open(made.sealed_secret, purpose=SECRET_PURPOSE, owner=owner)
     return WebhookWithSecret(**_facts(made.endpoint), secret=secret.decode())
 
 
@@ -235,7 +235,7 @@ def _facts(found: notifier.Endpoint) -> dict[str, Any]:
     return {**facts, "webhook_id": facts["endpoint_id"], "types": facts["kinds"]}
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     all_, one = "/v1/webhooks", "/v1/webhooks/{webhook_id}"
     read, write = "webhooks:read", "webhooks:write"
@@ -243,7 +243,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             all_,
-            partial(create_webhook, door=door),
+            partial(create_webhook, context=context),
             summary="Add a webhook endpoint",
             tag=TAG,
             scope=write,
@@ -256,7 +256,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             all_,
-            partial(list_webhooks, door=door),
+            partial(list_webhooks, context=context),
             summary="List webhook endpoints",
             tag=TAG,
             scope=read,
@@ -266,7 +266,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             one,
-            partial(read_webhook, door=door),
+            partial(read_webhook, context=context),
             summary="Read a webhook endpoint",
             tag=TAG,
             scope=read,
@@ -276,7 +276,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "PATCH",
             one,
-            partial(update_webhook, door=door),
+            partial(update_webhook, context=context),
             summary="Change, enable or disable a webhook endpoint",
             tag=TAG,
             scope=write,
@@ -287,7 +287,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "DELETE",
             one,
-            partial(delete_webhook, door=door),
+            partial(delete_webhook, context=context),
             summary="Remove a webhook endpoint",
             tag=TAG,
             scope=write,
@@ -297,7 +297,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         Endpoint(
             "POST",
             f"{one}/rotate-secret",
-            partial(rotate_webhook_secret, door=door),
+            partial(rotate_webhook_secret, context=context),
             summary="Give a webhook endpoint a new signing secret",
             tag=TAG,
             scope=write,

@@ -38,7 +38,7 @@ from shared.contracts.triggers import (
 from shared.errors import InvalidError
 from shared.passes.loops import has_brackets
 from shared.passes.rights import marks_for, marks_outside, marks_within
-from shared.passes.rules import MAX_VALUES_BYTES, MAX_VALUES
+from shared.passes.rules import MAX_VALUES, MAX_VALUES_BYTES
 from shared.passes.runs import RuleOutcome
 from shared.passes.specials import COLOURS
 from shared.passes.state import PassState

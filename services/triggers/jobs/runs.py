@@ -20,7 +20,7 @@ from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.runs import OpenRun, RunRepository
 from services.triggers.repository.templates import TemplateShelf
 from shared import clock
-from shared.contracts.triggers import MAX_RUN_TIME, MAX_DEPTH, PassChanged
+from shared.contracts.triggers import MAX_DEPTH, MAX_RUN_TIME, PassChanged
 from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError

@@ -13,8 +13,8 @@ import orjson
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from services.gateway.app import build, open_door
-from services.gateway.catalogue.door import Door
+from services.gateway.app import build, open_context
+from services.gateway.catalogue.context import Context
 from services.gateway.settings import Settings
 from shared.database import Database
 from shared.messaging.embedded import MIGRATIONS as QUEUES
@@ -59,7 +59,7 @@ class Gateway:
     database_url: str
     transport: EmbeddedTransport
     master_keys: MasterKeys
-    door: Door
+    context: Context
     """A catalogue of our own on the same database, as another replica has it."""
     http: ClientSession
 
@@ -154,7 +154,7 @@ async def another_account(gateway: Gateway) -> AnAccount:
 
 
 async def make_account(gateway: Gateway) -> AnAccount:
-    account, key = await gateway.door.accounts.create("Blue Bottle, Berlin", "Blue Bottle")
+    account, key = await gateway.context.accounts.create("Blue Bottle, Berlin", "Blue Bottle")
     return AnAccount(gateway, account.account_id, key)
 
 
@@ -184,11 +184,11 @@ async def running_gateway(url: str, **extra: object) -> AsyncGenerator[Gateway]:
     await database.start()
     keys = MasterKeys.parse(master_keys)
     tokens = settings.read_pass_tokens(keys)
-    door = open_door(database, Requester(transport), keys, PUBLIC_URL, tokens=tokens)
+    context = open_context(database, Requester(transport), keys, PUBLIC_URL, tokens=tokens)
     address = f"http://127.0.0.1:{services.ports['gateway']}"
     async with ClientSession(address) as http:
-        yield Gateway(address, url, transport, keys, door, http)
-    await door.keyring.close()
+        yield Gateway(address, url, transport, keys, context, http)
+    await context.keyring.close()
     await database.stop()
     await services.stop()
 

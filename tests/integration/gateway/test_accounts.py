@@ -279,7 +279,7 @@ async def test_key_revoked_elsewhere_is_refused_within_two_seconds(
     till = await an_account.with_scopes("keys:read")
     assert (await till.call("GET", "/v1/keys")).status == 200
 
-    await gateway.door.keys.revoke(an_account.account_id, till.key.split("_")[1])
+    await gateway.context.keys.revoke(an_account.account_id, till.key.split("_")[1])
     since = monotonic()
     while (await till.call("GET", "/v1/keys")).status == 200:
         assert monotonic() - since < REMEMBER_SECONDS + 0.3
@@ -324,7 +324,7 @@ async def test_rotation_without_grace_ends_the_old_secret_at_once(
 
 async def test_key_rotated_elsewhere_works_at_once_here(gateway: Gateway, an_account: AnAccount):
     await an_account.call("GET", "/v1/account")
-    another = gateway.door.keyring
+    another = gateway.context.keyring
     await another.find(an_account.key)
     key_id = an_account.key.split("_")[1]
 

@@ -13,7 +13,7 @@ TILL = {"name": "till", "scopes": ["scans:write"]}
 
 async def test_request_without_a_key_is_always_new(gateway: Gateway, an_account: AnAccount):
     claims = [
-        await gateway.door.claims.claim(an_account.account_id, OPERATION, None, PRINT)
+        await gateway.context.claims.claim(an_account.account_id, OPERATION, None, PRINT)
         for _ in range(2)
     ]
 
@@ -23,7 +23,7 @@ async def test_request_without_a_key_is_always_new(gateway: Gateway, an_account:
 
 async def test_same_key_gives_the_same_command_id(gateway: Gateway, an_account: AnAccount):
     first, second = [
-        await gateway.door.claims.claim(an_account.account_id, OPERATION, "k", PRINT)
+        await gateway.context.claims.claim(an_account.account_id, OPERATION, "k", PRINT)
         for _ in range(2)
     ]
 
@@ -36,7 +36,7 @@ async def test_same_key_at_the_same_time_gives_one_command_id(
 ):
     claims = await asyncio.gather(
         *(
-            gateway.door.claims.claim(an_account.account_id, OPERATION, f"k{n % 3}", PRINT)
+            gateway.context.claims.claim(an_account.account_id, OPERATION, f"k{n % 3}", PRINT)
             for n in range(30)
         )
     )
@@ -54,13 +54,13 @@ async def test_key_belongs_to_account_and_operation(
         (an_account.account_id, "POST /v1/other"),
     ]
 
-    claims = [await gateway.door.claims.claim(*place, "k", PRINT) for place in places]
+    claims = [await gateway.context.claims.claim(*place, "k", PRINT) for place in places]
 
     assert len({claim.command_id for claim in claims}) == 3
 
 
 async def test_same_key_with_another_body_is_refused(gateway: Gateway, an_account: AnAccount):
-    claims = gateway.door.claims
+    claims = gateway.context.claims
     await claims.claim(an_account.account_id, OPERATION, "k", PRINT)
 
     with pytest.raises(KeyReusedError):
@@ -70,7 +70,7 @@ async def test_same_key_with_another_body_is_refused(gateway: Gateway, an_accoun
 async def test_twins_with_different_bodies_at_the_same_time(
     gateway: Gateway, an_account: AnAccount
 ):
-    claims, other = gateway.door.claims, fingerprint("/v1/passes", b"[]")
+    claims, other = gateway.context.claims, fingerprint("/v1/passes", b"[]")
 
     first, second = await asyncio.gather(
         claims.claim(an_account.account_id, OPERATION, "k", PRINT),
@@ -83,7 +83,7 @@ async def test_twins_with_different_bodies_at_the_same_time(
 
 
 async def test_key_is_forgotten_when_its_time_is_over(gateway: Gateway, an_account: AnAccount):
-    claims = gateway.door.claims
+    claims = gateway.context.claims
     first = await claims.claim(an_account.account_id, OPERATION, "old", PRINT)
     await gateway.query("UPDATE idempotency_keys SET expires_at = now() WHERE key = 'old'")
 
@@ -94,11 +94,11 @@ async def test_key_is_forgotten_when_its_time_is_over(gateway: Gateway, an_accou
 
 
 async def test_expired_keys_are_deleted(gateway: Gateway, an_account: AnAccount):
-    await gateway.door.claims.claim(an_account.account_id, OPERATION, "gone", PRINT)
-    await gateway.door.claims.claim(an_account.account_id, OPERATION, "kept", PRINT)
+    await gateway.context.claims.claim(an_account.account_id, OPERATION, "gone", PRINT)
+    await gateway.context.claims.claim(an_account.account_id, OPERATION, "kept", PRINT)
     await gateway.query("UPDATE idempotency_keys SET expires_at = now() WHERE key = 'gone'")
 
-    await gateway.door.claims.forget_expired()
+    await gateway.context.claims.forget_expired()
 
     rows = await gateway.query(
         "SELECT key FROM idempotency_keys WHERE account_id = $1", an_account.account_id

@@ -134,7 +134,8 @@ async def test_many_are_read_and_unknown_ones_lack(gateway: Gateway, an_account:
     hashes = [answer.json["sha256"] for answer in uploaded]
 
     first, second = await asyncio.gather(
-        gateway.door.images.read_many([*hashes, "0" * 64]), gateway.door.images.read_many(hashes)
+        gateway.context.images.read_many([*hashes, "0" * 64]),
+        gateway.context.images.read_many(hashes),
     )
 
     assert first == second

@@ -217,7 +217,7 @@ async def test_images_are_announced_once_and_again_when_asked(
         return saved["account_id"] == str(an_account.account_id)
 
     (saved,) = filter(is_ours, await told(gateway))
-    await resend_catalogue(gateway.door.database)
+    await resend_catalogue(gateway.context.database)
     again = list(filter(is_ours, await told(gateway)))
 
     assert saved["image"]["sha256"] == sha256

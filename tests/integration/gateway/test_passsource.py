@@ -126,7 +126,7 @@ async def test_after_five_wrong_attempts_the_right_password_waits_too(
     await gateway.query("UPDATE login_attempts SET occurred_at = now() - interval '16 minutes'")
     later = await ask(gateway, "login", email=email, password=PASSWORD)
     await gateway.query("UPDATE login_attempts SET occurred_at = now() - interval '61 minutes'")
-    await gateway.door.logins.forget_old_attempts()
+    await gateway.context.logins.forget_old_attempts()
 
     assert "Too many" in right["message"]
     assert elsewhere["success"]  # behind the same proxy as whoever guesses
@@ -154,7 +154,7 @@ async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(
     gateway: Gateway, an_account: AnAccount
 ):
     email = await with_login(an_account)
-    logins = gateway.door.logins
+    logins = gateway.context.logins
     await logins.login(email, PASSWORD, "192.0.2.7")
     for network in range(MAX_ATTEMPTS_OF_STRANGERS):
         with pytest.raises(LoginRefusedError):
@@ -232,8 +232,8 @@ async def test_client_hash_outlives_other_changes(gateway: Gateway, an_account: 
 async def test_ended_subscription_lets_nobody_in(gateway: Gateway, an_account: AnAccount):
     email = await with_login(an_account)
     ended = LoginChange(subscription_expires_at=clock.now() - timedelta(seconds=1))
-    account = await gateway.door.logins.change(an_account.account_id, ended)
-    client = gateway.door.logins.client_hash(account)
+    account = await gateway.context.logins.change(an_account.account_id, ended)
+    client = gateway.context.logins.client_hash(account)
 
     login = await ask(gateway, "login", email=email, password=PASSWORD)
 

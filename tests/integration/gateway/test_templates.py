@@ -69,7 +69,7 @@ async def test_created_template_is_announced_with_its_images(an_account: AnAccou
     assert event.document["pass"] == CARD["pass"]
     assert set(event.images) == {"logo@2x.png", "icon.png", "icon@2x.png", "icon@3x.png"}
     assert event.images["logo@2x.png"].sha256 == logo
-    plain = await an_account.gateway.door.images.read_many(
+    plain = await an_account.gateway.context.images.read_many(
         [image.sha256 for image in event.images.values()]
     )
     assert all(len(plain[image.sha256]) == image.size for image in event.images.values())
@@ -348,8 +348,8 @@ async def test_current_knows_living_templates_of_that_account_only(
     wanted = [*ids, theirs, new_id()]
 
     mine, other = await asyncio.gather(
-        gateway.door.templates.current(an_account.account_id, wanted),
-        gateway.door.templates.current(another_account.account_id, wanted),
+        gateway.context.templates.current(an_account.account_id, wanted),
+        gateway.context.templates.current(another_account.account_id, wanted),
     )
 
     assert mine == {ids[0]: 1, ids[1]: 2}
@@ -364,7 +364,7 @@ async def test_catalogue_is_announced_again_as_it_is(gateway: Gateway, an_accoun
     before = await gateway.query("SELECT count(*) AS n FROM messaging.messages")
     await gateway.query("TRUNCATE messaging.messages, outbox")
 
-    count = await resend_catalogue(gateway.door.database)
+    count = await resend_catalogue(gateway.context.database)
 
     templates = await announced(an_account)
     assert before[0]["n"] > 0

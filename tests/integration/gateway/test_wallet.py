@@ -46,7 +46,7 @@ class Device:
         self.gateway = gateway
         self.owners = owners
         self.found = found
-        tokens = gateway.door.tokens
+        tokens = gateway.context.tokens
         self.token = tokens.issue(tokens.newest_id, PASS_TYPE, found.serial_number)
 
     @property

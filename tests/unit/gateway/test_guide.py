@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from services.gateway.app import GUIDE, describe, list_endpoints
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.routes.passsource.api import FUNCTIONS, STREAMS
 from services.gateway.routes.passsource.words import ACCESS_TYPES
 from services.gateway.routes.problems import UNLISTED
@@ -17,7 +17,7 @@ from services.triggers.clients import MAX_REDIRECTS
 from services.triggers.domain import TRIGGER_OF
 from services.triggers.jobs.runs import CALL_SECONDS
 from shared.contracts.partners import RETRY_JITTER, RETRY_SECONDS
-from shared.contracts.triggers import DEPTH_HEADER, MAX_RUN_TIME, MAX_DEPTH
+from shared.contracts.triggers import DEPTH_HEADER, MAX_DEPTH, MAX_RUN_TIME
 from shared.http.docs import render_docs
 from shared.http.outgoing import TOTAL_SECONDS
 from shared.passes.actions import ACTION_NEEDS
@@ -27,7 +27,7 @@ from shared.passes.rights import ACCOUNT_WORDS, MEMBER_PATHS
 from tests.unit.passes.samples import a_document
 
 PAGE = GUIDE.read_text("utf-8")
-DOCUMENT = describe(list_endpoints(cast("Door", None)))  # no handler is called
+DOCUMENT = describe(list_endpoints(cast("Context", None)))  # no handler is called
 WHOLE = render_docs(DOCUMENT, UNLISTED, PAGE)
 MINUTE, HOUR = 60, 3_600
 

@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 
 from services.gateway.app import TAGS, describe, list_endpoints
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.domain import SCOPES
 from shared.http.openapi import SECURITY
 from shared.http.problems import PROBLEM_MEDIA, Problem
 
-DOCUMENT = describe(list_endpoints(cast("Door", None)))  # no handler is called
+DOCUMENT = describe(list_endpoints(cast("Context", None)))  # no handler is called
 SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
 OPERATIONS: dict[str, dict[str, Any]] = {
     f"{method} {path}": operation

@@ -10,13 +10,13 @@ import pytest
 import services
 import shared
 from services.gateway.app import describe, list_endpoints
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.routes.problems import UNLISTED
 from shared.errors import ApplicationError
 from shared.http.docs import problem_kinds, render_docs
 from shared.http.problems import status_problem, title_of
 
-DOCUMENT = describe(list_endpoints(cast("Door", None)))  # no handler is called
+DOCUMENT = describe(list_endpoints(cast("Context", None)))  # no handler is called
 LISTED = problem_kinds(DOCUMENT)
 KINDS = problem_kinds(DOCUMENT, UNLISTED)
 PAGE = render_docs(DOCUMENT, UNLISTED)

@@ -7,7 +7,7 @@ import pytest
 
 from services.demo import TEMPLATE
 from services.gateway.app import describe, list_endpoints
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from shared.http.docs import render_docs
 from shared.passes.actions import ACTION_NEEDS, TRIGGER_KEYS
 from shared.passes.document import TemplateDocument, check_template
@@ -23,7 +23,7 @@ from shared.passes.schemas import schema_name, template_schemas
 from shared.passes.skeleton import ATTRIBUTE_KEYS
 from tests.unit.passes.samples import STORE_CARD
 
-DOCUMENT = describe(list_endpoints(cast("Door", None)))  # no handler is called
+DOCUMENT = describe(list_endpoints(cast("Context", None)))  # no handler is called
 SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),

@@ -7,7 +7,7 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from services.gateway.catalogue import passes
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.templates import TemplateNotFoundError
 from services.gateway.domain import Account, Template
 from services.gateway.routes.passsource.words import ParameterError, Words, read_words
@@ -45,9 +45,9 @@ class UnknownPassError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One call of a function: its words, the door, and who is asking if that is known."""
+    """One call of a function: its words, the context, and who is asking if that is known."""
 
-    door: Door
+    context: Context
     words: Words
     client: Account | None
     address: str
@@ -70,7 +70,7 @@ class Visit:
         if self.client.account_id == account_id:
             return self.client
         try:
-            return await self.door.accounts.get(self.client.account_id, account_id)
+            return await self.context.accounts.get(self.client.account_id, account_id)
         except NotFoundError:
             return None
 
@@ -87,7 +87,7 @@ class Visit:
         text = self.words.credentials.get("templateHash") or self.named_template
         if not text:
             raise ParameterError("The parameter templateHash is missing.")
-        name = read_template_hash(self.door.master_keys, text)
+        name = read_template_hash(self.context.master_keys, text)
         if name is None:
             raise UnknownTemplateHashError
         return name
@@ -101,7 +101,7 @@ class Visit:
     async def find_template(self, name: TemplateName) -> Template:
         """Read a template, whosever it is."""
         try:
-            return await self.door.templates.get(name.account_id, name.template_id)
+            return await self.context.templates.get(name.account_id, name.template_id)
         except TemplateNotFoundError as error:
             raise UnknownTemplateHashError from error
 
@@ -115,7 +115,7 @@ class Visit:
     async def find_pass(self) -> Pass:
         """Read a pass, whosever it is."""
         try:
-            return await passes.read(self.door, None, self.handle())
+            return await passes.read(self.context, None, self.handle())
         except NotFoundError as error:
             raise UnknownPassError from error
 
@@ -127,17 +127,17 @@ class Visit:
 
     def template_hash(self, account_id: UUID, template_id: UUID) -> str:
         """Write the hash of a template."""
-        return template_hash(self.door.master_keys, account_id, template_id)
+        return template_hash(self.context.master_keys, account_id, template_id)
 
 
-async def begin_visit(door: Door, request: web.Request) -> Visit:
+async def begin_visit(context: Context, request: web.Request) -> Visit:
     """Find out who is asking; a hash that no longer holds is as good as none."""
     words = await read_words(request)
     text = words.credentials.get("clientHash", "")
-    client = await door.logins.find_client(text) if text else None
+    client = await context.logins.find_client(text) if text else None
     if client is None:
         disprove(request, text)
     else:
         prove(request, text)
         bind_contextvars(account_id=str(client.account_id))
-    return Visit(door, words, client, client_address(request))
+    return Visit(context, words, client, client_address(request))

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from services.gateway.catalogue.claims import StoredResponse, fingerprint
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.repository.claims import Attempt
 from services.gateway.routes.once import REPLAYED
 from services.gateway.routes.passsource import clients, passes, templates
@@ -113,14 +113,14 @@ class UnknownFunctionError(ParameterError):
     code = "function_unknown"
 
 
-async def call_function(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
+async def call_function(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
     """Do one function and answer as PassSource does."""
     request = call.request
     name = call.path["function"].removesuffix(".php")
     try:
         if name not in FUNCTIONS and name not in STREAMS:
             raise UnknownFunctionError
-        visit = await begin_visit(door, request)
+        visit = await begin_visit(context, request)
         if name in STREAMS:
             return await STREAMS[name](visit, request)
         if call.idempotency_key is not None and name not in UNKEPT:
@@ -136,7 +136,7 @@ async def _do_once(visit: Visit, name: str, call: Call[Any, Any]) -> web.Respons
     What failed is not kept: it may be tried again. Without a client hash the key counts among
     those of everybody who has none, and only for the very same call.
     """
-    words, claims = visit.words, visit.door.claims
+    words, claims = visit.words, visit.context.claims
     files = {slot: sha256(content).hexdigest() for slot, content in words.files.items()}
     told = [dict(words.credentials), dict(words.values), dict(words.named_in_body), files]
     attempt = Attempt(
@@ -162,12 +162,12 @@ async def _do_once(visit: Visit, name: str, call: Call[Any, Any]) -> web.Respons
     return response
 
 
-async def post_function(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
+async def post_function(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
     """Do one function whose parameters come as a form."""
-    return await call_function(call, door=door)
+    return await call_function(call, context=context)
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     room: partial[AnyEndpoint] = partial(
         Endpoint,
@@ -183,13 +183,13 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         room(
             "GET",
             ADDRESS,
-            partial(call_function, door=door),
+            partial(call_function, context=context),
             summary="Call a function of the PassSource API",
         ),
         room(
             "POST",
             ADDRESS,
-            partial(post_function, door=door),
+            partial(post_function, context=context),
             summary="Call a function of the PassSource API with a form",
             body=Form,
             described=FORM_MEDIAS,

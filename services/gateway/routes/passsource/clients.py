@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.domain import Account
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.words import moment, success
@@ -14,9 +14,9 @@ PROFESSIONAL = 2
 
 async def login(visit: Visit) -> web.Response:
     """Give the client hash for an e-mail address and a password."""
-    words, door = visit.words, visit.door
-    account = await door.logins.login(words.need("email"), words.need("password"), visit.address)
-    return success(clientHash=door.logins.client_hash(account))
+    words, context = visit.words, visit.context
+    account = await context.logins.login(words.need("email"), words.need("password"), visit.address)
+    return success(clientHash=context.logins.client_hash(account))
 
 
 async def logout(_visit: Visit) -> web.Response:
@@ -31,7 +31,7 @@ async def show_client(visit: Visit) -> web.Response:
 
 async def client_facts(visit: Visit, owner: Account) -> dict[str, Any]:
     """Tell about an account; the client hash is that which was sent."""
-    best = await best_identity(visit.door, owner)
+    best = await best_identity(visit.context, owner)
     return {
         "clientName": owner.name,
         "clientId": str(owner.account_id),
@@ -47,10 +47,10 @@ async def client_facts(visit: Visit, owner: Account) -> dict[str, Any]:
     }
 
 
-async def best_identity(door: Door, owner: Account) -> dict[str, Any]:
+async def best_identity(context: Context, owner: Account) -> dict[str, Any]:
     """Tell by what its passes are signed; private keys and their passwords never come out."""
-    async with door.database.connection() as connection:
-        identity = await door.identities.choose(connection, owner.account_id, None)
+    async with context.database.connection() as connection:
+        identity = await context.identities.choose(connection, owner.account_id, None)
     return {
         "passTypeId": identity.pass_type_identifier,
         "teamIdentifier": identity.team_identifier,

@@ -27,12 +27,12 @@ async def export_rows(
     visit: Visit, template: Template, *, start: int, is_all: bool
 ) -> AsyncGenerator[bytes]:
     """Write the head and then the passes from `start` on, in the order of their creation."""
-    compiled = await visit.door.showcase.compiled(template.account_id, template.template_id)
+    compiled = await visit.context.showcase.compiled(template.account_id, template.template_id)
     paths = export_paths(compiled)
     question = ListPasses(
         account_id=template.account_id, template_id=template.template_id, skip=start
     )
-    pages = passes_in_pages(visit.door, question, count=None if is_all else PAGE)
+    pages = passes_in_pages(visit.context, question, count=None if is_all else PAGE)
     cells = partial(cells_of, visit=visit, compiled=compiled, paths=paths)
     async for piece in csv_pieces(paths, pages, cells):
         yield piece
@@ -63,7 +63,7 @@ def cell_of(visit: Visit, compiled: CompiledTemplate, state: PassState, path: st
         return state.handle
     value = compiled.read(state, path)
     if path in IMAGE_PATHS:
-        return image_url(visit.door.base_url, value) if value else ""
+        return image_url(visit.context.base_url, value) if value else ""
     if isinstance(value, str) and path not in state.values:
         value = compiled.expand(state, value)
     return cell(value)

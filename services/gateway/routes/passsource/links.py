@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from services.gateway.catalogue import passes as catalogue
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.passes import FILE_SUFFIX
 from services.gateway.routes.files import CSV_MEDIA, WALLET_MEDIA, send_csv
 from services.gateway.routes.pages import ERROR_PAGES, HTML_MEDIA, PRIVATE, download_pass
@@ -47,18 +47,18 @@ PARAMETERS: Final = (
 PHONES: Final = ("iPhone", "iPod")
 
 
-async def open_link(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
+async def open_link(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
     """Create a pass from a link, or show the pass that the link names."""
     request = call.request
     if request.method == hdrs.METH_HEAD:  # whoever only looks at a link creates nothing
         return web.Response(content_type=HTML_MEDIA, headers=PRIVATE)
-    visit = await begin_visit(door, request)
+    visit = await begin_visit(context, request)
     handle = await _handle(visit)
     if visit.words.flag("generate"):
         return web.Response(text=handle, headers=PRIVATE)
     if visit.words.flag("download"):
-        return await download_pass(replace(call, path={"handle": handle}), door=door)
-    url = catalogue.page_url(door, handle)
+        return await download_pass(replace(call, path={"handle": handle}), context=context)
+    url = catalogue.page_url(context, handle)
     agent = request.headers.get(hdrs.USER_AGENT, "")
     is_phone = any(phone in agent for phone in PHONES)
     # Elsewhere than at the link itself, so that looking again creates nothing.
@@ -66,9 +66,9 @@ async def open_link(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
     return web.Response(status=303, headers=headers)
 
 
-async def post_link(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
+async def post_link(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
     """Create a pass from a form."""
-    return await open_link(call, door=door)
+    return await open_link(call, context=context)
 
 
 async def _handle(visit: Visit) -> str:
@@ -85,10 +85,10 @@ async def _handle(visit: Visit) -> str:
     return (await passes.issue(visit, values)).handle
 
 
-async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamResponse:
+async def export_passes(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
     """Send the passes of a template as CSV: 1,000 from `start` on, or with `all` each of them."""
     request = call.request
-    visit = await begin_visit(door, request)
+    visit = await begin_visit(context, request)
     _, template = await visit.template()
     rows = exports.export_rows(
         visit,
@@ -99,7 +99,7 @@ async def export_passes(call: Call[Any, Any], *, door: Door) -> web.StreamRespon
     return await send_csv(request, rows)
 
 
-def endpoints(door: Door) -> list[AnyEndpoint]:
+def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of this room."""
     errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
     room: partial[AnyEndpoint] = partial(
@@ -118,7 +118,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
     return [
         create(
             "GET",
-            handler=partial(open_link, door=door),
+            handler=partial(open_link, context=context),
             summary="Create a pass from a link, or show one",
             errors=errors,
             description="With `templateHash` and values by API path a pass is created, of which "
@@ -127,7 +127,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         ),
         create(
             "POST",
-            handler=partial(post_link, door=door),
+            handler=partial(post_link, context=context),
             summary="Create a pass from a form",
             errors=(*errors, SlowRequestError, TooLargeError),
             body=Form,
@@ -138,7 +138,7 @@ def endpoints(door: Door) -> list[AnyEndpoint]:
         room(
             "GET",
             r"/pass/{page:export(?:\.php)?}",
-            partial(export_passes, door=door),
+            partial(export_passes, context=context),
             shown=("/pass/export.php", "/pass/export"),
             parameters=(
                 {**TEMPLATE_HASH, "required": True},

@@ -49,13 +49,13 @@ async def list_passes(visit: Visit, request: web.Request) -> web.StreamResponse:
         skip=visit.words.number("start", 0, 0),
     )
     rows = passes_in_pages(
-        visit.door, question, count=None if count == ALL else count, lane="interactive"
+        visit.context, question, count=None if count == ALL else count, lane="interactive"
     )
 
     async def pages() -> AsyncIterator[list[Any]]:
         async for page in rows:
             yield [
-                _pass_facts(visit, found) for found in await visit.door.showcase.up_to_date(page)
+                _pass_facts(visit, found) for found in await visit.context.showcase.up_to_date(page)
             ]
 
     return await stream_list(request, "passes", pages())
@@ -84,7 +84,7 @@ async def issue(
         values = await _known(visit, template.account_id, template.template_id, values, ignored)
     order = Order(values, trusted=owner is not None)
     created = await passes.issue(
-        visit.door,
+        visit.context,
         template.account_id,
         template.template_id,
         order,
@@ -109,7 +109,7 @@ def _take_voided(values: dict[str, Any]) -> bool | None:
 
 async def _void(visit: Visit, account_id: UUID, handle: str, *, is_voided: bool) -> PassChanged:
     return await passes.change(
-        visit.door,
+        visit.context,
         account_id,
         handle,
         "void" if is_voided else "unvoid",
@@ -125,7 +125,7 @@ async def _known(
     ignored: list[str] | None,
 ) -> dict[str, Any]:
     """Leave out what names no path of the template, such as `utm_source`, and note it."""
-    compiled = await visit.door.showcase.compiled(account_id, template_id)
+    compiled = await visit.context.showcase.compiled(account_id, template_id)
     unknown = [path for path in values if compiled.find(path) is None]
     if ignored is not None:
         ignored += unknown
@@ -140,8 +140,8 @@ def _told(ignored: list[str]) -> dict[str, Any]:
 async def show_pass(visit: Visit) -> web.Response:
     """Tell about a pass, and about its template."""
     owner, found = await visit.own_pass()
-    template = await visit.door.templates.get(found.account_id, found.template_id)
-    (shown,) = await visit.door.showcase.up_to_date([found])
+    template = await visit.context.templates.get(found.account_id, found.template_id)
+    (shown,) = await visit.context.showcase.up_to_date([found])
     return success(**await whole_facts(visit, owner, template), **_pass_facts(visit, shown))
 
 
@@ -150,7 +150,7 @@ async def show_tracking(visit: Visit, request: web.Request) -> web.StreamRespons
     _, found = await visit.own_pass()
 
     async def pages() -> AsyncIterator[list[Any]]:
-        async for events in all_events(visit.door, found.account_id, found.handle):
+        async for events in all_events(visit.context, found.account_id, found.handle):
             yield [
                 {
                     "accessType": ACCESS_TYPES.index(event.kind),
@@ -169,7 +169,7 @@ async def track_access(visit: Visit) -> web.Response:
     _, found = await visit.own_pass()
     kind = only_kind(visit.words.access_type())
     changed = await passes.change(
-        visit.door,
+        visit.context,
         found.account_id,
         found.handle,
         kind,
@@ -185,7 +185,7 @@ async def check_access(visit: Visit) -> web.Response:
     question = ReadLastEvent(
         account_id=found.account_id, handle=found.handle, kind=visit.words.access_type()
     )
-    event = await visit.door.requester.ask(question, LastEvent)
+    event = await visit.context.requester.ask(question, LastEvent)
     last = {"last": moment(event.occurred_at)} if event.occurred_at else {}
     return success(check=event.happened, **last)
 
@@ -205,7 +205,7 @@ async def update(visit: Visit, values: dict[str, Any], ignored: list[str] | None
     if owner:
         values = await _known(visit, found.account_id, found.template_id, values, ignored)
     changed = await passes.change(
-        visit.door,
+        visit.context,
         found.account_id,
         found.handle,
         "update",
@@ -225,7 +225,7 @@ async def push_update(visit: Visit) -> web.Response:
     """Push a pass as it is now."""
     _, found = await visit.own_pass()
     await passes.change(
-        visit.door, found.account_id, found.handle, "push", command_id=visit.command_id
+        visit.context, found.account_id, found.handle, "push", command_id=visit.command_id
     )
     return success()
 
@@ -234,14 +234,14 @@ async def delete_pass(visit: Visit) -> web.Response:
     """Delete a pass for good."""
     _, found = await visit.own_pass()
     await passes.change(
-        visit.door, found.account_id, found.handle, "delete", command_id=visit.command_id
+        visit.context, found.account_id, found.handle, "delete", command_id=visit.command_id
     )
     return success()
 
 
 def _pass_facts(visit: Visit, found: Pass) -> dict[str, Any]:
     addresses = {
-        f"images_{slot}": image_url(visit.door.base_url, sha256)
+        f"images_{slot}": image_url(visit.context.base_url, sha256)
         for slot, sha256 in own_images(found.values).items()
     }
     return {"hashedSerialNumber": found.handle, "userFields": {**found.values, **addresses}}

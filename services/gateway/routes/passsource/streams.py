@@ -7,19 +7,21 @@ from uuid import UUID
 import orjson
 from aiohttp import hdrs, web
 
-from services.gateway.catalogue.door import Door
+from services.gateway.catalogue.context import Context
 from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
 from shared.http.endpoint import JSON_MEDIA
 
 PAGE = 1000
 
 
-async def all_events(door: Door, account_id: UUID, handle: str) -> AsyncIterator[list[LoggedEvent]]:
+async def all_events(
+    context: Context, account_id: UUID, handle: str
+) -> AsyncIterator[list[LoggedEvent]]:
     """Read the log of a pass, oldest first."""
     after = 0
     while True:
         question = ReadTimeline(account_id=account_id, handle=handle, after=after, limit=PAGE)
-        page = await door.requester.ask(question, EventPage)
+        page = await context.requester.ask(question, EventPage)
         yield page.events
         if not page.more:
             return

@@ -35,10 +35,10 @@ async def list_templates(visit: Visit, request: web.Request) -> web.StreamRespon
     async def pages() -> AsyncIterator[list[Any]]:
         before = None
         while True:
-            heads = await visit.door.templates.list(account.account_id, before, PAGE)
+            heads = await visit.context.templates.list(account.account_id, before, PAGE)
             page: list[Any] = []
             for head in heads:
-                template = await visit.door.templates.get(account.account_id, head.template_id)
+                template = await visit.context.templates.get(account.account_id, head.template_id)
                 page.append({**await template_facts(visit, template), **facts})
             yield page
             if len(heads) < PAGE:
@@ -61,7 +61,7 @@ async def whole_facts(visit: Visit, owner: Account, template: Template) -> dict[
 
 async def template_facts(visit: Visit, template: Template) -> dict[str, Any]:
     """Tell about a template, its constructor as it was written."""
-    constructor, is_public = await visit.door.constructors.describe(template)
+    constructor, is_public = await visit.context.constructors.describe(template)
     text = visit.template_hash(template.account_id, template.template_id)
     return {
         "templateId": str(template.template_id),
@@ -70,7 +70,7 @@ async def template_facts(visit: Visit, template: Template) -> dict[str, Any]:
         "passConstructor": constructor,
         "templateUpdated": moment(template.updated_at),
         "templateHash": text,
-        "url": f"{visit.door.base_url}/pass/portal.php?templateHash={text}",
+        "url": f"{visit.context.base_url}/pass/portal.php?templateHash={text}",
     }
 
 
@@ -78,7 +78,7 @@ async def show_stats(visit: Visit) -> web.Response:
     """Count passes by what happened to them, from counters that are always up to date."""
     _, template = await visit.template()
     question = ReadCounts(account_id=template.account_id, template_id=template.template_id)
-    totals = (await visit.door.requester.ask(question, Counts)).totals
+    totals = (await visit.context.requester.ask(question, Counts)).totals
     installed, deleted = totals.get("passes_install", 0), totals.get("passes_remove", 0)
     return success(
         created=totals.get("passes_create", 0),
@@ -95,14 +95,14 @@ async def push_all(visit: Visit) -> web.Response:
     """Push all installed passes; it goes on after the answer."""
     _, template = await visit.template()
     pushed = await pushes.push_all(
-        visit.door, template.account_id, template.template_id, command_id=visit.command_id
+        visit.context, template.account_id, template.template_id, command_id=visit.command_id
     )
     return success(count=pushed.count)
 
 
 async def save_template(visit: Visit) -> web.Response:
     """Save a new template, the next revision of one's own, or a copy of another's."""
-    account, words, constructors = visit.account, visit.words, visit.door.constructors
+    account, words, constructors = visit.account, visit.words, visit.context.constructors
     order = TemplateOrder(
         name=words.text("templateName"),
         is_public=words.flag("templatePublic"),
@@ -158,29 +158,29 @@ async def upload_images(visit: Visit) -> web.Response:
     pngs: dict[str, Png | None] = {
         slot: await _picture(visit, template.account_id, slot) for slot in slots
     }
-    async with visit.door.database.work() as work:
+    async with visit.context.database.work() as work:
         for png in pngs.values():
             if png is not None:
-                await visit.door.images.add(work, template.account_id, png)
+                await visit.context.images.add(work, template.account_id, png)
     changes = {slot: png and png.sha256 for slot, png in pngs.items()}
-    await visit.door.constructors.change_images(template, changes)
+    await visit.context.constructors.change_images(template, changes)
     return success()
 
 
 async def _picture(visit: Visit, account_id: UUID, slot: str) -> Png | None:
     content = visit.words.files.get(slot)
     if content is not None:
-        return (await visit.door.pictures.fit(content, [slot]))[slot]
+        return (await visit.context.pictures.fit(content, [slot]))[slot]
     text = visit.words.need(slot)
     if text == DELETE:
         return None
-    return (await visit.door.pictures.fetch(account_id, text, [slot]))[slot]
+    return (await visit.context.pictures.fetch(account_id, text, [slot]))[slot]
 
 
 async def delete_template(visit: Visit) -> web.Response:
     """Delete a template with its passes and their log."""
     _, template = await visit.template()
-    await visit.door.templates.delete(template.account_id, template.template_id)
+    await visit.context.templates.delete(template.account_id, template.template_id)
     return success(deletedTemplateId=str(template.template_id))
 
 
@@ -194,8 +194,8 @@ async def find_image(visit: Visit) -> web.Response:
     else:
         found = await visit.find_pass()
         own = own_images(found.values)
-        template = await visit.door.templates.get(found.account_id, found.template_id)
+        template = await visit.context.templates.get(found.account_id, found.template_id)
     images = TemplateDocument.model_validate(template.document).images | own
     if slot not in images:
         raise ParameterError(f"There is no image {slot[:40]!r}.")
-    return success(url=image_url(visit.door.base_url, images[slot]))
+    return success(url=image_url(visit.context.base_url, images[slot]))

@@ -22,7 +22,7 @@ from shared.sealing import MasterKeys
 
 
 @dataclass(frozen=True)
-class Door:
+class Context:
     """The seam between the rooms and the catalogue; made in app.py, given to each `endpoints`."""
 
     database: Database
