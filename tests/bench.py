@@ -20,7 +20,7 @@ import asyncpg
 import uvloop
 
 from services.demo import TEMPLATE
-from services.generator.domain import Plate, Seal, press
+from services.generator.domain import IdentitySigner, TemplateBundle, render
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.identifiers import new_handle, new_id, new_serial
@@ -99,13 +99,13 @@ def kernel_per_second() -> float:
     """Composing, hashing and signing, ready to be stored, on one core."""
     now = datetime.now(UTC)  # noqa: TID251 - a measurement, not business
     identity = DevelopmentAuthority.create(now).issue("pass.bench", "BENCHTEAM1", "Bench", now)
-    seal = Seal(identity, 1)
+    signer = IdentitySigner(identity, 1)
     image = ImageReference(sha256="0" * 64, sha1="0" * 40, crc32=1, size=1)
     images = {f"{name}.png": image for name in ("icon", "icon@2x", "logo", "logo@2x", "strip")}
     document = TemplateDocument.model_validate(
         {key: TEMPLATE[key] for key in ("pass", "properties", "triggers", "barcode_policy")}
     )
-    plate = Plate(
+    bundle = TemplateBundle(
         new_id(),
         1,
         compile_template(document, name="Bench", organization="Bench"),
@@ -114,14 +114,14 @@ def kernel_per_second() -> float:
         {},
         {name: one.sha1 for name, one in images.items()},
         IssuerFacts("pass.bench", "BENCHTEAM1", "Bench", "https://passes.example/wallet"),
-        seal,
+        signer,
         PassTokens([bytes(32)]),
     )
     passes = [
         Pass(
             handle=new_handle(),
             account_id=new_id(),
-            template_id=plate.template_id,
+            template_id=bundle.template_id,
             serial_number=new_serial(),
             version=1,
             values={POINTS: n},
@@ -134,7 +134,7 @@ def kernel_per_second() -> float:
     count, started = 0, time.perf_counter()
     while time.perf_counter() - started < 3:
         for pass_ in passes:
-            press(plate, pass_, None, now)
+            render(bundle, pass_, None, now)
         count += len(passes)
     return count / (time.perf_counter() - started)
 

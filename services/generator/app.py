@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from services.generator import handlers, jobs
-from services.generator.clients import PressRoom
-from services.generator.repository.plates import PlateShelf
+from services.generator.clients import RenderPool
+from services.generator.repository.bundles import BundleCache
 from services.generator.repository.sealed import SEALED
 from services.generator.settings import Settings
 from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
@@ -25,8 +25,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
     )
     keys = settings.read_master_keys()
     tokens = settings.read_pass_tokens(keys)
-    shelf = PlateShelf(keys, settings.public_url, tokens)
-    room = PressRoom(settings.press_threads)
+    cache = BundleCache(keys, settings.public_url, tokens)
+    pool = RenderPool(settings.render_threads)
     return Service(
         name="generator",
         database=database,
@@ -39,15 +39,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(AccountSaved, handlers.keep_accounts),
             on(IdentitySaved, handlers.keep_identities),
             on(ImagesSaved, handlers.keep_images),
-            on(PassesChanged, partial(handlers.build_contents, shelf=shelf, room=room)),
+            on(PassesChanged, partial(handlers.build_contents, cache=cache, pool=pool)),
             on(PassesDeleted, handlers.delete_contents),
             on(PassesListed, handlers.compare_passes),
-            answer(ReadContent, partial(handlers.read_contents, shelf=shelf, room=room)),
+            answer(ReadContent, partial(handlers.read_contents, cache=cache, pool=pool)),
         ],
         jobs=[
             Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),
             Job("cut out tokens", partial(jobs.cut_tokens, database, tokens), every=3600),
         ],
         opened=[partial(recall_roots, database, keys, tokens)],
-        closed=[room.close],
+        closed=[pool.close],
     )

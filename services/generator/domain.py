@@ -25,7 +25,7 @@ class ContentGoneError(GoneError):
     code = "pass_deleted"
 
 
-class Seal:
+class IdentitySigner:
     """A signing identity at one revision, its key parsed once."""
 
     def __init__(self, identity: SigningIdentity, revision: int) -> None:
@@ -36,7 +36,7 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class TemplateBundle:
     """All that the passes of one template share: made once per revision of it and its identity."""
 
     template_id: UUID
@@ -50,7 +50,7 @@ class Plate:
     digests: Mapping[str, str]
     """The same of images and files."""
     facts: IssuerFacts
-    seal: Seal
+    identity: IdentitySigner
     tokens: PassTokens
     environment: int = 0
     """A digest of what contents hold besides: the public address, the account's credentials."""
@@ -59,7 +59,7 @@ class Plate:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class RenderedPass:
     """One pass composed; what is None is as it was before."""
 
     manifest: bytes
@@ -92,29 +92,31 @@ OwnImages = Mapping[str, ImageReference]
 NO_IMAGES: Final[OwnImages] = MappingProxyType({})
 
 
-def press(
-    plate: Plate,
+def render(
+    bundle: TemplateBundle,
     pass_: Pass,
     earlier: Earlier | None,
     at: datetime,
     own: OwnImages = NO_IMAGES,
-) -> Sheet:
+) -> RenderedPass:
     """Compose a pass, and sign it unless the same bytes are signed already."""
-    token_key = plate.tokens.key_of(pass_.token_key)
-    token = plate.tokens.issue(token_key, plate.seal.pass_type_identifier, pass_.serial_number)
-    pass_json = plate.compiled.compose(pass_.state(), plate.facts, authentication_token=token)
-    digests = plate.digests
+    token_key = bundle.tokens.key_of(pass_.token_key)
+    token = bundle.tokens.issue(
+        token_key, bundle.identity.pass_type_identifier, pass_.serial_number
+    )
+    pass_json = bundle.compiled.compose(pass_.state(), bundle.facts, authentication_token=token)
+    digests = bundle.digests
     if own:
-        images = {name: image.sha1 for name, image in lay_over(plate, own).items()}
-        digests = {**plate.file_digests, **images}
+        images = {name: image.sha1 for name, image in lay_over(bundle, own).items()}
+        digests = {**bundle.file_digests, **images}
     manifest = compose_manifest(pass_json, digests)
     if earlier is not None and earlier.manifest == manifest:
-        if earlier.identity_revision == plate.seal.revision:
-            return Sheet(manifest, None, None)
-        return Sheet(manifest, None, plate.seal.signer.sign_value(manifest, at))
+        if earlier.identity_revision == bundle.identity.revision:
+            return RenderedPass(manifest, None, None)
+        return RenderedPass(manifest, None, bundle.identity.signer.sign_value(manifest, at))
     bare, token_at = cut_out(pass_json, token)
-    signature_value = plate.seal.signer.sign_value(manifest, at)
-    return Sheet(manifest, bare, signature_value, token_at, token_key)
+    signature_value = bundle.identity.signer.sign_value(manifest, at)
+    return RenderedPass(manifest, bare, signature_value, token_at, token_key)
 
 
 def cut_out(pass_json: bytes, token: str) -> tuple[bytes, int]:
@@ -129,15 +131,15 @@ def put_back(pass_json: bytes, token: str, at: int) -> bytes:
     return pass_json[:at] + token.encode() + pass_json[at:]
 
 
-def lay_over(plate: Plate, own: OwnImages) -> dict[str, ImageReference]:
+def lay_over(bundle: TemplateBundle, own: OwnImages) -> dict[str, ImageReference]:
     """Return a pass's images: its own before the template's, and no plain icon beside its own.
 
     What is its own is so in every language.
     """
-    hidden = frozenset[str]() if ICON_FILES.isdisjoint(own) else plate.plain_icon
+    hidden = frozenset[str]() if ICON_FILES.isdisjoint(own) else bundle.plain_icon
     kept = {
         name: image
-        for name, image in plate.images.items()
+        for name, image in bundle.images.items()
         if name not in hidden and name.rpartition("/")[2] not in own
     }
     return {**kept, **own}

@@ -1,4 +1,4 @@
-"""What the generator does with the messages it gets: keep, press, store, announce."""
+"""What the generator does with the messages it gets: keep, render, store, announce."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC
@@ -6,18 +6,18 @@ from uuid import UUID
 
 import orjson
 
-from services.generator.clients import PressRoom
+from services.generator.clients import RenderPool
 from services.generator.domain import (
     NO_IMAGES,
     ContentGoneError,
     OwnImages,
-    Plate,
+    TemplateBundle,
     lay_over,
     put_back,
 )
+from services.generator.repository.bundles import BundleCache, CatalogueRepository
 from services.generator.repository.contents import ContentRepository, StoredContent
 from services.generator.repository.images import ImageRepository
-from services.generator.repository.plates import CatalogueRepository, PlateShelf
 from shared import clock
 from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
 from shared.contracts.generator import (
@@ -61,25 +61,26 @@ async def keep_images(events: list[ImagesSaved], work: UnitOfWork) -> None:
 
 
 async def build_contents(
-    events: list[PassesChanged], work: UnitOfWork, *, shelf: PlateShelf, room: PressRoom
+    events: list[PassesChanged], work: UnitOfWork, *, cache: BundleCache, pool: RenderPool
 ) -> None:
-    """Press the newest state of each pass, unless a newer one is stored already."""
+    """Render the newest state of each pass, unless a newer one is stored already."""
     newest: dict[str, Pass] = {}
     for event in events:
         for pass_ in event.passes:
             known = newest.get(pass_.handle)
             if known is None or known.version < pass_.version:
                 newest[pass_.handle] = pass_
-    plates = await shelf.newest(work.connection, {p.template_id for p in newest.values()})
+    bundles = await cache.newest(work.connection, {p.template_id for p in newest.values()})
     if any(
-        (plate := plates.get(pass_.template_id)) is None or plate.revision < pass_.template_revision
+        (bundle := bundles.get(pass_.template_id)) is None
+        or bundle.revision < pass_.template_revision
         for pass_ in newest.values()
     ):
         raise RetryableError("a template or its identity has not arrived yet")
     own = await find_own_images(newest.values(), work)
     if own is None:
         raise RetryableError("an image of a pass has not arrived yet")
-    await press_and_store(list(newest.values()), plates, own, work, room)
+    await render_and_store(list(newest.values()), bundles, own, work, pool)
     work.erase(
         Person(pass_.account_id, pass_.member_id)
         for pass_ in newest.values()
@@ -105,58 +106,71 @@ async def find_own_images(
     }
 
 
-async def press_and_store(
+async def render_and_store(
     passes: Sequence[Pass],
-    plates: dict[UUID, Plate],
+    bundles: dict[UUID, TemplateBundle],
     own: Mapping[str, OwnImages],
     work: UnitOfWork,
-    room: PressRoom,
+    pool: RenderPool,
 ) -> None:
     """Compose, sign, store; announce only what has new bytes."""
     contents = ContentRepository(work.connection)
     earlier = await contents.lock_earlier([pass_.handle for pass_ in passes])
-    fresh = [
-        pass_
-        for pass_ in passes
-        if (known := earlier.get(pass_.handle)) is None
-        or (not known.is_deleted and known.version <= pass_.version)
-    ]
+    fresh = {p.handle: p for p in passes if _is_fresh(p, earlier.get(p.handle))}
+    if not fresh:
+        return
     now = clock.now()
     jobs = [
-        (plates[p.template_id], p, earlier.get(p.handle), own.get(p.handle, NO_IMAGES))
-        for p in fresh
+        (bundles[p.template_id], p, earlier.get(p.handle), own.get(p.handle, NO_IMAGES))
+        for p in fresh.values()
     ]
-    sheets = await room.press(jobs, now)
-    pressed = [
-        (pass_, plate, sheet) for (plate, pass_, *_), sheet in zip(jobs, sheets, strict=True)
-    ]
-    if not pressed:
-        return
-    all_stored = await contents.store(pressed, now)
-    if len(all_stored) < len(pressed):
-        await _check_refused({p.handle: p for p in fresh}, {s.handle for s in all_stored}, contents)
-    by_handle = {pass_.handle: pass_ for pass_ in fresh}
+    stored = await contents.store(
+        [
+            (pass_, bundle, rendered)
+            for (bundle, pass_, *_), rendered in zip(
+                jobs, await pool.render(jobs, now), strict=True
+            )
+        ],
+        now,
+    )
+    if len(stored) < len(fresh):
+        await _check_refused(fresh, {one.handle for one in stored}, contents)
     built = [
-        BuiltContent.model_construct(
-            handle=stored.handle,
-            account_id=by_handle[stored.handle].account_id,
-            template_id=by_handle[stored.handle].template_id,
-            content_number=stored.content_number,
-            pass_version=by_handle[stored.handle].version,
-            push_version=by_handle[stored.handle].push_version,
-            last_modified=stored.last_modified,
-            pass_type_identifier=plates[
-                by_handle[stored.handle].template_id
-            ].seal.pass_type_identifier,
-            serial_number=by_handle[stored.handle].serial_number,
-            since_version=0 if known is None else known.version + 1,
-        )
-        for stored in all_stored
-        if (known := earlier.get(stored.handle)) is None
-        or known.content_number < stored.content_number
+        _built(one, fresh[one.handle], bundles, earlier.get(one.handle))
+        for one in stored
+        if _is_new(one, earlier.get(one.handle))
     ]
     if built:
         work.publish(ContentBuilt.model_construct(contents=built))
+
+
+def _is_fresh(pass_: Pass, known: Earlier | None) -> bool:
+    return known is None or (not known.is_deleted and known.version <= pass_.version)
+
+
+def _is_new(stored: Stored, known: Earlier | None) -> bool:
+    """Whether its bytes differ from those before."""
+    return known is None or known.content_number < stored.content_number
+
+
+def _built(
+    stored: Stored,
+    pass_: Pass,
+    bundles: Mapping[UUID, TemplateBundle],
+    known: Earlier | None,
+) -> BuiltContent:
+    return BuiltContent.model_construct(
+        handle=stored.handle,
+        account_id=pass_.account_id,
+        template_id=pass_.template_id,
+        content_number=stored.content_number,
+        pass_version=pass_.version,
+        push_version=pass_.push_version,
+        last_modified=stored.last_modified,
+        pass_type_identifier=bundles[pass_.template_id].identity.pass_type_identifier,
+        serial_number=pass_.serial_number,
+        since_version=0 if known is None else known.version + 1,
+    )
 
 
 async def _check_refused(
@@ -168,7 +182,7 @@ async def _check_refused(
         not known.is_deleted and known.version < passes[handle].version
         for handle, known in there.items()
     ):
-        raise RetryableError("an older version was pressed with a newer revision meanwhile")
+        raise RetryableError("an older version was rendered with a newer revision meanwhile")
 
 
 async def delete_contents(events: list[PassesDeleted], work: UnitOfWork) -> None:
@@ -186,30 +200,30 @@ async def compare_passes(events: list[PassesListed], work: UnitOfWork) -> None:
 
 
 async def read_contents(
-    queries: list[ReadContent], work: UnitOfWork, *, shelf: PlateShelf, room: PressRoom
+    queries: list[ReadContent], work: UnitOfWork, *, cache: BundleCache, pool: RenderPool
 ) -> list[Content | ApplicationError]:
-    """Give contents at the versions asked or later, pressed again where a revision is newer."""
+    """Give contents at the versions asked or later, rendered again where a revision is newer."""
     contents = ContentRepository(work.connection)
-    plates = await shelf.newest(work.connection, {query.template_id for query in queries})
+    bundles = await cache.newest(work.connection, {query.template_id for query in queries})
     found = await contents.find(query.handle for query in queries)
     stale: dict[str, Pass] = {}
     granted = [query for query in queries if _refusal(query, found.get(query.handle)) is None]
     for query in granted:
         content = found.get(query.handle)
-        plate = plates.get(query.template_id)
+        bundle = bundles.get(query.template_id)
         if content is None or content.version < query.version:
             raise NotReadyError
-        if plate is None or plate.revision < query.template_revision:
+        if bundle is None or bundle.revision < query.template_revision:
             raise NotReadyError
-        if not _is_made_with(plate, content):
+        if not _is_made_with(bundle, content):
             stale[query.handle] = Pass.model_validate_json(content.state)
     if stale:
         own = await find_own_images(stale.values(), work)
         if own is None:
             raise NotReadyError
-        await press_and_store(list(stale.values()), plates, own, work, room)
+        await render_and_store(list(stale.values()), bundles, own, work, pool)
         found |= await contents.find(stale)
-        if not all(_is_made_with(plates[p.template_id], found[h]) for h, p in stale.items()):
+        if not all(_is_made_with(bundles[p.template_id], found[h]) for h, p in stale.items()):
             raise NotReadyError
     read = [found[handle] for handle in {query.handle for query in granted}]
     served = [content for content in read if not content.served]
@@ -221,7 +235,7 @@ async def read_contents(
         raise NotReadyError
     return [
         _refusal(query, found.get(query.handle))
-        or _answer(query, found[query.handle], plates, own.get(query.handle, NO_IMAGES))
+        or _answer(query, found[query.handle], bundles, own.get(query.handle, NO_IMAGES))
         for query in queries
     ]
 
@@ -236,18 +250,18 @@ def _refusal(query: ReadContent, content: StoredContent | None) -> ApplicationEr
     return None if content.template_id == query.template_id else NotFoundError()
 
 
-def _is_made_with(plate: Plate, content: StoredContent) -> bool:
+def _is_made_with(bundle: TemplateBundle, content: StoredContent) -> bool:
     made_with = (content.template_revision, content.identity_revision, content.environment)
-    if made_with != (plate.revision, plate.seal.revision, plate.environment):
+    if made_with != (bundle.revision, bundle.identity.revision, bundle.environment):
         return False
     # A token whose secret was taken away cannot be put back: the pass gets another one.
-    return content.token_key is None or plate.tokens.key_of(content.token_key) == content.token_key
+    return content.token_key is None or bundle.tokens.key_of(content.token_key) == content.token_key
 
 
 def _answer(
-    query: ReadContent, content: StoredContent, plates: dict[UUID, Plate], own: OwnImages
+    query: ReadContent, content: StoredContent, bundles: dict[UUID, TemplateBundle], own: OwnImages
 ) -> Content:
-    plate = plates[content.template_id]
+    bundle = bundles[content.template_id]
     since = query.modified_since
     if since is not None and content.last_modified <= since.astimezone(UTC):
         return Content(
@@ -256,29 +270,31 @@ def _answer(
             pass_version=content.version,
             last_modified=content.last_modified,
             not_modified=True,
-            pass_type_identifier=plate.seal.pass_type_identifier,
+            pass_type_identifier=bundle.identity.pass_type_identifier,
         )
     return Content.model_construct(
         handle=content.handle,
         content_number=content.content_number,
         pass_version=content.version,
         last_modified=content.last_modified,
-        pass_json=_whole_pass_json(content, plate),
+        pass_json=_whole_pass_json(content, bundle),
         manifest=content.manifest,
-        signature=plate.seal.signer.assemble(
+        signature=bundle.identity.signer.assemble(
             content.manifest, content.signed_at, content.signature_value or b""
         ),
-        images=lay_over(plate, own),
-        files=dict(plate.files),
-        pass_type_identifier=plate.seal.pass_type_identifier,
+        images=lay_over(bundle, own),
+        files=dict(bundle.files),
+        pass_type_identifier=bundle.identity.pass_type_identifier,
     )
 
 
-def _whole_pass_json(content: StoredContent, plate: Plate) -> bytes:
+def _whole_pass_json(content: StoredContent, bundle: TemplateBundle) -> bytes:
     """Return the bytes that were signed, with the authentication token."""
     pass_json = content.pass_json or b""
     if content.token_at is None:
         return pass_json
     serial_number = orjson.loads(content.state)["serial_number"]
-    token = plate.tokens.issue(content.token_key, plate.seal.pass_type_identifier, serial_number)
+    token = bundle.tokens.issue(
+        content.token_key, bundle.identity.pass_type_identifier, serial_number
+    )
     return put_back(pass_json, token, content.token_at)

@@ -6,7 +6,7 @@ from shared.settings import CommonSettings
 
 
 class Settings(CommonSettings):
-    """How many threads press."""
+    """How many threads render."""
 
-    press_threads: int = Field(2, ge=1, le=64)
-    """Signing releases the interpreter's lock, so threads press in parallel."""
+    render_threads: int = Field(2, ge=1, le=64)
+    """Signing releases the interpreter's lock, so threads render in parallel."""

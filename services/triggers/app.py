@@ -18,7 +18,7 @@ from services.triggers.handlers import (
 )
 from services.triggers.jobs.comparisons import compare_in_background, compare_on_command
 from services.triggers.jobs.runs import CALL_SECONDS, RunJob
-from services.triggers.repository.templates import TemplateShelf
+from services.triggers.repository.templates import TemplateCache
 from services.triggers.settings import Settings
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.generator import PassesCompared
@@ -63,10 +63,10 @@ def build(settings: Settings, _transport: Transport) -> Service:
         total_seconds=CALL_SECONDS,
     )
     keys = settings.read_master_keys()
-    shelf = TemplateShelf(keys, settings.public_url)
+    cache = TemplateCache(keys, settings.public_url)
     begun = asyncio.Event()
     token_key = settings.read_pass_tokens(keys).newest_id
-    runs = RunJob(database, shelf, UrlCaller(client))
+    runs = RunJob(database, cache, UrlCaller(client))
     return Service(
         name="triggers",
         database=database,
@@ -77,18 +77,18 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(AccountSaved, catalogue.keep_accounts),
             on(TemplateSaved, catalogue.keep_templates),
             on(TemplateDeleted, catalogue.delete_templates),
-            on(MembersChanged, partial(catalogue.follow_members, shelf=shelf)),
+            on(MembersChanged, partial(catalogue.follow_members, cache=cache)),
             on(PassesCompared, comparisons.announce_missed_passes),
             on(EventsCompared, comparisons.announce_missed_events),
-            on(DevicesActed, partial(devices.follow_devices, shelf=shelf, begun=begun)),
+            on(DevicesActed, partial(devices.follow_devices, cache=cache, begun=begun)),
             answer(
                 CreatePass,
-                partial(passes.create_passes, shelf=shelf, begun=begun, token_key=token_key),
+                partial(passes.create_passes, cache=cache, begun=begun, token_key=token_key),
             ),
             answer(
                 ChangePass,
-                partial(passes.change_passes, shelf=shelf, begun=begun),
-                Memory(without_texts, partial(passes.recall_changes, shelf=shelf)),
+                partial(passes.change_passes, cache=cache, begun=begun),
+                Memory(without_texts, partial(passes.recall_changes, cache=cache)),
             ),
             answer(ReadPass, questions.read_passes),
             answer(FindPass, questions.find_passes),
@@ -96,7 +96,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),
             answer(ReadLastEvent, questions.read_last_events),
-            answer(PushPasses, partial(pushes.push_passes, shelf=shelf)),
+            answer(PushPasses, partial(pushes.push_passes, cache=cache)),
             answer(ControlPushJob, pushes.control_push_jobs),
             answer(ReadPushJob, pushes.read_push_jobs),
             answer(ListPushJobs, pushes.list_push_jobs),
@@ -106,9 +106,9 @@ def build(settings: Settings, _transport: Transport) -> Service:
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
             Job("go on with runs", runs.run, every=RUN_SECONDS, wake=begun),
             Job("renew leases of runs", runs.renew, every=RENEW_SECONDS),
-            Job("push passes", partial(jobs.push_passes, database, shelf), every=1),
-            Job("expire passes", partial(jobs.expire_passes, database, shelf), every=30),
-            Job("correct dates", partial(jobs.correct_dates, database, shelf), every=5),
+            Job("push passes", partial(jobs.push_passes, database, cache), every=1),
+            Job("expire passes", partial(jobs.expire_passes, database, cache), every=30),
+            Job("correct dates", partial(jobs.correct_dates, database, cache), every=5),
             Job(
                 "purge passes",
                 partial(

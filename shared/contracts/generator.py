@@ -1,4 +1,4 @@
-"""The generator's public face: the press."""
+"""The generator's public face: composed and signed contents."""
 
 from datetime import datetime
 from typing import ClassVar

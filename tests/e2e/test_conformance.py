@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 
-from services.generator.repository.plates import PlateShelf
+from services.generator.repository.bundles import BundleCache
 from shared import clock
 from shared.database import Database
 from shared.passes.development import DevelopmentAuthority
@@ -265,15 +265,15 @@ async def test_d17_a_key_is_parsed_once_for_all_templates_and_passes(distributed
     keys = MasterKeys.parse(environment["PASSWRIGHT_MASTER_KEYS"])
     database = Database(distributed.database_url, schema="generator")
     await database.start()
-    shelf = PlateShelf(keys, "http://localhost", PassTokens(keys.derive(DERIVED_PURPOSE)))
+    cache = BundleCache(keys, "http://localhost", PassTokens(keys.derive(DERIVED_PURPOSE)))
     async with database.connection() as connection:
-        first = await shelf.newest(connection, templates)
-        again = await shelf.newest(connection, templates)
+        first = await cache.newest(connection, templates)
+        again = await cache.newest(connection, templates)
     await database.stop()
 
-    seals = [*first.values(), *again.values()]
+    signers = [*first.values(), *again.values()]
     assert len(first) == 2
-    assert len({id(plate.seal.signer) for plate in seals}) == 1
+    assert len({id(bundle.identity.signer) for bundle in signers}) == 1
 
 
 async def test_d18_passes_made_at_once_share_nothing(system: System, fleet: Fleet):

@@ -224,7 +224,7 @@ async def find(context: Context, serial_number: str) -> Pass:
 async def content(
     context: Context, issued: Pass, modified_since: datetime | None = None
 ) -> Content:
-    """Ask the press for the pass as it is now, by the newest revision of its template.
+    """Ask the generator for the pass as it is now, by the newest revision of its template.
 
     UnavailableError while it is being composed; what is late by more than a minute is told in logs
     and metrics, since nothing is acknowledged that is not composed within seconds.

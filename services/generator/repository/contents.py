@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.generator.domain import Earlier, Plate, Sheet
+from services.generator.domain import Earlier, RenderedPass, TemplateBundle
 from shared.contracts.triggers import DeletedPass, Pass
 from shared.database import Connection
 
@@ -87,7 +87,7 @@ class ContentRepository:
         return {row["handle"]: StoredContent(**row) for row in rows}
 
     async def store(
-        self, pressed: Sequence[tuple[Pass, Plate, Sheet]], at: datetime
+        self, rendered: Sequence[tuple[Pass, TemplateBundle, RenderedPass]], at: datetime
     ) -> list[Stored]:
         """Store contents, unless the pass version or a revision would fall.
 
@@ -95,7 +95,7 @@ class ContentRepository:
         seconds, then rises by at least one over a content that was served. Revisions of
         identities compare only within a revision of the template, which names the identity.
         """
-        ordered = sorted(pressed, key=lambda item: item[0].handle)
+        ordered = sorted(rendered, key=lambda item: item[0].handle)
         rows = await self._connection.fetch(
             "INSERT INTO contents AS old (handle, account_id, template_id, version, state,"
             " template_revision, identity_revision, content_number, pass_json, manifest,"
@@ -138,15 +138,15 @@ class ContentRepository:
             [pass_.template_id for pass_, _, _ in ordered],
             [pass_.version for pass_, _, _ in ordered],
             [pass_.model_dump_json(exclude_defaults=True) for pass_, _, _ in ordered],
-            [plate.revision for _, plate, _ in ordered],
-            [plate.seal.revision for _, plate, _ in ordered],
-            [sheet.pass_json for _, _, sheet in ordered],
-            [sheet.manifest for _, _, sheet in ordered],
-            [sheet.signature_value for _, _, sheet in ordered],
+            [bundle.revision for _, bundle, _ in ordered],
+            [bundle.identity.revision for _, bundle, _ in ordered],
+            [rendered.pass_json for _, _, rendered in ordered],
+            [rendered.manifest for _, _, rendered in ordered],
+            [rendered.signature_value for _, _, rendered in ordered],
             at.replace(microsecond=0),
-            [plate.environment for _, plate, _ in ordered],
-            [sheet.token_at for _, _, sheet in ordered],
-            [sheet.token_key for _, _, sheet in ordered],
+            [bundle.environment for _, bundle, _ in ordered],
+            [rendered.token_at for _, _, rendered in ordered],
+            [rendered.token_key for _, _, rendered in ordered],
         )
         return [Stored(**row) for row in rows]
 

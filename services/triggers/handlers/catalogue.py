@@ -2,7 +2,7 @@
 
 from services.triggers.handlers.passes import carry_members
 from services.triggers.repository.corrections import CorrectionRepository
-from services.triggers.repository.templates import TemplateRepository, TemplateShelf
+from services.triggers.repository.templates import TemplateCache, TemplateRepository
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Person
@@ -43,10 +43,10 @@ async def delete_templates(events: list[TemplateDeleted], work: UnitOfWork) -> N
 
 
 async def follow_members(
-    events: list[MembersChanged], work: UnitOfWork, *, shelf: TemplateShelf
+    events: list[MembersChanged], work: UnitOfWork, *, cache: TemplateCache
 ) -> None:
     """Carry members' changes to their passes."""
     learned = await carry_members(
-        [member for event in events for member in event.members], work, shelf
+        [member for event in events for member in event.members], work, cache
     )
     work.erase(Person(*key) for key, facts in learned.items() if facts.after is None)

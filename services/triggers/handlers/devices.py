@@ -5,7 +5,7 @@ import asyncio
 from services.triggers.domain import TRIGGER_OF, PassRecord, announcements, change
 from services.triggers.handlers.waiting import Told, Waiting
 from services.triggers.repository.passes import PassRepository
-from services.triggers.repository.templates import TemplateShelf
+from services.triggers.repository.templates import TemplateCache
 from shared import clock
 from shared.contracts.notifier import DeviceAct, DevicesActed
 from shared.contracts.triggers import ChangePass, PassChanged
@@ -17,7 +17,7 @@ async def follow_devices(
     events: list[DevicesActed],
     work: UnitOfWork,
     *,
-    shelf: TemplateShelf,
+    cache: TemplateCache,
     begun: asyncio.Event | None = None,
 ) -> None:
     """Let acts of devices happen, in their order; rules that call go on as runs of their own.
@@ -31,7 +31,7 @@ async def follow_devices(
     if not acts:
         return
     needed = {records[act.handle].template_id: 0 for act in acts}
-    templates = await shelf.at_least(work.connection, needed)
+    templates = await cache.at_least(work.connection, needed)
     compiled = {a.handle: templates[records[a.handle].template_id].compiled for a in acts}
     waiting = await Waiting[PassChanged].look(
         work,

@@ -22,7 +22,7 @@ from services.triggers.domain import (
 from services.triggers.handlers.waiting import Told, Waiting
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
-from services.triggers.repository.templates import KnownTemplate, TemplateShelf
+from services.triggers.repository.templates import KnownTemplate, TemplateCache
 from shared import clock
 from shared.contracts.member import Member
 from shared.contracts.triggers import (
@@ -45,7 +45,7 @@ async def create_passes(
     commands: list[CreatePass],
     work: UnitOfWork,
     *,
-    shelf: TemplateShelf,
+    cache: TemplateCache,
     begun: asyncio.Event | None = None,
     token_key: str | None = None,
 ) -> list[PassCreated | ApplicationError | NotReadyError]:
@@ -56,9 +56,9 @@ async def create_passes(
     needed = {c.template_id: 0 for c in commands}
     for command in commands:
         needed[command.template_id] = max(needed[command.template_id], command.template_revision)
-    templates = await shelf.at_least(work.connection, needed)
+    templates = await cache.at_least(work.connection, needed)
     allowed = [c for c in commands if _may_issue(c, templates[c.template_id])]
-    learned = await carry_members([c.member for c in allowed if c.member], work, shelf)
+    learned = await carry_members([c.member for c in allowed if c.member], work, cache)
     waiting = await Waiting[PassCreated].look(
         work,
         PassCreated,
@@ -130,14 +130,14 @@ async def change_passes(
     commands: list[ChangePass],
     work: UnitOfWork,
     *,
-    shelf: TemplateShelf,
+    cache: TemplateCache,
     begun: asyncio.Event | None = None,
 ) -> list[PassChanged | ApplicationError | NotReadyError]:
     """Let events happen to passes, in the order asked; a row lock orders those of one pass."""
     passes = PassRepository(work.connection)
     records = await passes.lock(command.handle for command in commands)
     needed = {record.template_id: 0 for record in records.values()}
-    templates = await shelf.at_least(work.connection, needed)
+    templates = await cache.at_least(work.connection, needed)
     waiting = await Waiting[PassChanged].look(
         work,
         PassChanged,
@@ -184,13 +184,13 @@ async def recall_changes(
     kept: list[PassChanged],
     work: UnitOfWork,
     *,
-    shelf: TemplateShelf,
+    cache: TemplateCache,
 ) -> list[PassChanged]:
     """Answer repeats with what the passes show by now."""
     records = await PassRepository(work.connection).find(c.handle for c in commands)
     living = {h: r for h, r in records.items() if r.deleted_at is None}
     needed = {record.template_id: 0 for record in living.values()}
-    templates = await shelf.at_least(work.connection, needed)
+    templates = await cache.at_least(work.connection, needed)
     return [
         with_texts(report, record, templates[record.template_id].compiled)
         if (record := living.get(report.handle)) is not None
@@ -200,7 +200,7 @@ async def recall_changes(
 
 
 async def carry_members(
-    members: Sequence[Member], work: UnitOfWork, shelf: TemplateShelf
+    members: Sequence[Member], work: UnitOfWork, cache: TemplateCache
 ) -> dict[MemberKey, Learned]:
     """Learn what is new of members and carry it to the passes they have."""
     learned = await MemberRepository(work.connection).learn(members)
@@ -211,7 +211,7 @@ async def carry_members(
         if not records:
             return learned
         needed = {record.template_id: 0 for record in records}
-        templates = await shelf.at_least(work.connection, needed)
+        templates = await cache.at_least(work.connection, needed)
         now = clock.now()
         for record in records:
             facts = learned[record.account_id, record.member_id or ""]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.triggers.repository.templates import TemplateShelf
+from services.triggers.repository.templates import TemplateCache
 from services.triggers.repository.walks import WalkRepository
 from shared import clock
 from shared.contracts.triggers import (
@@ -34,12 +34,12 @@ class PushJobEndedError(ConflictError):
 
 
 async def push_passes(
-    commands: list[PushPasses], work: UnitOfWork, *, shelf: TemplateShelf
+    commands: list[PushPasses], work: UnitOfWork, *, cache: TemplateCache
 ) -> list[PassesPushed | NotReadyError]:
     """Begin to push installed passes; a job goes on with it, turn by turn."""
     walks = WalkRepository(work.connection)
     named = {command.template_id for command in commands if command.template_revision}
-    known = await shelf.newest(work.connection, named) if named else {}
+    known = await cache.newest(work.connection, named) if named else {}
     replies: list[PassesPushed | NotReadyError] = []
     for command in commands:
         template = known.get(command.template_id)

@@ -14,7 +14,7 @@ from services.triggers.repository.corrections import CorrectionRepository
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from services.triggers.repository.purging import PurgeRepository
 from services.triggers.repository.runs import RunRepository
-from services.triggers.repository.templates import TemplateRepository, TemplateShelf
+from services.triggers.repository.templates import TemplateCache, TemplateRepository
 from services.triggers.repository.walks import WalkRepository
 from shared import clock
 from shared.database import Database
@@ -54,7 +54,7 @@ async def delete_orphans(database: Database) -> None:
             work.publish(*announcements(records))
 
 
-async def push_passes(database: Database, shelf: TemplateShelf) -> None:
+async def push_passes(database: Database, cache: TemplateCache) -> None:
     """Go on with pushing all installed passes of templates, in short turns."""
     while True:
         async with database.work("bulk") as work:
@@ -71,7 +71,7 @@ async def push_passes(database: Database, shelf: TemplateShelf) -> None:
                 continue
             if walk.forget:
                 needed = {walk.template_id: walk.template_revision}
-                template = (await shelf.at_least(work.connection, needed))[walk.template_id]
+                template = (await cache.at_least(work.connection, needed))[walk.template_id]
                 for record in records:
                     forget(record, walk.forget, template.compiled, clock.now())
             for record in records:
@@ -82,7 +82,7 @@ async def push_passes(database: Database, shelf: TemplateShelf) -> None:
             await walks.advance(walk, records[-1].handle, len(records))
 
 
-async def expire_passes(database: Database, shelf: TemplateShelf) -> None:
+async def expire_passes(database: Database, cache: TemplateCache) -> None:
     """Log that passes have expired, in short turns; dates that are others by now are kept."""
     found = EXPIRE_TURN
     while found == EXPIRE_TURN:
@@ -92,7 +92,7 @@ async def expire_passes(database: Database, shelf: TemplateShelf) -> None:
             records = await passes.lock_expiring(now, EXPIRE_TURN)
             found = len(records)
             needed = {record.template_id: 0 for record in records}
-            templates = await shelf.at_least(work.connection, needed)
+            templates = await cache.at_least(work.connection, needed)
             for record in records:
                 settle_expiry(record, templates[record.template_id].compiled)
                 expire(record, now)
@@ -100,7 +100,7 @@ async def expire_passes(database: Database, shelf: TemplateShelf) -> None:
             work.publish(*announcements(records))
 
 
-async def correct_dates(database: Database, shelf: TemplateShelf) -> None:
+async def correct_dates(database: Database, cache: TemplateCache) -> None:
     """Go over passes whose template's new revision changes when they expire, unhurriedly."""
     for _ in range(CORRECT_TURNS):
         async with database.work("bulk") as work:
@@ -116,7 +116,7 @@ async def correct_dates(database: Database, shelf: TemplateShelf) -> None:
             if not records:
                 await corrections.end(correction)
                 continue
-            template = (await shelf.at_least(work.connection, {template_id: 0}))[template_id]
+            template = (await cache.at_least(work.connection, {template_id: 0}))[template_id]
             for record in records:
                 settle_expiry(record, template.compiled)
             await passes.save(records)

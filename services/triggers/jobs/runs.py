@@ -18,7 +18,7 @@ from services.triggers.domain import (
 )
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.runs import OpenRun, RunRepository
-from services.triggers.repository.templates import TemplateShelf
+from services.triggers.repository.templates import TemplateCache
 from shared import clock
 from shared.contracts.triggers import MAX_DEPTH, MAX_RUN_TIME, PassChanged
 from shared.crashing import crash_point
@@ -50,9 +50,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class RunJob:
     """Goes on with durable runs: makes the call each waits for, then runs the rules behind it."""
 
-    def __init__(self, database: Database, shelf: TemplateShelf, caller: UrlCaller) -> None:
+    def __init__(self, database: Database, cache: TemplateCache, caller: UrlCaller) -> None:
         self._database = database
-        self._shelf = shelf
+        self._cache = cache
         self._caller = caller
         self._at_work: dict[asyncio.Task[None], OpenRun] = {}
 
@@ -107,7 +107,7 @@ class RunJob:
                 await runs.end(open_run.command_id, write_failure(PassDeletedError()))
                 return
             needed = {record.template_id: 0}
-            templates = await self._shelf.at_least(work.connection, needed)
+            templates = await self._cache.at_least(work.connection, needed)
             compiled = templates[record.template_id].compiled
             standing = compiled.load_run(open_run.program).with_result(result)
             run = resume(open_run.kind, open_run.command, standing, record, compiled)

@@ -29,7 +29,7 @@ class KnownTemplate:
     is_deleted: bool
 
 
-class TemplateShelf:
+class TemplateCache:
     """Keeps compiled revisions in memory; a revision never changes, so nothing goes stale."""
 
     def __init__(self, keys: MasterKeys, root_url: str) -> None:

@@ -12,7 +12,7 @@ from shared.errors import GoneError, UnavailableError
 from tests.integration.gateway.conftest import AnAccount, Gateway
 from tests.integration.gateway.owners import Owners
 from tests.integration.gateway.samples import a_png, make_template, upload
-from tests.integration.gateway.test_pages import a_pass, press
+from tests.integration.gateway.test_pages import a_pass, rendered
 from tests.system import poll
 
 
@@ -30,7 +30,7 @@ async def test_a_bundle_holds_whole_passes(gateway: Gateway, an_account: AnAccou
     await upload(an_account, png)
     template_id = await make_template(an_account)
     handles = [a_pass(owners, an_account, template_id).handle for _ in range(10)]
-    owners.answer(ReadContent, press({"icon.png": png}))
+    owners.answer(ReadContent, rendered({"icon.png": png}))
 
     answer = await gateway.call("GET", address(*handles, handles[0]))
     assert answer.status == 422  # eleven, though one of them twice
@@ -62,7 +62,7 @@ async def test_a_pass_that_is_named_twice_is_there_once(
     gateway: Gateway, an_account: AnAccount, owners: Owners
 ):
     handle = a_pass(owners, an_account, await make_template(an_account)).handle
-    owners.answer(ReadContent, press({}))
+    owners.answer(ReadContent, rendered({}))
 
     answer = await gateway.call("GET", address(handle, handle, handle.upper(), f"{handle})."))
 
@@ -74,7 +74,7 @@ async def test_a_bundle_is_whole_or_not_at_all(
     gateway: Gateway, an_account: AnAccount, owners: Owners
 ):
     handle = a_pass(owners, an_account, await make_template(an_account)).handle
-    owners.answer(ReadContent, press({}))
+    owners.answer(ReadContent, rendered({}))
 
     unknown = await gateway.call("GET", address(handle, "nothing"))
     owners.answer(ReadContent, lambda _: GoneError())
@@ -91,7 +91,7 @@ async def test_a_bundle_is_whole_or_not_at_all(
 
 async def test_a_bundle_has_a_largest_size(gateway: Gateway, an_account: AnAccount, owners: Owners):
     handle = a_pass(owners, an_account, await make_template(an_account)).handle
-    whole = press({"icon.png": a_png()})
+    whole = rendered({"icon.png": a_png()})
 
     def heavy(query: ReadContent) -> object:
         content = whole(query)

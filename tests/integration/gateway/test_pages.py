@@ -57,7 +57,7 @@ def a_pass(owners: Owners, account: AnAccount, template_id: str, **facts: Any) -
     return found
 
 
-def press(pngs: dict[str, bytes]) -> Callable[[ReadContent], Content]:
+def rendered(pngs: dict[str, bytes]) -> Callable[[ReadContent], Content]:
     """A generator that has made its content at noon."""
     kept = {name: check_png(png) for name, png in pngs.items()}
 
@@ -402,7 +402,7 @@ async def test_file_is_a_whole_pass(gateway: Gateway, an_account: AnAccount, own
     for png in pngs.values():
         await upload(an_account, png)
     found = a_pass(owners, an_account, await make_template(an_account))
-    owners.answer(ReadContent, press(pngs))
+    owners.answer(ReadContent, rendered(pngs))
 
     answer = await gateway.call("GET", f"/p/{found.handle}.pkpass")
 
@@ -432,7 +432,7 @@ async def test_unchanged_file_is_not_sent_again(
     gateway: Gateway, an_account: AnAccount, owners: Owners
 ):
     found = a_pass(owners, an_account, await make_template(an_account))
-    owners.answer(ReadContent, press({}))
+    owners.answer(ReadContent, rendered({}))
     address = f"/p/{found.handle}.pkpass"
     first = await gateway.call("GET", address)
 
@@ -506,7 +506,7 @@ async def test_head_tells_the_size_without_the_file(
     png = a_png("green")
     await upload(an_account, png)
     found = a_pass(owners, an_account, await make_template(an_account))
-    owners.answer(ReadContent, press({"icon.png": png}))
+    owners.answer(ReadContent, rendered({"icon.png": png}))
     address = f"/p/{found.handle}.pkpass"
 
     head = await gateway.call("HEAD", address)
@@ -522,7 +522,7 @@ async def test_half_a_file_is_never_taken_for_a_whole_one(
     gateway: Gateway, an_account: AnAccount, owners: Owners
 ):
     found = a_pass(owners, an_account, await make_template(an_account))
-    owners.answer(ReadContent, press({"icon.png": a_png("pink")}))  # never uploaded
+    owners.answer(ReadContent, rendered({"icon.png": a_png("pink")}))  # never uploaded
 
     with pytest.raises(ClientPayloadError):
         await gateway.call("GET", f"/p/{found.handle}.pkpass")

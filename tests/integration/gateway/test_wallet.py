@@ -31,7 +31,7 @@ from shared.errors import (
 from tests.integration.gateway.conftest import AnAccount, Answer, Gateway
 from tests.integration.gateway.owners import Owners
 from tests.integration.gateway.samples import a_png, make_template, upload
-from tests.integration.gateway.test_pages import a_pass, press
+from tests.integration.gateway.test_pages import a_pass, rendered
 from tests.system import poll
 
 DEVICE = "3c0b2fd0fd2ea11a5c1bd5c1d1b6a0c9"
@@ -326,7 +326,7 @@ async def test_a_tag_is_read_by_both_names_and_an_unfit_one_is_absent(
 async def test_the_pass_itself_is_sent_with_its_time(device: Device, an_account: AnAccount):
     png = a_png("blue")
     await upload(an_account, png)
-    device.owners.answer(ReadContent, press({"icon.png": png}))
+    device.owners.answer(ReadContent, rendered({"icon.png": png}))
 
     answer = await device.fetch()
     public = await device.gateway.call("GET", f"/p/{device.found.handle}.pkpass")
@@ -363,7 +363,7 @@ async def test_the_pass_itself_is_sent_with_its_time(device: Device, an_account:
     ],
 )
 async def test_what_a_device_has_is_not_sent_again(device: Device, since: str, status: int):
-    device.owners.answer(ReadContent, press({}))
+    device.owners.answer(ReadContent, rendered({}))
 
     answer = await device.fetch(headers={"If-Modified-Since": since})
 
@@ -375,7 +375,7 @@ async def test_what_a_device_has_is_not_sent_again(device: Device, since: str, s
 
 
 async def test_whoever_asks_for_a_head_only_has_fetched_nothing(device: Device):
-    device.owners.answer(ReadContent, press({}))
+    device.owners.answer(ReadContent, rendered({}))
 
     head = await device.send("HEAD", device.file)
     public = await device.gateway.call("HEAD", f"/p/{device.found.handle}.pkpass")
@@ -387,7 +387,9 @@ async def test_whoever_asks_for_a_head_only_has_fetched_nothing(device: Device):
 
 async def test_a_pass_of_another_type_is_not_given_to_a_device(device: Device):
     def answer(query: ReadContent) -> Content:
-        return press({})(query).model_copy(update={"pass_type_identifier": "pass.com.example.real"})
+        return rendered({})(query).model_copy(
+            update={"pass_type_identifier": "pass.com.example.real"}
+        )
 
     device.owners.answer(ReadContent, answer)
 
@@ -494,7 +496,7 @@ async def test_the_service_is_at_v1_once(device: Device):
 async def test_no_log_line_tells_a_device_a_token_or_a_serial(
     device: Device, caplog: pytest.LogCaptureFixture
 ):
-    device.owners.answer(ReadContent, press({}))
+    device.owners.answer(ReadContent, rendered({}))
     with capture_logs() as lines:
         await device.register()
         await device.updates()

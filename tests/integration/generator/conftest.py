@@ -7,7 +7,7 @@ import pytest
 
 from services.generator import handlers
 from shared.database import Database
-from tests.integration.generator.press import Press, identity_saved, template_saved
+from tests.integration.generator.generating import Generator, identity_saved, template_saved
 from tests.integration.triggers.databases import empty, migrated_database
 
 MIGRATIONS = Path(handlers.__file__).parent / "migrations"
@@ -20,18 +20,18 @@ async def generator_database(database_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def bare(generator_database: str) -> AsyncIterator[Press]:
+async def bare(generator_database: str) -> AsyncIterator[Generator]:
     """Neither template nor identity has arrived yet."""
     await empty(generator_database, "generator")
     database = Database(generator_database, schema="generator", acquire_timeout=20)
     await database.start()
-    press = Press(database)
-    yield press
-    await press.room.close()
+    generator = Generator(database)
+    yield generator
+    await generator.pool.close()
     await database.stop()
 
 
 @pytest.fixture
-async def press(bare: Press) -> Press:
+async def generator(bare: Generator) -> Generator:
     await bare.keep(template_saved(), identity_saved())
     return bare

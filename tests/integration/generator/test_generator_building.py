@@ -8,19 +8,19 @@ from services.generator import jobs
 from services.generator.app import build
 from services.generator.domain import ContentGoneError
 from services.generator.jobs import cut_tokens
-from services.generator.repository.plates import PlateShelf
+from services.generator.repository.bundles import BundleCache
 from services.generator.settings import Settings
 from shared.errors import NotReadyError, RetryableError
 from shared.messaging.embedded import EmbeddedTransport
 from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
-from tests.integration.generator.press import (
+from tests.integration.generator.generating import (
     KEYS,
     OTHER_IDENTITY,
     POINTS,
     ROOT_URL,
     TOKENS,
-    Press,
+    Generator,
     a_pass,
     a_query,
     an_identity,
@@ -33,10 +33,10 @@ from tests.integration.generator.press import (
 )
 
 
-async def test_built_content_is_what_wallet_accepts(press: Press):
-    [built] = await press.build([a_pass(3, {POINTS: 7}, member={"name": "Ann"})])
+async def test_built_content_is_what_wallet_accepts(generator: Generator):
+    [built] = await generator.build([a_pass(3, {POINTS: 7}, member={"name": "Ann"})])
 
-    content = await press.read(version=3)
+    content = await generator.read(version=3)
     check_content(content)
     pass_json = orjson.loads(content.pass_json)
     assert (pass_json["passTypeIdentifier"], pass_json["teamIdentifier"]) == (
@@ -52,33 +52,33 @@ async def test_built_content_is_what_wallet_accepts(press: Press):
     assert built.last_modified.microsecond == 0
 
 
-async def test_a_pass_tells_devices_where_to_ask_and_with_which_token(press: Press):
-    await press.build([a_pass(token_key=TOKENS.newest_id)])
+async def test_a_pass_tells_devices_where_to_ask_and_with_which_token(generator: Generator):
+    await generator.build([a_pass(token_key=TOKENS.newest_id)])
 
-    pass_json = orjson.loads((await press.read()).pass_json)
+    pass_json = orjson.loads((await generator.read()).pass_json)
     assert pass_json["webServiceURL"] == "https://passes.example/wallet"
     assert TOKENS.verify(
         "pass.com.example.coffee", "serial of handle0", pass_json["authenticationToken"]
     )
 
 
-async def test_the_token_of_a_pass_is_stored_nowhere(press: Press):
-    await press.build([a_pass()])
+async def test_the_token_of_a_pass_is_stored_nowhere(generator: Generator):
+    await generator.build([a_pass()])
 
-    token = orjson.loads((await press.read()).pass_json)["authenticationToken"]
-    assert token.encode().hex() not in await stored(press)
-    assert token not in await stored(press)
+    token = orjson.loads((await generator.read()).pass_json)["authenticationToken"]
+    assert token.encode().hex() not in await stored(generator)
+    assert token not in await stored(generator)
 
 
 async def test_a_pass_whose_secret_was_taken_away_gets_another_token_at_its_next_reading(
-    press: Press,
+    generator: Generator,
 ):
     newer = PassTokens([bytes([1]) * 32])
-    await press.build([a_pass(token_key=TOKENS.newest_id)])
-    before = await press.read()
-    press.shelf = PlateShelf(KEYS, ROOT_URL, newer)
+    await generator.build([a_pass(token_key=TOKENS.newest_id)])
+    before = await generator.read()
+    generator.cache = BundleCache(KEYS, ROOT_URL, newer)
 
-    after = await press.read()
+    after = await generator.read()
 
     check_content(after)
     token = orjson.loads(after.pass_json)["authenticationToken"]
@@ -86,11 +86,13 @@ async def test_a_pass_whose_secret_was_taken_away_gets_another_token_at_its_next
     assert after.content_number == before.content_number + 1
 
 
-async def test_contents_that_hold_their_tokens_lose_them_and_are_served_as_before(press: Press):
+async def test_contents_that_hold_their_tokens_lose_them_and_are_served_as_before(
+    generator: Generator,
+):
     handles = [f"handle{number}" for number in range(5)]
-    await press.build([a_pass(handle=handle) for handle in handles])
-    before = [await press.read(handle=handle) for handle in handles]
-    async with press.database.work() as work:
+    await generator.build([a_pass(handle=handle) for handle in handles])
+    before = [await generator.read(handle=handle) for handle in handles]
+    async with generator.database.work() as work:
         for content in before:
             await work.connection.execute(
                 "UPDATE contents SET pass_json = $2, token_at = NULL, token_key = NULL"
@@ -99,28 +101,28 @@ async def test_contents_that_hold_their_tokens_lose_them_and_are_served_as_befor
                 content.pass_json,
             )
         await work.connection.execute("INSERT INTO token_cuts VALUES ('')")
-    as_it_was = [await press.read(handle=handle) for handle in handles]
+    as_it_was = [await generator.read(handle=handle) for handle in handles]
 
-    await cut_tokens(press.database, TOKENS, turn=2)
+    await cut_tokens(generator.database, TOKENS, turn=2)
 
-    assert as_it_was == before == [await press.read(handle=handle) for handle in handles]
+    assert as_it_was == before == [await generator.read(handle=handle) for handle in handles]
     tokens = [orjson.loads(content.pass_json)["authenticationToken"] for content in before]
-    text = await stored(press)
+    text = await stored(generator)
     assert [token for token in tokens if token.encode().hex() in text] == []
-    async with press.database.connection() as connection:
+    async with generator.database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM token_cuts") == 0
 
 
-async def stored(press: Press) -> str:
+async def stored(generator: Generator) -> str:
     """Everything that the table of contents holds."""
-    async with press.database.connection() as connection:
+    async with generator.database.connection() as connection:
         return await connection.fetchval("SELECT string_agg(c::text, ' ') FROM contents c")
 
 
-async def test_a_built_content_tells_the_first_version_that_may_be_new_in_it(press: Press):
-    [first] = await press.build([a_pass(1, {POINTS: 1})])
-    assert await press.build([a_pass(4, {POINTS: 1})]) == []  # the same bytes
-    [later] = await press.build([a_pass(7, {POINTS: 2})])
+async def test_a_built_content_tells_the_first_version_that_may_be_new_in_it(generator: Generator):
+    [first] = await generator.build([a_pass(1, {POINTS: 1})])
+    assert await generator.build([a_pass(4, {POINTS: 1})]) == []  # the same bytes
+    [later] = await generator.build([a_pass(7, {POINTS: 2})])
 
     assert (first.since_version, later.since_version) == (0, 5)
     assert (later.pass_type_identifier, later.serial_number) == (
@@ -129,52 +131,52 @@ async def test_a_built_content_tells_the_first_version_that_may_be_new_in_it(pre
     )
 
 
-async def test_strings_of_other_languages_are_in_the_manifest_and_beside_it(press: Press):
-    await press.keep(template_saved(2, localizations={"de": {"Points": "Punkte"}, "fr": {}}))
-    await press.build([a_pass()])
+async def test_strings_of_other_languages_are_in_the_manifest_and_beside_it(generator: Generator):
+    await generator.keep(template_saved(2, localizations={"de": {"Points": "Punkte"}, "fr": {}}))
+    await generator.build([a_pass()])
 
-    content = await press.read(template_revision=2)
+    content = await generator.read(template_revision=2)
     assert content.files == {"de.lproj/pass.strings": b'"Points" = "Punkte";\n'}
     check_content(content)
 
 
-async def test_many_passes_are_built_in_one_batch(press: Press):
+async def test_many_passes_are_built_in_one_batch(generator: Generator):
     passes = [a_pass(values={POINTS: n}, handle=f"handle{n}") for n in range(40)]
 
-    built = await press.build(passes[:25], passes[25:])
+    built = await generator.build(passes[:25], passes[25:])
 
     assert len(built) == 40
-    contents = await press.ask(*(a_query(pass_.handle) for pass_ in passes))
+    contents = await generator.ask(*(a_query(pass_.handle) for pass_ in passes))
     assert kinds(contents) == ["Content"] * 40
     for number in (0, 17, 39):
-        content = await press.read(handle=f"handle{number}")
+        content = await generator.read(handle=f"handle{number}")
         check_content(content)
         assert points_of(content) == number
 
 
-async def test_same_bytes_are_no_new_content(press: Press):
-    await press.build([a_pass(1, {POINTS: 7, "hidden": 1})])
-    before = await press.read()
+async def test_same_bytes_are_no_new_content(generator: Generator):
+    await generator.build([a_pass(1, {POINTS: 7, "hidden": 1})])
+    before = await generator.read()
 
-    built = await press.build([a_pass(2, {POINTS: 7, "hidden": 2})])
+    built = await generator.build([a_pass(2, {POINTS: 7, "hidden": 2})])
 
     assert built == []
-    after = await press.read(version=2)
+    after = await generator.read(version=2)
     assert after.pass_version == 2
     assert after.model_dump(exclude={"pass_version"}) == before.model_dump(exclude={"pass_version"})
 
 
-async def test_version_that_arrives_late_is_dropped(press: Press):
-    await press.build([a_pass(3)])
+async def test_version_that_arrives_late_is_dropped(generator: Generator):
+    await generator.build([a_pass(3)])
 
-    built = await press.build([a_pass(2)])
+    built = await generator.build([a_pass(2)])
 
     assert built == []
-    content = await press.read()
+    content = await generator.read()
     assert (content.pass_version, content.content_number, points_of(content)) == (3, 1, 3)
 
 
-async def test_shuffled_and_repeated_changes_end_at_the_newest(press: Press):
+async def test_shuffled_and_repeated_changes_end_at_the_newest(generator: Generator):
     shuffle = random.Random(7)
     changes = [a_pass(version, handle=f"handle{n}") for n in range(3) for version in range(1, 8)]
     changes *= 2
@@ -182,66 +184,66 @@ async def test_shuffled_and_repeated_changes_end_at_the_newest(press: Press):
 
     while changes:
         batch, changes = changes[:5], changes[5:]
-        await press.build(batch[:2], batch[2:])
+        await generator.build(batch[:2], batch[2:])
 
     for number in range(3):
-        content = await press.read(handle=f"handle{number}")
+        content = await generator.read(handle=f"handle{number}")
         check_content(content)
         assert (content.pass_version, points_of(content)) == (7, 7)
 
 
-async def test_versions_built_at_the_same_time_end_at_the_newest(press: Press):
-    await asyncio.gather(*(press.build([a_pass(version)]) for version in range(1, 9)))
+async def test_versions_built_at_the_same_time_end_at_the_newest(generator: Generator):
+    await asyncio.gather(*(generator.build([a_pass(version)]) for version in range(1, 9)))
 
-    content = await press.read()
+    content = await generator.read()
     check_content(content)
     assert (content.pass_version, points_of(content)) == (8, 8)
 
 
-async def test_new_pass_built_twice_at_the_same_time_is_one_content(press: Press):
-    async with press.database.work() as first:
-        await press.build_in(first, a_pass(1))
-        second = asyncio.create_task(press.build([a_pass(2)]))
-        await until_somebody_waits(press.database)
+async def test_new_pass_built_twice_at_the_same_time_is_one_content(generator: Generator):
+    async with generator.database.work() as first:
+        await generator.build_in(first, a_pass(1))
+        second = asyncio.create_task(generator.build([a_pass(2)]))
+        await until_somebody_waits(generator.database)
     [built] = await second
 
     assert (built.content_number, built.pass_version) == (2, 2)
-    content = await press.read()
+    content = await generator.read()
     check_content(content)
     assert (content.content_number, content.pass_version, points_of(content)) == (2, 2, 2)
 
 
-async def test_older_version_of_a_new_pass_that_loses_the_race_is_dropped(press: Press):
-    async with press.database.work() as first:
-        await press.build_in(first, a_pass(2))
-        second = asyncio.create_task(press.build([a_pass(1)]))
-        await until_somebody_waits(press.database)
+async def test_older_version_of_a_new_pass_that_loses_the_race_is_dropped(generator: Generator):
+    async with generator.database.work() as first:
+        await generator.build_in(first, a_pass(2))
+        second = asyncio.create_task(generator.build([a_pass(1)]))
+        await until_somebody_waits(generator.database)
 
     assert await second == []
-    content = await press.read()
+    content = await generator.read()
     check_content(content)
     assert (content.pass_version, points_of(content)) == (2, 2)
 
 
-async def test_version_refused_for_its_older_revision_comes_again(press: Press):
+async def test_version_refused_for_its_older_revision_comes_again(generator: Generator):
     """Neither may fall, so what has the newer version but the older revision is made anew."""
-    other = Press(press.database)
-    async with press.database.work() as first:
-        await press.build_in(first, a_pass(1))
+    other = Generator(generator.database)
+    async with generator.database.work() as first:
+        await generator.build_in(first, a_pass(1))
         second = asyncio.create_task(other.build([a_pass(2)]))
-        await until_somebody_waits(press.database)
+        await until_somebody_waits(generator.database)
         await first.connection.execute("UPDATE contents SET template_revision = 2")
     with pytest.raises(RetryableError):
         await second
 
-    await press.keep(template_saved(2))
+    await generator.keep(template_saved(2))
     await other.build([a_pass(2)])
 
-    content = await press.read(template_revision=2)
+    content = await generator.read(template_revision=2)
     assert (content.pass_version, points_of(content)) == (2, 2)
 
 
-async def test_pass_whose_template_has_not_arrived_comes_again(bare: Press):
+async def test_pass_whose_template_has_not_arrived_comes_again(bare: Generator):
     with pytest.raises(RetryableError):
         await bare.build([a_pass()])
     await bare.keep(template_saved())
@@ -253,104 +255,104 @@ async def test_pass_whose_template_has_not_arrived_comes_again(bare: Press):
     check_content(await bare.read())
 
 
-async def test_pass_that_is_to_show_a_newer_revision_comes_again(press: Press):
+async def test_pass_that_is_to_show_a_newer_revision_comes_again(generator: Generator):
     pushed = a_pass(template_revision=2)
 
     with pytest.raises(RetryableError):
-        await press.build([pushed])
-    await press.keep(template_saved(2))
+        await generator.build([pushed])
+    await generator.keep(template_saved(2))
 
-    assert len(await press.build([pushed])) == 1
+    assert len(await generator.build([pushed])) == 1
 
 
-async def test_deleted_pass_refuses_what_comes_late(press: Press):
-    await press.build([a_pass(1)])
-    await press.delete(2)
+async def test_deleted_pass_refuses_what_comes_late(generator: Generator):
+    await generator.build([a_pass(1)])
+    await generator.delete(2)
 
-    assert await press.build([a_pass(1)], [a_pass(3)]) == []
-    assert kinds(await press.ask(a_query())) == ["ContentGoneError"]
-    async with press.database.connection() as connection:
+    assert await generator.build([a_pass(1)], [a_pass(3)]) == []
+    assert kinds(await generator.ask(a_query())) == ["ContentGoneError"]
+    async with generator.database.connection() as connection:
         row = await connection.fetchrow("SELECT state, pass_json, signature_value FROM contents")
     assert row is not None
     assert tuple(row) == ("", None, None)
 
 
-async def test_pass_deleted_before_it_came_stays_deleted(press: Press):
-    await press.delete(2)
+async def test_pass_deleted_before_it_came_stays_deleted(generator: Generator):
+    await generator.delete(2)
 
-    assert await press.build([a_pass(1)]) == []
+    assert await generator.build([a_pass(1)]) == []
     with pytest.raises(ContentGoneError):
-        await press.read()
+        await generator.read()
 
 
-async def test_new_pass_deleted_while_it_is_built_stays_deleted(press: Press):
-    async with press.database.work() as deleting:
-        await press.delete_in(deleting, 2)
-        building = asyncio.create_task(press.build([a_pass(3)]))
-        await until_somebody_waits(press.database)
+async def test_new_pass_deleted_while_it_is_built_stays_deleted(generator: Generator):
+    async with generator.database.work() as deleting:
+        await generator.delete_in(deleting, 2)
+        building = asyncio.create_task(generator.build([a_pass(3)]))
+        await until_somebody_waits(generator.database)
 
     assert await building == []
     with pytest.raises(ContentGoneError):
-        await press.read()
+        await generator.read()
 
 
 async def test_tombstones_are_forgotten_after_30_days(
-    press: Press, monkeypatch: pytest.MonkeyPatch
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(jobs, "FORGET_TURN", 2)
     for number in range(6):
-        await press.delete(handle=f"handle{number}")
-    await press.build([a_pass(handle="living")])
-    async with press.database.work() as work:
+        await generator.delete(handle=f"handle{number}")
+    await generator.build([a_pass(handle="living")])
+    async with generator.database.work() as work:
         await work.connection.execute(
             "UPDATE contents SET deleted_at = now() - interval '30 days 1 minute'"
             " WHERE handle <> 'handle0' AND deleted_at IS NOT NULL"
         )
 
-    await jobs.forget_tombstones(press.database)
+    await jobs.forget_tombstones(generator.database)
 
-    async with press.database.connection() as connection:
+    async with generator.database.connection() as connection:
         left = await connection.fetch("SELECT handle FROM contents ORDER BY handle")
     assert [row["handle"] for row in left] == ["handle0", "living"]
 
 
-async def test_older_revisions_that_come_late_are_dropped(press: Press):
-    await press.keep(template_saved(3, description="Third"), identity_saved(3, an_identity(3)))
-    await press.keep(template_saved(2, description="Second"), identity_saved(2, an_identity(2)))
+async def test_older_revisions_that_come_late_are_dropped(generator: Generator):
+    await generator.keep(template_saved(3, description="Third"), identity_saved(3, an_identity(3)))
+    await generator.keep(template_saved(2, description="Second"), identity_saved(2, an_identity(2)))
 
-    await press.build([a_pass()])
+    await generator.build([a_pass()])
 
-    content = await press.read(template_revision=3)
+    content = await generator.read(template_revision=3)
     check_content(content, an_identity(3))
     assert orjson.loads(content.pass_json)["description"] == "Third"
 
 
-async def test_template_may_change_to_an_identity_of_a_lower_revision(press: Press):
-    await press.keep(identity_saved(5))
-    await press.build([a_pass(1)])
-    await press.read()
+async def test_template_may_change_to_an_identity_of_a_lower_revision(generator: Generator):
+    await generator.keep(identity_saved(5))
+    await generator.build([a_pass(1)])
+    await generator.read()
     gift = an_identity(2, "pass.com.example.gift")
-    await press.keep(identity_saved(1, gift, identity_id=OTHER_IDENTITY))
-    await press.keep(template_saved(2, identity_id=OTHER_IDENTITY))
+    await generator.keep(identity_saved(1, gift, identity_id=OTHER_IDENTITY))
+    await generator.keep(template_saved(2, identity_id=OTHER_IDENTITY))
 
-    pressed_again = await press.read(template_revision=2)
-    await press.build([a_pass(2)])
+    pressed_again = await generator.read(template_revision=2)
+    await generator.build([a_pass(2)])
 
     check_content(pressed_again, gift)
-    changed = await press.read(version=2, template_revision=2)
+    changed = await generator.read(version=2, template_revision=2)
     check_content(changed, gift)
     assert (changed.content_number, points_of(changed)) == (3, 2)
 
 
-async def test_content_of_a_version_to_come_is_waited_for(press: Press):
+async def test_content_of_a_version_to_come_is_waited_for(generator: Generator):
     for query in (a_query(), a_query(template_revision=2)):
         with pytest.raises(NotReadyError):
-            await press.ask(query)
-    await press.build([a_pass(1)])
+            await generator.ask(query)
+    await generator.build([a_pass(1)])
 
     for query in (a_query(version=2), a_query(template_revision=2)):
         with pytest.raises(NotReadyError):
-            await press.ask(query)
+            await generator.ask(query)
 
 
 async def test_service_is_built_from_its_settings(generator_database: str):

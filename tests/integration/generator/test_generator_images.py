@@ -4,11 +4,11 @@ import orjson
 import pytest
 
 from shared.errors import NotReadyError, RetryableError
-from tests.integration.generator.press import (
+from tests.integration.generator.generating import (
     ICON,
     LOGO,
     OTHER_ACCOUNT,
-    Press,
+    Generator,
     a_pass,
     check_content,
     images_saved,
@@ -18,11 +18,11 @@ from tests.integration.generator.press import (
 OWN = {"images_logo": LOGO.sha256}
 
 
-async def test_an_own_image_is_in_the_manifest_and_among_the_images(press: Press):
-    await press.keep(images_saved(LOGO), images_saved(LOGO, ICON))
-    await press.build([a_pass(values=OWN), a_pass(values={}, handle="plain")])
+async def test_an_own_image_is_in_the_manifest_and_among_the_images(generator: Generator):
+    await generator.keep(images_saved(LOGO), images_saved(LOGO, ICON))
+    await generator.build([a_pass(values=OWN), a_pass(values={}, handle="plain")])
 
-    content, plain = await press.read(), await press.read(handle="plain")
+    content, plain = await generator.read(), await generator.read(handle="plain")
 
     check_content(content)
     assert content.images == {"icon.png": ICON, "logo.png": LOGO}
@@ -31,25 +31,25 @@ async def test_an_own_image_is_in_the_manifest_and_among_the_images(press: Press
     assert plain.images == {"icon.png": ICON}
 
 
-async def test_an_own_image_goes_before_the_template_s(press: Press):
-    await press.keep(images_saved(LOGO))
-    await press.build([a_pass(values={"images_icon": LOGO.sha256})])
+async def test_an_own_image_goes_before_the_template_s(generator: Generator):
+    await generator.keep(images_saved(LOGO))
+    await generator.build([a_pass(values={"images_icon": LOGO.sha256})])
 
-    content = await press.read()
+    content = await generator.read()
 
     check_content(content)
     assert content.images == {"icon.png": LOGO}
 
 
-async def test_another_own_image_is_another_content(press: Press):
-    await press.keep(images_saved(LOGO, ICON))
-    await press.build([a_pass(1, OWN)])
-    first = await press.read()
+async def test_another_own_image_is_another_content(generator: Generator):
+    await generator.keep(images_saved(LOGO, ICON))
+    await generator.build([a_pass(1, OWN)])
+    first = await generator.read()
 
-    await press.build([a_pass(2, {"images_logo": ICON.sha256})])
-    second = await press.read(version=2)
-    await press.build([a_pass(3, {})])
-    third = await press.read(version=3)
+    await generator.build([a_pass(2, {"images_logo": ICON.sha256})])
+    second = await generator.read(version=2)
+    await generator.build([a_pass(3, {})])
+    third = await generator.read(version=3)
 
     assert [c.content_number for c in (first, second, third)] == [1, 2, 3]
     assert first.last_modified < second.last_modified < third.last_modified
@@ -58,44 +58,44 @@ async def test_another_own_image_is_another_content(press: Press):
     check_content(third)
 
 
-async def test_a_pass_whose_image_is_late_is_built_when_it_has_come(press: Press):
+async def test_a_pass_whose_image_is_late_is_built_when_it_has_come(generator: Generator):
     with pytest.raises(RetryableError):
-        await press.build([a_pass(values=OWN)])
-    await press.keep(images_saved(LOGO))
+        await generator.build([a_pass(values=OWN)])
+    await generator.keep(images_saved(LOGO))
 
-    await press.build([a_pass(values=OWN)])
+    await generator.build([a_pass(values=OWN)])
 
-    assert (await press.read()).images["logo.png"] == LOGO
+    assert (await generator.read()).images["logo.png"] == LOGO
 
 
-async def test_a_reader_waits_for_an_image_that_was_lost(press: Press):
-    await press.keep(images_saved(LOGO))
-    await press.build([a_pass(values=OWN)])
-    async with press.database.work() as work:
+async def test_a_reader_waits_for_an_image_that_was_lost(generator: Generator):
+    await generator.keep(images_saved(LOGO))
+    await generator.build([a_pass(values=OWN)])
+    async with generator.database.work() as work:
         await work.connection.execute("DELETE FROM images")
 
     with pytest.raises(NotReadyError):
-        await press.read()
-    await press.keep(template_saved(2, description="Tea card"))
+        await generator.read()
+    await generator.keep(template_saved(2, description="Tea card"))
     with pytest.raises(NotReadyError):
-        await press.read(template_revision=2)
-    await press.keep(images_saved(LOGO))
+        await generator.read(template_revision=2)
+    await generator.keep(images_saved(LOGO))
 
-    check_content(await press.read(template_revision=2))
+    check_content(await generator.read(template_revision=2))
 
 
-async def test_the_images_of_another_account_are_none(press: Press):
-    await press.keep(images_saved(LOGO, account_id=OTHER_ACCOUNT))
+async def test_the_images_of_another_account_are_none(generator: Generator):
+    await generator.keep(images_saved(LOGO, account_id=OTHER_ACCOUNT))
 
     with pytest.raises(RetryableError):
-        await press.build([a_pass(values=OWN)])
+        await generator.build([a_pass(values=OWN)])
 
 
-async def test_passes_without_own_images_look_for_none(press: Press):
-    await press.build([a_pass()])
-    async with press.database.work() as other:
+async def test_passes_without_own_images_look_for_none(generator: Generator):
+    await generator.build([a_pass()])
+    async with generator.database.work() as other:
         await other.connection.execute("LOCK TABLE images")
 
-        await press.build([a_pass(2)])
+        await generator.build([a_pass(2)])
 
-        check_content(await press.read(version=2))
+        check_content(await generator.read(version=2))

@@ -8,10 +8,10 @@ import pytest
 
 from shared.contracts.gateway import ImageReference
 from shared.errors import NotFoundError, NotReadyError
-from tests.integration.generator.press import (
+from tests.integration.generator.generating import (
     ICON,
     OTHER_ACCOUNT,
-    Press,
+    Generator,
     a_pass,
     a_query,
     an_identity,
@@ -26,112 +26,112 @@ from tests.integration.generator.press import (
 SECOND = timedelta(seconds=1)
 
 
-async def test_new_revision_is_pressed_at_the_next_reading(press: Press):
-    await press.build([a_pass()])
-    before = await press.read()
-    await press.keep(template_saved(2, description="Tea card"))
+async def test_new_revision_is_pressed_at_the_next_reading(generator: Generator):
+    await generator.build([a_pass()])
+    before = await generator.read()
+    await generator.keep(template_saved(2, description="Tea card"))
 
-    after = await press.read(template_revision=2)
+    after = await generator.read(template_revision=2)
 
     check_content(after)
     assert orjson.loads(after.pass_json)["description"] == "Tea card"
     assert (after.content_number, after.pass_version) == (before.content_number + 1, 1)
-    assert [(c.content_number, c.pass_version) for c in press.built] == [(2, 1)]
-    assert await press.read(template_revision=2) == after
-    assert press.built == []
+    assert [(c.content_number, c.pass_version) for c in generator.built] == [(2, 1)]
+    assert await generator.read(template_revision=2) == after
+    assert generator.built == []
 
 
-async def test_new_images_come_with_the_content_made_for_them(press: Press):
-    await press.build([a_pass()])
+async def test_new_images_come_with_the_content_made_for_them(generator: Generator):
+    await generator.build([a_pass()])
     icon = ImageReference(sha256="12" * 32, sha1="34" * 20, crc32=5, size=6)
-    await press.keep(template_saved(2, icon=icon))
+    await generator.keep(template_saved(2, icon=icon))
 
-    content = await press.read()
+    content = await generator.read()
 
     check_content(content)
     assert content.images == {"icon.png": icon}
 
 
-async def test_revision_without_visible_change_is_no_new_content(press: Press):
-    await press.build([a_pass()])
-    before = await press.read()
-    await press.keep(template_saved(2))
+async def test_revision_without_visible_change_is_no_new_content(generator: Generator):
+    await generator.build([a_pass()])
+    before = await generator.read()
+    await generator.keep(template_saved(2))
 
-    after = await press.read(template_revision=2)
+    after = await generator.read(template_revision=2)
 
     assert after == before
-    assert press.built == []
+    assert generator.built == []
 
 
-async def test_rotated_identity_signs_anew_without_new_content(press: Press):
-    await press.build([a_pass()])
-    before = await press.read()
-    await press.keep(identity_saved(2, an_identity(2)))
+async def test_rotated_identity_signs_anew_without_new_content(generator: Generator):
+    await generator.build([a_pass()])
+    before = await generator.read()
+    await generator.keep(identity_saved(2, an_identity(2)))
 
-    after = await press.read()
+    after = await generator.read()
 
     check_content(after, an_identity(2))
-    assert press.built == []
+    assert generator.built == []
     parts = {"content_number", "last_modified", "manifest", "pass_json"}
     assert after.model_dump(include=parts) == before.model_dump(include=parts)
-    assert await press.read() == after
+    assert await generator.read() == after
 
 
-async def test_change_after_a_rotation_is_signed_by_the_new_identity(press: Press):
-    await press.build([a_pass(1)])
-    await press.keep(identity_saved(2, an_identity(2)))
+async def test_change_after_a_rotation_is_signed_by_the_new_identity(generator: Generator):
+    await generator.build([a_pass(1)])
+    await generator.keep(identity_saved(2, an_identity(2)))
 
-    await press.build([a_pass(2)])
+    await generator.build([a_pass(2)])
 
-    check_content(await press.read(), an_identity(2))
+    check_content(await generator.read(), an_identity(2))
 
 
-async def test_content_after_a_served_one_is_at_least_a_second_newer(press: Press):
-    await press.build([a_pass(1)])
-    dates = [(await press.read()).last_modified]
+async def test_content_after_a_served_one_is_at_least_a_second_newer(generator: Generator):
+    await generator.build([a_pass(1)])
+    dates = [(await generator.read()).last_modified]
     for version in range(2, 5):
-        await press.build([a_pass(version)])
-        dates.append((await press.read(version=version)).last_modified)
+        await generator.build([a_pass(version)])
+        dates.append((await generator.read(version=version)).last_modified)
 
     assert all(later - earlier >= SECOND for earlier, later in pairwise(dates))
 
 
-async def test_content_after_one_nobody_saw_need_not_be_newer(press: Press):
-    [first] = await press.build([a_pass(1)])
-    await press.backdate(-timedelta(minutes=1))
-    [second] = await press.build([a_pass(2)])
+async def test_content_after_one_nobody_saw_need_not_be_newer(generator: Generator):
+    [first] = await generator.build([a_pass(1)])
+    await generator.backdate(-timedelta(minutes=1))
+    [second] = await generator.build([a_pass(2)])
 
     assert second.last_modified == first.last_modified + timedelta(minutes=1)
 
 
-async def test_unseen_content_between_two_served_ones_makes_no_gap(press: Press):
-    await press.build([a_pass(1)])
-    await press.backdate(-timedelta(minutes=1))
-    served = (await press.read()).last_modified
+async def test_unseen_content_between_two_served_ones_makes_no_gap(generator: Generator):
+    await generator.build([a_pass(1)])
+    await generator.backdate(-timedelta(minutes=1))
+    served = (await generator.read()).last_modified
 
-    await press.build([a_pass(2)])
-    await press.build([a_pass(3)])
+    await generator.build([a_pass(2)])
+    await generator.build([a_pass(3)])
 
-    assert (await press.read(version=3)).last_modified == served + SECOND
+    assert (await generator.read(version=3)).last_modified == served + SECOND
 
 
-async def test_same_bytes_of_a_newer_version_stay_served(press: Press):
-    await press.build([a_pass(1, {"hidden": 1})])
-    await press.backdate(-timedelta(minutes=1))
-    served = (await press.read()).last_modified
+async def test_same_bytes_of_a_newer_version_stay_served(generator: Generator):
+    await generator.build([a_pass(1, {"hidden": 1})])
+    await generator.backdate(-timedelta(minutes=1))
+    served = (await generator.read()).last_modified
 
-    await press.build([a_pass(2, {"hidden": 2})])
-    [changed] = await press.build([a_pass(3)])
+    await generator.build([a_pass(2, {"hidden": 2})])
+    [changed] = await generator.build([a_pass(3)])
 
     assert changed.last_modified == served + SECOND
 
 
-async def test_content_is_not_sent_again_to_whoever_has_it(press: Press):
-    await press.build([a_pass(1)])
-    content = await press.read()
+async def test_content_is_not_sent_again_to_whoever_has_it(generator: Generator):
+    await generator.build([a_pass(1)])
+    content = await generator.read()
 
-    same = await press.read(modified_since=content.last_modified)
-    older = await press.read(modified_since=content.last_modified - SECOND)
+    same = await generator.read(modified_since=content.last_modified)
+    older = await generator.read(modified_since=content.last_modified - SECOND)
 
     assert same.not_modified
     assert (same.pass_json, same.manifest, same.signature) == (b"", b"", b"")
@@ -139,56 +139,56 @@ async def test_content_is_not_sent_again_to_whoever_has_it(press: Press):
     assert older == content
 
 
-async def test_content_changed_within_the_same_second_is_sent(press: Press):
-    await press.build([a_pass(1)])
-    seen = await press.read()
+async def test_content_changed_within_the_same_second_is_sent(generator: Generator):
+    await generator.build([a_pass(1)])
+    seen = await generator.read()
 
-    await press.build([a_pass(2)])
+    await generator.build([a_pass(2)])
 
-    changed = await press.read(version=2, modified_since=seen.last_modified)
+    changed = await generator.read(version=2, modified_since=seen.last_modified)
     assert not changed.not_modified
     assert points_of(changed) == 2
 
 
-async def test_content_replaced_while_it_is_read_is_read_again(press: Press):
+async def test_content_replaced_while_it_is_read_is_read_again(generator: Generator):
     """Else the new one could have the date of the old one, and a device would never ask for it."""
-    await press.build([a_pass(1)])
-    async with press.database.work() as building:
-        await press.build_in(building, a_pass(2))
-        reading = asyncio.create_task(press.read())
-        await until_somebody_waits(press.database)
+    await generator.build([a_pass(1)])
+    async with generator.database.work() as building:
+        await generator.build_in(building, a_pass(2))
+        reading = asyncio.create_task(generator.read())
+        await until_somebody_waits(generator.database)
     with pytest.raises(NotReadyError):
         await reading
 
-    seen = await press.read()
-    await press.build([a_pass(3)])
+    seen = await generator.read()
+    await generator.build([a_pass(3)])
 
     assert points_of(seen) == 2
-    assert not (await press.read(version=3, modified_since=seen.last_modified)).not_modified
+    assert not (await generator.read(version=3, modified_since=seen.last_modified)).not_modified
 
 
-async def test_content_replaced_by_one_of_an_older_revision_is_read_again(press: Press):
-    await press.build([a_pass(1)])
-    async with press.database.work() as building:
-        await press.build_in(building, a_pass(2))
-        await press.keep(template_saved(2, description="Tea card"))
-        reading = asyncio.create_task(press.read(template_revision=2))
-        await until_somebody_waits(press.database)
+async def test_content_replaced_by_one_of_an_older_revision_is_read_again(generator: Generator):
+    await generator.build([a_pass(1)])
+    async with generator.database.work() as building:
+        await generator.build_in(building, a_pass(2))
+        await generator.keep(template_saved(2, description="Tea card"))
+        reading = asyncio.create_task(generator.read(template_revision=2))
+        await until_somebody_waits(generator.database)
     with pytest.raises(NotReadyError):
         await reading
 
-    content = await press.read(template_revision=2)
+    content = await generator.read(template_revision=2)
     assert orjson.loads(content.pass_json)["description"] == "Tea card"
     assert points_of(content) == 2
 
 
-async def test_content_of_another_account_is_not_found(press: Press):
-    await press.build([a_pass()])
-    await press.keep(template_saved(2, description="Tea card"))
-    await press.build([a_pass(handle="deleted")])
-    await press.delete(handle="deleted")
+async def test_content_of_another_account_is_not_found(generator: Generator):
+    await generator.build([a_pass()])
+    await generator.keep(template_saved(2, description="Tea card"))
+    await generator.build([a_pass(handle="deleted")])
+    await generator.delete(handle="deleted")
 
-    outcomes = await press.ask(
+    outcomes = await generator.ask(
         a_query(account_id=OTHER_ACCOUNT),
         a_query(account_id=OTHER_ACCOUNT, version=9, template_revision=9),
         a_query("deleted", account_id=OTHER_ACCOUNT),
@@ -197,31 +197,31 @@ async def test_content_of_another_account_is_not_found(press: Press):
 
     assert kinds(outcomes) == ["NotFoundError"] * 4
     assert all(isinstance(outcome, NotFoundError) for outcome in outcomes)
-    async with press.database.connection() as connection:
+    async with generator.database.connection() as connection:
         assert not await connection.fetchval("SELECT bool_or(served) FROM contents")
-    assert press.built == []
+    assert generator.built == []
 
 
-async def test_refused_rows_do_not_keep_others_from_their_content(press: Press):
-    await press.build([a_pass(), a_pass(handle="deleted")])
-    await press.delete(handle="deleted")
+async def test_refused_rows_do_not_keep_others_from_their_content(generator: Generator):
+    await generator.build([a_pass(), a_pass(handle="deleted")])
+    await generator.delete(handle="deleted")
 
-    outcomes = await press.ask(
+    outcomes = await generator.ask(
         a_query(account_id=OTHER_ACCOUNT), a_query("deleted"), a_query(), a_query()
     )
 
     assert kinds(outcomes) == ["NotFoundError", "ContentGoneError", "Content", "Content"]
 
 
-async def test_many_reading_a_new_revision_at_once_get_one_content(press: Press):
+async def test_many_reading_a_new_revision_at_once_get_one_content(generator: Generator):
     passes = [a_pass(handle=f"handle{n}") for n in range(10)]
-    await press.build(passes)
-    await press.keep(template_saved(2, description="Tea card"))
+    await generator.build(passes)
+    await generator.keep(template_saved(2, description="Tea card"))
     queries = [a_query(p.handle, template_revision=2) for p in passes]
 
-    answers = await asyncio.gather(press.ask(*queries), press.ask(*reversed(queries)))
+    answers = await asyncio.gather(generator.ask(*queries), generator.ask(*reversed(queries)))
 
     assert [kinds(contents) for contents in answers] == [["Content"] * 10] * 2
-    content = await press.read(template_revision=2)
+    content = await generator.read(template_revision=2)
     check_content(content)
     assert (content.content_number, content.images) == (2, {"icon.png": ICON})

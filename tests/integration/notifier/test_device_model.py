@@ -39,7 +39,7 @@ class Printed:
             self.push_version = self.version
 
     def build(self) -> BuiltContent | None:
-        """Press the newest state; nothing is announced when the bytes are the same."""
+        """Render the newest state; nothing is announced when the bytes are the same."""
         since, self.built_version = self.built_version + 1, self.version
         if self.look == self.built_look:
             return None
@@ -90,12 +90,12 @@ class World:
             await message()
 
     async def change(self, place: int, *, visible: bool, pushed: bool, held: bool) -> None:
-        """Change a pass and press it."""
+        """Change a pass and render it."""
         self.prints[place].change(visible=visible, pushed=pushed)
         await self.build(place, held=held)
 
     async def change_often(self, place: int, *, visible: bool, pushed: bool) -> None:
-        """Change a pass before it is pressed: contents hold several changes then."""
+        """Change a pass before it is rendered: contents hold several changes then."""
         self.prints[place].change(visible=visible, pushed=pushed)
 
     async def build(self, place: int, *, held: bool) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from services.triggers.handlers import catalogue, devices, passes, pushes, questions
-from services.triggers.repository.templates import TemplateShelf
+from services.triggers.repository.templates import TemplateCache
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
 from shared.contracts.message import Event, Query, Request
@@ -144,18 +144,18 @@ class Life:
     """One process of the service; `told` holds what the last call announced."""
 
     database: Database
-    shelf: TemplateShelf = field(
-        default_factory=lambda: TemplateShelf(
+    cache: TemplateCache = field(
+        default_factory=lambda: TemplateCache(
             MasterKeys.parse(MasterKeys.generate_text()), "https://passes.example"
         )
     )
     told: list[Event] = field(default_factory=list[Event])
 
     async def create(self, *commands: CreatePass) -> list[PassCreated | ApplicationError]:
-        return await self._do(passes.create_passes, commands, shelf=self.shelf)
+        return await self._do(passes.create_passes, commands, cache=self.cache)
 
     async def change(self, *commands: ChangePass) -> list[PassChanged | ApplicationError]:
-        return await self._do(passes.change_passes, commands, shelf=self.shelf)
+        return await self._do(passes.change_passes, commands, cache=self.cache)
 
     async def issued(self, values: dict[str, Any] | None = None, **rest: Any) -> str:
         """Issue a pass and give its handle."""
@@ -170,10 +170,10 @@ class Life:
 
     async def push_all(self, *, account_id: UUID = ACCOUNT) -> int:
         command = PushPasses(command_id=new_id(), account_id=account_id, template_id=TEMPLATE)
-        return (await self._do(pushes.push_passes, [command], shelf=self.shelf))[0].count
+        return (await self._do(pushes.push_passes, [command], cache=self.cache))[0].count
 
     async def act(self, *acts: DeviceAct) -> None:
-        await self._do(devices.follow_devices, [DevicesActed(acts=list(acts))], shelf=self.shelf)
+        await self._do(devices.follow_devices, [DevicesActed(acts=list(acts))], cache=self.cache)
 
     async def keep(self, *templates: TemplateSaved) -> None:
         await self._do(catalogue.keep_templates, templates)
@@ -185,7 +185,7 @@ class Life:
         await self._do(
             catalogue.follow_members,
             [MembersChanged(members=list(members))],
-            shelf=self.shelf,
+            cache=self.cache,
         )
 
     async def read(self, *handles: str, account_id: UUID | None = ACCOUNT) -> list[Pass]:
@@ -218,8 +218,8 @@ class Life:
             "interactive",
             self.database,
             [
-                answer(CreatePass, partial(passes.create_passes, shelf=self.shelf)),
-                answer(ChangePass, partial(passes.change_passes, shelf=self.shelf)),
+                answer(CreatePass, partial(passes.create_passes, cache=self.cache)),
+                answer(ChangePass, partial(passes.change_passes, cache=self.cache)),
             ],
         )
 
@@ -261,7 +261,7 @@ async def until_somebody_waits(database: Database) -> None:
 
 
 async def create_in(work: UnitOfWork, life: Life, command: CreatePass) -> None:
-    good((await passes.create_passes([command], work, shelf=life.shelf))[0])
+    good((await passes.create_passes([command], work, cache=life.cache))[0])
 
 
 def good(outcome: Reply | ApplicationError) -> Reply:

@@ -127,7 +127,7 @@ async def test_act_whose_rules_call_goes_on_alone(life: Life):
 
     for _ in range(2):  # the second is the same told again in another message
         async with life.database.work() as work:
-            await devices.follow_devices(acted, work, shelf=life.shelf, begun=begun)
+            await devices.follow_devices(acted, work, cache=life.cache, begun=begun)
         acted = [DevicesActed(acts=[install])]
     before = await logged(life, handle)
     await a_job(life, caller).run()
@@ -155,13 +155,13 @@ async def test_acts_and_scans_of_one_pass_at_the_same_time_all_count(life: Life)
     handle = await with_rules(life, onInstall=STAMP, onScan=STAMP, onDelete=STAMP)
 
     async def act(number: int) -> None:
-        other = Life(life.database, life.shelf)
+        other = Life(life.database, life.cache)
         await other.act(
             an_act(handle, "install" if number % 2 else "remove", number, number, number % 2)
         )
 
     async def scan() -> None:
-        await Life(life.database, life.shelf).happened(handle, "scan")
+        await Life(life.database, life.cache).happened(handle, "scan")
 
     await asyncio.gather(*(act(number) for number in range(1, 7)), *(scan() for _ in range(4)))
 

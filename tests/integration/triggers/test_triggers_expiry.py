@@ -27,7 +27,7 @@ async def save(life: Life, revision: int, expiration: str | None, **properties: 
 
 
 async def expired(life: Life, handle: str) -> int:
-    await jobs.expire_passes(life.database, life.shelf)
+    await jobs.expire_passes(life.database, life.cache)
     return [event.kind for event in await life.timeline(handle)].count("expire")
 
 
@@ -70,7 +70,7 @@ async def test_many_expire_turn_by_turn_and_at_two_places_at_once(
     await life.happened(deleted, "delete")
     monkeypatch.setattr(jobs, "EXPIRE_TURN", 2)
 
-    await asyncio.gather(*(jobs.expire_passes(life.database, life.shelf) for _ in range(3)))
+    await asyncio.gather(*(jobs.expire_passes(life.database, life.cache) for _ in range(3)))
 
     assert [await expired(life, handle) for handle in handles] == [1] * 7
     assert await expired(life, deleted) == 0
@@ -85,7 +85,7 @@ async def test_new_revision_redates_the_passes_that_follow_it(
 
     await save(life, 2, a_date(-1))
     before = [await expired(life, handle) for handle in handles]
-    await jobs.correct_dates(life.database, life.shelf)
+    await jobs.correct_dates(life.database, life.cache)
     after = [await expired(life, handle) for handle in handles]
 
     assert (before, after) == ([0] * 5, [1] * 5)
@@ -111,7 +111,7 @@ async def test_date_moved_before_it_came_lets_nothing_expire(life: Life, at_once
 async def test_revision_that_leaves_dates_alone_starts_no_walk(life: Life, at_once: None):
     date = a_date(1)
     await save(life, 2, date)
-    await jobs.correct_dates(life.database, life.shelf)
+    await jobs.correct_dates(life.database, life.cache)
 
     await save(life, 3, date, note="another text")
 
@@ -122,7 +122,7 @@ async def test_walk_waits_for_those_who_still_issue_by_the_revision_before(life:
     handle = await life.issued()
 
     await save(life, 2, a_date(-1))
-    await jobs.correct_dates(life.database, life.shelf)
+    await jobs.correct_dates(life.database, life.cache)
 
     assert await open_corrections(life) == 1
     assert await expired(life, handle) == 0
@@ -135,11 +135,11 @@ async def test_revision_saved_during_the_walk_begins_it_anew(
     monkeypatch.setattr(jobs, "CORRECT_TURN", 3)
     monkeypatch.setattr(jobs, "CORRECT_TURNS", 1)
     await save(life, 2, a_date(1))
-    await jobs.correct_dates(life.database, life.shelf)
+    await jobs.correct_dates(life.database, life.cache)
 
     await save(life, 3, a_date(-1))
     for _ in range(3):
-        await jobs.correct_dates(life.database, life.shelf)
+        await jobs.correct_dates(life.database, life.cache)
 
     assert [await expired(life, handle) for handle in handles] == [1] * 4
 

@@ -55,8 +55,8 @@ async def test_a_pass_is_found_by_its_serial_number_until_it_is_deleted(life: Li
 async def test_a_pass_keeps_the_id_of_its_secret_for_life(life: Life):
     older, newer = a_creation(), a_creation()
     async with life.database.work() as work:
-        await passes.create_passes([older], work, shelf=life.shelf, token_key="old")
-        await passes.create_passes([newer], work, shelf=life.shelf, token_key="new")
+        await passes.create_passes([older], work, cache=life.cache, token_key="old")
+        await passes.create_passes([newer], work, cache=life.cache, token_key="new")
     await life.change(a_change(older.handle, "update", {POINTS: 3}))
 
     assert [p.token_key for p in life.changed()] == ["old"]
@@ -172,7 +172,7 @@ async def test_older_revision_that_comes_late_is_dropped(life: Life):
 
 
 async def test_revision_that_comes_between_two_looks_does_no_harm(life: Life):
-    """The shelf finds a revision to compile, and by then there is the next."""
+    """The cache finds a revision to compile, and by then there is the next."""
     async with life.database.work() as saving:
         await catalogue.keep_templates([a_template(2)], saving)
         creation = asyncio.create_task(life.create(a_creation()))

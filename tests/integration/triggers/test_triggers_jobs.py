@@ -112,7 +112,7 @@ async def test_pass_deleted_meanwhile_is_not_deleted_twice(life: Life):
     await life.drop(DELETION)
 
     async with life.database.work() as work:
-        await passes.change_passes([a_change(handle, "delete")], work, shelf=life.shelf)
+        await passes.change_passes([a_change(handle, "delete")], work, cache=life.cache)
         job = asyncio.create_task(jobs.delete_orphans(life.database))
         await until_somebody_waits(life.database)
     await job

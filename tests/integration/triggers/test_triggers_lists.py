@@ -90,7 +90,7 @@ async def test_expired_passes_are_found_as_scans_judge_them(life: Life):
     """Also those whose date nobody has noticed yet."""
     dates = [YESTERDAY, TOMORROW, None, YESTERDAY]
     issued = [await life.issued({"expirationDate": date} if date else {}) for date in dates]
-    await jobs.expire_passes(life.database, life.shelf)
+    await jobs.expire_passes(life.database, life.cache)
     issued.append(await life.issued({"expirationDate": YESTERDAY}))
     refusals = [(await life.happened(handle, "scan")).refused for handle in issued]
 
@@ -117,7 +117,7 @@ async def test_filters_combine_and_pages_of_every_combination_are_exact(life: Li
         if voided:
             await life.happened(handle, "void")
         if index < len(kinds):  # of the second half nobody has noticed yet which have expired
-            await jobs.expire_passes(life.database, life.shelf)
+            await jobs.expire_passes(life.database, life.cache)
         facts[handle] = (template_id, member and member.member_id, voided, expired)
 
     for template_id, member_id, email, voided, expired in product(

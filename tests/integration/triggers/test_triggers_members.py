@@ -144,7 +144,7 @@ async def test_pass_created_while_its_member_changes_shows_the_change(
 
     async with life.database.work() as following:
         changed = MembersChanged(members=[a_member(2, name="Anne")])
-        await catalogue.follow_members([changed], following, shelf=life.shelf)
+        await catalogue.follow_members([changed], following, cache=life.cache)
         creating = asyncio.create_task(life.create(command))
         await until_somebody_waits(life.database)
     await creating

@@ -261,13 +261,13 @@ async def test_installed_passes_are_pushed_turn_by_turn(
 
     count = await life.push_all()
     strangers = await life.push_all(account_id=OTHER_ACCOUNT)
-    await jobs.push_passes(life.database, life.shelf)
+    await jobs.push_passes(life.database, life.cache)
 
     pushed = [p.handle for p in await life.read(*handles) if p.push_version == 3]
     assert (count, strangers) == (3, 0)
     assert sorted(pushed) == sorted(handles[:3])
     assert len((await life.page(kind="push")).passes) == 3
-    await jobs.push_passes(life.database, life.shelf)
+    await jobs.push_passes(life.database, life.cache)
     assert (await life.counts()).totals["push"] == 3
 
 

@@ -1,4 +1,4 @@
-"""Templates and identities as the gateway announced them, prepared for the press."""
+"""Templates and identities as the gateway announced them, prepared for rendering."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from services.generator.domain import Plate, Seal
+from services.generator.domain import IdentitySigner, TemplateBundle
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
     AccountSaved,
@@ -25,32 +25,32 @@ from shared.passes.template import compile_template
 from shared.passes.tokens import PassTokens
 from shared.sealing import MasterKeys
 
-MAX_PLATES = 500
+MAX_BUNDLES = 500
 
 WEB_SERVICE_PATH = "/wallet"
 """Where the gateway has Apple's web service; devices put the `/v1` behind it."""
 
 _IMAGES = TypeAdapter(dict[str, ImageReference])
 
-PlateKey = tuple[UUID, int, UUID, int, int]
+BundleKey = tuple[UUID, int, UUID, int, int]
 """Template, its revision, its identity, that one's revision, the account's credential epoch."""
 
 
-class PlateShelf:
-    """Keeps prepared plates in memory; revisions never change, so nothing goes stale."""
+class BundleCache:
+    """Keeps prepared bundles in memory; revisions never change, so nothing goes stale."""
 
     def __init__(self, keys: MasterKeys, root_url: str, tokens: PassTokens) -> None:
         self._keys = keys
         self._root_url = root_url
         self._tokens = tokens
         self._epochs: dict[UUID, int] = {}
-        self._plates: OrderedDict[PlateKey, Plate] = OrderedDict()
-        self._seals: OrderedDict[tuple[UUID, int], Seal] = OrderedDict()
+        self._bundles: OrderedDict[BundleKey, TemplateBundle] = OrderedDict()
+        self._signers: OrderedDict[tuple[UUID, int], IdentitySigner] = OrderedDict()
 
     async def newest(
         self, connection: Connection, template_ids: Iterable[UUID]
-    ) -> dict[UUID, Plate]:
-        """Find plates at the newest known revisions; what has not arrived yet is missing."""
+    ) -> dict[UUID, TemplateBundle]:
+        """Find bundles at the newest known revisions; what has not arrived yet is missing."""
         rows = await connection.fetch(
             "SELECT template_id, t.revision AS template_revision, identity_id,"
             " i.revision AS identity_revision, coalesce(credential_epoch, 1) AS credential_epoch,"
@@ -61,17 +61,19 @@ class PlateShelf:
             list(set(template_ids)),
         )
         self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
-        return {row["template_id"]: await self._plate(connection, tuple(row)[:5]) for row in rows}
+        return {row["template_id"]: await self._bundle(connection, tuple(row)[:5]) for row in rows}
 
-    async def _plate(self, connection: Connection, key: PlateKey) -> Plate:
-        plate = self._plates.get(key)
-        if plate is None:
-            plate = self._plates[key] = await self._prepare(connection, key[0], key[4])
-            while len(self._plates) > MAX_PLATES:
-                self._plates.popitem(last=False)
-        return plate
+    async def _bundle(self, connection: Connection, key: BundleKey) -> TemplateBundle:
+        bundle = self._bundles.get(key)
+        if bundle is None:
+            bundle = self._bundles[key] = await self._prepare(connection, key[0], key[4])
+            while len(self._bundles) > MAX_BUNDLES:
+                self._bundles.popitem(last=False)
+        return bundle
 
-    async def _prepare(self, connection: Connection, template_id: UUID, epoch: int) -> Plate:
+    async def _prepare(
+        self, connection: Connection, template_id: UUID, epoch: int
+    ) -> TemplateBundle:
         row = await connection.fetchrow(
             "SELECT t.revision, t.name, t.organization, t.document, t.images, i.identity_id,"
             " i.account_id, i.revision AS identity_revision, i.sealed"
@@ -80,22 +82,24 @@ class PlateShelf:
         )
         if row is None:
             raise LookupError(template_id)
-        seal_key = (row["identity_id"], row["identity_revision"])
-        seal = self._seals.get(seal_key)
-        if seal is None:
+        signer_key = (row["identity_id"], row["identity_revision"])
+        signer = self._signers.get(signer_key)
+        if signer is None:
             pem = self._keys.open(
                 row["sealed"], purpose=IDENTITY_PURPOSE, owner=str(row["account_id"])
             )
-            seal = self._seals[seal_key] = Seal(identity_from_pem(pem), row["identity_revision"])
-            while len(self._seals) > MAX_PLATES:
-                self._seals.popitem(last=False)
+            signer = self._signers[signer_key] = IdentitySigner(
+                identity_from_pem(pem), row["identity_revision"]
+            )
+            while len(self._signers) > MAX_BUNDLES:
+                self._signers.popitem(last=False)
         document = TemplateDocument.model_validate(row["document"])
         images = _IMAGES.validate_python(row["images"])
         files = strings_files(document.localizations)
         file_digests = {
             name: sha1(data, usedforsecurity=False).hexdigest() for name, data in files.items()
         }
-        return Plate(
+        return TemplateBundle(
             template_id=template_id,
             revision=row["revision"],
             compiled=compile_template(
@@ -111,12 +115,12 @@ class PlateShelf:
             file_digests=file_digests,
             digests={**{name: image.sha1 for name, image in images.items()}, **file_digests},
             facts=IssuerFacts(
-                seal.pass_type_identifier,
-                seal.team_identifier,
+                signer.pass_type_identifier,
+                signer.team_identifier,
                 row["organization"],
                 f"{self._root_url}{WEB_SERVICE_PATH}",
             ),
-            seal=seal,
+            identity=signer,
             tokens=self._tokens,
             environment=environment_of(self._root_url, epoch),
             plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
 
 from services.generator import handlers
-from services.generator.clients import PressRoom
-from services.generator.repository.plates import PlateShelf
+from services.generator.clients import RenderPool
+from services.generator.repository.bundles import BundleCache
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
     AccountImage,
@@ -159,12 +159,12 @@ def a_query(
 
 
 @dataclass
-class Press:
+class Generator:
     """One process of the generator; `built` holds what the last call announced."""
 
     database: Database
-    shelf: PlateShelf = field(default_factory=lambda: PlateShelf(KEYS, ROOT_URL, TOKENS))
-    room: PressRoom = field(default_factory=lambda: PressRoom(2))
+    cache: BundleCache = field(default_factory=lambda: BundleCache(KEYS, ROOT_URL, TOKENS))
+    pool: RenderPool = field(default_factory=lambda: RenderPool(2))
     built: list[BuiltContent] = field(default_factory=list[BuiltContent])
 
     async def keep(self, *events: TemplateSaved | IdentitySaved | ImagesSaved) -> None:
@@ -178,12 +178,12 @@ class Press:
 
     async def build(self, *batches: Sequence[Pass]) -> list[BuiltContent]:
         events = [PassesChanged(passes=list(batch)) for batch in batches]
-        await self._do(handlers.build_contents, events, shelf=self.shelf, room=self.room)
+        await self._do(handlers.build_contents, events, cache=self.cache, pool=self.pool)
         return self.built
 
     async def build_in(self, work: UnitOfWork, *passes: Pass) -> None:
         event = PassesChanged(passes=list(passes))
-        await handlers.build_contents([event], work, shelf=self.shelf, room=self.room)
+        await handlers.build_contents([event], work, cache=self.cache, pool=self.pool)
 
     async def delete(self, version: int = 9, handle: str = HANDLE) -> None:
         async with self.database.work() as work:
@@ -194,7 +194,7 @@ class Press:
         await handlers.delete_contents([PassesDeleted(passes=[gone])], work)
 
     async def ask(self, *queries: ReadContent) -> list[Content | ApplicationError]:
-        return await self._do(handlers.read_contents, queries, shelf=self.shelf, room=self.room)
+        return await self._do(handlers.read_contents, queries, cache=self.cache, pool=self.pool)
 
     async def read(self, **rest: Any) -> Content:
         """Give the content of one pass as the gateway gets it."""
