@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from shared.passes.state import Surroundings
+from shared.passes.state import Environment
 from shared.sealing import MasterKeys
 
 _CLIENT: Final = "client hash"
@@ -49,13 +49,13 @@ def template_hash(master_keys: MasterKeys, account_id: UUID, template_id: UUID) 
     return master_keys.mint(template_id.bytes + account_id.bytes, purpose=_TEMPLATE)
 
 
-def surroundings_of(
+def environment_of(
     master_keys: MasterKeys,
     root_url: str,
     account_id: UUID,
     template_id: UUID,
     epochs: Mapping[UUID, int] | None = None,
-) -> Surroundings:
+) -> Environment:
     """Tell what the texts of a template may say of where it lives.
 
     `epochs` holds the accounts' present credentials; without it no text tells a client hash.
@@ -65,7 +65,7 @@ def surroundings_of(
         epoch = epochs.get(account_id) if epochs is not None else None
         return None if epoch is None else client_hash(master_keys, account_id, epoch)
 
-    return Surroundings(
+    return Environment(
         root_url=root_url,
         client_hash=present_client_hash,
         client_id=str(account_id),

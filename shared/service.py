@@ -62,12 +62,12 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Job:
-    """Work that the clock starts: again `every` seconds after it ended, or when `wake` is set."""
+    """Work that the clock starts: again `every` seconds after it ended, or when `due` is set."""
 
     name: str
     run: Callable[[], Awaitable[Any]]
     every: float
-    wake: asyncio.Event | None = None
+    due: asyncio.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -246,14 +246,14 @@ async def _supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
 
 async def _repeat(job: Job) -> None:
     while True:
-        if job.wake is not None:
-            job.wake.clear()
+        if job.due is not None:
+            job.due.clear()
         await job.run()
-        if job.wake is None:
+        if job.due is None:
             await asyncio.sleep(job.every)
             continue
         with suppress(TimeoutError):
-            await asyncio.wait_for(job.wake.wait(), timeout=job.every)
+            await asyncio.wait_for(job.due.wait(), timeout=job.every)
 
 
 @asynccontextmanager

@@ -10,13 +10,14 @@ from services.generator.clients import RenderPool
 from services.generator.domain import (
     NO_IMAGES,
     ContentGoneError,
+    Earlier,
     OwnImages,
     TemplateBundle,
     lay_over,
     put_back,
 )
 from services.generator.repository.bundles import BundleCache, CatalogueRepository
-from services.generator.repository.contents import ContentRepository, StoredContent
+from services.generator.repository.contents import ContentRepository, Stored, StoredContent
 from services.generator.repository.images import ImageRepository
 from shared import clock
 from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.notifier.clients.apns import ApplePushSender
 from services.notifier.clients.partners import WebhookSender
-from services.notifier.domain.webhooks import Rota
+from services.notifier.domain.webhooks import RoundRobin
 from services.notifier.handlers import (
     contents,
     devices,
@@ -21,7 +21,7 @@ from services.notifier.handlers import (
 from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
 from services.notifier.jobs.expiry import warn_of_ends
 from services.notifier.jobs.forgetting import forget_old
-from services.notifier.jobs.pushes import PushJob
+from services.notifier.jobs.pushes import PushWorker
 from services.notifier.jobs.sealing import seal_push_tokens
 from services.notifier.repository.sealed import SEALED
 from services.notifier.settings import Settings
@@ -64,13 +64,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
     )
     keys = settings.read_master_keys()
     client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback))
-    rota, wake = Rota(), asyncio.Event()
-    ring = partial(ring_for, rota, wake)
-    tell = partial(events.tell, ring=ring)
-    job = DeliveryJob(database, WebhookSender(client, keys), rota, wake, tell)
+    round_robin, due = RoundRobin(), asyncio.Event()
+    notify = partial(notify_endpoints, round_robin, due)
+    tell = partial(events.tell, notify=notify)
+    job = DeliveryJob(database, WebhookSender(client, keys), round_robin, due, tell)
     pushes = asyncio.Event()
     sender = ApplePushSender(keys, settings.push_server, settings.push_root)
-    push_job = PushJob(database, sender, pushes, tell=tell, remove_device=devices.remove_device)
+    push_worker = PushWorker(
+        database, sender, pushes, tell=tell, remove_device=devices.remove_device
+    )
     check_url = client.check_url
     secrets = Memory(endpoints.reduce_secret, endpoints.recall_secrets)
     return Service(
@@ -81,13 +83,13 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
-            on(IdentitySaved, partial(identities.keep_identities, wake=pushes.set)),
-            on(TemplateSaved, partial(sources.tell_templates, ring=ring)),
-            on(TemplateDeleted, partial(sources.end_templates, ring=ring)),
-            on(MembersChanged, partial(sources.tell_members, ring=ring)),
-            on(EventsLogged, partial(events.store_events, ring=ring, wake=pushes.set)),
+            on(IdentitySaved, partial(identities.keep_identities, start_pushing=pushes.set)),
+            on(TemplateSaved, partial(sources.tell_templates, notify=notify)),
+            on(TemplateDeleted, partial(sources.end_templates, notify=notify)),
+            on(MembersChanged, partial(sources.tell_members, notify=notify)),
+            on(EventsLogged, partial(events.store_events, notify=notify, start_pushing=pushes.set)),
             on(EventsListed, events.compare_events),
-            on(ContentBuilt, partial(contents.store_contents, wake=pushes.set)),
+            on(ContentBuilt, partial(contents.store_contents, start_pushing=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
             answer(
                 CreateEndpoint,
@@ -95,38 +97,46 @@ def build(settings: Settings, _transport: Transport) -> Service:
                 secrets,
             ),
             answer(
-                UpdateEndpoint, partial(endpoints.update_endpoints, check_url=check_url, ring=ring)
+                UpdateEndpoint,
+                partial(endpoints.update_endpoints, check_url=check_url, notify=notify),
             ),
             answer(DeleteEndpoint, endpoints.delete_endpoints),
             answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys), secrets),
-            answer(ReplayDeliveries, partial(endpoints.replay_deliveries, ring=ring)),
-            answer(TryEndpoint, partial(endpoints.try_endpoints, ring=ring)),
+            answer(ReplayDeliveries, partial(endpoints.replay_deliveries, notify=notify)),
+            answer(TryEndpoint, partial(endpoints.try_endpoints, notify=notify)),
             answer(ReadEndpoint, endpoints.read_endpoints),
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, endpoints.list_deliveries),
             answer(ListEvents, feed.list_events),
             answer(ReadNotices, contents.read_notices),
-            answer(RegisterDevice, partial(devices.register_devices, wake=pushes.set, keys=keys)),
+            answer(
+                RegisterDevice,
+                partial(devices.register_devices, start_pushing=pushes.set, keys=keys),
+            ),
             answer(UnregisterDevice, devices.unregister_devices),
             answer(ListUpdated, devices.list_updated),
-            answer(NoteFetch, partial(sources.tell_fetches, wake=pushes.set, ring=ring)),
+            answer(
+                NoteFetch, partial(sources.tell_fetches, start_pushing=pushes.set, notify=notify)
+            ),
             answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[
-            Job("deliver webhooks", job.run, every=LOOK_SECONDS, wake=wake),
+            Job("deliver webhooks", job.run, every=LOOK_SECONDS, due=due),
             Job("renew leases of deliveries", job.renew, every=RENEW_SECONDS),
-            Job("renew leases of pushes", push_job.renew, every=RENEW_SECONDS),
-            Job("push to devices", push_job.run, every=LOOK_SECONDS, wake=pushes),
+            Job("renew leases of pushes", push_worker.renew, every=RENEW_SECONDS),
+            Job("push to devices", push_worker.run, every=LOOK_SECONDS, due=pushes),
             Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
             Job("forget what is old", partial(forget_old, database), every=3600),
             Job("seal push tokens", partial(seal_push_tokens, database, keys), every=3600),
         ],
         opened=[client.open],
-        closed=[job.stop, client.close, push_job.stop, sender.close],
+        closed=[job.stop, client.close, push_worker.stop, sender.close],
     )
 
 
-def ring_for(rota: Rota, wake: asyncio.Event, endpoint_ids: Collection[UUID]) -> None:
-    """Put endpoints on the rota and wake the delivery job."""
-    rota.add(endpoint_ids)
-    wake.set()
+def notify_endpoints(
+    round_robin: RoundRobin, due: asyncio.Event, endpoint_ids: Collection[UUID]
+) -> None:
+    """Put endpoints on the round_robin and due the delivery job."""
+    round_robin.add(endpoint_ids)
+    due.set()

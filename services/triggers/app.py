@@ -26,16 +26,16 @@ from shared.contracts.member import MembersChanged
 from shared.contracts.notifier import DevicesActed, EventsCompared
 from shared.contracts.triggers import (
     ChangePass,
-    ControlPushJob,
+    ControlTemplatePush,
     CreatePass,
     FindPass,
     ListPasses,
-    ListPushJobs,
+    ListTemplatePushes,
     PushPasses,
     ReadCounts,
     ReadLastEvent,
     ReadPass,
-    ReadPushJob,
+    ReadTemplatePush,
     ReadTimeline,
 )
 from shared.database import Database
@@ -97,14 +97,14 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ReadCounts, questions.read_counts),
             answer(ReadLastEvent, questions.read_last_events),
             answer(PushPasses, partial(pushes.push_passes, cache=cache)),
-            answer(ControlPushJob, pushes.control_push_jobs),
-            answer(ReadPushJob, pushes.read_push_jobs),
-            answer(ListPushJobs, pushes.list_push_jobs),
+            answer(ControlTemplatePush, pushes.control_template_pushes),
+            answer(ReadTemplatePush, pushes.read_template_pushes),
+            answer(ListTemplatePushes, pushes.list_template_pushes),
         ],
         jobs=[
             Job("fold counters", partial(jobs.fold_counters, database), every=5),
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
-            Job("go on with runs", runs.run, every=RUN_SECONDS, wake=begun),
+            Job("go on with runs", runs.run, every=RUN_SECONDS, due=begun),
             Job("renew leases of runs", runs.renew, every=RENEW_SECONDS),
             Job("push passes", partial(jobs.push_passes, database, cache), every=1),
             Job("expire passes", partial(jobs.expire_passes, database, cache), every=30),

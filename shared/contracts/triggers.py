@@ -300,7 +300,7 @@ class PushPasses(Command):
     """Paths whose own values are taken away, so that all passes show what the template says."""
 
 
-class PushJob(BaseModel):
+class TemplatePush(BaseModel):
     """A push of all installed passes of a template, on its way."""
 
     job_id: UUID
@@ -313,26 +313,26 @@ class PushJob(BaseModel):
     ended_at: datetime | None = None
 
 
-class ReadPushJob(Query):
+class ReadTemplatePush(Query):
     """One push job of an account (404; ended ones are kept for 30 days)."""
 
-    name: ClassVar = "triggers.read_push_job.v1"
-    reply: ClassVar = PushJob
+    name: ClassVar = "triggers.read_template_push.v1"
+    reply: ClassVar = TemplatePush
 
     account_id: UUID
     job_id: UUID
 
 
-class PushJobPage(BaseModel):
-    jobs: list[PushJob]
+class TemplatePushPage(BaseModel):
+    jobs: list[TemplatePush]
     more: bool
 
 
-class ListPushJobs(Query):
+class ListTemplatePushes(Query):
     """A keyset page of push jobs, newest first."""
 
-    name: ClassVar = "triggers.list_push_jobs.v1"
-    reply: ClassVar = PushJobPage
+    name: ClassVar = "triggers.list_template_pushes.v1"
+    reply: ClassVar = TemplatePushPage
 
     account_id: UUID
     template_id: UUID | None = None
@@ -340,11 +340,11 @@ class ListPushJobs(Query):
     limit: int = 50
 
 
-class ControlPushJob(Command):
+class ControlTemplatePush(Command):
     """Pause, resume or cancel a push job (404; 409 once it has ended)."""
 
-    name: ClassVar = "triggers.control_push_job.v1"
-    reply: ClassVar = PushJob
+    name: ClassVar = "triggers.control_template_push.v1"
+    reply: ClassVar = TemplatePush
 
     account_id: UUID
     job_id: UUID

@@ -68,7 +68,7 @@ class EmbeddedTransport:
 
     def __init__(self, database_url: str) -> None:
         self._database = Database(database_url, schema=SCHEMA, size=6)
-        self._wake: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._due: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._readers: list[asyncio.Task[None]] = []
         self._receivers: list[tuple[str, EventReceiver, int]] = []
         self._intakes: dict[str, Intake[Question]] = {}
@@ -114,7 +114,7 @@ class EmbeddedTransport:
                 *(list(column) for column in zip(*rows, strict=True)),
             )
         for queue in {row[0] for row in rows}:
-            self._wake[queue].set()
+            self._due[queue].set()
 
     async def ask(
         self, service: ServiceName, lane: Lane, name: str, body: bytes, seconds: float
@@ -150,8 +150,8 @@ class EmbeddedTransport:
 
     async def stop_receiving(self) -> None:
         self._stopping = True
-        for wake in self._wake.values():
-            wake.set()
+        for due in self._due.values():
+            due.set()
         await asyncio.gather(*(intake.stop() for intake in self._intakes.values()))
         if self._readers:
             await asyncio.wait(self._readers, timeout=20)
@@ -189,16 +189,16 @@ class EmbeddedTransport:
                 message_id,
             )
         for row in rows:
-            self._wake[row["queue"]].set()
+            self._due[row["queue"]].set()
         return len(rows)
 
     def _read(self, queue: str, receiver: EventReceiver, most: int) -> None:
         self._readers.append(asyncio.create_task(self._read_queue(queue, receiver, most)))
 
     async def _read_queue(self, queue: str, receiver: EventReceiver, most: int) -> None:
-        wake = self._wake[queue]
+        due = self._due[queue]
         while not self._stopping:
-            wake.clear()
+            due.clear()
             try:
                 deliveries = await self._take(queue, most)
                 if deliveries:
@@ -211,7 +211,7 @@ class EmbeddedTransport:
                     "receiver_failed", queue=queue, kind=type(error).__name__, trace=trace_of(error)
                 )
             try:
-                await asyncio.wait_for(wake.wait(), timeout=LOOK_SECONDS)
+                await asyncio.wait_for(due.wait(), timeout=LOOK_SECONDS)
             except TimeoutError:
                 continue
 

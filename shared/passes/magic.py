@@ -26,7 +26,7 @@ from shared.passes.specials import (
     encode_url,
     special_text,
 )
-from shared.passes.state import PassState, Surroundings
+from shared.passes.state import Environment, PassState
 from shared.passes.values import (
     MISSING,
     Json,
@@ -146,7 +146,7 @@ class Lexicon:
     texts: Mapping[str, Parts]
     barcode_policy: str
     edit_code: str = ""
-    surroundings: Surroundings = field(default_factory=Surroundings)
+    environment: Environment = field(default_factory=Environment)
 
 
 class Expansion:
@@ -342,7 +342,7 @@ class Expansion:
         text = special_text(
             reference.name,
             self._state,
-            lexicon.surroundings,
+            lexicon.environment,
             edit_code=lexicon.edit_code,
             is_of_pass=SCANNER_CONFIG not in reference.transformations
             and PORTAL_HEADER_PATH not in trail,

@@ -4,7 +4,7 @@ from datetime import UTC
 from typing import Final
 from urllib.parse import quote
 
-from shared.passes.state import PassState, Surroundings
+from shared.passes.state import Environment, PassState
 
 COLOURS: Final = {
     "PSColorGreen": "rgb(77,186,11)",
@@ -43,7 +43,7 @@ def encode_url(text: str) -> str:
 def special_text(
     word: str,
     state: PassState,
-    surroundings: Surroundings,
+    environment: Environment,
     *,
     edit_code: str,
     is_of_pass: bool = True,
@@ -53,36 +53,36 @@ def special_text(
     `is_of_pass` is False where an editor's address must not lead to this one pass.
     """
     if word in _ADDRESSES:
-        return _address(word, state, surroundings, edit_code, is_of_pass=is_of_pass)
+        return _address(word, state, environment, edit_code, is_of_pass=is_of_pass)
     plain = {
         **COLOURS,
         "hashedSerialNumber": state.handle,
-        "rootPath": surroundings.root_url,
-        "clientId": surroundings.client_id,
-        "templateHash": surroundings.template_hash,
+        "rootPath": environment.root_url,
+        "clientId": environment.client_id,
+        "templateHash": environment.template_hash,
     }
     if word in plain:
         return plain[word]
     if word == "timestamp":
         return state.changed_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _client_hash(surroundings)
+    return _client_hash(environment)
 
 
 def _address(
-    word: str, state: PassState, surroundings: Surroundings, edit_code: str, *, is_of_pass: bool
+    word: str, state: PassState, environment: Environment, edit_code: str, *, is_of_pass: bool
 ) -> str | None:
     page, has_right, has_pass = _ADDRESSES[word]
     parameters: list[str] = []
     if has_right:
-        right = _right(surroundings, edit_code)
+        right = _right(environment, edit_code)
         if right is None:
             return None
         parameters.append(right)
     if has_pass and (is_of_pass or word != "psEditorURL"):
         parameters.append(f"hashedSerialNumber={encode_url(state.handle)}")
-    if surroundings.root_url is None:
+    if environment.root_url is None:
         return None
-    return f"{surroundings.root_url}/pass/{page}.php?{'&'.join(parameters)}"
+    return f"{environment.root_url}/pass/{page}.php?{'&'.join(parameters)}"
 
 
 # The page, whether its address carries a right to edit, and whether it names the pass.
@@ -95,16 +95,16 @@ _ADDRESSES: Final = {
 }
 
 
-def _client_hash(surroundings: Surroundings) -> str | None:
-    given = surroundings.client_hash
+def _client_hash(environment: Environment) -> str | None:
+    given = environment.client_hash
     return given() if callable(given) else given
 
 
-def _right(surroundings: Surroundings, edit_code: str) -> str | None:
+def _right(environment: Environment, edit_code: str) -> str | None:
     """Return the code of this one template where there is one, else the hash of the account."""
     if not edit_code:
-        client_hash = _client_hash(surroundings)
+        client_hash = _client_hash(environment)
         return None if client_hash is None else f"clientHash={client_hash}"
-    if surroundings.template_id is None:
+    if environment.template_id is None:
         return None
-    return f"templateId={encode_url(surroundings.template_id)}&psEditCode={encode_url(edit_code)}"
+    return f"templateId={encode_url(environment.template_id)}&psEditCode={encode_url(edit_code)}"

@@ -67,7 +67,7 @@ class IssuerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Environment:
     """What texts may say of the installation and the account; the word for a None stays text.
 
     A client hash changes during the life of a revision, so it may be given as a function.

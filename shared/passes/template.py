@@ -39,11 +39,11 @@ from shared.passes.paths import (
 from shared.passes.registry import POSTER_STYLE, STYLES
 from shared.passes.rules import RuleOutcome, Run, Workings
 from shared.passes.skeleton import BRACKET, Conditional, Node, walk_pass
-from shared.passes.state import IssuerFacts, PassState, Surroundings
+from shared.passes.state import Environment, IssuerFacts, PassState
 from shared.passes.values import MISSING, Json, to_text
 
 _NOBODY: Final = IssuerFacts("", "", "")
-_NOWHERE: Final = Surroundings()
+_NOWHERE: Final = Environment()
 
 
 class CallsOutError(Exception):
@@ -62,7 +62,7 @@ class CompiledTemplate:
         barcode_policy: BarcodePolicy,
         organization: str,
         conditionals: Iterable[Conditional] = (),
-        surroundings: Surroundings = _NOWHERE,
+        environment: Environment = _NOWHERE,
         scan_when_void: bool = False,
     ) -> None:
         self.catalogue = catalogue
@@ -98,7 +98,7 @@ class CompiledTemplate:
         self._hidings = compile_hidings(conditionals, catalogue)
         self._moves = _moves(catalogue)
         self._lexicon = Lexicon(
-            catalogue, self._texts, barcode_policy, _edit_code(catalogue), surroundings
+            catalogue, self._texts, barcode_policy, _edit_code(catalogue), environment
         )
         self.rules: Mapping[str, list[Action]] = compile_triggers(triggers, catalogue)
         self._workings = Workings(
@@ -335,7 +335,7 @@ def compile_template(
     *,
     name: str,
     organization: str,
-    surroundings: Surroundings = _NOWHERE,
+    environment: Environment = _NOWHERE,
 ) -> CompiledTemplate:
     """Compile a revision; what check_template calls an error is left out, not guessed at."""
     style = pass_style(document.pass_)
@@ -350,7 +350,7 @@ def compile_template(
         barcode_policy=document.barcode_policy,
         organization=organization,
         conditionals=walk.conditionals,
-        surroundings=surroundings,
+        environment=environment,
         scan_when_void=document.scan_when_void,
     )
 

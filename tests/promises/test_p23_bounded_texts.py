@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.passes.conditions import ConditionError, compile_condition, parse_condition
 from shared.passes.rules import MAX_VALUES_BYTES
 from shared.passes.specials import SPECIAL_WORDS
-from shared.passes.state import PassState, Surroundings
+from shared.passes.state import Environment, PassState
 from shared.passes.template import CompiledTemplate, compile_template
 from tests.promises.conftest import Figure
 from tests.unit.passes.samples import ANN, FACTS, a_document, a_pass
@@ -22,7 +22,7 @@ LIMIT_SECONDS: Final = 0.010
 MOST: Final = MAX_VALUES_BYTES - 1000
 """About as many characters as all own values of a pass may have together."""
 EXAMPLES: Final = 2000
-SURROUNDINGS: Final = Surroundings("https://w.example", "hash,", "42", "9", "tpl")
+ENVIRONMENT: Final = Environment("https://w.example", "hash,", "42", "9", "tpl")
 PATHS: Final = ("a", "b", "c", "structure_headerFields_points_value", "psPassDescription")
 NAMES: Final = (*PATHS, *sorted(SPECIAL_WORDS), "unknown", "barcode_message", "member_name")
 ENDINGS: Final = ("", ":URLEncoded", ":EscapedQuotes", ":PassScannerConfig", ":", ":Upper")
@@ -93,7 +93,7 @@ def template() -> CompiledTemplate:
     skeleton = {"logoText": "{a}", "storeCard": {"backFields": [{"key": "x", "value": "{b}{a}"}]}}
     document = a_document(skeleton, properties={"a": "", "b": "{c}", "c": "{a}"})
     return compile_template(
-        document, name="Card", organization="Beans Ltd", surroundings=SURROUNDINGS
+        document, name="Card", organization="Beans Ltd", environment=ENVIRONMENT
     )
 
 

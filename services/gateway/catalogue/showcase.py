@@ -13,7 +13,7 @@ from services.gateway.catalogue.templates import Templates
 from shared import clock
 from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError
-from shared.hashes import surroundings_of
+from shared.hashes import environment_of
 from shared.passes.display import Display
 from shared.passes.document import TemplateDocument
 from shared.passes.expiry import expiry_of
@@ -138,7 +138,7 @@ class Showcase:
                 document,
                 name=template.name,
                 organization=account.organization_name,
-                surroundings=surroundings_of(
+                environment=environment_of(
                     self._master_keys, self._base_url, account_id, template_id
                 ),
             ),

@@ -13,11 +13,11 @@ from services.gateway.catalogue.templates import TemplateNotFoundError
 from services.gateway.routes.paging import uuid_position
 from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
 from shared.contracts.triggers import (
-    ControlPushJob,
-    ListPushJobs,
-    PushJob,
-    PushJobPage,
-    ReadPushJob,
+    ControlTemplatePush,
+    ListTemplatePushes,
+    ReadTemplatePush,
+    TemplatePush,
+    TemplatePushPage,
 )
 from shared.errors import ConflictError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
@@ -54,28 +54,32 @@ async def push_template(call: Call[None, None], *, context: Context) -> Reply:
     claim = await begin(context, call)
     pushed = await pushes.push_all(context, account_id, template_id, command_id=claim.command_id)
     job_id = pushed.job_id or claim.command_id
-    question = ReadPushJob(account_id=account_id, job_id=job_id)
-    job = await context.requester.ask(question, PushJob)
+    question = ReadTemplatePush(account_id=account_id, job_id=job_id)
+    job = await context.requester.ask(question, TemplatePush)
     return answered(claim, _view(job), headers={"Location": address_of(job_id)})
 
 
-async def list_push_jobs(call: Call[None, PushJobsQuery], *, context: Context) -> PushJobsPage:
+async def list_template_pushes(
+    call: Call[None, PushJobsQuery], *, context: Context
+) -> PushJobsPage:
     """List the account's push jobs of the last 30 days."""
-    question = ListPushJobs(
+    question = ListTemplatePushes(
         account_id=call.caller.account_id,
         template_id=call.query.template_id,
         before=uuid_position(call.query),
         limit=call.query.limit,
     )
-    page = await context.requester.ask(question, PushJobPage)
+    page = await context.requester.ask(question, TemplatePushPage)
     after = cursor_at(page.jobs[-1].job_id) if page.more else None
     return PushJobsPage(data=[_view(job) for job in page.jobs], next_cursor=after)
 
 
 async def read_push_job(call: Call[None, None], *, context: Context) -> PushJobView:
     """Tell how far a push job is."""
-    question = ReadPushJob(account_id=call.caller.account_id, job_id=id_in_path(call, "job_id"))
-    return _view(await context.requester.ask(question, PushJob))
+    question = ReadTemplatePush(
+        account_id=call.caller.account_id, job_id=id_in_path(call, "job_id")
+    )
+    return _view(await context.requester.ask(question, TemplatePush))
 
 
 async def pause_push_job(call: Call[None, None], *, context: Context) -> Reply:
@@ -103,16 +107,16 @@ async def _control(
 ) -> Reply:
     job_id = id_in_path(call, "job_id")
     claim = await begin(context, call)
-    command = ControlPushJob(
+    command = ControlTemplatePush(
         command_id=claim.command_id,
         account_id=call.caller.account_id,
         job_id=job_id,
         action=action,
     )
-    return answered(claim, _view(await context.requester.ask(command, PushJob)))
+    return answered(claim, _view(await context.requester.ask(command, TemplatePush)))
 
 
-def _view(job: PushJob) -> PushJobView:
+def _view(job: TemplatePush) -> PushJobView:
     return PushJobView(**dict(job))
 
 
@@ -137,7 +141,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         Endpoint(
             "GET",
             jobs,
-            partial(list_push_jobs, context=context),
+            partial(list_template_pushes, context=context),
             summary="List push jobs",
             tag=TAG,
             scope=read,

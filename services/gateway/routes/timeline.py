@@ -33,7 +33,7 @@ NOTICES_SECONDS = 2.0
 MAX_NOTICES = 100
 """As many as the notifier tells; with so many of one sort there may be more."""
 
-Told = Literal["complete", "newest", "unavailable"]
+Completeness = Literal["complete", "newest", "unavailable"]
 
 
 class _Entry(BaseModel):
@@ -109,7 +109,7 @@ class Timeline(BaseModel):
     data: list[Entry] = Field(
         description="As many events as asked for, and what else happened in their time."
     )
-    notices: Told = Field(
+    notices: Completeness = Field(
         description="How far contents and deliveries are told: complete, only the newest of them, "
         "or not at all for the moment."
     )
@@ -139,7 +139,7 @@ async def read_pass_timeline(call: Call[None, PageQuery], *, context: Context) -
         _pass_as_it_is(context, account_id, handle),
     )
     until = _end(page, position.since)
-    told: Told = "unavailable"
+    told: Completeness = "unavailable"
     entries: list[AnyEntry] = [_event(e) for e in page.events]
     verdict = None
     if notices is not None:

@@ -16,7 +16,7 @@ from shared.contracts.gateway import (
     TemplateSaved,
 )
 from shared.database import Connection
-from shared.hashes import surroundings_of
+from shared.hashes import environment_of
 from shared.passes.document import TemplateDocument
 from shared.passes.identities import identity_from_pem
 from shared.passes.localization import strings_files
@@ -106,7 +106,7 @@ class BundleCache:
                 document,
                 name=row["name"],
                 organization=row["organization"],
-                surroundings=surroundings_of(
+                environment=environment_of(
                     self._keys, self._root_url, row["account_id"], template_id, self._epochs
                 ),
             ),
@@ -122,12 +122,12 @@ class BundleCache:
             ),
             identity=signer,
             tokens=self._tokens,
-            environment=environment_of(self._root_url, epoch),
+            environment=environment_digest(self._root_url, epoch),
             plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )
 
 
-def environment_of(root_url: str, credential_epoch: int) -> int:
+def environment_digest(root_url: str, credential_epoch: int) -> int:
     """Digest what contents hold besides template, identity and state, in 64 bits."""
     digest = sha256(f"{root_url}\n{credential_epoch}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

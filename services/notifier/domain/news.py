@@ -19,12 +19,12 @@ FIELDS: Final = ("name", "email", "phone", "external_id", "tier")
 GONE: Final = 2**62
 """The version of what never comes back."""
 
-ToldKey = tuple[UUID, str, str]
+AnnouncedKey = tuple[UUID, str, str]
 
 
 @dataclass(slots=True)
-class Told:
-    """What was last told of a thing; version 0: nothing yet."""
+class Announced:
+    """What was last announced of a thing; version 0: nothing yet."""
 
     account_id: UUID
     kind: str
@@ -34,7 +34,7 @@ class Told:
     facts: JsonObject
 
     @property
-    def key(self) -> ToldKey:
+    def key(self) -> AnnouncedKey:
         return self.account_id, self.kind, self.id
 
     def happening(self, kind: str, at: datetime, data: JsonObject) -> Happening:
@@ -49,60 +49,64 @@ class Told:
         )
 
 
-def member_key(member: Member) -> ToldKey:
+def member_key(member: Member) -> AnnouncedKey:
     return member.account_id, "member", member.member_id
 
 
-def template_key(message: TemplateSaved | TemplateDeleted) -> ToldKey:
+def template_key(message: TemplateSaved | TemplateDeleted) -> AnnouncedKey:
     return message.account_id, "template", str(message.template_id)
 
 
-def news_of_member(told: Told, member: Member) -> Iterator[Happening]:
-    """Tell what a member's state adds to what was told; nothing if a newer one was told."""
-    if member.version <= told.version:
+def news_of_member(announced: Announced, member: Member) -> Iterator[Happening]:
+    """Tell what a member's state adds to what was told; nothing if a newer one was announced."""
+    if member.version <= announced.version:
         return
-    was_living, before = told.living, told.facts
-    told.version, told.living = member.version, not member.deleted
-    told.facts = {} if member.deleted else _facts(member)
+    was_living, before = announced.living, announced.facts
+    announced.version, announced.living = member.version, not member.deleted
+    announced.facts = {} if member.deleted else _facts(member)
     at, data = member.updated_at, {"member_id": member.member_id, "version": member.version}
     state = {**data, "points": member.points, "tier": member.tier}
     if member.deleted:
-        yield told.happening("member.deleted", at, data)
+        yield announced.happening("member.deleted", at, data)
         return
     if not was_living:
-        yield told.happening("member.created", at, state)
+        yield announced.happening("member.created", at, state)
         return
-    digests, known = told.facts["digests"], before["digests"]
+    digests, known = announced.facts["digests"], before["digests"]
     fields = [field for field in FIELDS if digests.get(field) != known.get(field)]
     if fields:
-        yield told.happening("member.updated", at, {**state, "fields": fields})
+        yield announced.happening("member.updated", at, {**state, "fields": fields})
     points, delta = before["points"], member.points - before["points"]
     if delta:
         changed = {**data, "points": member.points, "before": points, "delta": delta}
-        yield told.happening("points.changed", at, changed)
+        yield announced.happening("points.changed", at, changed)
 
 
-def news_of_template(told: Told, saved: TemplateSaved, at: datetime) -> Iterator[Happening]:
-    """Tell a revision, unless a later one or the template's end was told."""
-    if saved.revision <= told.version:
+def news_of_template(
+    announced: Announced, saved: TemplateSaved, at: datetime
+) -> Iterator[Happening]:
+    """Tell a revision, unless a later one or the template's end was announced."""
+    if saved.revision <= announced.version:
         return
-    told.version, told.living = saved.revision, True
+    announced.version, announced.living = saved.revision, True
     kind = "template.created" if saved.revision == 1 else "template.updated"
     data = {
         "template_id": saved.template_id,
         "revision": saved.revision,
         "name": saved.template_name,
     }
-    yield told.happening(kind, at, data)
+    yield announced.happening(kind, at, data)
 
 
-def end_of_template(told: Told, deleted: TemplateDeleted, at: datetime) -> Iterator[Happening]:
-    """Tell that a template is gone; whatever revision comes late is not told any more."""
-    if told.version == GONE:
+def end_of_template(
+    announced: Announced, deleted: TemplateDeleted, at: datetime
+) -> Iterator[Happening]:
+    """Tell that a template is gone; whatever revision comes late is not announced any more."""
+    if announced.version == GONE:
         return
-    told.version, told.living = GONE, False
+    announced.version, announced.living = GONE, False
     data = {"template_id": deleted.template_id, "revision": deleted.revision}
-    yield told.happening("template.deleted", at, data)
+    yield announced.happening("template.deleted", at, data)
 
 
 def _facts(member: Member) -> JsonObject:
@@ -111,6 +115,6 @@ def _facts(member: Member) -> JsonObject:
 
 
 def _digest(member: Member, field: str) -> str:
-    """Shorten a field so far that it can be told from its next value, and nothing else."""
+    """Shorten a field so far that it can be announced from its next value, and nothing else."""
     text = f"{member.account_id}/{member.member_id}/{getattr(member, field)}"
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

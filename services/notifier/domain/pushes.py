@@ -124,7 +124,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class FinishedPush:
     """A push that has ended; without a pause nothing more is to be done for its wake."""
 
     wake: Wake
@@ -166,28 +166,29 @@ def pause_after(outcome: Outcome, tries: int, chance: float) -> timedelta | None
     return timedelta(seconds=RETRY_SECONDS[tries] * (1 - JITTER + 2 * JITTER * chance))
 
 
-def seen_of(landed: Landed) -> list[Seen]:
+def seen_of(finished: FinishedPush) -> list[Seen]:
     """Note a push with each pass that it was for; not one that could not be made."""
-    wake, outcome = landed.wake, landed.outcome
+    wake, outcome = finished.wake, finished.outcome
     if outcome.verdict == "unreachable":
         return []
     kind = "pushed" if outcome.verdict == "delivered" else "push_failed"
     data = outcome.data
     return [
-        Seen(wake.account_id, handle, kind, landed.at, wake.device, data) for handle in wake.handles
+        Seen(wake.account_id, handle, kind, finished.at, wake.device, data)
+        for handle in wake.handles
     ]
 
 
-def failures_of(landed: Landed, templates: Mapping[str, UUID]) -> list[Happening]:
+def failures_of(finished: FinishedPush, templates: Mapping[str, UUID]) -> list[Happening]:
     """Tell, pass by pass, that a device could not be told; `templates` are those of handles."""
-    wake, outcome = landed.wake, landed.outcome
+    wake, outcome = finished.wake, finished.outcome
     return [
         Happening(
             event_id=new_id(),
             account_id=wake.account_id,
             type="push.failed",
             subject={"kind": "pass", "id": handle},
-            occurred_at=landed.at,
+            occurred_at=finished.at,
             cause={"kind": "push"},
             data={
                 "handle": handle,

@@ -150,7 +150,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class FinishedDelivery:
     """An attempt that has ended."""
 
     delivery: DueDelivery
@@ -251,7 +251,7 @@ def _invalid(name: str, detail: str) -> InvalidError:
     )
 
 
-class Rota:
+class RoundRobin:
     """Endpoints that are believed to have due deliveries, each taken in its turn."""
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.notifier.domain.devices import fold_news
-from services.notifier.handlers.devices import Wake
+from services.notifier.handlers.devices import StartPushing
 from services.notifier.repository import (
     ContentRepository,
     DeliveryRepository,
@@ -21,7 +21,9 @@ MAX_NOTICES: Final = 100
 MAX_HOLDERS: Final = 20
 
 
-async def store_contents(messages: list[ContentBuilt], work: UnitOfWork, *, wake: Wake) -> None:
+async def store_contents(
+    messages: list[ContentBuilt], work: UnitOfWork, *, start_pushing: StartPushing
+) -> None:
     """Note contents built; newer ones than the first are news, and pushed if that is asked."""
     contents = [content for message in messages for content in message.contents]
     await ContentRepository(work.connection).add_all(contents)
@@ -39,7 +41,7 @@ async def store_contents(messages: list[ContentBuilt], work: UnitOfWork, *, wake
     asked = [one.handle for one in kept if one.is_asked]
     if asked:
         await WakeRepository(work.connection).ask(asked)
-        work.after_commit(wake)
+        work.after_commit(start_pushing)
 
 
 async def mark_deleted(messages: list[PassesDeleted], work: UnitOfWork) -> None:

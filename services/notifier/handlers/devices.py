@@ -44,12 +44,16 @@ from shared.errors import ApplicationError
 from shared.identifiers import new_id
 from shared.sealing import MasterKeys
 
-Wake = Callable[[], None]
+StartPushing = Callable[[], None]
 """Tells the push job that devices will have to be woken once this work commits."""
 
 
 async def register_devices(
-    commands: list[RegisterDevice], work: UnitOfWork, *, wake: Wake, keys: MasterKeys
+    commands: list[RegisterDevice],
+    work: UnitOfWork,
+    *,
+    start_pushing: StartPushing,
+    keys: MasterKeys,
 ) -> list[DeviceRegistered | ApplicationError]:
     """Register devices for passes; whoever may hold older bytes than the newest is woken."""
     devices, passes = DeviceRepository(work.connection), PassRepository(work.connection)
@@ -76,7 +80,7 @@ async def register_devices(
         replies.append(refused.get(command.command_id) or DeviceRegistered(created=is_new))
     at = clock.now()
     await _tell_acts("install", acted, at, work)
-    await _make_news([(d, h) for d, h in created if known[h].has_older_copies], work, wake)
+    await _make_news([(d, h) for d, h in created if known[h].has_older_copies], work, start_pushing)
     tokens = {c.device: c.push_token for c in living}
     moved = [
         d
@@ -84,7 +88,7 @@ async def register_devices(
         if d in tokens and not is_same_push_token(keys, d, b.push_token, tokens[d])
     ]
     if moved:  # what was pushed to the token before may not have come
-        await _wake_devices(await devices.find_news(moved), work, wake)
+        await _wake_devices(await devices.find_news(moved), work, start_pushing)
     await ObservationRepository(work.connection).add(
         [
             Seen(c.account_id, c.handle, "registered", at, c.device,
@@ -202,7 +206,7 @@ def _updated(names: Sequence[Listed]) -> UpdatedPasses:
 
 
 async def note_fetches(
-    queries: list[NoteFetch], work: UnitOfWork, *, wake: Wake
+    queries: list[NoteFetch], work: UnitOfWork, *, start_pushing: StartPushing
 ) -> list[NoteFetch]:
     """Note what left the house; what a device fetched of its own accord is a manual update.
 
@@ -221,7 +225,7 @@ async def note_fetches(
         if q.handle in copies and copies[q.handle].were_taken_for_newest(q.content_number)
     }
     if surprising:  # an older download was noted late: who registered meanwhile may hold that
-        await _make_news(await devices.find_holders(surprising), work, wake)
+        await _make_news(await devices.find_holders(surprising), work, start_pushing)
     room = await ObservationRepository(work.connection).add(
         [
             Seen(q.account_id, q.handle, "fetched", q.at, None,
@@ -276,7 +280,9 @@ async def note_device_logs(queries: list[NoteDeviceLogs], work: UnitOfWork) -> l
     return [Done() for _ in queries]
 
 
-async def ask_pushes(events: Sequence[LoggedEvent], work: UnitOfWork, *, wake: Wake) -> None:
+async def ask_pushes(
+    events: Sequence[LoggedEvent], work: UnitOfWork, *, start_pushing: StartPushing
+) -> None:
     """Push what is unpushed of passes for which somebody asked it."""
     asks = [event for event in events if event.kind == "push"]
     if not asks:
@@ -286,19 +292,21 @@ async def ask_pushes(events: Sequence[LoggedEvent], work: UnitOfWork, *, wake: W
     if handles:
         await passes.mark_pushed(handles)
         await WakeRepository(work.connection).ask(handles)
-        work.after_commit(wake)
+        work.after_commit(start_pushing)
 
 
-async def _make_news(registrations: Collection[Registration], work: UnitOfWork, wake: Wake) -> None:
+async def _make_news(
+    registrations: Collection[Registration], work: UnitOfWork, start_pushing: StartPushing
+) -> None:
     """Have devices list passes that they may hold in older bytes, whatever they listed before."""
     if registrations:
         await DeviceRepository(work.connection).allot_tags(registrations)
-        await _wake_devices(registrations, work, wake)
+        await _wake_devices(registrations, work, start_pushing)
 
 
 async def _wake_devices(
-    registrations: Collection[Registration], work: UnitOfWork, wake: Wake
+    registrations: Collection[Registration], work: UnitOfWork, start_pushing: StartPushing
 ) -> None:
     if registrations:
         await WakeRepository(work.connection).ask_devices(registrations)
-        work.after_commit(wake)
+        work.after_commit(start_pushing)

@@ -15,7 +15,7 @@ from services.notifier.domain.webhooks import (
     checked_fields,
     new_secret,
 )
-from services.notifier.handlers.events import Ring
+from services.notifier.handlers.events import Notify
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
 from shared import clock
 from shared.contracts.message import Done
@@ -62,7 +62,7 @@ async def create_endpoints(
 
 
 async def update_endpoints(
-    commands: list[UpdateEndpoint], work: UnitOfWork, *, check_url: CheckUrl, ring: Ring
+    commands: list[UpdateEndpoint], work: UnitOfWork, *, check_url: CheckUrl, notify: Notify
 ) -> list[Endpoint]:
     endpoints = EndpointRepository(work.connection)
     updated: list[Endpoint] = []
@@ -70,7 +70,7 @@ async def update_endpoints(
         fields = checked_fields(command.fields, check_url)
         updated.append(await endpoints.update(command.account_id, command.endpoint_id, fields))
     enabled = {endpoint.endpoint_id for endpoint in updated if endpoint.enabled}
-    work.after_commit(lambda: ring(enabled))
+    work.after_commit(lambda: notify(enabled))
     return updated
 
 
@@ -119,7 +119,7 @@ async def recall_secrets(
 
 
 async def replay_deliveries(
-    commands: list[ReplayDeliveries], work: UnitOfWork, *, ring: Ring
+    commands: list[ReplayDeliveries], work: UnitOfWork, *, notify: Notify
 ) -> list[Replayed]:
     """Make events due again: at most 10,000 in one call, oldest first."""
     deliveries = DeliveryRepository(work.connection)
@@ -130,7 +130,7 @@ async def replay_deliveries(
         await deliveries.replay(command.endpoint_id, event_ids)
         replayed.append(Replayed(count=len(event_ids)))
     waiting = {command.endpoint_id for command in commands}
-    work.after_commit(lambda: ring(waiting))
+    work.after_commit(lambda: notify(waiting))
     return replayed
 
 
@@ -160,7 +160,7 @@ def _check_range(since: datetime, until: datetime | None) -> None:
 
 
 async def try_endpoints(
-    commands: list[TryEndpoint], work: UnitOfWork, *, ring: Ring
+    commands: list[TryEndpoint], work: UnitOfWork, *, notify: Notify
 ) -> list[TriedEndpoint]:
     """Send a test to one endpoint, as any event is sent, but outside the feed."""
     sent: list[TriedEndpoint] = []
@@ -174,7 +174,7 @@ async def try_endpoints(
         [delivery_id] = await DeliveryRepository(work.connection).add_all([(endpoint_id, test)])
         sent.append(TriedEndpoint(delivery_id=delivery_id, event_id=test.event_id))
     waiting = {command.endpoint_id for command in commands}
-    work.after_commit(lambda: ring(waiting))
+    work.after_commit(lambda: notify(waiting))
     return sent
 
 

@@ -6,17 +6,17 @@ from uuid import UUID
 
 from services.notifier.domain.happenings import Happening, of_pass
 from services.notifier.domain.webhooks import Recipient
-from services.notifier.handlers.devices import Wake, ask_pushes
+from services.notifier.handlers.devices import StartPushing, ask_pushes
 from services.notifier.repository import DeliveryRepository, EndpointRepository, EventRepository
 from shared.contracts.notifier import EventsCompared, MissedEvent
 from shared.contracts.triggers import EventsListed, EventsLogged
 from shared.database import UnitOfWork
 
-Ring = Callable[[Collection[UUID]], None]
+Notify = Callable[[Collection[UUID]], None]
 """Tells the delivery job which endpoints will have something due once this work commits."""
 
 
-async def tell(work: UnitOfWork, happenings: Sequence[Happening], ring: Ring) -> None:
+async def tell(work: UnitOfWork, happenings: Sequence[Happening], notify: Notify) -> None:
     """Keep what happened, numbered for the feed, with a delivery for every endpoint that wants it.
 
     The one way in for all that partners are told; an event that was told before is not told again.
@@ -32,16 +32,16 @@ async def tell(work: UnitOfWork, happenings: Sequence[Happening], ring: Ring) ->
     if rows:
         await DeliveryRepository(work.connection).add_all(rows)
         waiting = {endpoint_id for endpoint_id, _ in rows}
-        work.after_commit(lambda: ring(waiting))
+        work.after_commit(lambda: notify(waiting))
 
 
 async def store_events(
-    messages: list[EventsLogged], work: UnitOfWork, *, ring: Ring, wake: Wake
+    messages: list[EventsLogged], work: UnitOfWork, *, notify: Notify, start_pushing: StartPushing
 ) -> None:
     """Tell what happened to passes."""
     logged = [event for message in messages for event in message.events]
-    await ask_pushes(logged, work, wake=wake)
-    await tell(work, [of_pass(event) for event in logged], ring)
+    await ask_pushes(logged, work, start_pushing=start_pushing)
+    await tell(work, [of_pass(event) for event in logged], notify)
 
 
 async def compare_events(messages: list[EventsListed], work: UnitOfWork) -> None:

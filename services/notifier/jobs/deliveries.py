@@ -11,7 +11,13 @@ import structlog
 
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.happenings import Happening, of_disabled, of_exhausted
-from services.notifier.domain.webhooks import DueDelivery, Landed, Outcome, Rota, decide
+from services.notifier.domain.webhooks import (
+    DueDelivery,
+    FinishedDelivery,
+    Outcome,
+    RoundRobin,
+    decide,
+)
 from services.notifier.jobs import Tell
 from services.notifier.repository import SendingRepository
 from shared import clock
@@ -40,18 +46,18 @@ class DeliveryJob:
         self,
         database: Database,
         sender: WebhookSender,
-        rota: Rota,
-        wake: asyncio.Event,
+        round_robin: RoundRobin,
+        due: asyncio.Event,
         tell: Tell,
     ) -> None:
         self._database = database
         self._tell = tell
         self._sender = sender
-        self._rota = rota
-        self._wake = wake
-        self._flying: dict[asyncio.Task[None], DueDelivery] = {}
+        self._round_robin = round_robin
+        self._due = due
+        self._in_flight: dict[asyncio.Task[None], DueDelivery] = {}
         self._places: Counter[UUID] = Counter()
-        self._landed: list[Landed] = []
+        self._finished: list[FinishedDelivery] = []
         self._slow: set[UUID] = set()
         self._looked_at = float("-inf")
 
@@ -59,18 +65,18 @@ class DeliveryJob:
         """Post until nothing is due and nothing is under way."""
         await self._look()
         while True:
-            self._wake.clear()
+            self._due.clear()
             await self._take_turn()
-            if not (self._flying or self._landed or self._rota):
+            if not (self._in_flight or self._finished or self._round_robin):
                 return
-            if not self._landed:
+            if not self._finished:
                 await self._wait()
             if asyncio.get_running_loop().time() - self._looked_at >= LOOK_SECONDS:
                 await self._look()
 
     async def renew(self) -> None:
         """Hold the leases of what is under way."""
-        deliveries = [*self._flying.values(), *(one.delivery for one in self._landed)]
+        deliveries = [*self._in_flight.values(), *(one.delivery for one in self._finished)]
         if deliveries:
             async with self._database.work() as work:
                 sending = SendingRepository(work.connection)
@@ -79,57 +85,57 @@ class DeliveryJob:
 
     async def stop(self) -> None:
         """Let what is under way land for a moment, record it, and give the rest back."""
-        if self._flying:
-            await asyncio.wait(self._flying, timeout=DRAIN_SECONDS)
-        lost = dict(self._flying)
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=DRAIN_SECONDS)
+        lost = dict(self._in_flight)
         for task in lost:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
-        if not (self._landed or lost):
+        if not (self._finished or lost):
             return
         try:
             async with self._database.work() as work:
                 sending = SendingRepository(work.connection)
-                news = await _record(self._landed, sending)
+                news = await _record(self._finished, sending)
                 await sending.release(lost.values())
                 await self._tell(work, news)
         except UnavailableError:
-            log.warning("results_lost", count=len(self._landed))  # their leases end by themselves
-        self._landed.clear()
+            log.warning("results_lost", count=len(self._finished))  # their leases end by themselves
+        self._finished.clear()
 
     async def _look(self) -> None:
         self._looked_at = asyncio.get_running_loop().time()
         async with self._database.connection() as connection:
-            self._rota.add(await SendingRepository(connection).find_due_endpoints())
+            self._round_robin.add(await SendingRepository(connection).find_due_endpoints())
 
     async def _take_turn(self) -> None:
-        """Record what has landed and claim for the free places, in one transaction."""
-        wanted = self._rota.take(MAX_IN_FLIGHT - len(self._flying), self._free_places)
-        if not (self._landed or wanted):
+        """Record what has finished and claim for the free places, in one transaction."""
+        wanted = self._round_robin.take(MAX_IN_FLIGHT - len(self._in_flight), self._free_places)
+        if not (self._finished or wanted):
             return
-        landed, self._landed = self._landed, []
+        finished, self._finished = self._finished, []
         try:
             async with self._database.work() as work:
                 sending = SendingRepository(work.connection)
                 await sending.do_not_wait_for_disk()
-                news = await _record(landed, sending)
+                news = await _record(finished, sending)
                 claimed = await sending.claim(wanted) if wanted else []
                 if news:
                     await sending.wait_for_disk()
                     await self._tell(work, news)
         except BaseException:
-            self._landed = landed + self._landed
+            self._finished = finished + self._finished
             raise
         if claimed:
             crash_point("deliveries.claimed")
         for delivery in claimed:
             self._start(delivery)
         found = Counter(delivery.endpoint_id for delivery in claimed)
-        self._rota.remove(e for e, most in wanted.items() if found[e] < most)
+        self._round_robin.remove(e for e, most in wanted.items() if found[e] < most)
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout=LOOK_SECONDS)
+            await asyncio.wait_for(self._due.wait(), timeout=LOOK_SECONDS)
         except TimeoutError:
             return
 
@@ -139,11 +145,11 @@ class DeliveryJob:
 
     def _start(self, delivery: DueDelivery) -> None:
         self._places[delivery.endpoint_id] += 1
-        task = asyncio.create_task(self._fly(delivery))
-        self._flying[task] = delivery
-        task.add_done_callback(self._land)
+        task = asyncio.create_task(self._post(delivery))
+        self._in_flight[task] = delivery
+        task.add_done_callback(self._finish)
 
-    async def _fly(self, delivery: DueDelivery) -> None:
+    async def _post(self, delivery: DueDelivery) -> None:
         at = clock.now()
         try:
             outcome = await self._sender.send(delivery)
@@ -158,23 +164,25 @@ class DeliveryJob:
         crash_point("deliveries.posted")
         chance = random.random()  # noqa: S311 - jitter
         decision = decide(outcome, delivery.tries, clock.now(), chance)
-        self._landed.append(Landed(delivery, at, outcome, decision))
+        self._finished.append(FinishedDelivery(delivery, at, outcome, decision))
         if outcome.timed_out:
             self._slow.add(delivery.endpoint_id)
         else:
             self._slow.discard(delivery.endpoint_id)
 
-    def _land(self, task: asyncio.Task[None]) -> None:
-        delivery = self._flying.pop(task)
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        delivery = self._in_flight.pop(task)
         self._places[delivery.endpoint_id] -= 1
         if not self._places[delivery.endpoint_id]:
             del self._places[delivery.endpoint_id]
-        self._wake.set()
+        self._due.set()
 
 
-async def _record(landed: Sequence[Landed], sending: SendingRepository) -> list[Happening]:
+async def _record(
+    finished: Sequence[FinishedDelivery], sending: SendingRepository
+) -> list[Happening]:
     """Record attempts, in one order for all processes; what partners are to be told of it."""
-    ordered = sorted(landed, key=lambda r: r.delivery.delivery_id)
+    ordered = sorted(finished, key=lambda r: r.delivery.delivery_id)
     exhausted, disabled = await sending.record(ordered)
     now = clock.now()
     return [

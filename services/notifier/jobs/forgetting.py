@@ -5,13 +5,13 @@ from typing import Final
 
 from services.notifier.domain.webhooks import RETENTION
 from services.notifier.repository import (
+    AnnouncedRepository,
     ContentRepository,
     DeliveryRepository,
     DeviceRepository,
     EventRepository,
     ObservationRepository,
     PassRepository,
-    ToldRepository,
 )
 from shared.database import Database, UnitOfWork
 
@@ -30,7 +30,7 @@ async def forget_old(database: Database) -> None:
             pass
         while await ObservationRepository(connection).forget_old(RETENTION):
             pass
-        await ToldRepository(connection).forget_gone(RETENTION)
+        await AnnouncedRepository(connection).forget_gone(RETENTION)
     more = True
     while more:
         async with database.work() as work:

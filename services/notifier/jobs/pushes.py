@@ -10,8 +10,8 @@ import structlog
 
 from services.notifier.clients.apns import ApplePushSender
 from services.notifier.domain.pushes import (
+    FinishedPush,
     Identity,
-    Landed,
     Outcome,
     Wake,
     failures_of,
@@ -42,7 +42,7 @@ RemoveDevice = Callable[[UnitOfWork, str, datetime | None], Awaitable[object]]
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class PushJob:
+class PushWorker:
     """Pushes to devices that are due: a pipeline that refills each place as soon as it is free.
 
     Any number of processes may do this side by side: each wake is leased before it is pushed. One
@@ -53,32 +53,32 @@ class PushJob:
         self,
         database: Database,
         sender: ApplePushSender,
-        wake: asyncio.Event,
+        due: asyncio.Event,
         *,
         tell: Tell,
         remove_device: RemoveDevice,
     ) -> None:
         self._database = database
         self._sender = sender
-        self._wake = wake
+        self._due = due
         self._tell = tell
         self._remove_device = remove_device
-        self._flying: dict[asyncio.Task[None], Wake] = {}
-        self._landed: list[Landed] = []
+        self._in_flight: dict[asyncio.Task[None], Wake] = {}
+        self._finished: list[FinishedPush] = []
 
     async def run(self) -> None:
         """Push until nothing is due and nothing is under way."""
         while True:
-            self._wake.clear()
+            self._due.clear()
             await self._take_turn()
-            if not (self._flying or self._landed):
+            if not (self._in_flight or self._finished):
                 return
-            if not self._landed:
+            if not self._finished:
                 await self._wait()
 
     async def renew(self) -> None:
         """Hold the leases of what is under way."""
-        wakes = [*self._flying.values(), *(one.wake for one in self._landed)]
+        wakes = [*self._in_flight.values(), *(one.wake for one in self._finished)]
         if wakes:
             async with self._database.work() as work:
                 repository = PushingRepository(work.connection)
@@ -87,66 +87,68 @@ class PushJob:
 
     async def stop(self) -> None:
         """Let what is under way land for a moment, record it, and give the rest back."""
-        if self._flying:
-            await asyncio.wait(self._flying, timeout=DRAIN_SECONDS)
-        lost = dict(self._flying)
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=DRAIN_SECONDS)
+        lost = dict(self._in_flight)
         for task in lost:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
-        landed, self._landed = self._landed, []
+        finished, self._finished = self._finished, []
         try:
             async with self._database.work() as work:
                 await PushingRepository(work.connection).release(lost.values())
-                await self._tell_failures(work, await self._record(work, landed))
+                await self._tell_failures(work, await self._record(work, finished))
         except UnavailableError:
-            log.warning("results_lost", count=len(landed))  # their leases end by themselves
+            log.warning("results_lost", count=len(finished))  # their leases end by themselves
 
     async def _take_turn(self) -> None:
-        """Record what has landed and claim for the free places, in one transaction."""
-        landed, self._landed = self._landed, []
+        """Record what has finished and claim for the free places, in one transaction."""
+        finished, self._finished = self._finished, []
         try:
             async with self._database.work() as work:
-                ours = await self._record(work, landed)
+                ours = await self._record(work, finished)
                 claimed = await PushingRepository(work.connection).claim(
-                    MAX_IN_FLIGHT - len(self._flying)
+                    MAX_IN_FLIGHT - len(self._in_flight)
                 )
                 identities = await IdentityRepository(work.connection).list_valid(
                     {wake.pass_type for wake in claimed}
                 )
                 await self._tell_failures(work, ours)
         except BaseException:
-            self._landed = landed + self._landed
+            self._finished = finished + self._finished
             raise
         if claimed:
             crash_point("pushes.claimed")
         for wake in claimed:
             self._start(wake, identities.get(wake.pass_type, []))
-        await self._remove_devices(landed)
+        await self._remove_devices(finished)
 
-    async def _record(self, work: UnitOfWork, landed: Sequence[Landed]) -> list[Landed]:
+    async def _record(
+        self, work: UnitOfWork, finished: Sequence[FinishedPush]
+    ) -> list[FinishedPush]:
         wakes = PushingRepository(work.connection)
-        if not any(one.given_up for one in landed):  # a crash takes back nothing that is told
+        if not any(one.given_up for one in finished):  # a crash takes back nothing that is told
             await wakes.do_not_wait_for_disk()
-        if not landed:
+        if not finished:
             return []
-        ours = await wakes.record(landed)
+        ours = await wakes.record(finished)
         await ObservationRepository(work.connection).add([s for one in ours for s in seen_of(one)])
         return ours
 
-    async def _tell_failures(self, work: UnitOfWork, landed: Sequence[Landed]) -> None:
-        given_up = [one for one in landed if one.given_up]
+    async def _tell_failures(self, work: UnitOfWork, finished: Sequence[FinishedPush]) -> None:
+        given_up = [one for one in finished if one.given_up]
         if given_up:
             handles = {handle for one in given_up for handle in one.wake.handles}
             templates = await PushingRepository(work.connection).find_templates(handles)
             await self._tell(work, [h for one in given_up for h in failures_of(one, templates)])
 
-    async def _remove_devices(self, landed: Sequence[Landed]) -> None:
+    async def _remove_devices(self, finished: Sequence[FinishedPush]) -> None:
         """Remove devices that Apple says are gone, unless they have come back meanwhile.
 
         Each in a transaction of its own, which locks devices before wakes. If one fails, the next
         push is answered the same.
         """
-        for one in (one for one in landed if one.outcome.ends_device):
+        for one in (one for one in finished if one.outcome.ends_device):
             async with self._database.work() as work:
                 device = one.wake.device
                 known = await DeviceRepository(work.connection).lock([device])
@@ -155,22 +157,22 @@ class PushJob:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout=LOOK_SECONDS)
+            await asyncio.wait_for(self._due.wait(), timeout=LOOK_SECONDS)
         except TimeoutError:
             return
 
     def _start(self, wake: Wake, identities: Sequence[Identity]) -> None:
-        task = asyncio.create_task(self._fly(wake, identities))
-        self._flying[task] = wake
-        task.add_done_callback(self._land)
+        task = asyncio.create_task(self._send(wake, identities))
+        self._in_flight[task] = wake
+        task.add_done_callback(self._finish)
 
-    async def _fly(self, wake: Wake, identities: Sequence[Identity]) -> None:
+    async def _send(self, wake: Wake, identities: Sequence[Identity]) -> None:
         at = clock.now()
         outcome = await self._push(wake, identities)
         crash_point("pushes.sent")
         chance = random.random()  # noqa: S311 - jitter
         pause = pause_after(outcome, wake.tries, chance)
-        self._landed.append(Landed(wake, at, outcome, pause))
+        self._finished.append(FinishedPush(wake, at, outcome, pause))
         pushes.labels(outcome.verdict).inc()
         if outcome.verdict == "delivered":
             push_seconds.observe((clock.now() - wake.asked_at).total_seconds())
@@ -185,6 +187,6 @@ class PushJob:
             log.error("push_failed", kind=kind, trace=trace_of(error))  # noqa: TRY400
             return Outcome("failed", reason="our own trouble")
 
-    def _land(self, task: asyncio.Task[None]) -> None:
-        del self._flying[task]
-        self._wake.set()
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        del self._in_flight[task]
+        self._due.set()

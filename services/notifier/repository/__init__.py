@@ -1,5 +1,6 @@
 """The notifier's tables."""
 
+from services.notifier.repository.announced import AnnouncedRepository
 from services.notifier.repository.deliveries import DeliveryRepository
 from services.notifier.repository.devices import DeviceRepository
 from services.notifier.repository.endpoints import EndpointRepository
@@ -10,10 +11,10 @@ from services.notifier.repository.observations import ObservationRepository
 from services.notifier.repository.passes import PassRepository
 from services.notifier.repository.pushing import PushingRepository
 from services.notifier.repository.sending import SendingRepository
-from services.notifier.repository.told import ToldRepository
 from services.notifier.repository.wakes import WakeRepository
 
 __all__ = [
+    "AnnouncedRepository",
     "ContentRepository",
     "DeliveryRepository",
     "DeviceRepository",
@@ -25,6 +26,5 @@ __all__ = [
     "PassRepository",
     "PushingRepository",
     "SendingRepository",
-    "ToldRepository",
     "WakeRepository",
 ]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.notifier.domain.pushes import Landed, Wake
+from services.notifier.domain.pushes import FinishedPush, Wake
 from shared.database import Connection
 
 LEASE_SECONDS: Final = 8
@@ -68,7 +68,7 @@ class PushingRepository:
             *_leases(wakes),
         )
 
-    async def record(self, landed: Sequence[Landed]) -> list[Landed]:
+    async def record(self, finished: Sequence[FinishedPush]) -> list[FinishedPush]:
         """Record what became of pushes; returns those whose lease was still ours.
 
         A wake that was asked for again meanwhile is due again: the device may have listed before.
@@ -79,10 +79,10 @@ class PushingRepository:
             " ON w.device = r.device AND w.pass_type_identifier = r.type"
             " AND w.leased_at = r.leased_at"
             " ORDER BY w.device, w.pass_type_identifier FOR UPDATE OF w",
-            *_leases([one.wake for one in landed]),
+            *_leases([one.wake for one in finished]),
         )
         asked = {(row["device"], row["pass_type_identifier"]): row["asked"] for row in rows}
-        ours = [one for one in landed if one.wake.key in asked]
+        ours = [one for one in finished if one.wake.key in asked]
         over = [r for r in ours if r.pause is None and asked[r.wake.key] == r.wake.asked]
         again = [r for r in ours if r.pause is None and asked[r.wake.key] != r.wake.asked]
         await self._remove([one.wake for one in over])
@@ -132,16 +132,16 @@ class PushingRepository:
                 [wake.pass_type_identifier for wake in wakes],
             )
 
-    async def _postpone(self, landed: Sequence[Landed]) -> None:
-        if landed:
+    async def _postpone(self, finished: Sequence[FinishedPush]) -> None:
+        if finished:
             await self._connection.execute(
                 "UPDATE wakes w SET lease_until = NULL, tries = w.tries + 1,"
                 " due_at = now() + r.pause"
                 " FROM unnest($1::text[], $2::text[], $3::interval[]) AS r (device, type, pause)"
                 " WHERE w.device = r.device AND w.pass_type_identifier = r.type",
-                [one.wake.device for one in landed],
-                [one.wake.pass_type_identifier for one in landed],
-                [one.pause for one in landed],
+                [one.wake.device for one in finished],
+                [one.wake.pass_type_identifier for one in finished],
+                [one.pause for one in finished],
             )
 
 

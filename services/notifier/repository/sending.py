@@ -9,7 +9,12 @@ from services.notifier.domain.happenings import (
     ExhaustedDeliveries,
     numbered,
 )
-from services.notifier.domain.webhooks import FAILED_TOO_LONG, FAILING_FOR, DueDelivery, Landed
+from services.notifier.domain.webhooks import (
+    FAILED_TOO_LONG,
+    FAILING_FOR,
+    DueDelivery,
+    FinishedDelivery,
+)
 from shared.contracts.partners import EXHAUSTED
 from shared.database import Connection
 
@@ -109,11 +114,11 @@ class SendingRepository:
         )
 
     async def record(
-        self, landed: Sequence[Landed]
+        self, finished: Sequence[FinishedDelivery]
     ) -> tuple[list[ExhaustedDeliveries], list[DisabledEndpoint]]:
         """Record what became of attempts; returns what came to its end by it."""
-        own = [r for r in landed if r.outcome.our_fault]
-        charged = [r for r in landed if not r.outcome.our_fault]
+        own = [r for r in finished if r.outcome.our_fault]
+        charged = [r for r in finished if not r.outcome.our_fault]
         if own:
             await self._postpone(own)
         if not charged:
@@ -122,33 +127,33 @@ class SendingRepository:
         exhausted = await self._move_on(charged)
         return exhausted, await self._judge_endpoints(charged)
 
-    async def _postpone(self, landed: Sequence[Landed]) -> None:
+    async def _postpone(self, finished: Sequence[FinishedDelivery]) -> None:
         await self._connection.execute(
             "UPDATE deliveries d SET lease_until = NULL, next_attempt_at = r.next_attempt_at"
             " FROM unnest($1::uuid[], $2::int[], $3::timestamptz[])"
             " AS r (delivery_id, attempts, next_attempt_at)"
             " WHERE d.delivery_id = r.delivery_id AND d.attempts = r.attempts"
             " AND d.state = 'pending'",
-            [r.delivery.delivery_id for r in landed],
-            [r.delivery.attempts for r in landed],
-            [r.decision.next_attempt_at for r in landed],
+            [r.delivery.delivery_id for r in finished],
+            [r.delivery.attempts for r in finished],
+            [r.decision.next_attempt_at for r in finished],
         )
 
-    async def _add_attempts(self, landed: Sequence[Landed]) -> None:
+    async def _add_attempts(self, finished: Sequence[FinishedDelivery]) -> None:
         await self._connection.execute(
             "INSERT INTO attempts (delivery_id, number, at, status, error, milliseconds,"
             " response) SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[],"
             " $4::int[], $5::text[], $6::int[], $7::text[]) ON CONFLICT DO NOTHING",
-            [r.delivery.delivery_id for r in landed],
-            [r.delivery.attempts + 1 for r in landed],
-            [r.at for r in landed],
-            [r.outcome.status for r in landed],
-            [r.outcome.error for r in landed],
-            [r.outcome.milliseconds for r in landed],
-            [r.outcome.response for r in landed],
+            [r.delivery.delivery_id for r in finished],
+            [r.delivery.attempts + 1 for r in finished],
+            [r.at for r in finished],
+            [r.outcome.status for r in finished],
+            [r.outcome.error for r in finished],
+            [r.outcome.milliseconds for r in finished],
+            [r.outcome.response for r in finished],
         )
 
-    async def _move_on(self, landed: Sequence[Landed]) -> list[ExhaustedDeliveries]:
+    async def _move_on(self, finished: Sequence[FinishedDelivery]) -> list[ExhaustedDeliveries]:
         """Count the attempt. A replay asked for meanwhile began a new round and goes on.
 
         Returns, by endpoint, the events of the feed that were attempted for the last time; of
@@ -180,27 +185,31 @@ class SendingRepository:
             WHERE moved.state = 'exhausted' AND moved.kind <> $6 AND v.number IS NOT NULL
             GROUP BY moved.endpoint_id, moved.account_id
             """,
-            [r.delivery.delivery_id for r in landed],
-            [r.delivery.attempts + 1 for r in landed],
-            [r.delivery.round for r in landed],
-            [r.decision.state for r in landed],
-            [r.decision.next_attempt_at for r in landed],
+            [r.delivery.delivery_id for r in finished],
+            [r.delivery.attempts + 1 for r in finished],
+            [r.delivery.round for r in finished],
+            [r.decision.state for r in finished],
+            [r.decision.next_attempt_at for r in finished],
             EXHAUSTED,
         )
         return [ExhaustedDeliveries(**row) for row in rows]
 
-    async def _judge_endpoints(self, landed: Sequence[Landed]) -> list[DisabledEndpoint]:
+    async def _judge_endpoints(
+        self, finished: Sequence[FinishedDelivery]
+    ) -> list[DisabledEndpoint]:
         """Note who succeeds and who fails, writing only what changes; disable who must be."""
-        succeeded = {r.delivery.endpoint_id for r in landed if r.outcome.succeeded}
-        failed = {r.delivery.endpoint_id for r in landed} - succeeded
-        reasons = {r.delivery.endpoint_id: r.decision.disable for r in landed if r.decision.disable}
+        succeeded = {r.delivery.endpoint_id for r in finished if r.outcome.succeeded}
+        failed = {r.delivery.endpoint_id for r in finished} - succeeded
+        reasons = {
+            r.delivery.endpoint_id: r.decision.disable for r in finished if r.decision.disable
+        }
         if succeeded:
             await self._connection.execute(
                 "UPDATE endpoints SET failing_since = NULL"
                 " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NOT NULL",
                 sorted(succeeded),
             )
-        at = max(r.at for r in landed)
+        at = max(r.at for r in finished)
         if failed:
             await self._connection.execute(
                 "UPDATE endpoints SET failing_since = $2"

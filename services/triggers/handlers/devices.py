@@ -3,7 +3,7 @@
 import asyncio
 
 from services.triggers.domain import TRIGGER_OF, PassRecord, announcements, change
-from services.triggers.handlers.waiting import Told, Waiting
+from services.triggers.handlers.waiting import RunAnswer, Waiting
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import TemplateCache
 from shared import clock
@@ -46,7 +46,7 @@ async def follow_devices(
         at = min(act.occurred_at, now)
         try:
             run = await waiting.start(_command(act), record, act.kind, template, at)
-            if not isinstance(run, Told):
+            if not isinstance(run, RunAnswer):
                 change(record, act.kind, {}, template, at, outcome=run)
         except InvalidError:
             continue

@@ -19,7 +19,7 @@ from services.triggers.domain import (
     marks_of,
     with_texts,
 )
-from services.triggers.handlers.waiting import Told, Waiting
+from services.triggers.handlers.waiting import RunAnswer, Waiting
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import KnownTemplate, TemplateCache
@@ -105,7 +105,7 @@ async def create_passes(
             if record.own_values:
                 check_shown(record, record.own_values, template.compiled)
             run = await waiting.start(command, record, "create", template.compiled, now)
-            if isinstance(run, Told):
+            if isinstance(run, RunAnswer):
                 outcomes.append(run.answer)
                 continue
             begin(record, template.compiled, run)
@@ -163,7 +163,7 @@ async def change_passes(
         try:
             manner = manner_of(command)
             run = await waiting.start(command, record, command.kind, compiled, now)
-            if isinstance(run, Told):
+            if isinstance(run, RunAnswer):
                 told = run.answer
                 is_over = isinstance(told, PassChanged)
                 outcomes.append(with_texts(told, record, compiled) if is_over else told)

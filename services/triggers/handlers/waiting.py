@@ -43,7 +43,7 @@ MAX_OPEN_OF_ACCOUNT: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Told(Generic[Reply]):
+class RunAnswer(Generic[Reply]):
     """What a command whose rules call is answered: its run's outcome, or that it is not over."""
 
     answer: Reply | ApplicationError | NotReadyError
@@ -89,7 +89,7 @@ class Waiting(Generic[Reply]):
         kind: EventKind,
         compiled: CompiledTemplate,
         at: datetime,
-    ) -> RuleOutcome | Told[Reply] | None:
+    ) -> RuleOutcome | RunAnswer[Reply] | None:
         """Run the rules as far as they go without a call.
 
         None: the rules cannot call and are still to be run, if at all. Else their outcome, or,
@@ -98,7 +98,7 @@ class Waiting(Generic[Reply]):
         if command.command_id not in self._watched:
             return None
         if command.command_id in self._known:
-            return Told(self._read(self._known[command.command_id]))
+            return RunAnswer(self._read(self._known[command.command_id]))
         if record.ignores(kind, at) or refusal_of(record, kind, compiled, at):
             return None
         before = replace(record)
@@ -114,7 +114,7 @@ class Waiting(Generic[Reply]):
         if kind not in DEVICE_KINDS and (
             of_pass >= MAX_OPEN_OF_PASS or of_account >= MAX_OPEN_OF_ACCOUNT
         ):
-            return Told(TooManyRunsError())
+            return RunAnswer(TooManyRunsError())
         forget_trigger_error(record, at)
         if isinstance(command, CreatePass):
             # Readable by its handle for whoever is called, but not announced.
@@ -124,7 +124,7 @@ class Waiting(Generic[Reply]):
         await runs.begin(command, record, kind, run.to_json())
         if self._begun is not None:
             self._work.after_commit(self._begun.set)
-        return Told(NotReadyError())
+        return RunAnswer(NotReadyError())
 
     def _read(self, outcome: str | None) -> Reply | ApplicationError | NotReadyError:
         if outcome is None:

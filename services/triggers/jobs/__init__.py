@@ -14,8 +14,8 @@ from services.triggers.repository.corrections import CorrectionRepository
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from services.triggers.repository.purging import PurgeRepository
 from services.triggers.repository.runs import RunRepository
+from services.triggers.repository.template_pushes import TemplatePushRepository
 from services.triggers.repository.templates import TemplateCache, TemplateRepository
-from services.triggers.repository.walks import WalkRepository
 from shared import clock
 from shared.database import Database
 
@@ -29,7 +29,7 @@ PURGE_TURN = 500
 FORGET_TURN = 1000
 
 RUN_DAYS = 14
-WALK_DAYS = 30
+TEMPLATE_PUSH_DAYS = 30
 
 
 async def fold_counters(database: Database) -> None:
@@ -58,28 +58,28 @@ async def push_passes(database: Database, cache: TemplateCache) -> None:
     """Go on with pushing all installed passes of templates, in short turns."""
     while True:
         async with database.work("bulk") as work:
-            walks = WalkRepository(work.connection)
-            walk = await walks.next_locked()
-            if walk is None:
+            template_pushes = TemplatePushRepository(work.connection)
+            running = await template_pushes.next_locked()
+            if running is None:
                 return
             passes = PassRepository(work.connection)
             records = await passes.lock_installed(
-                walk.account_id, walk.template_id, walk.after, PUSH_TURN
+                running.account_id, running.template_id, running.after, PUSH_TURN
             )
             if not records:
-                await walks.end(walk)
+                await template_pushes.end(running)
                 continue
-            if walk.forget:
-                needed = {walk.template_id: walk.template_revision}
-                template = (await cache.at_least(work.connection, needed))[walk.template_id]
+            if running.forget:
+                needed = {running.template_id: running.template_revision}
+                template = (await cache.at_least(work.connection, needed))[running.template_id]
                 for record in records:
-                    forget(record, walk.forget, template.compiled, clock.now())
+                    forget(record, running.forget, template.compiled, clock.now())
             for record in records:
                 push(record, clock.now())
-                record.template_revision = walk.template_revision
+                record.template_revision = running.template_revision
             await passes.save(records)
             work.publish(*announcements(records))
-            await walks.advance(walk, records[-1].handle, len(records))
+            await template_pushes.advance(running, records[-1].handle, len(records))
 
 
 async def expire_passes(database: Database, cache: TemplateCache) -> None:
@@ -155,4 +155,4 @@ async def forget_tombstones(database: Database) -> None:
             passes = PassRepository(work.connection)
             gone = await passes.forget_deleted(TOMBSTONE_DAYS, FORGET_TURN)
             await RunRepository(work.connection).forget_ended(RUN_DAYS)
-            await WalkRepository(work.connection).forget_ended(WALK_DAYS)
+            await TemplatePushRepository(work.connection).forget_ended(TEMPLATE_PUSH_DAYS)

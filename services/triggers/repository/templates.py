@@ -11,7 +11,7 @@ from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSave
 from shared.contracts.message import JsonObject
 from shared.database import Connection
 from shared.errors import NotReadyError
-from shared.hashes import surroundings_of
+from shared.hashes import environment_of
 from shared.passes.document import TemplateDocument
 from shared.passes.template import CompiledTemplate, compile_template
 from shared.sealing import MasterKeys
@@ -93,7 +93,7 @@ class TemplateCache:
                 TemplateDocument.model_validate(row["document"]),
                 name=row["name"],
                 organization=row["organization"],
-                surroundings=surroundings_of(
+                environment=environment_of(
                     self._keys,
                     self._root_url,
                     row["account_id"],

@@ -7,13 +7,13 @@ import pytest_asyncio
 
 from shared import clock
 from shared.contracts.triggers import (
-    ControlPushJob,
-    ListPushJobs,
+    ControlTemplatePush,
+    ListTemplatePushes,
     PassesPushed,
-    PushJob,
-    PushJobPage,
     PushPasses,
-    ReadPushJob,
+    ReadTemplatePush,
+    TemplatePush,
+    TemplatePushPage,
 )
 from shared.errors import ApplicationError, ConflictError, NotFoundError
 from shared.identifiers import new_id
@@ -22,25 +22,25 @@ from tests.integration.gateway.owners import Owners
 from tests.integration.gateway.samples import make_template
 
 
-def a_job(job_id: UUID, template_id: UUID, state: str = "running") -> PushJob:
+def a_job(job_id: UUID, template_id: UUID, state: str = "running") -> TemplatePush:
     facts = {"job_id": job_id, "template_id": template_id, "state": state, "total": 3, "done": 1}
-    return PushJob.model_validate({**facts, "created_at": clock.now()})
+    return TemplatePush.model_validate({**facts, "created_at": clock.now()})
 
 
 @pytest_asyncio.fixture
 async def owners(gateway: Gateway) -> Owners:
     owners = Owners(gateway.transport)
-    jobs: dict[UUID, PushJob] = {}
+    jobs: dict[UUID, TemplatePush] = {}
 
     def push(command: PushPasses) -> PassesPushed:
         jobs[command.command_id] = a_job(command.command_id, command.template_id)
         return PassesPushed(count=3, job_id=command.command_id)
 
-    def read(query: ReadPushJob) -> PushJob | ApplicationError:
+    def read(query: ReadTemplatePush) -> TemplatePush | ApplicationError:
         return jobs.get(query.job_id) or NotFoundError()
 
     owners.answer(PushPasses, push)
-    owners.answer(ReadPushJob, read)
+    owners.answer(ReadTemplatePush, read)
     return owners
 
 
@@ -78,11 +78,11 @@ async def test_template_of_others_is_not_pushed(
 @pytest.mark.parametrize("action", ["pause", "resume", "cancel"])
 async def test_job_is_controlled(an_account: AnAccount, owners: Owners, action: str):
     job_id = new_id()
-    owners.answer(ControlPushJob, lambda command: a_job(command.job_id, new_id(), "paused"))
+    owners.answer(ControlTemplatePush, lambda command: a_job(command.job_id, new_id(), "paused"))
 
     answer = await an_account.call("POST", f"/v1/push-jobs/{job_id}/{action}")
 
-    (command,) = owners.asked_for(ControlPushJob)
+    (command,) = owners.asked_for(ControlTemplatePush)
     assert (answer.status, answer.json["state"]) == (200, "paused")
     assert (command.job_id, command.action) == (job_id, action)
     assert command.account_id == an_account.account_id
@@ -91,7 +91,7 @@ async def test_job_is_controlled(an_account: AnAccount, owners: Owners, action: 
 async def test_job_that_has_ended_or_is_unknown_is_a_clear_error(
     an_account: AnAccount, owners: Owners
 ):
-    owners.answer(ControlPushJob, lambda _: ConflictError("The push job is done."))
+    owners.answer(ControlTemplatePush, lambda _: ConflictError("The push job is done."))
 
     ended = await an_account.call("POST", f"/v1/push-jobs/{new_id()}/pause")
     unknown = await an_account.call("GET", f"/v1/push-jobs/{new_id()}")
@@ -105,11 +105,11 @@ async def test_jobs_are_paged(an_account: AnAccount, owners: Owners):
     template_id = new_id()
     jobs = [a_job(new_id(), template_id) for _ in range(3)][::-1]
 
-    def page(query: ListPushJobs) -> PushJobPage:
+    def page(query: ListTemplatePushes) -> TemplatePushPage:
         after = [j for j in jobs if query.before is None or j.job_id < query.before]
-        return PushJobPage(jobs=after[: query.limit], more=len(after) > query.limit)
+        return TemplatePushPage(jobs=after[: query.limit], more=len(after) > query.limit)
 
-    owners.answer(ListPushJobs, page)
+    owners.answer(ListTemplatePushes, page)
     first = await an_account.call("GET", f"/v1/push-jobs?limit=2&template_id={template_id}")
     cursor = first.json["next_cursor"]
     second = await an_account.call("GET", f"/v1/push-jobs?limit=2&cursor={cursor}")
@@ -117,7 +117,7 @@ async def test_jobs_are_paged(an_account: AnAccount, owners: Owners):
     listed = [job["job_id"] for job in first.json["data"] + second.json["data"]]
     assert listed == [str(job.job_id) for job in jobs]
     assert second.json["next_cursor"] is None
-    assert owners.asked_for(ListPushJobs)[0].template_id == template_id
+    assert owners.asked_for(ListTemplatePushes)[0].template_id == template_id
 
 
 async def test_job_needs_the_scope_of_passes(an_account: AnAccount, owners: Owners):

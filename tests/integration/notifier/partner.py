@@ -17,7 +17,7 @@ from services.notifier import app
 from services.notifier.app import build
 from services.notifier.clients.partners import WebhookSender
 from services.notifier.domain.happenings import Happening
-from services.notifier.domain.webhooks import Rota
+from services.notifier.domain.webhooks import RoundRobin
 from services.notifier.handlers import endpoints, events, feed
 from services.notifier.handlers.contents import store_contents
 from services.notifier.jobs.deliveries import DeliveryJob
@@ -64,19 +64,19 @@ class Notifier:
     database: Database
     keys: MasterKeys
     client: OutgoingClient
-    rota: Rota = field(default_factory=Rota)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    round_robin: RoundRobin = field(default_factory=RoundRobin)
+    due: asyncio.Event = field(default_factory=asyncio.Event)
     pushes: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when devices have to be woken."""
 
     def __post_init__(self) -> None:
         self.sender = WebhookSender(self.client, self.keys)
-        tell = partial(events.tell, ring=self.ring)
-        self.job = DeliveryJob(self.database, self.sender, self.rota, self.wake, tell)
+        tell = partial(events.tell, notify=self.notify)
+        self.job = DeliveryJob(self.database, self.sender, self.round_robin, self.due, tell)
         self.run = self.job.run
 
-    def ring(self, endpoint_ids: Collection[UUID]) -> None:
-        self.rota.add(endpoint_ids)
+    def notify(self, endpoint_ids: Collection[UUID]) -> None:
+        self.round_robin.add(endpoint_ids)
 
     async def tell(self, handler: Callable[[list[Any], UnitOfWork], Any], *messages: Any) -> Any:
         async with self.database.work() as work:
@@ -90,7 +90,7 @@ class Notifier:
 
     async def update(self, command: Any) -> Any:
         handler = partial(
-            endpoints.update_endpoints, check_url=self.client.check_url, ring=self.ring
+            endpoints.update_endpoints, check_url=self.client.check_url, notify=self.notify
         )
         return (await self.tell(handler, command))[0]
 
@@ -99,15 +99,15 @@ class Notifier:
         return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def log(self, *logged: LoggedEvent) -> None:
-        handler = partial(events.store_events, ring=self.ring, wake=self.pushes.set)
+        handler = partial(events.store_events, notify=self.notify, start_pushing=self.pushes.set)
         await self.tell(handler, EventsLogged(events=list(logged)))
 
     async def build(self, *messages: ContentBuilt) -> None:
-        await self.tell(partial(store_contents, wake=self.pushes.set), *messages)
+        await self.tell(partial(store_contents, start_pushing=self.pushes.set), *messages)
 
     async def happen(self, *happenings: Happening) -> None:
         async with self.database.work() as work:
-            await events.tell(work, happenings, self.ring)
+            await events.tell(work, happenings, self.notify)
 
     async def until_waiting_for_a_lock(self) -> None:
         """Wait until some statement of ours waits for another transaction."""
@@ -120,14 +120,14 @@ class Notifier:
                 await asyncio.sleep(0.01)
 
     async def replay(self, command: ReplayDeliveries) -> int:
-        handler = partial(endpoints.replay_deliveries, ring=self.ring)
+        handler = partial(endpoints.replay_deliveries, notify=self.notify)
         return (await self.tell(handler, command))[0].count
 
     async def test(self, endpoint: Endpoint) -> TriedEndpoint:
         command = TryEndpoint(
             command_id=new_id(), account_id=endpoint.account_id, endpoint_id=endpoint.endpoint_id
         )
-        handler = partial(endpoints.try_endpoints, ring=self.ring)
+        handler = partial(endpoints.try_endpoints, notify=self.notify)
         return (await self.tell(handler, command))[0]
 
     async def feed(self, account_id: UUID, **fields: Any) -> FeedPage:

@@ -100,7 +100,9 @@ class Phones:
 
     async def register(self, *commands: RegisterDevice) -> list[DeviceRegistered]:
         handler = partial(
-            devices.register_devices, wake=self.notifier.pushes.set, keys=self.notifier.keys
+            devices.register_devices,
+            start_pushing=self.notifier.pushes.set,
+            keys=self.notifier.keys,
         )
         return await self.notifier.tell(handler, *commands)
 
@@ -114,8 +116,10 @@ class Phones:
         return (await self.notifier.tell(devices.list_updated, query))[0]
 
     async def fetch(self, *notes: NoteFetch) -> None:
-        ring, wake = self.notifier.ring, self.notifier.pushes.set
-        await self.notifier.tell(partial(sources.tell_fetches, wake=wake, ring=ring), *notes)
+        notify, start_pushing = self.notifier.notify, self.notifier.pushes.set
+        await self.notifier.tell(
+            partial(sources.tell_fetches, start_pushing=start_pushing, notify=notify), *notes
+        )
 
     async def build(self, *contents: BuiltContent) -> None:
         await self.notifier.build(ContentBuilt(contents=list(contents)))

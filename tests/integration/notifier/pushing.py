@@ -12,7 +12,7 @@ from uuid import UUID
 from services.notifier.clients.apns import APPLE, ApplePushSender
 from services.notifier.handlers import contents, devices, events
 from services.notifier.handlers.identities import keep_identities
-from services.notifier.jobs.pushes import PushJob
+from services.notifier.jobs.pushes import PushWorker
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.contracts.generator import BuiltContent, ContentBuilt
@@ -36,7 +36,7 @@ class Pushing:
     account_id: UUID = field(default_factory=new_id)
     template_id: UUID = field(default_factory=new_id)
     identity_id: UUID = field(default_factory=new_id)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    due: asyncio.Event = field(default_factory=asyncio.Event)
     versions: Counter[str] = field(default_factory=Counter[str])
     senders: list[ApplePushSender] = field(default_factory=list[ApplePushSender])
 
@@ -44,14 +44,14 @@ class Pushing:
         root.write_bytes(apple.root)
         self.job = self.a_job(apple.url, root)
 
-    def a_job(self, server: str = APPLE, root: Path | None = None) -> PushJob:
+    def a_job(self, server: str = APPLE, root: Path | None = None) -> PushWorker:
         """Another process that pushes."""
         self.senders.append(ApplePushSender(self.notifier.keys, server, root))
-        return PushJob(
+        return PushWorker(
             self.notifier.database,
             self.senders[-1],
-            self.wake,
-            tell=partial(events.tell, ring=self.notifier.ring),
+            self.due,
+            tell=partial(events.tell, notify=self.notifier.notify),
             remove_device=devices.remove_device,
         )
 
@@ -78,7 +78,7 @@ class Pushing:
             ),
             not_after=not_after or issued.not_after,
         )
-        await self.notifier.tell(partial(keep_identities, wake=self.wake.set), saved)
+        await self.notifier.tell(partial(keep_identities, start_pushing=self.due.set), saved)
 
     async def register(
         self, device: str, *handles: str, token: str = "", kind: DeviceKind = "apple"
@@ -97,7 +97,9 @@ class Pushing:
             )
             for handle in handles
         ]
-        handler = partial(devices.register_devices, wake=self.wake.set, keys=self.notifier.keys)
+        handler = partial(
+            devices.register_devices, start_pushing=self.due.set, keys=self.notifier.keys
+        )
         await self.notifier.tell(handler, *commands)
 
     async def change(self, *handles: str) -> None:
@@ -120,7 +122,8 @@ class Pushing:
                 )
             )
         await self.notifier.tell(
-            partial(contents.store_contents, wake=self.wake.set), ContentBuilt(contents=built)
+            partial(contents.store_contents, start_pushing=self.due.set),
+            ContentBuilt(contents=built),
         )
 
     async def seen(self, handle: str, *kinds: str) -> list[Observation]:

@@ -49,11 +49,11 @@ async def beside(phones: Phones, first: Act, second: Act) -> Any:
 
 def building(card: Card, number: int, **fields: Any) -> Act:
     built = ContentBuilt(contents=[card.built(number, **fields)])
-    return partial(call, partial(contents.store_contents, wake=ignore), built)
+    return partial(call, partial(contents.store_contents, start_pushing=ignore), built)
 
 
 def registering(card: Card, device: str) -> Act:
-    handler = partial(devices.register_devices, wake=ignore, keys=MasterKeys([bytes(32)]))
+    handler = partial(devices.register_devices, start_pushing=ignore, keys=MasterKeys([bytes(32)]))
     return partial(call, handler, card.registered(device))
 
 
@@ -62,7 +62,7 @@ def unregistering(card: Card, device: str) -> Act:
 
 
 def pushing(card: Card, version: int) -> Act:
-    handler = partial(store_events, ring=lambda _: None, wake=ignore)
+    handler = partial(store_events, notify=lambda _: None, start_pushing=ignore)
     return partial(call, handler, EventsLogged(events=[card.push(version)]))
 
 

@@ -19,7 +19,7 @@ def pushing(notifier: Notifier) -> Pushing:
 
 
 async def warn(pushing: Pushing) -> list[int]:
-    tell = partial(events.tell, ring=pushing.notifier.ring)
+    tell = partial(events.tell, notify=pushing.notifier.notify)
     await warn_of_ends(pushing.notifier.database, tell)
     told = await pushing.told("identity.expiring")
     for event in told:

@@ -38,7 +38,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 async def test_later_number_is_never_seen_before_an_earlier_one(notifier: Notifier):
     earlier, later = of_pass(an_event(ACCOUNT)), of_pass(an_event(ACCOUNT))
     async with notifier.database.work() as held:
-        await events.tell(held, [earlier], notifier.ring)
+        await events.tell(held, [earlier], notifier.notify)
         second = asyncio.create_task(notifier.happen(later))
         await notifier.until_waiting_for_a_lock()
 
@@ -55,7 +55,9 @@ async def test_later_number_is_never_seen_before_an_earlier_one(notifier: Notifi
 
 async def test_number_of_a_transaction_that_fails_is_used_by_the_next(notifier: Notifier):
     async def fail(messages: list[EventsLogged], work: UnitOfWork) -> None:
-        await events.store_events(messages, work, ring=notifier.ring, wake=notifier.pushes.set)
+        await events.store_events(
+            messages, work, notify=notifier.notify, start_pushing=notifier.pushes.set
+        )
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -218,7 +220,7 @@ async def test_members_are_told_once_and_who_they_are_never(notifier: Notifier, 
 
 async def test_two_transactions_tell_a_member_once(notifier: Notifier):
     changed = [MembersChanged(members=[a_member(n, points=n)]) for n in (1, 2, 3)]
-    handler = partial(sources.tell_members, ring=notifier.ring)
+    handler = partial(sources.tell_members, notify=notifier.notify)
 
     await asyncio.gather(*(notifier.tell(handler, message) for message in changed))
 
@@ -258,7 +260,7 @@ async def test_end_of_a_template_is_told_with_the_endpoints_it_ends(
     end = TemplateDeleted(template_id=template_id, account_id=ACCOUNT, revision=3)
 
     for _ in range(2):
-        await notifier.tell(partial(sources.end_templates, ring=notifier.ring), end)
+        await notifier.tell(partial(sources.end_templates, notify=notifier.notify), end)
     await notifier.run()
 
     gone, disabled = await notifier.told(ACCOUNT)
@@ -375,7 +377,8 @@ async def test_fetch_is_told_with_what_was_fetched(notifier: Notifier):
     )  # fmt: skip
 
     await notifier.tell(
-        partial(sources.tell_fetches, wake=notifier.pushes.set, ring=notifier.ring), note
+        partial(sources.tell_fetches, start_pushing=notifier.pushes.set, notify=notifier.notify),
+        note,
     )
 
     [fetched] = await notifier.told(ACCOUNT, kinds=["pass.fetched"])
@@ -397,7 +400,8 @@ async def test_fetches_of_a_pass_are_told_a_thousand_times_a_day_and_no_more(not
     ]  # fmt: skip
 
     await notifier.tell(
-        partial(sources.tell_fetches, wake=notifier.pushes.set, ring=notifier.ring), *notes
+        partial(sources.tell_fetches, start_pushing=notifier.pushes.set, notify=notifier.notify),
+        *notes,
     )
 
     rows = await notifier.sql("SELECT handle FROM events WHERE kind = 'pass.fetched'")
@@ -448,12 +452,12 @@ async def fail_to_the_end(notifier: Notifier) -> None:
 
 
 async def tell_members(notifier: Notifier, *members: Member) -> None:
-    handler = partial(sources.tell_members, ring=notifier.ring)
+    handler = partial(sources.tell_members, notify=notifier.notify)
     await notifier.tell(handler, MembersChanged(members=list(members)))
 
 
 async def tell_template(notifier: Notifier, saved: TemplateSaved) -> None:
-    await notifier.tell(partial(sources.tell_templates, ring=notifier.ring), saved)
+    await notifier.tell(partial(sources.tell_templates, notify=notifier.notify), saved)
 
 
 def a_member(version: int, **fields: Any) -> Member:

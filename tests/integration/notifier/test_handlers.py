@@ -204,7 +204,7 @@ async def test_deleted_template_disables_its_endpoints(notifier: Notifier):
     free = await notifier.create(an_endpoint(ACCOUNT, URL))
 
     await notifier.tell(
-        partial(sources.end_templates, ring=notifier.ring),
+        partial(sources.end_templates, notify=notifier.notify),
         TemplateDeleted(template_id=template_id, account_id=ACCOUNT, revision=2),
     )
 

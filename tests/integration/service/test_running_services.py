@@ -173,12 +173,12 @@ async def test_a_job_runs_at_once_when_it_is_woken(wire: Wire, toys: Database):
         nonlocal runs
         runs += 1
 
-    wake = asyncio.Event()
-    jobs = [Job("count", count, every=3600, wake=wake)]
+    due = asyncio.Event()
+    jobs = [Job("count", count, every=3600, due=due)]
     running = RunningServices([a_service(toys, jobs=jobs)], wire.transport)
     await running.start()
     await until(lambda: runs == 1)
 
-    wake.set()
+    due.set()
     await until(lambda: runs == 2)
     await running.stop()

@@ -10,14 +10,14 @@ from services.triggers.domain import PassRecord
 from services.triggers.handlers import pushes
 from services.triggers.repository.passes import PassRepository
 from shared.contracts.triggers import (
-    ControlPushJob,
-    ListPushJobs,
+    ControlTemplatePush,
+    ListTemplatePushes,
     PassesChanged,
     PassesPushed,
-    PushJob,
-    PushJobPage,
     PushPasses,
-    ReadPushJob,
+    ReadTemplatePush,
+    TemplatePush,
+    TemplatePushPage,
 )
 from shared.errors import ApplicationError, NotReadyError
 from shared.identifiers import new_id
@@ -55,17 +55,19 @@ async def begin(life: Life, template_id: UUID = TEMPLATE, **rest: Any) -> UUID:
     return command.command_id
 
 
-async def control(life: Life, job_id: UUID, action: Any, account_id: UUID = ACCOUNT) -> PushJob:
-    command = ControlPushJob(
+async def control(
+    life: Life, job_id: UUID, action: Any, account_id: UUID = ACCOUNT
+) -> TemplatePush:
+    command = ControlTemplatePush(
         command_id=new_id(), account_id=account_id, job_id=job_id, action=action
     )
     async with life.database.work() as work:
-        return good((await pushes.control_push_jobs([command], work))[0])
+        return good((await pushes.control_template_pushes([command], work))[0])
 
 
-async def job_of(life: Life, job_id: UUID, account_id: UUID = ACCOUNT) -> PushJob:
-    query = ReadPushJob(account_id=account_id, job_id=job_id)
-    return good((await life.ask(pushes.read_push_jobs, query))[0])
+async def job_of(life: Life, job_id: UUID, account_id: UUID = ACCOUNT) -> TemplatePush:
+    query = ReadTemplatePush(account_id=account_id, job_id=job_id)
+    return good((await life.ask(pushes.read_template_pushes, query))[0])
 
 
 async def pushed(life: Life) -> set[str]:
@@ -79,7 +81,7 @@ class KilledError(Exception):
 def turn_by_turn(
     turns: int, monkeypatch: pytest.MonkeyPatch, size: int = 1
 ) -> pytest.RaisesExc[KilledError]:
-    """Let walks take only so many turns, as a process does that is killed."""
+    """Let template_pushes take only so many turns, as a process does that is killed."""
     left = iter(range(turns))
     lock = PassRepository.lock_installed
 
@@ -198,9 +200,9 @@ async def test_jobs_are_listed_newest_first(life: Life):
     begun = [await begin(life) for _ in range(3)]
     other = await begin(life, OTHER_TEMPLATE)
 
-    async def listed(account_id: UUID = ACCOUNT, **rest: Any) -> PushJobPage:
-        query = ListPushJobs(account_id=account_id, **rest)
-        return (await life.ask(pushes.list_push_jobs, query))[0]
+    async def listed(account_id: UUID = ACCOUNT, **rest: Any) -> TemplatePushPage:
+        query = ListTemplatePushes(account_id=account_id, **rest)
+        return (await life.ask(pushes.list_template_pushes, query))[0]
 
     first = await listed(limit=2)
     second = await listed(limit=2, before=first.jobs[-1].job_id)
@@ -219,14 +221,14 @@ async def test_ended_jobs_are_forgotten_after_a_month(life: Life):
     await control(life, paused, "pause")
     async with life.database.work() as work:
         await work.connection.execute(
-            "UPDATE walks SET created_at = created_at - interval '31 days', ended_at ="
+            "UPDATE template_pushes SET created_at = created_at - interval '31 days', ended_at ="
             " ended_at - interval '31 days' WHERE command_id = ANY($1)",
             [old, paused],
         )
 
     await jobs.forget_tombstones(life.database)
 
-    page = (await life.ask(pushes.list_push_jobs, ListPushJobs(account_id=ACCOUNT)))[0]
+    page = (await life.ask(pushes.list_template_pushes, ListTemplatePushes(account_id=ACCOUNT)))[0]
     assert [job.job_id for job in page.jobs] == [fresh, paused]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.notifier.domain.happenings import Happening, numbered, write_body
 from services.notifier.domain.news import (
-    Told,
+    Announced,
     end_of_template,
     member_key,
     news_of_member,
@@ -56,7 +56,7 @@ def test_points_have_an_event_of_their_own():
 
 
 def test_member_that_is_deleted_leaves_nothing_and_may_come_again():
-    told = Told(*member_key(a_member(1)), version=0, living=False, facts={})
+    told = Announced(*member_key(a_member(1)), version=0, living=False, facts={})
 
     tell(told, [a_member(1, name="Ada", points=5), a_member(2, deleted=True)])
 
@@ -80,7 +80,7 @@ def test_versions_that_come_late_or_twice_tell_nothing_twice(data: st.DataObject
 
 
 def test_template_is_told_by_revision_until_its_end():
-    told = Told(*template_key(a_template(1)), version=0, living=False, facts={})
+    told = Announced(*template_key(a_template(1)), version=0, living=False, facts={})
     arrivals = [a_template(1), a_template(3), a_template(2), a_template(3)]
 
     happenings = [h for message in arrivals for h in news_of_template(told, message, NOW)]
@@ -98,10 +98,12 @@ def test_template_is_told_by_revision_until_its_end():
 
 def story(members: Iterable[Member]) -> list[Schema]:
     members = list(members)
-    return read(tell(Told(*member_key(members[0]), version=0, living=False, facts={}), members))
+    return read(
+        tell(Announced(*member_key(members[0]), version=0, living=False, facts={}), members)
+    )
 
 
-def tell(told: Told, members: Iterable[Member]) -> list[Happening]:
+def tell(told: Announced, members: Iterable[Member]) -> list[Happening]:
     return [happening for member in members for happening in news_of_member(told, member)]
 
 

@@ -13,7 +13,7 @@ from services.notifier.domain.webhooks import (
     GONE,
     Outcome,
     Recipient,
-    Rota,
+    RoundRobin,
     checked_fields,
     decide,
 )
@@ -134,32 +134,32 @@ def test_wrong_fields_are_refused_by_name(fields: dict[str, object]):
 
 
 def try_endpoints_take_turns():
-    rota, ids = Rota(), [new_id() for _ in range(5)]
-    rota.add(ids)
-    rota.add(ids)
+    round_robin, ids = RoundRobin(), [new_id() for _ in range(5)]
+    round_robin.add(ids)
+    round_robin.add(ids)
 
-    first = rota.take(2, lambda _: 10)
-    second = rota.take(2, lambda _: 10)
-    third = rota.take(2, lambda _: 10)
+    first = round_robin.take(2, lambda _: 10)
+    second = round_robin.take(2, lambda _: 10)
+    third = round_robin.take(2, lambda _: 10)
 
     assert [*first, *second, *third] == [*ids, ids[0]]
     assert set(first.values()) == {1}
 
 
 def test_backlog_of_one_endpoint_never_takes_more_than_its_places():
-    rota, ids = Rota(), [new_id(), new_id()]
-    rota.add(ids)
+    round_robin, ids = RoundRobin(), [new_id(), new_id()]
+    round_robin.add(ids)
 
-    assert rota.take(100, lambda e: 0 if e == ids[0] else 10) == {ids[1]: 10}
+    assert round_robin.take(100, lambda e: 0 if e == ids[0] else 10) == {ids[1]: 10}
 
 
 def test_endpoint_without_anything_due_leaves_the_rota():
-    rota, ids = Rota(), [new_id(), new_id()]
-    rota.add(ids)
+    round_robin, ids = RoundRobin(), [new_id(), new_id()]
+    round_robin.add(ids)
 
-    rota.remove([*ids, new_id()])
+    round_robin.remove([*ids, new_id()])
 
-    assert not rota
+    assert not round_robin
 
 
 def pause_after(outcome: Outcome, tries: int, chance: float) -> float:

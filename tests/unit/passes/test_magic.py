@@ -10,20 +10,20 @@ from shared.errors import InvalidError
 from shared.passes.conditions import compile_condition
 from shared.passes.document import check_template
 from shared.passes.magic import MAX_BRACKETS
-from shared.passes.state import Surroundings
+from shared.passes.state import Environment
 from shared.passes.template import CompiledTemplate, compile_template
 from tests.unit.passes.samples import ANN, FACTS, a_document, a_pass, a_template, composed
 
 POINTS = "structure_headerFields_points_value"
-HOUSE = Surroundings("https://w.example", "hash,", "42", "9", "tpl")
+ENVIRONMENT = Environment("https://w.example", "hash,", "42", "9", "tpl")
 
 
 def a_housed_template(
-    changes: dict[str, Any] | None = None, surroundings: Surroundings = HOUSE, **parts: Any
+    changes: dict[str, Any] | None = None, environment: Environment = ENVIRONMENT, **parts: Any
 ) -> CompiledTemplate:
     document = a_document(changes, **parts)
     return compile_template(
-        document, name="Card", organization="Beans Ltd", surroundings=surroundings
+        document, name="Card", organization="Beans Ltd", environment=environment
     )
 
 
@@ -64,7 +64,7 @@ def test_what_the_house_does_not_know_stays_text():
 
 
 def test_client_hash_may_come_from_a_function():
-    template = a_housed_template(None, replace(HOUSE, client_hash=lambda: "new"))
+    template = a_housed_template(None, replace(ENVIRONMENT, client_hash=lambda: "new"))
 
     assert expanded("{clientHash}", template) == "new"
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from shared.passes.document import check_template
 from shared.passes.runs import Run
-from shared.passes.state import PassState, Surroundings
+from shared.passes.state import Environment, PassState
 from shared.passes.template import CallsOutError, CompiledTemplate, compile_template
 from tests.unit.passes.samples import ANN, a_document, a_pass, a_template
 from tests.unit.passes.test_rules import POINTS, adding, setting
 
-HOUSE = Surroundings(root_url="https://w.example", client_hash="h,")
+ENVIRONMENT = Environment(root_url="https://w.example", client_hash="h,")
 PROPERTIES = {"code": "", "note": "", "list": "", "flag": False}
 
 
@@ -27,7 +27,7 @@ def executing(path: str) -> dict[str, Any]:
 
 def a_ruled_template(actions: Any, **properties: Any) -> CompiledTemplate:
     document = a_document(triggers={"onScan": actions}, properties={**PROPERTIES, **properties})
-    return compile_template(document, name="Card", organization="Beans", surroundings=HOUSE)
+    return compile_template(document, name="Card", organization="Beans", environment=ENVIRONMENT)
 
 
 def kept(run: Run, template: CompiledTemplate) -> Run:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.passes.constructor import read_constructor
 from shared.passes.document import check_template
-from shared.passes.state import Surroundings
+from shared.passes.state import Environment
 from shared.passes.template import CompiledTemplate, compile_template
 from tests.unit.passes.samples import ANN, a_pass, composed
 
@@ -38,8 +38,8 @@ def a_loyalty_card(back: list[dict[str, Any]] | None = None, **changes: Any) -> 
     }
     document = read_constructor(constructor, images={"icon": "a" * 64})
     assert [f for f in check_template(document) if f.code != "page"] == []
-    house = Surroundings("https://w.example", "hash", "1", "2", "template")
-    return compile_template(document, name="Card", organization="Beans", surroundings=house)
+    environment = Environment("https://w.example", "hash", "1", "2", "template")
+    return compile_template(document, name="Card", organization="Beans", environment=environment)
 
 
 def back_fields(condition: str, values: dict[str, Any] | None = None, *happened: str) -> int:
