@@ -18,8 +18,8 @@ from zipfile import ZipFile
 import aiohttp
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.logins import LoginChange
+from services.gateway.context import Context
 from services.local import write_private
 from shared import clock
 from shared.hashes import template_hash

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from services import demo
 from services.gateway.app import describe, list_endpoints, open_context
 from services.gateway.catalogue import resending
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.domain import EVERY_SCOPE, Caller
-from services.gateway.routes.accounts import ChangedAccount, NewAccount
+from services.gateway.routes.v1.accounts import ChangedAccount, NewAccount
 from services.gateway.settings import Settings as GatewaySettings
 from services.local import (
     LocalSettings,

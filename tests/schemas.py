@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from services.gateway.routes.asyncapi import SCHEMAS, asyncapi_document
+from services.gateway.routes.v1.asyncapi import SCHEMAS, asyncapi_document
 
 Schema = dict[str, Any]
 Check = Callable[[Any, Any, Schema, str], None]

@@ -12,7 +12,6 @@ from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -23,33 +22,33 @@ from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
+from services.gateway.context import Context
 from services.gateway.domain import SCOPES
 from services.gateway.repository.sealed import SEALED
-from services.gateway.routes import (
+from services.gateway.routes.apple import web_service as wallet
+from services.gateway.routes.authentication import authenticator
+from services.gateway.routes.depth import read_depth
+from services.gateway.routes.limits import limiter
+from services.gateway.routes.pages import bundles, index
+from services.gateway.routes.pages import passes as pages
+from services.gateway.routes.passsource import api as passsource_api
+from services.gateway.routes.passsource import links as passsource_links
+from services.gateway.routes.problems import UNLISTED
+from services.gateway.routes.v1 import (
     accounts,
-    bundles,
     deliveries,
     events,
     identities,
     images,
-    index,
     keys,
     members,
     messages,
-    pages,
     passes,
     pushes,
     templates,
-    wallet,
     webhooks,
 )
-from services.gateway.routes.asyncapi import asyncapi_document
-from services.gateway.routes.authentication import authenticator
-from services.gateway.routes.depth import read_depth
-from services.gateway.routes.limits import limiter
-from services.gateway.routes.passsource import api as passsource_api
-from services.gateway.routes.passsource import links as passsource_links
-from services.gateway.routes.problems import UNLISTED
+from services.gateway.routes.v1.asyncapi import asyncapi_document
 from services.gateway.settings import Settings
 from shared.database import Database
 from shared.errors import UnavailableError
@@ -114,7 +113,7 @@ CREDENTIALS = {
         "x-command": "ApplePass $AUTHENTICATION_TOKEN",
     }
 }
-GUIDE = Path(__file__).parent / "templates" / "guide.html"
+GUIDE = Path(__file__).parent / "routes" / "pages" / "templates" / "guide.html"
 DESCRIPTION = """Issues and runs Apple Wallet passes at volume.
 
 Send an API key as `X-API-Key`. A POST with an `Idempotency-Key` may be sent again: it has one

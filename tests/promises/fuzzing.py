@@ -17,9 +17,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from services.demo import TEMPLATE
-from services.gateway.routes.passes import PassOrders
 from services.gateway.routes.passsource.words import load_json
-from services.gateway.routes.templates import NewTemplate
+from services.gateway.routes.v1.passes import PassOrders
+from services.gateway.routes.v1.templates import NewTemplate
 from shared import clock
 from shared.errors import ApplicationError
 from shared.http.parsing import json_parser

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from services.gateway.catalogue.depth import note_depth
+from services.gateway.usecases.depth import note_depth
 from shared.contracts.triggers import DEPTH_HEADER
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from aiohttp import hdrs, web
 
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import PassFile, note_fetch
+from services.gateway.context import Context
+from services.gateway.usecases.passes import PassFile, note_fetch
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 

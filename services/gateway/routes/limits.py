@@ -5,9 +5,9 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from services.gateway.routes.apple.web_service import ROOT as WALLET
 from services.gateway.routes.authentication import HEADER
 from services.gateway.routes.passsource.words import failure
-from services.gateway.routes.wallet import ROOT as WALLET
 from shared.errors import UnauthorizedError
 from shared.http.limiting import Limits, RateLimitedError
 from shared.http.problems import BARE

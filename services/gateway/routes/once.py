@@ -8,8 +8,8 @@ from aiohttp import hdrs
 from pydantic import BaseModel
 
 from services.gateway.catalogue.claims import Claim, KeyReusedError, StoredResponse, fingerprint
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.keys import ScopeNotHeldError
+from services.gateway.context import Context
 from shared.database import UnitOfWork
 from shared.http.endpoint import JSON_MEDIA, Call, Reply
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiohttp import ClientSession
 
 from services.gateway.app import build, open_context
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.settings import Settings
 from shared.database import Database
 from shared.messaging.embedded import MIGRATIONS as QUEUES

@@ -14,7 +14,7 @@ from aiohttp import ClientPayloadError
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from services.gateway.routes.pages import qr_code
+from services.gateway.routes.pages.passes import qr_code
 from shared import clock
 from shared.contracts.gateway import ImageReference
 from shared.contracts.generator import Content, ReadContent

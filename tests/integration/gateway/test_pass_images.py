@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from services.gateway.catalogue.pass_images import MAX_ADDRESSES
 from services.gateway.catalogue.resending import resend_catalogue
+from services.gateway.usecases.pass_images import MAX_ADDRESSES
 from shared.contracts.gateway import ImagesSaved
 from shared.contracts.triggers import ChangePass, CreatePass
 from tests.integration.gateway.conftest import PUBLIC_URL, AnAccount, Gateway

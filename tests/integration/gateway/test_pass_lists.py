@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from services.gateway.catalogue.exports import COLUMNS, OTHER_VALUES
+from services.gateway.usecases.exports import COLUMNS, OTHER_VALUES
 from shared import clock
 from shared.contracts.triggers import ListPasses, Pass, PassPage
 from shared.errors import UnavailableError

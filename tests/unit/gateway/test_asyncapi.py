@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import orjson
 
-from services.gateway.routes.asyncapi import asyncapi_document
+from services.gateway.routes.v1.asyncapi import asyncapi_document
 from shared.contracts.partners import EVENTS, RETRY_SECONDS
 
 DOCUMENT = asyncapi_document("1.2")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.catalogue.exports import (
+from services.gateway.usecases.exports import (
     COLUMNS,
     OTHER_VALUES,
     ROWS_AT_ONCE,

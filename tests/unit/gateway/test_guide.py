@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from services.gateway.app import GUIDE, describe, list_endpoints
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.routes.passsource.api import FUNCTIONS, STREAMS
 from services.gateway.routes.passsource.words import ACCESS_TYPES
 from services.gateway.routes.problems import UNLISTED

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from services.gateway.app import TAGS, describe, list_endpoints
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.domain import SCOPES
 from shared.http.openapi import SECURITY
 from shared.http.problems import PROBLEM_MEDIA, Problem

@@ -3,8 +3,8 @@
 import segno
 from markupsafe import Markup
 
-from services.gateway.routes.pages import barcode
-from services.gateway.routes.wording import WORDINGS
+from services.gateway.routes.pages.passes import barcode
+from services.gateway.routes.pages.wording import WORDINGS
 from shared.passes.display import Display
 
 QR = "PKBarcodeFormatQR"

@@ -10,7 +10,7 @@ import pytest
 import services
 import shared
 from services.gateway.app import describe, list_endpoints
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.routes.problems import UNLISTED
 from shared.errors import ApplicationError
 from shared.http.docs import problem_kinds, render_docs

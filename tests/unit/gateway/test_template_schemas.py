@@ -7,7 +7,7 @@ import pytest
 
 from services.demo import TEMPLATE
 from services.gateway.app import describe, list_endpoints
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from shared.http.docs import render_docs
 from shared.passes.actions import ACTION_NEEDS, TRIGGER_KEYS
 from shared.passes.document import TemplateDocument, check_template

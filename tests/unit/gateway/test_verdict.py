@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.routes.verdict import Verdict, judge
+from services.gateway.routes.v1.verdict import Verdict, judge
 from shared.contracts.notifier import ContentNotice, Holder, Observation, PassNotices
 from shared.contracts.triggers import Pass
 from shared.identifiers import new_id

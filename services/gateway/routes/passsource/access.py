@@ -6,11 +6,11 @@ from uuid import UUID
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from services.gateway.catalogue import passes
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.templates import TemplateNotFoundError
+from services.gateway.context import Context
 from services.gateway.domain import Account, Template
 from services.gateway.routes.passsource.words import ParameterError, Words, read_words
+from services.gateway.usecases import passes
 from shared.contracts.triggers import Pass
 from shared.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from shared.hashes import TemplateName, read_template_hash, template_hash

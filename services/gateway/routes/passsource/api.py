@@ -12,7 +12,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from services.gateway.catalogue.claims import StoredResponse, fingerprint
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.repository.claims import Attempt
 from services.gateway.routes.once import REPLAYED
 from services.gateway.routes.passsource import clients, passes, templates

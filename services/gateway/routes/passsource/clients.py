@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.domain import Account
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.words import moment, success

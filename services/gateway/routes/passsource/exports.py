@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Final
 
-from services.gateway.catalogue.exports import PAGE, cell, csv_pieces, passes_in_pages
 from services.gateway.catalogue.images import image_url
 from services.gateway.domain import Template
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.words import ParameterError
+from services.gateway.usecases.exports import PAGE, cell, csv_pieces, passes_in_pages
 from shared.contracts.triggers import ListPasses, Pass
 from shared.passes.slots import IMAGE_PATHS
 from shared.passes.state import PassState

@@ -6,11 +6,9 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
-from services.gateway.catalogue import passes as catalogue
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import FILE_SUFFIX
+from services.gateway.context import Context
 from services.gateway.routes.files import CSV_MEDIA, WALLET_MEDIA, send_csv
-from services.gateway.routes.pages import ERROR_PAGES, HTML_MEDIA, PRIVATE, download_pass
+from services.gateway.routes.pages.passes import ERROR_PAGES, HTML_MEDIA, PRIVATE, download_pass
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import (
     ClientHashError,
@@ -25,6 +23,8 @@ from services.gateway.routes.passsource.api import (
     query_parameter,
 )
 from services.gateway.routes.passsource.words import FORM_MEDIAS, MAX_UPLOAD_BYTES, Form
+from services.gateway.usecases import passes as usecases
+from services.gateway.usecases.passes import FILE_SUFFIX
 from shared.errors import (
     ForbiddenError,
     GoneError,
@@ -58,7 +58,7 @@ async def open_link(call: Call[Any, Any], *, context: Context) -> web.StreamResp
         return web.Response(text=handle, headers=PRIVATE)
     if visit.words.flag("download"):
         return await download_pass(replace(call, path={"handle": handle}), context=context)
-    url = catalogue.page_url(context, handle)
+    url = usecases.page_url(context, handle)
     agent = request.headers.get(hdrs.USER_AGENT, "")
     is_phone = any(phone in agent for phone in PHONES)
     # Elsewhere than at the link itself, so that looking again creates nothing.

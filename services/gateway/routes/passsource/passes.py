@@ -6,10 +6,7 @@ from uuid import UUID, uuid5
 
 from aiohttp import web
 
-from services.gateway.catalogue import passes
-from services.gateway.catalogue.exports import passes_in_pages
 from services.gateway.catalogue.images import image_url
-from services.gateway.catalogue.passes import Order
 from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.streams import all_events, stream_list
 from services.gateway.routes.passsource.templates import whole_facts
@@ -20,6 +17,9 @@ from services.gateway.routes.passsource.words import (
     only_kind,
     success,
 )
+from services.gateway.usecases import passes
+from services.gateway.usecases.exports import passes_in_pages
+from services.gateway.usecases.passes import Order
 from shared.contracts.triggers import (
     LastEvent,
     ListPasses,

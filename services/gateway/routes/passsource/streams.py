@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 from aiohttp import hdrs, web
 
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from shared.contracts.triggers import EventPage, LoggedEvent, ReadTimeline
 from shared.http.endpoint import JSON_MEDIA
 

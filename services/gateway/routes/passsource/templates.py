@@ -7,7 +7,6 @@ from uuid import UUID
 
 from aiohttp import web
 
-from services.gateway.catalogue import pushes
 from services.gateway.catalogue.constructors import TemplateOrder
 from services.gateway.catalogue.images import image_url
 from services.gateway.domain import Account, Template
@@ -15,6 +14,7 @@ from services.gateway.routes.passsource.access import NoRightError, Visit
 from services.gateway.routes.passsource.clients import client_facts
 from services.gateway.routes.passsource.streams import stream_list
 from services.gateway.routes.passsource.words import ParameterError, moment, success
+from services.gateway.usecases import pushes
 from shared.contracts.triggers import Counts, ReadCounts
 from shared.passes.constructor import author_path, unknown_words
 from shared.passes.document import TemplateDocument

@@ -14,7 +14,7 @@ from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from services.gateway.catalogue.passes import Change
+from services.gateway.usecases.passes import Change
 from shared.contracts.triggers import EventKind
 from shared.errors import ApplicationError, InvalidError, TooLargeError
 from shared.http.endpoint import JSON_MEDIA, MEBIBYTE

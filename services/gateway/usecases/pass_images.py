@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.pictures import PictureRefusedError
+from services.gateway.context import Context
 from shared.contracts.message import JsonObject
 from shared.errors import InvalidError, NotFoundError
 from shared.passes.checking import IMAGE_DIGEST

@@ -5,8 +5,8 @@ from functools import partial
 from aiohttp import ETag, hdrs
 from pydantic import BaseModel, Field
 
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.images import ImageNotFoundError, image_url
+from services.gateway.context import Context
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
 from shared.http.conditional import has_tag

@@ -10,7 +10,6 @@ import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.gateway.catalogue.accounts import AccountNotFoundError
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.keys import ScopeNotHeldError
 from services.gateway.catalogue.logins import (
     MAX_EMAIL_CHARACTERS,
@@ -20,10 +19,11 @@ from services.gateway.catalogue.logins import (
     PasswordNeededError,
     TooManyAttemptsError,
 )
+from services.gateway.context import Context
 from services.gateway.domain import EVERY_SCOPE
 from services.gateway.repository.logins import EmailTakenError
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
-from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
+from services.gateway.routes.v1.paging import page_of, uuid_in_path, uuid_position
 from shared.contracts.message import JsonObject
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply

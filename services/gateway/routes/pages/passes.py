@@ -16,13 +16,13 @@ from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from services.gateway.catalogue import passes
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.showcase import Shown
+from services.gateway.context import Context
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
-from services.gateway.routes.languages import accepted_languages, wording_language
-from services.gateway.routes.pass_fields import BACK_GROUPS, write_fields
-from services.gateway.routes.wording import WORDINGS
+from services.gateway.routes.pages.languages import accepted_languages, wording_language
+from services.gateway.routes.pages.pass_fields import BACK_GROUPS, write_fields
+from services.gateway.routes.pages.wording import WORDINGS
+from services.gateway.usecases import passes
 from shared import clock
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
@@ -45,7 +45,7 @@ from shared.passes.encodings import LATIN, encoded
 from shared.passes.formats import direction_of, find_locale
 from shared.passes.localization import primary_language
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 HTML_MEDIA = "text/html"
 TAG = "Pages"
 ERROR_PAGES: Final = {HTML_MEDIA: None}

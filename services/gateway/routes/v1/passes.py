@@ -7,12 +7,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationInfo, field_validator
 
-from services.gateway.catalogue import passes
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import Change, Order
-from services.gateway.routes import pass_lists, timeline
-from services.gateway.routes.pass_lists import MemberId, PassState, show_state
-from services.gateway.routes.reading import answered, begin, id_in_path
+from services.gateway.context import Context
+from services.gateway.routes.v1 import pass_lists, timeline
+from services.gateway.routes.v1.pass_lists import MemberId, PassState, show_state
+from services.gateway.routes.v1.reading import answered, begin, id_in_path
+from services.gateway.usecases import passes
+from services.gateway.usecases.passes import Change, Order
 from shared.contracts.message import JsonObject
 from shared.contracts.triggers import (
     Counts,

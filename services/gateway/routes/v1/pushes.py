@@ -7,11 +7,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.gateway.catalogue import pushes
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.templates import TemplateNotFoundError
-from services.gateway.routes.paging import uuid_position
-from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
+from services.gateway.context import Context
+from services.gateway.routes.v1.paging import uuid_position
+from services.gateway.routes.v1.reading import answered, begin, cursor_at, id_in_path
+from services.gateway.usecases import pushes
 from shared.contracts.triggers import (
     ControlTemplatePush,
     ListTemplatePushes,

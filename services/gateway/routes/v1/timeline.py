@@ -9,9 +9,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue import passes
-from services.gateway.catalogue.context import Context
-from services.gateway.routes.verdict import DELETED, Verdict, judge
+from services.gateway.context import Context
+from services.gateway.routes.v1.verdict import DELETED, Verdict, judge
+from services.gateway.usecases import passes
 from shared import clock
 from shared.contracts.notifier import (
     Attempt,

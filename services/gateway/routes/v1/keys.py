@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.keys import (
     KeyNotFoundError,
     RotatedTooOftenError,
     TooManyKeysError,
 )
+from services.gateway.context import Context
 from services.gateway.domain import MAX_GRACE, MAX_KEYS, USUAL_GRACE, ApiKey, ApiKeyText, Scope
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork

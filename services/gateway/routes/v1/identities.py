@@ -7,16 +7,16 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.identities import IdentityNotFoundError
 from services.gateway.catalogue.identity_reader import TooManyUploadsError
 from services.gateway.catalogue.identity_requests import (
     RequestNotFoundError,
     TooManyIdentityRequestsError,
 )
+from services.gateway.context import Context
 from services.gateway.domain import Identity
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
-from services.gateway.routes.paging import page_of, uuid_in_path, uuid_position
+from services.gateway.routes.v1.paging import page_of, uuid_in_path, uuid_position
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery

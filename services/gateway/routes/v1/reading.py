@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.gateway.catalogue.claims import Claim
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import UnknownTemplateError
+from services.gateway.context import Context
 from services.gateway.routes.once import REPLAYED, fingerprint_of, operation_of
-from services.gateway.routes.paging import uuid_in_path
+from services.gateway.routes.v1.paging import uuid_in_path
+from services.gateway.usecases.passes import UnknownTemplateError
 from shared.errors import NotFoundError
 from shared.http.endpoint import Call, Reply
 from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor, encode_cursor

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from services.gateway.routes.wording import WORDINGS
+from services.gateway.routes.pages.wording import WORDINGS
 from shared.passes.localization import choose_language
 
 _MAX_LANGUAGES: Final = 20

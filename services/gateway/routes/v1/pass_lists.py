@@ -10,12 +10,12 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.gateway.catalogue import exports, passes
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import UnknownTemplateError
+from services.gateway.context import Context
 from services.gateway.routes.files import CSV_MEDIA, send_csv
-from services.gateway.routes.paging import number_position
-from services.gateway.routes.reading import cursor_at
+from services.gateway.routes.v1.paging import number_position
+from services.gateway.routes.v1.reading import cursor_at
+from services.gateway.usecases import exports, passes
+from services.gateway.usecases.passes import UnknownTemplateError
 from shared import clock
 from shared.contracts.message import JsonObject
 from shared.contracts.triggers import ListPasses, Pass, PassPage

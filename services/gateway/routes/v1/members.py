@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import pointed
-from services.gateway.routes.paging import uuid_position
-from services.gateway.routes.reading import answered, begin, cursor_at, text_position
+from services.gateway.context import Context
+from services.gateway.routes.v1.paging import uuid_position
+from services.gateway.routes.v1.reading import answered, begin, cursor_at, text_position
+from services.gateway.usecases.passes import pointed
 from shared.contracts.member import (
     MAX_POINTS,
     MEMBER_ID,

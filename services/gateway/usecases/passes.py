@@ -11,10 +11,10 @@ from zlib import crc32
 
 import structlog
 
-from services.gateway.catalogue import pass_images
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.depth import present_depth
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
+from services.gateway.context import Context
+from services.gateway.usecases import pass_images
+from services.gateway.usecases.depth import present_depth
 from shared import clock, metrics
 from shared.contracts.generator import Content, ReadContent
 from shared.contracts.member import Member, ReadMember

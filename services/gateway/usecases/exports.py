@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from shared import clock
 from shared.contracts.message import Lane
 from shared.contracts.triggers import ListPasses, Pass, PassPage

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.templates import TemplateNotFoundError
+from services.gateway.context import Context
 from shared.contracts.triggers import PassesPushed, PushPasses
 
 

@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from services.gateway.catalogue.context import Context
-from services.gateway.routes.paging import uuid_position
-from services.gateway.routes.reading import answered, begin, cursor_at, id_in_path
+from services.gateway.context import Context
+from services.gateway.routes.v1.paging import uuid_position
+from services.gateway.routes.v1.reading import answered, begin, cursor_at, id_in_path
 from shared.contracts import notifier
 from shared.contracts.notifier import (
     Attempt,

@@ -8,17 +8,17 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import pointed
-from services.gateway.routes.events import Patterns
-from services.gateway.routes.paging import uuid_position
-from services.gateway.routes.reading import (
+from services.gateway.context import Context
+from services.gateway.routes.v1.events import Patterns
+from services.gateway.routes.v1.paging import uuid_position
+from services.gateway.routes.v1.reading import (
     answered,
     begin,
     check_template,
     cursor_at,
     id_in_path,
 )
+from services.gateway.usecases.passes import pointed
 from shared.contracts import notifier
 from shared.contracts.message import Command, Done
 from shared.contracts.notifier import (

@@ -9,7 +9,6 @@ from aiohttp import hdrs
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.gateway.catalogue.context import Context
 from services.gateway.catalogue.identities import UnknownIdentityError
 from services.gateway.catalogue.templates import (
     IdentityFixedError,
@@ -18,9 +17,10 @@ from services.gateway.catalogue.templates import (
     TemplateInvalidError,
     TemplateNotFoundError,
 )
+from services.gateway.context import Context
 from services.gateway.domain import Template
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
-from services.gateway.routes.paging import (
+from services.gateway.routes.v1.paging import (
     number_position,
     page_of,
     uuid_in_path,

@@ -8,11 +8,11 @@ from typing import Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue import passes
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.passes import FILE_SUFFIX, PassFile
+from services.gateway.context import Context
 from services.gateway.routes.files import note_download, send_file
-from services.gateway.routes.pages import ERROR_PAGES, FILE_HEADERS, TAG
+from services.gateway.routes.pages.passes import ERROR_PAGES, FILE_HEADERS, TAG
+from services.gateway.usecases import passes
+from services.gateway.usecases.passes import FILE_SUFFIX, PassFile
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError, TooLargeError

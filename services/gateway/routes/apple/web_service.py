@@ -11,10 +11,10 @@ import orjson
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue import passes
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from services.gateway.domain.devices import MAX_LINES, LineBudget, hash_device, read_log_line
 from services.gateway.routes.files import WALLET_MEDIA, send_file
+from services.gateway.usecases import passes
 from shared import clock
 from shared.contracts.message import Done
 from shared.contracts.notifier import (

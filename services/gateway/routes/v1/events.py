@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.context import Context
+from services.gateway.context import Context
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import FeedPage, ListEvents
 from shared.contracts.partners import PATTERNS, CursorExpiredError, PartnerEvent

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.gateway.catalogue import passes
 from services.gateway.catalogue.claims import Claim
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.depth import present_depth
-from services.gateway.catalogue.passes import pointed
 from services.gateway.catalogue.templates import Draft
+from services.gateway.context import Context
 from services.gateway.domain import Template
+from services.gateway.usecases import passes
+from services.gateway.usecases.depth import present_depth
+from services.gateway.usecases.passes import pointed
 from shared import clock
 from shared.contracts.triggers import ChangePass, PassChanged
 from shared.errors import ApplicationError, ConflictError, InvalidError

@@ -6,18 +6,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from services.gateway.catalogue import messages, pushes
 from services.gateway.catalogue.claims import Claim
-from services.gateway.catalogue.context import Context
-from services.gateway.catalogue.messages import (
+from services.gateway.context import Context
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once
+from services.gateway.routes.v1.pushes import address_of
+from services.gateway.routes.v1.reading import begin
+from services.gateway.usecases import messages, pushes
+from services.gateway.usecases.messages import (
     Letter,
     MessageUnchangedError,
     NewsFieldMissingError,
     TemplateLetter,
 )
-from services.gateway.routes.once import REPEAT_ERRORS, answer_once
-from services.gateway.routes.pushes import address_of
-from services.gateway.routes.reading import begin
 from shared.database import UnitOfWork
 from shared.errors import GoneError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply

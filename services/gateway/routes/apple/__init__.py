@@ -1,0 +1,1 @@
+"""Apple's web service for passes."""

@@ -1,0 +1,1 @@
+"""What every dialect does: issue, change and read passes, push them, send messages, export."""
