@@ -1,4 +1,4 @@
-"""The front context: run everything here, or look after an installation."""
+"""The command line: run everything here, or look after an installation."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""What the front context's commands do."""
+"""What the commands of `python -m services` do."""
 
 import argparse
 import asyncio

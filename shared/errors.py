@@ -1,4 +1,4 @@
-"""What can go wrong, named once; the doors make problems, outcomes, retries of it."""
+"""What can go wrong, named once; callers make problems, outcomes and retries of it."""
 
 from typing import Any, ClassVar
 

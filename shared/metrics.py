@@ -1,4 +1,4 @@
-"""Every Prometheus metric, declared once; the doors record, business code does not."""
+"""Every Prometheus metric, declared once; routes and consumers record, handlers do not."""
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest

@@ -144,7 +144,7 @@ def evaluations_per_second() -> float:
     now = datetime.now(UTC)  # noqa: TID251 - a measurement, not business
     document = TemplateDocument.model_validate({"pass": TEMPLATE["pass"]})
     template = compile_template(document, name="Bench", organization="Bench")
-    conditions = [compile_condition(text, template.catalogue) for text in CONDITIONS]
+    conditions = [compile_condition(text, template.path_index) for text in CONDITIONS]
     states = [
         PassState(
             "handle",

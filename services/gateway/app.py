@@ -1,4 +1,4 @@
-"""Puts the gateway together: the catalogue, every dialect's room, the pages that explain them."""
+"""Puts the gateway together: the catalogue, every dialect's routes, the pages that explain them."""
 
 from contextlib import suppress
 from functools import partial
@@ -85,7 +85,7 @@ TAGS = {
     "Apple Wallet": "Apple's web service for passes, which phones ask; no API key.",
     "PassSource": "PassSource's API and links, for shops that come from there.",
 }
-ROOMS = (
+ROUTE_MODULES = (
     accounts,
     keys,
     templates,
@@ -162,8 +162,8 @@ def open_context(
 
 
 def list_endpoints(context: Context) -> list[AnyEndpoint]:
-    """List every address of every room."""
-    return [endpoint for room in ROOMS for endpoint in room.endpoints(context)]
+    """List the endpoints of all route modules."""
+    return [endpoint for module in ROUTE_MODULES for endpoint in module.endpoints(context)]
 
 
 def build(settings: Settings, transport: Transport) -> Service:

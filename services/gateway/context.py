@@ -1,4 +1,4 @@
-"""What every dialect's room needs, in one hand."""
+"""What the routes and use cases of the gateway work with."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from shared.sealing import MasterKeys
 
 @dataclass(frozen=True)
 class Context:
-    """The seam between the rooms and the catalogue; made in app.py, given to each `endpoints`."""
+    """Made once in app.py, and given to the `endpoints` of each route module."""
 
     database: Database
     requester: Requester

@@ -250,7 +250,7 @@ class Roster:
             raise ExternalIdTakenError
 
     def _change(self, before: Member, changes: dict[str, Any], reason: str | None) -> Member:
-        """Change a member and write the ledger's line; what is so already changes nothing."""
+        """Change a member and write the ledger's line; no change if already in that state."""
         if all(getattr(before, name) == value for name, value in changes.items()):
             return before
         raised = {"version": before.version + 1, "updated_at": self.moment}

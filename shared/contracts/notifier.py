@@ -328,7 +328,7 @@ class ListUpdated(Query):
 
 
 class NoteFetch(Query):
-    """A pass left the house, or was found unchanged. Best-effort evidence; nobody waits for it."""
+    """A pass was served, or was found unchanged. Best-effort evidence; nobody waits for it."""
 
     name: ClassVar = "notifier.note_fetch.v1"
     reply: ClassVar = Done

@@ -118,7 +118,7 @@ class PassStart(PassFacts):
 
 
 class PassFetch(BaseModel):
-    """A file of a pass that left the house."""
+    """A file of a pass that was served."""
 
     handle: str
     template_id: UUID

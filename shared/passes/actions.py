@@ -12,7 +12,7 @@ from shared.passes.conditions import Condition
 from shared.passes.findings import Findings
 from shared.passes.hiding import read_condition
 from shared.passes.magic import Fill, Parts, compile_value, parse, unknown_paths
-from shared.passes.paths import Catalogue
+from shared.passes.paths import PathIndex
 from shared.passes.skeleton import json_step
 from shared.passes.values import (
     MAX_NUMBER,
@@ -75,12 +75,12 @@ class Action:
 
 
 def read_actions(
-    entry: Json, path: str, catalogue: Catalogue, findings: Findings
+    entry: Json, path: str, path_index: PathIndex, findings: Findings
 ) -> list[tuple[str, Action]]:
     """Return the sound actions of a list, each with its JSON path."""
     read: list[tuple[str, Action]] = []
     for item, item_path in _items(entry, path, findings, 1):
-        action = _read_action(item, item_path, catalogue, findings)
+        action = _read_action(item, item_path, path_index, findings)
         if action is not None:
             read.append((item_path, action))
     return read
@@ -100,41 +100,41 @@ def parse_list(value: Json) -> Json:
     return value
 
 
-def check_triggers(triggers: Mapping[str, Any], catalogue: Catalogue, findings: Findings) -> None:
+def check_triggers(triggers: Mapping[str, Any], path_index: PathIndex, findings: Findings) -> None:
     """Report findings for all triggers of a template and the lists that they execute."""
-    lists = _ListCheck(catalogue, findings)
+    lists = _ListCheck(path_index, findings)
     for key, entry in triggers.items():
         path = "$.triggers" + json_step(key)
         if key not in TRIGGER_KEYS:
             findings.error("trigger", path, f"one of {', '.join(TRIGGER_KEYS)} is needed")
-        lists.follow(read_actions(entry, path, catalogue, findings), ())
+        lists.follow(read_actions(entry, path, path_index, findings), ())
 
 
-def compile_triggers(triggers: Mapping[str, Any], catalogue: Catalogue) -> dict[str, list[Action]]:
+def compile_triggers(triggers: Mapping[str, Any], path_index: PathIndex) -> dict[str, list[Action]]:
     """Return the actions by trigger; one with an error is left out, never done by halves."""
     return {
-        key: [action for _, action in read_actions(triggers[key], "$", catalogue, Findings())]
+        key: [action for _, action in read_actions(triggers[key], "$", path_index, Findings())]
         for key in TRIGGER_KEYS
         if key in triggers
     }
 
 
 def compile_lists(
-    rules: Mapping[str, list[Action]], catalogue: Catalogue
+    rules: Mapping[str, list[Action]], path_index: PathIndex
 ) -> dict[str, list[Action]]:
     """Return the lists that the template itself has at the paths its actions execute."""
     lists: dict[str, list[Action]] = {}
     waiting = [action for actions in rules.values() for action in actions]
     while waiting:
         action = waiting.pop()
-        leaf = catalogue.known.get(action.target_path)
+        leaf = path_index.known.get(action.target_path)
         if action.name != EXECUTE_TRIGGERS or leaf is None or leaf.path in lists:
             continue
         try:
             entry = parse_list(None if leaf.default is MISSING else leaf.default)
         except UnfitError:
             continue
-        read = [found for _, found in read_actions(entry, "$", catalogue, Findings())]
+        read = [found for _, found in read_actions(entry, "$", path_index, Findings())]
         lists[leaf.path] = read
         waiting += read
     return lists
@@ -143,8 +143,8 @@ def compile_lists(
 class _ListCheck:
     """Follows the actions that execute lists, each list once."""
 
-    def __init__(self, catalogue: Catalogue, findings: Findings) -> None:
-        self._catalogue = catalogue
+    def __init__(self, path_index: PathIndex, findings: Findings) -> None:
+        self._path_index = path_index
         self._findings = findings
         self._done: set[str] = set()
 
@@ -154,7 +154,7 @@ class _ListCheck:
                 self._check_list(action.target_path, f"{path}.targetPath", trail)
 
     def _check_list(self, target: str, path: str, trail: tuple[str, ...]) -> None:
-        leaf = self._catalogue.known.get(target)
+        leaf = self._path_index.known.get(target)
         if target in trail:
             circle = " → ".join((*trail[trail.index(target) :], target))
             self._findings.error("cycle", path, f"these lists execute each other: {circle}")
@@ -173,7 +173,7 @@ class _ListCheck:
             except UnfitError as error:
                 self._findings.error("actions", path, f"{target}: {error}")
                 return
-            actions = read_actions(entry, inner, self._catalogue, self._findings)
+            actions = read_actions(entry, inner, self._path_index, self._findings)
             self.follow(actions, (*trail, target))
 
 
@@ -205,7 +205,7 @@ def name_of(name: Json) -> str | None:
 
 
 def _read_action(
-    item: dict[str, Any], path: str, catalogue: Catalogue, findings: Findings
+    item: dict[str, Any], path: str, path_index: PathIndex, findings: Findings
 ) -> Action | None:
     name = name_of(item.get("action"))
     if name is None:
@@ -214,45 +214,45 @@ def _read_action(
     needed = ACTION_NEEDS[name]
     action: Action | None = Action(name, item)
     if "targetPath" in needed:
-        action = _with_target(action, item.get("targetPath"), path, catalogue, findings)
+        action = _with_target(action, item.get("targetPath"), path, path_index, findings)
     text = item.get("PSConditions")
     if text is not None and text != "":
         # An action whose condition cannot be read is never done.
-        condition = read_condition(text, f"{path}.PSConditions", catalogue, findings)
+        condition = read_condition(text, f"{path}.PSConditions", path_index, findings)
         action = replace(action, condition=condition) if action and condition else None
     if needed[-1] != "targetPath" and needed[-1] not in item:
         findings.error("action", path, f"{name} needs {needed[-1]}")
         return None
     for key in item.keys() - {"action", "PSConditions", *needed}:
         findings.warn("unknown-key", path + json_step(key), f"{name} has no such key")
-    return action and _with_operand(action, item, path, catalogue, findings)
+    return action and _with_operand(action, item, path, path_index, findings)
 
 
 def _with_target(
-    action: Action, target: Json, path: str, catalogue: Catalogue, findings: Findings
+    action: Action, target: Json, path: str, path_index: PathIndex, findings: Findings
 ) -> Action | None:
     path = f"{path}.targetPath"
     if not isinstance(target, str) or not target:
         findings.error("target-path", path, "an API path is needed")
         return None
-    leaf = catalogue.find(target)
+    leaf = path_index.find(target)
     if leaf is None:
         findings.warn("target-path", path, f"{target} names no path: the action does nothing")
     elif leaf.is_read_only and action.name != EXECUTE_TRIGGERS:
         findings.warn("target-path", path, f"{target} is read-only: the action does nothing")
     elif leaf.source == "image" and action.name != EXECUTE_TRIGGERS:
         findings.warn("target-path", path, f"{target} is an image: the action does nothing")
-    return replace(action, target_path=catalogue.aliases.get(target, target))
+    return replace(action, target_path=path_index.aliases.get(target, target))
 
 
 def _with_operand(
-    action: Action, item: dict[str, Any], path: str, catalogue: Catalogue, findings: Findings
+    action: Action, item: dict[str, Any], path: str, path_index: PathIndex, findings: Findings
 ) -> Action | None:
     if action.name == EXECUTE_TRIGGERS:
         return action
     if action.name == SET_VALUE:
-        _warn_unknown(item["value"], f"{path}.value", catalogue, findings)
-        return replace(action, fill=compile_value(item["value"], catalogue))
+        _warn_unknown(item["value"], f"{path}.value", path_index, findings)
+        return replace(action, fill=compile_value(item["value"], path_index))
     if action.name == INCREMENT_VALUE:
         amount = _amount(item["amount"])
         if amount is None:
@@ -260,18 +260,18 @@ def _with_operand(
             return None
         return replace(action, amount=amount)
     if action.name == ADJUST_POINTS:
-        return _with_points(action, item["amount"], f"{path}.amount", catalogue, findings)
-    return _with_url(action, item["url"], path, catalogue, findings)
+        return _with_points(action, item["amount"], f"{path}.amount", path_index, findings)
+    return _with_url(action, item["url"], path, path_index, findings)
 
 
 def _with_url(
-    action: Action, url: Json, path: str, catalogue: Catalogue, findings: Findings
+    action: Action, url: Json, path: str, path_index: PathIndex, findings: Findings
 ) -> Action | None:
     if not isinstance(url, str) or not url.strip():
         findings.error("url", f"{path}.url", "an address is needed")
         return None
-    _warn_unknown(url, f"{path}.url", catalogue, findings)
-    parts = parse(url, catalogue)
+    _warn_unknown(url, f"{path}.url", path_index, findings)
+    parts = parse(url, path_index)
     known = url if parts is None else str(parts[0])
     form = _WHOLE_URL if parts is None else _BEGUN_URL
     if not form.fullmatch(known) or len(url) > MAX_URL_CHARACTERS:
@@ -282,12 +282,12 @@ def _with_url(
 
 
 def _with_points(
-    action: Action, amount: Json, path: str, catalogue: Catalogue, findings: Findings
+    action: Action, amount: Json, path: str, path_index: PathIndex, findings: Findings
 ) -> Action | None:
     """Take a whole number, or a text whose brackets make one when the action is done."""
-    if isinstance(amount, str) and parse(amount, catalogue):
-        _warn_unknown(amount, path, catalogue, findings)
-        return replace(action, fill=compile_value(amount, catalogue))
+    if isinstance(amount, str) and parse(amount, path_index):
+        _warn_unknown(amount, path, path_index, findings)
+        return replace(action, fill=compile_value(amount, path_index))
     number = _amount(amount)
     if number is None or number != int(number) or abs(number) > MAX_POINTS:
         findings.error("amount", path, f"a whole number within ±{MAX_POINTS:,} is needed")
@@ -295,9 +295,9 @@ def _with_points(
     return replace(action, amount=number)
 
 
-def _warn_unknown(value: Json, path: str, catalogue: Catalogue, findings: Findings) -> None:
+def _warn_unknown(value: Json, path: str, path_index: PathIndex, findings: Findings) -> None:
     for _, text in texts_within(value):
-        for unknown in unknown_paths(text, catalogue):
+        for unknown in unknown_paths(text, path_index):
             findings.warn("unknown-path", path, f"{{{unknown}}} names no path and stays text")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.passes.magic import Expansion, Parts
-from shared.passes.paths import Catalogue, Leaf, Location
+from shared.passes.paths import Leaf, Location, PathIndex
 from shared.passes.registry import FIELD_GROUPS, POSTER_STYLE
 from shared.passes.state import PassState
 from shared.passes.values import (
@@ -56,14 +56,14 @@ class PlacedText:
 
 
 def choose_values(
-    catalogue: Catalogue, state: PassState, expansion: Expansion | None = None
+    path_index: PathIndex, state: PassState, expansion: Expansion | None = None
 ) -> list[tuple[Leaf, Any]]:
     """Return the values that have a place on the pass, containers first.
 
     With an expansion those that may be expanded are.
     """
     chosen: list[tuple[Leaf, Any]] = []
-    known = catalogue.known
+    known = path_index.known
     for path, value in state.values.items():
         leaf = known.get(path)
         if leaf is None or not leaf.location:

@@ -10,7 +10,7 @@ from shared.errors import InvalidError
 from shared.passes.assembly import fit
 from shared.passes.companions import complaint
 from shared.passes.magic import parse
-from shared.passes.paths import Catalogue, Leaf
+from shared.passes.paths import Leaf, PathIndex
 from shared.passes.rules import MAX_VALUE_BYTES, MAX_VALUES, MAX_VALUES_BYTES
 from shared.passes.skeleton import Place, SkeletonWalk
 from shared.passes.values import MISSING, Json, UnfitError, holds_nul
@@ -19,18 +19,18 @@ IMAGE_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check_values(
-    catalogue: Catalogue, values: Mapping[str, Any], *, may_expand: bool = False
+    path_index: PathIndex, values: Mapping[str, Any], *, may_expand: bool = False
 ) -> dict[str, Any]:
     """Return the values as they are to be stored, or InvalidError naming each unfit path."""
     checked: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     for path, value in values.items():
         try:
-            settled = settle(catalogue, path, value, may_expand=may_expand)
+            settled = settle(path_index, path, value, may_expand=may_expand)
         except UnfitError as error:
             errors.append({"pointer": path, "detail": str(error)})
         else:
-            checked[catalogue.aliases.get(path, path)] = settled
+            checked[path_index.aliases.get(path, path)] = settled
     if len(values) > MAX_VALUES:
         errors.append({"pointer": "", "detail": f"at most {MAX_VALUES} values"})
     if not errors and len(orjson.dumps(checked)) > MAX_VALUES_BYTES:
@@ -41,17 +41,17 @@ def check_values(
     return checked
 
 
-def settle_of_rule(catalogue: Catalogue, path: str, value: Json) -> Json:
+def settle_of_rule(path_index: PathIndex, path: str, value: Json) -> Json:
     """One value that a rule sets; no image, of which only the gateway knows whether it is kept."""
-    leaf = catalogue.find(path)
+    leaf = path_index.find(path)
     if leaf is not None and leaf.source == "image":
         raise UnfitError("rules set no images")
-    return settle(catalogue, path, value)
+    return settle(path_index, path, value)
 
 
-def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = False) -> Json:
+def settle(path_index: PathIndex, path: str, value: Json, *, may_expand: bool = False) -> Json:
     """One value as it is to be stored, or UnfitError."""
-    leaf = catalogue.find(path)
+    leaf = path_index.find(path)
     if leaf is None:
         raise UnfitError("the template has no such path")
     if leaf.is_read_only:
@@ -61,7 +61,7 @@ def settle(catalogue: Catalogue, path: str, value: Json, *, may_expand: bool = F
             raise UnfitError("the address of an image or the SHA-256 of an uploaded one is needed")
     elif leaf.is_container and value is not None:
         value = _container(leaf, value)
-    elif not (may_expand and isinstance(value, str) and parse(value, catalogue)):
+    elif not (may_expand and isinstance(value, str) and parse(value, path_index)):
         value = _formed(leaf, value)
     try:
         raw = orjson.dumps(value)
@@ -82,17 +82,17 @@ def _formed(leaf: Leaf, value: Json) -> Json:
 
 
 def merge_values(
-    catalogue: Catalogue, current: Mapping[str, Any], changes: Mapping[str, Any]
+    path_index: PathIndex, current: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Lay the changes over the values; a container replaces what was set within it."""
     merged = {**current, **changes}
     for path in changes:
-        container = catalogue.known.get(path)
+        container = path_index.known.get(path)
         if container is None or not container.is_container or not container.location:
             continue
         depth = len(container.location)
         for other in current:
-            leaf = catalogue.known.get(other)
+            leaf = path_index.known.get(other)
             if leaf is None or other in changes:
                 continue
             if len(leaf.location) > depth and leaf.location[:depth] == container.location:

@@ -26,7 +26,7 @@ from shared.passes.condition_nodes import (
     Test,
 )
 from shared.passes.magic import Reference, find_reference
-from shared.passes.paths import Catalogue
+from shared.passes.paths import PathIndex
 from shared.passes.values import Json, is_number, parse_number, to_text
 
 MAX_SOURCE_BYTES: Final = 1024
@@ -203,11 +203,11 @@ class Condition:
         return str(self.node)
 
 
-def compile_condition(text: str, catalogue: Catalogue) -> Condition:
+def compile_condition(text: str, path_index: PathIndex) -> Condition:
     """Return the condition that a text spells out, or ConditionError."""
     node = parse_condition(text)
     unknown: list[str] = []
-    holds = _truth(node, catalogue, unknown)
+    holds = _truth(node, path_index, unknown)
     return Condition(node, holds, tuple(unknown))
 
 
@@ -216,27 +216,27 @@ def never() -> Condition:
     return Condition(Literal(value=False), lambda _reader: False, ())
 
 
-def _truth(node: Node, catalogue: Catalogue, unknown: list[str]) -> Holds:
+def _truth(node: Node, path_index: PathIndex, unknown: list[str]) -> Holds:
     holds: Holds
     match node:
         case Every(parts):
-            holds = _every([_truth(part, catalogue, unknown) for part in parts])
+            holds = _every([_truth(part, path_index, unknown) for part in parts])
         case Either(parts):
-            holds = _either([_truth(part, catalogue, unknown) for part in parts])
+            holds = _either([_truth(part, path_index, unknown) for part in parts])
         case Negation(inner):
-            holds = _negation(_truth(inner, catalogue, unknown))
+            holds = _negation(_truth(inner, path_index, unknown))
         case Happened(word):
             holds = _happened(word)
         case Comparison():
-            holds = _comparison(node, catalogue, unknown)
+            holds = _comparison(node, path_index, unknown)
         case Test(operand, "isSet"):
-            holds = _is_set(_value(operand, catalogue, unknown), is_opposite=node.is_opposite)
+            holds = _is_set(_value(operand, path_index, unknown), is_opposite=node.is_opposite)
         case Test(operand):
-            value = _value(operand, catalogue, unknown)
+            value = _value(operand, path_index, unknown)
             may_read = isinstance(operand, Magic)
             holds = _is_empty(value, may_read=may_read, is_opposite=node.is_opposite)
         case _:
-            value = _value(node, catalogue, unknown)
+            value = _value(node, path_index, unknown)
             holds = _is_empty(value, may_read=isinstance(node, Magic), is_opposite=True)
     return holds
 
@@ -271,9 +271,9 @@ def _either(parts: list[Holds]) -> Holds:
     return holds
 
 
-def _comparison(node: Comparison, catalogue: Catalogue, unknown: list[str]) -> Holds:
-    left = _value(node.left, catalogue, unknown)
-    right = _value(node.right, catalogue, unknown)
+def _comparison(node: Comparison, path_index: PathIndex, unknown: list[str]) -> Holds:
+    left = _value(node.left, path_index, unknown)
+    right = _value(node.right, path_index, unknown)
     may_read_left, may_read_right = isinstance(node.left, Magic), isinstance(node.right, Magic)
     compare = _COMPARE[node.comparator]
     is_opposite = node.is_opposite
@@ -289,18 +289,18 @@ def _comparison(node: Comparison, catalogue: Catalogue, unknown: list[str]) -> H
     return holds
 
 
-def _value(node: Node, catalogue: Catalogue, unknown: list[str]) -> Evaluate:
+def _value(node: Node, path_index: PathIndex, unknown: list[str]) -> Evaluate:
     match node:
         case Literal(value):
             return lambda _reader: value
         case Magic(name):
-            reference = find_reference(name, catalogue)
+            reference = find_reference(name, path_index)
             if reference is None:
                 unknown.append(name)
                 return lambda _reader: None
             return lambda reader: reader.evaluate(reference)
         case _:
-            return _truth(node, catalogue, unknown)
+            return _truth(node, path_index, unknown)
 
 
 def as_number(value: Json, *, may_read: bool) -> int | float | None:

@@ -19,8 +19,8 @@ from shared.passes.migrations import follow_moves, read_migrations
 from shared.passes.paths import (
     MIGRATIONS_PATH,
     PATH_LISTS,
-    Catalogue,
     Leaf,
+    PathIndex,
     pass_style,
     reserved_names,
     survey,
@@ -116,23 +116,23 @@ def check_template(document: TemplateDocument) -> Findings:
     _, walk = walk_pass(document.pass_, style)
     findings = walk.findings
     _check_style(document.pass_, style, findings)
-    catalogue = survey(walk.nodes, style, document.properties, document.images)
-    _check_texts(walk, catalogue)
+    path_index = survey(walk.nodes, style, document.properties, document.images)
+    _check_texts(walk, path_index)
     for conditional in walk.conditionals:
-        read_condition(conditional.text, conditional.json_path, catalogue, findings)
-    _check_formats(walk.nodes, catalogue, findings)
+        read_condition(conditional.text, conditional.json_path, path_index, findings)
+    _check_formats(walk.nodes, path_index, findings)
     _check_barcodes(walk.nodes, findings)
     check_companions(document.pass_, walk.nodes, style, document.images, findings)
     for key in ("description", "organizationName"):
-        leaf = catalogue.given.get(key)
+        leaf = path_index.given.get(key)
         if leaf is None or leaf.default in {MISSING, ""}:
             findings.warn("missing-key", f"$.pass.{key}", "missing: filled in at composing")
-    _check_properties(document.properties, catalogue, findings)
-    _check_loops(walk.nodes, document.properties, catalogue, findings)
-    check_triggers(document.triggers, catalogue, findings)
+    _check_properties(document.properties, path_index, findings)
+    _check_loops(walk.nodes, document.properties, path_index, findings)
+    check_triggers(document.triggers, path_index, findings)
     _check_images(document.images, findings)
     check_localizations(document.localizations, document.images, _texts(walk.nodes), findings)
-    check_schemes(catalogue, document.images, findings)
+    check_schemes(path_index, document.images, findings)
     return findings
 
 
@@ -151,12 +151,12 @@ def _check_style(data: dict[str, Any], style: str, findings: Findings) -> None:
             findings.error("transit-type", "$.pass.boardingPass", "needs a transitType")
 
 
-def _check_texts(walk: SkeletonWalk, catalogue: Catalogue) -> None:
+def _check_texts(walk: SkeletonWalk, path_index: PathIndex) -> None:
     for node in walk.nodes:
         if not isinstance(node.default, str) or not BRACKET.search(node.default):
             continue
         path = node.place.json_path
-        unknown = unknown_paths(node.default, catalogue)
+        unknown = unknown_paths(node.default, path_index)
         for name in unknown:
             walk.findings.warn("unknown-path", path, f"{{{name}}} names no path and stays text")
         _warn_of_pages(node.default, path, walk.findings)
@@ -170,11 +170,11 @@ def _warn_of_pages(text: str, path: str, findings: Findings) -> None:
         findings.warn("page", path, f"{{{word}}} leads to a page that is not available yet")
 
 
-def _check_formats(nodes: list[Node], catalogue: Catalogue, findings: Findings) -> None:
+def _check_formats(nodes: list[Node], path_index: PathIndex, findings: Findings) -> None:
     """Styles on values that they do not fit; Wallet then shows nothing or refuses the pass."""
     for node in nodes:
         key = node.place.location[-1]
-        value = _field_value(node, catalogue)
+        value = _field_value(node, path_index)
         if value is None:
             continue
         text = value.default
@@ -188,12 +188,12 @@ def _check_formats(nodes: list[Node], catalogue: Catalogue, findings: Findings) 
             findings.warn("format", node.place.json_path, f"{key} does not fit the field's value")
 
 
-def _field_value(node: Node, catalogue: Catalogue) -> Leaf | None:
+def _field_value(node: Node, path_index: PathIndex) -> Leaf | None:
     """Return the value beside a style key of a field, if the template gives one."""
     styles = {"numberStyle", "currencyCode", *_DATES}
     if node.place.field_key is None or node.place.location[-1] not in styles:
         return None
-    leaf = catalogue.given.get("_".join((*node.place.parts[:-1], "value")))
+    leaf = path_index.given.get("_".join((*node.place.parts[:-1], "value")))
     return None if leaf is None or leaf.default is MISSING else leaf
 
 
@@ -207,15 +207,17 @@ def _check_barcodes(nodes: list[Node], findings: Findings) -> None:
             findings.warn("barcode-format", node.place.json_path, detail)
 
 
-def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings: Findings) -> None:
+def _check_properties(
+    properties: dict[str, Any], path_index: PathIndex, findings: Findings
+) -> None:
     reserved = reserved_names()
     for name, value in properties.items():
         path = "$.properties" + json_step(name)
-        known = catalogue.known.get(name)
+        known = path_index.known.get(name)
         is_taken = known is not None and known.source not in {"property", "image"}
         if not _PROPERTY_NAME.fullmatch(name):
             findings.error("property-name", path, "1 to 128 characters, without { } and :")
-        elif name in reserved or name in catalogue.aliases or is_taken:
+        elif name in reserved or name in path_index.aliases or is_taken:
             findings.error("property-name", path, f"{name} is the name of a part of the pass")
         elif name in SPECIAL_WORDS:
             detail = f"{{{name}}} in a text is the special word, never this property"
@@ -226,9 +228,9 @@ def _check_properties(properties: dict[str, Any], catalogue: Catalogue, findings
         if is_attribute_object(value):
             attribute = read_attribute(value, path, findings)
             if attribute.conditions:
-                read_condition(attribute.conditions, f"{path}.conditions", catalogue, findings)
+                read_condition(attribute.conditions, f"{path}.conditions", path_index, findings)
             value, path = value["value"], f"{path}.value"  # noqa: PLW2901  the value itself
-        _check_property_value(name, value, path, catalogue, findings)
+        _check_property_value(name, value, path, path_index, findings)
 
 
 def _is_only_attributes(value: Json) -> bool:
@@ -236,22 +238,22 @@ def _is_only_attributes(value: Json) -> bool:
 
 
 def _check_property_value(
-    name: str, value: Json, path: str, catalogue: Catalogue, findings: Findings
+    name: str, value: Json, path: str, path_index: PathIndex, findings: Findings
 ) -> None:
     if name == MIGRATIONS_PATH:
-        _check_migrations(value, path, catalogue, findings)
+        _check_migrations(value, path, path_index, findings)
     elif isinstance(value, str):
         _warn_of_pages(value, path, findings)
-        for unknown in unknown_paths(value, catalogue):
+        for unknown in unknown_paths(value, path_index):
             detail = f"{{{unknown}}} names no path and stays text"
             findings.warn("unknown-path", path, detail)
         if name in PATH_LISTS and not BRACKET.search(value):
             for unknown in (part.strip() for part in value.split(",")):
-                if unknown and catalogue.find(unknown) is None:
+                if unknown and path_index.find(unknown) is None:
                     findings.warn("unknown-path", path, f"{unknown} names no path")
 
 
-def _check_migrations(value: Json, path: str, catalogue: Catalogue, findings: Findings) -> None:
+def _check_migrations(value: Json, path: str, path_index: PathIndex, findings: Findings) -> None:
     moves = read_migrations(value)
     if not moves and value not in ("", "{}", None, {}):
         findings.error("migrations", path, "an object of old path to new path is needed")
@@ -260,16 +262,16 @@ def _check_migrations(value: Json, path: str, catalogue: Catalogue, findings: Fi
         detail = "lead to an image, which takes over no values" if is_image else _CIRCLE
         findings.warn("migrations", path, f"the moves of {old} {detail}")
     for new in sorted(set(moves.values()) - moves.keys()):
-        if catalogue.find(new) is None:
+        if path_index.find(new) is None:
             findings.warn("unknown-path", path, f"{new} names no path")
 
 
 def _check_loops(
-    nodes: list[Node], properties: dict[str, Any], catalogue: Catalogue, findings: Findings
+    nodes: list[Node], properties: dict[str, Any], path_index: PathIndex, findings: Findings
 ) -> None:
     texts: dict[str, Parts] = {}
-    for path, leaf in catalogue.given.items():
-        if isinstance(leaf.default, str) and (parts := parse(leaf.default, catalogue)):
+    for path, leaf in path_index.given.items():
+        if isinstance(leaf.default, str) and (parts := parse(leaf.default, path_index)):
             texts[path] = parts
     places = {"_".join(node.place.parts): node.place.json_path for node in nodes}
     places |= {name: "$.properties" + json_step(name) for name in properties}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.passes.assembly import Assembly
 from shared.passes.conditions import Condition, ConditionError, Reader, compile_condition, never
 from shared.passes.findings import Findings
-from shared.passes.paths import Catalogue, Leaf, Location
+from shared.passes.paths import Leaf, Location, PathIndex
 from shared.passes.skeleton import Conditional
 from shared.passes.values import Json, is_list, is_object
 
@@ -25,14 +25,14 @@ class Hiding:
 
 
 def read_condition(
-    text: Json, json_path: str, catalogue: Catalogue, findings: Findings
+    text: Json, json_path: str, path_index: PathIndex, findings: Findings
 ) -> Condition | None:
     """Return the condition, or None with an error for one that cannot be read."""
     if not isinstance(text, str):
         findings.error("condition", json_path, "a condition is a text")
         return None
     try:
-        condition = compile_condition(text, catalogue)
+        condition = compile_condition(text, path_index)
     except ConditionError as error:
         findings.error("condition", json_path, str(error))
         return None
@@ -41,14 +41,14 @@ def read_condition(
     return condition
 
 
-def compile_hidings(conditionals: Iterable[Conditional], catalogue: Catalogue) -> list[Hiding]:
+def compile_hidings(conditionals: Iterable[Conditional], path_index: PathIndex) -> list[Hiding]:
     """Compile the conditions of the skeleton; a part whose condition cannot be read is hidden."""
     hidings: list[Hiding] = []
     for conditional in conditionals:
-        condition = read_condition(conditional.text, "", catalogue, Findings()) or never()
+        condition = read_condition(conditional.text, "", path_index, Findings()) or never()
         place = conditional.place
         is_field = place.field_key is not None and isinstance(place.location[-1], int)
-        leaf = None if is_field else catalogue.find("_".join(place.parts))
+        leaf = None if is_field else path_index.find("_".join(place.parts))
         hidings.append(
             Hiding(condition, place.location, place.field_key if is_field else None, leaf)
         )

@@ -13,8 +13,8 @@ from shared.passes.paths import (
     MESSAGE_PATH,
     PASS_DESCRIPTION_PATH,
     PORTAL_HEADER_PATH,
-    Catalogue,
     Leaf,
+    PathIndex,
 )
 from shared.passes.rights import NOTHING, is_withheld, withheld_from
 from shared.passes.skeleton import BRACKET
@@ -68,7 +68,7 @@ class Reference:
 Parts: TypeAlias = tuple[Any, ...]
 
 
-def find_reference(name: str, catalogue: Catalogue) -> Reference | None:
+def find_reference(name: str, path_index: PathIndex) -> Reference | None:
     """Return what stands between brackets, or None if it names nothing."""
     bracket = f"{{{name}}}"
     transformations: list[str] = []
@@ -76,7 +76,7 @@ def find_reference(name: str, catalogue: Catalogue) -> Reference | None:
         # A field's key may hold a colon, so that the whole comes first.
         if name in SPECIAL_WORDS:
             return Reference(name, bracket, is_special=True, transformations=(*transformations,))
-        leaf = catalogue.find(name)
+        leaf = path_index.find(name)
         if leaf is not None:
             return Reference(leaf.path, bracket, transformations=(*transformations,))
         matched = _TRANSFORMATION.fullmatch(name)
@@ -86,7 +86,7 @@ def find_reference(name: str, catalogue: Catalogue) -> Reference | None:
         transformations.insert(0, matched[2])
 
 
-def parse(text: str, catalogue: Catalogue) -> Parts | None:
+def parse(text: str, path_index: PathIndex) -> Parts | None:
     """Return the text cut at the brackets that mean something, or None if there are none.
 
     Only its first `MAX_BRACKETS` are looked at.
@@ -98,7 +98,7 @@ def parse(text: str, catalogue: Catalogue) -> Parts | None:
     for matched in islice(BRACKET.finditer(text), MAX_BRACKETS):
         name = matched[1]
         if name not in known:
-            known[name] = find_reference(name, catalogue)
+            known[name] = find_reference(name, path_index)
         reference = known[name]
         literal += text[end : matched.start()]
         end = matched.end()
@@ -110,10 +110,10 @@ def parse(text: str, catalogue: Catalogue) -> Parts | None:
     return (*parts, literal + text[end:]) if parts else None
 
 
-def unknown_paths(text: str, catalogue: Catalogue) -> list[str]:
+def unknown_paths(text: str, path_index: PathIndex) -> list[str]:
     # Brackets of JSON written as text are none of ours.
     names = [name for name in BRACKET.findall(text) if '"' not in name and name not in PAGE_WORDS]
-    return [name for name in names if find_reference(name, catalogue) is None]
+    return [name for name in names if find_reference(name, path_index) is None]
 
 
 def references_of(parts: Parts) -> list[Reference]:
@@ -123,17 +123,17 @@ def references_of(parts: Parts) -> list[Reference]:
 Fill: TypeAlias = Callable[["Expansion"], Any]
 
 
-def compile_value(value: Json, catalogue: Catalogue) -> Fill:
+def compile_value(value: Json, path_index: PathIndex) -> Fill:
     """Return what makes a JSON value with all texts in it expanded."""
     if isinstance(value, str):
-        parts = parse(value, catalogue)
+        parts = parse(value, path_index)
         if parts is not None:
             return lambda expansion: expansion.expand(parts, "")
     elif is_list(value):
-        entries = [compile_value(entry, catalogue) for entry in value]
+        entries = [compile_value(entry, path_index) for entry in value]
         return lambda expansion: [fill(expansion) for fill in entries]
     elif is_object(value):
-        members = {key: compile_value(entry, catalogue) for key, entry in value.items()}
+        members = {key: compile_value(entry, path_index) for key, entry in value.items()}
         return lambda expansion: {key: fill(expansion) for key, fill in members.items()}
     return lambda _expansion: value
 
@@ -142,7 +142,7 @@ def compile_value(value: Json, catalogue: Catalogue) -> Fill:
 class Lexicon:
     """What the brackets of one template mean."""
 
-    catalogue: Catalogue
+    path_index: PathIndex
     texts: Mapping[str, Parts]
     barcode_policy: str
     edit_code: str = ""
@@ -153,12 +153,12 @@ class Expansion:
     """Expands texts against one state; its limits hold for all texts of one composing together."""
 
     __slots__ = (
-        "_catalogue",
         "_characters",
         "_has_containers",
         "_known",
         "_lexicon",
         "_parsed",
+        "_path_index",
         "_references",
         "_state",
         "_texts",
@@ -169,8 +169,8 @@ class Expansion:
 
     def __init__(self, lexicon: Lexicon, state: PassState) -> None:
         self._lexicon = lexicon
-        self._catalogue = lexicon.catalogue
-        self._known = lexicon.catalogue.known
+        self._path_index = lexicon.path_index
+        self._known = lexicon.path_index.known
         self._texts = lexicon.texts
         self._state = state
         self._values = state.values
@@ -180,7 +180,7 @@ class Expansion:
         self._characters = _MAX_CHARACTERS
         # Own values that were cut at their brackets; many others may name the same one.
         self._parsed: dict[str, Parts | None] = {}
-        self._has_containers = not lexicon.catalogue.containers.isdisjoint(state.values)
+        self._has_containers = not lexicon.path_index.containers.isdisjoint(state.values)
         # Paths whose text led back to itself.
         self.loops: list[str] = []
 
@@ -230,7 +230,7 @@ class Expansion:
         if "{" not in value:
             return None
         if value not in self._parsed:
-            self._parsed[value] = parse(value, self._catalogue)
+            self._parsed[value] = parse(value, self._path_index)
         return self._parsed[value]
 
     def _expand_written(
@@ -370,7 +370,7 @@ class Expansion:
             elif leaf is None or "beacons" in self._values:
                 continue
             else:
-                value, _ = own_value(self._catalogue, self._values, leaf)
+                value, _ = own_value(self._path_index, self._values, leaf)
                 value = leaf.default if value is MISSING else value
             if value is not None and value is not MISSING:
                 parameters += f"&{key}={encode_url(to_text(value))}"
@@ -420,7 +420,7 @@ class Expansion:
         if value is MISSING:
             if not self._has_containers:
                 return MISSING
-            value, owner = own_value(self._catalogue, self._values, self._known[path])
+            value, owner = own_value(self._path_index, self._values, self._known[path])
         if isinstance(value, str) and "{" in value and self._state.may_expand(owner):
             parts = self._cut(value)
             if parts is not None:

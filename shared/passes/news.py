@@ -46,7 +46,7 @@ def fields_of(compiled: CompiledTemplate) -> list[FieldPaths]:
             message=leaf.path.removesuffix("value") + "changeMessage",
             attributed=leaf.path.removesuffix("value") + "attributedValue",
         )
-        for leaf in compiled.catalogue.known.values()
+        for leaf in compiled.path_index.known.values()
         if leaf.is_field_value
     ]
 

@@ -6,18 +6,18 @@ from typing import Any
 
 import orjson
 
-from shared.passes.paths import Catalogue, Leaf
+from shared.passes.paths import Leaf, PathIndex
 from shared.passes.values import MISSING, Json, UnfitError, convert, is_list, is_object
 
 
-def own_value(catalogue: Catalogue, values: Mapping[str, Any], leaf: Leaf) -> tuple[Json, str]:
+def own_value(path_index: PathIndex, values: Mapping[str, Any], leaf: Leaf) -> tuple[Json, str]:
     """Return the pass's own value, or MISSING, and the path under which it is stored."""
     value = values.get(leaf.path, MISSING)
-    if value is not MISSING or catalogue.containers.isdisjoint(values):
+    if value is not MISSING or path_index.containers.isdisjoint(values):
         return value, leaf.path
     for depth in range(len(leaf.location) - 1, 0, -1):
-        path = catalogue.container_at.get(leaf.location[:depth])
-        if path is not None and path in values and _fits(catalogue.known[path], values[path]):
+        path = path_index.container_at.get(leaf.location[:depth])
+        if path is not None and path in values and _fits(path_index.known[path], values[path]):
             return _within(values[path], leaf, depth), path
     return MISSING, leaf.path
 
@@ -53,11 +53,11 @@ def _field(entries: list[Any], key: str) -> Json:
     )
 
 
-def overlapping(catalogue: Catalogue, values: Mapping[str, Any], path: str) -> Iterator[str]:
+def overlapping(path_index: PathIndex, values: Mapping[str, Any], path: str) -> Iterator[str]:
     """Give the own values that are at a path, within it or around it."""
-    leaf = catalogue.known.get(path)
+    leaf = path_index.known.get(path)
     for other in values:
-        known = catalogue.known.get(other)
+        known = path_index.known.get(other)
         if other == path:
             yield other
         elif leaf is not None and known is not None and leaf.location and known.location:
@@ -66,7 +66,7 @@ def overlapping(catalogue: Catalogue, values: Mapping[str, Any], path: str) -> I
                 yield other
 
 
-def mark_of(catalogue: Catalogue, values: Mapping[str, Any], path: str) -> str:
+def mark_of(path_index: PathIndex, values: Mapping[str, Any], path: str) -> str:
     """Return a mark that differs as soon as anybody wrote at, within or around the path."""
-    seen = {other: values[other] for other in overlapping(catalogue, values, path)}
+    seen = {other: values[other] for other in overlapping(path_index, values, path)}
     return sha256(orjson.dumps(seen, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -130,7 +130,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class PathIndex:
     """Every path of one template: those it fills (`given`) and those a pass may fill."""
 
     style: str
@@ -271,7 +271,7 @@ def survey(
     style: str,
     properties: Mapping[str, Any],
     images: Mapping[str, str] | None = None,
-) -> Catalogue:
+) -> PathIndex:
     """Every path of a template: its skeleton's nodes, its additional properties, its images."""
     known = dict(shared_leaves())
     known.update((leaf.path, leaf) for leaf in _style_leaves(style))
@@ -300,7 +300,7 @@ def survey(
         given[STYLE_PATH] = known[STYLE_PATH]
     aliases |= _old_paths(known, properties)
     containers = [leaf for leaf in known.values() if leaf.is_container and leaf.location]
-    return Catalogue(
+    return PathIndex(
         style,
         known,
         given,

@@ -98,11 +98,11 @@ def resume(run: Run, state: PassState, workings: Workings) -> Run:
 
 def load_run(data: Mapping[str, Any], workings: Workings) -> Run:
     """Read what `to_json` wrote; actions that the template of today cannot do are left out."""
-    catalogue = workings.lexicon.catalogue
+    path_index = workings.lexicon.path_index
     frames = tuple(
         Frame(
             frame["path"],
-            tuple(a for _, a in read_actions(frame["actions"], "$", catalogue, Findings())),
+            tuple(a for _, a in read_actions(frame["actions"], "$", path_index, Findings())),
         )
         for frame in data["frames"]
     )
@@ -169,8 +169,8 @@ class _Runner:
     def _marked(self, operation: Operation) -> Operation:
         if operation.mark or operation.amount is not None or operation.points is not None:
             return operation
-        catalogue = self._workings.lexicon.catalogue
-        mark = mark_of(catalogue, self._given.values, operation.path)
+        path_index = self._workings.lexicon.path_index
+        mark = mark_of(path_index, self._given.values, operation.path)
         return replace(operation, mark=mark)
 
     def _outcome(self) -> RuleOutcome:
@@ -193,7 +193,7 @@ class _Runner:
             raise _StoppedError(error)
 
     def _do_again(self) -> None:
-        catalogue = self._workings.lexicon.catalogue
+        path_index = self._workings.lexicon.path_index
         kept: list[Operation] = []
         for operation in self._operations:
             path = operation.path
@@ -207,7 +207,7 @@ class _Runner:
                     self._increment(path, operation.amount)
                 else:
                     entry["action"] = SET_VALUE
-                    if mark_of(catalogue, self._given.values, path) != operation.mark:
+                    if mark_of(path_index, self._given.values, path) != operation.mark:
                         raise UnfitError("another value was written meanwhile")  # noqa: TRY301
                     self._set(path, operation.value)
             except UnfitError as error:
@@ -316,11 +316,11 @@ class _Runner:
 
     def _list_at(self, path: str) -> list[Action]:
         workings = self._workings
-        catalogue = workings.lexicon.catalogue
-        leaf = catalogue.known.get(path)
+        path_index = workings.lexicon.path_index
+        leaf = path_index.known.get(path)
         if leaf is None:
             raise UnfitError("the template has no such path")
-        value, owner = own_value(catalogue, self._state.values, leaf)
+        value, owner = own_value(path_index, self._state.values, leaf)
         if value is MISSING:
             if path not in workings.lists:
                 raise UnfitError("there is no list of actions")
@@ -330,7 +330,7 @@ class _Runner:
         if withheld_from(self._state.literal, owner):
             raise UnfitError("what a key without every scope wrote is not executed")
         findings = Findings()
-        actions = read_actions(parse_list(value), path, catalogue, findings)
+        actions = read_actions(parse_list(value), path, path_index, findings)
         if findings.errors:
             first = findings.errors[0]
             self._trace.append({"list": path, "reason": f"{first.path}: {first.detail}"})

@@ -5,7 +5,7 @@ from typing import Final
 
 from shared.passes.findings import Findings
 from shared.passes.localization import split_language
-from shared.passes.paths import Catalogue
+from shared.passes.paths import PathIndex
 from shared.passes.values import Json, is_list
 
 SCHEMES_PATH: Final = "preferredStyleSchemes"
@@ -33,49 +33,49 @@ _FLIGHT: Final = (
 )
 
 
-def check_schemes(catalogue: Catalogue, images: Iterable[str], findings: Findings) -> None:
+def check_schemes(path_index: PathIndex, images: Iterable[str], findings: Findings) -> None:
     """Warn of what a preferred scheme lacks: Wallet then shows the usual style.
 
     Never an error, since a pass may bring by itself what the template lacks.
     """
-    schemes = _default(catalogue, SCHEMES_PATH)
+    schemes = _default(path_index, SCHEMES_PATH)
     if not is_list(schemes):
         return
     for scheme in schemes:
         if scheme not in (*STYLE_OF, *STYLE_OF.values()):  # a tuple: an entry may be a list
             _warn(findings, f"Wallet knows no scheme {scheme!r}")
-        elif STYLE_OF.get(scheme, scheme) != catalogue.style:
+        elif STYLE_OF.get(scheme, scheme) != path_index.style:
             _warn(findings, f"{scheme} needs the style {STYLE_OF.get(scheme, scheme)}")
     if POSTER_EVENT in schemes:
-        _check_poster(catalogue, images, findings)
+        _check_poster(path_index, images, findings)
     if SEMANTIC_BOARDING in schemes:
-        _check_semantics(SEMANTIC_BOARDING, _FLIGHT, catalogue, findings)
+        _check_semantics(SEMANTIC_BOARDING, _FLIGHT, path_index, findings)
 
 
-def _check_poster(catalogue: Catalogue, images: Iterable[str], findings: Findings) -> None:
-    event_type = _default(catalogue, "semantics_eventType")
+def _check_poster(path_index: PathIndex, images: Iterable[str], findings: Findings) -> None:
+    event_type = _default(path_index, "semantics_eventType")
     typed = _EVENT_OF_TYPE.get(event_type, ()) if isinstance(event_type, str) else ()
-    _check_semantics(POSTER_EVENT, (*_EVENT, *typed), catalogue, findings)
+    _check_semantics(POSTER_EVENT, (*_EVENT, *typed), path_index, findings)
     slots = {split_language(name)[1].partition("@")[0] for name in images}
     if not slots & {"artwork", "background"}:
         _warn(findings, f"{POSTER_EVENT} needs the image artwork or background")
-    has_code = {"barcode", "barcodes"} & catalogue.given.keys()
+    has_code = {"barcode", "barcodes"} & path_index.given.keys()
     if has_code:
         _warn(findings, f"{POSTER_EVENT} shows no barcode")
-    elif _default(catalogue, "nfc_requiresAuthentication") is not True:
+    elif _default(path_index, "nfc_requiresAuthentication") is not True:
         _warn(findings, f"{POSTER_EVENT} needs nfc with requiresAuthentication, or a barcode")
 
 
 def _check_semantics(
-    scheme: str, needed: Iterable[str], catalogue: Catalogue, findings: Findings
+    scheme: str, needed: Iterable[str], path_index: PathIndex, findings: Findings
 ) -> None:
-    missing = [key for key in needed if f"semantics_{key}" not in catalogue.given]
+    missing = [key for key in needed if f"semantics_{key}" not in path_index.given]
     if missing:
         _warn(findings, f"{scheme} needs the semantics {', '.join(missing)}")
 
 
-def _default(catalogue: Catalogue, path: str) -> Json:
-    leaf = catalogue.given.get(path)
+def _default(path_index: PathIndex, path: str) -> Json:
+    leaf = path_index.given.get(path)
     return None if leaf is None else leaf.default
 
 

@@ -48,7 +48,7 @@ def special_text(
     edit_code: str,
     is_of_pass: bool = True,
 ) -> str | None:
-    """Return what a special word stands for, or None where the house does not know it.
+    """Return what a special word stands for, or None where it is not known.
 
     `is_of_pass` is False where an editor's address must not lead to this one pass.
     """

@@ -1,4 +1,4 @@
-"""What is known of one pass, of its issuer and of the house, at the moment of composing."""
+"""What is known of one pass, of its issuer and of the installation, at the moment of composing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

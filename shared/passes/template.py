@@ -30,9 +30,9 @@ from shared.passes.paths import (
     MIGRATIONS_PATH,
     PASS_DESCRIPTION_PATH,
     STYLE_PATH,
-    Catalogue,
     Leaf,
     Location,
+    PathIndex,
     pass_style,
     survey,
 )
@@ -56,7 +56,7 @@ class CompiledTemplate:
     def __init__(
         self,
         *,
-        catalogue: Catalogue,
+        path_index: PathIndex,
         base: dict[str, Any],
         triggers: Mapping[str, Any],
         barcode_policy: BarcodePolicy,
@@ -65,55 +65,55 @@ class CompiledTemplate:
         environment: Environment = _NOWHERE,
         scan_when_void: bool = False,
     ) -> None:
-        self.catalogue = catalogue
+        self.path_index = path_index
         self.scan_when_void = scan_when_void
         self._base = base
         self._barcode_policy: BarcodePolicy = barcode_policy
         self._organization = organization
         self._has_gaps = any(
-            leaf.type == "FieldContent" and not _has_value(catalogue, leaf)
-            for leaf in catalogue.given.values()
+            leaf.type == "FieldContent" and not _has_value(path_index, leaf)
+            for leaf in path_index.given.values()
         )
         self._has_styles = any(
             leaf.field_key is not None and leaf.location[-1] in FORMED_KEYS
-            for leaf in catalogue.given.values()
+            for leaf in path_index.given.values()
         )
-        self._texts = _texts(catalogue)
+        self._texts = _texts(path_index)
         self._placed = [
             PlacedText.of(leaf, self._texts[leaf.path])
-            for leaf in sorted(catalogue.given.values(), key=lambda leaf: leaf.rank)
+            for leaf in sorted(path_index.given.values(), key=lambda leaf: leaf.rank)
             if leaf.path in self._texts and leaf.source == "pass"
         ]
-        self._containers = _touched_containers(catalogue, base, self._texts)
+        self._containers = _touched_containers(path_index, base, self._texts)
         self.leaves: Mapping[str, Leaf] = {
             path: leaf
-            for path, leaf in catalogue.given.items()
+            for path, leaf in path_index.given.items()
             if not leaf.is_container or leaf.source == "property"
         }
         self.editable_paths: tuple[str, ...] = tuple(
-            path for path, leaf in catalogue.given.items() if leaf.editable
+            path for path, leaf in path_index.given.items() if leaf.editable
         )
         self.loops: tuple[str, ...] = find_loops(self._texts)
         """The paths of the template's own texts that lead back to themselves."""
-        self._hidings = compile_hidings(conditionals, catalogue)
-        self._moves = _moves(catalogue)
+        self._hidings = compile_hidings(conditionals, path_index)
+        self._moves = _moves(path_index)
         self._lexicon = Lexicon(
-            catalogue, self._texts, barcode_policy, _edit_code(catalogue), environment
+            path_index, self._texts, barcode_policy, _edit_code(path_index), environment
         )
-        self.rules: Mapping[str, list[Action]] = compile_triggers(triggers, catalogue)
+        self.rules: Mapping[str, list[Action]] = compile_triggers(triggers, path_index)
         self._workings = Workings(
             lexicon=self._lexicon,
-            lists=compile_lists(self.rules, catalogue),
+            lists=compile_lists(self.rules, path_index),
             read=self._read,
             compose_text=self._compose_text,
-            settle=lambda path, value: checking.settle_of_rule(catalogue, path, value),
+            settle=lambda path, value: checking.settle_of_rule(path_index, path, value),
             merge=self.merge_values,
             is_number_place=self._is_number_place,
         )
 
     def find(self, path: str) -> Leaf | None:
         """Any path that a pass may have, whether the template gives it a value or not."""
-        return self.catalogue.find(path)
+        return self.path_index.find(path)
 
     def check_values(
         self, values: Mapping[str, Any], *, may_expand: bool = False
@@ -122,13 +122,13 @@ class CompiledTemplate:
 
         Values that may be expanded may have brackets where a colour or a date is needed.
         """
-        return checking.check_values(self.catalogue, values, may_expand=may_expand)
+        return checking.check_values(self.path_index, values, may_expand=may_expand)
 
     def merge_values(
         self, current: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Lay checked changes over current values; a container drops what was set within it."""
-        return checking.merge_values(self.catalogue, current, changes)
+        return checking.merge_values(self.path_index, current, changes)
 
     def migrate(self, state: PassState) -> PassState:
         """Return the pass with its values under the paths of this revision (psPathMigrations)."""
@@ -139,16 +139,16 @@ class CompiledTemplate:
         return self._read(self.migrate(state), path)
 
     def _read(self, state: PassState, path: str) -> Json:
-        leaf = self.catalogue.find(path)
+        leaf = self.path_index.find(path)
         if leaf is None:
             return None
         if leaf.is_read_only:
             return self.expansion(state).fact(leaf)
         if leaf.is_container and leaf.source == "pass":
-            assembly = Assembly(self._base, self.catalogue.style)
-            assembly.add_values(choose_values(self.catalogue, state))
+            assembly = Assembly(self._base, self.path_index.style)
+            assembly.add_values(choose_values(self.path_index, state))
             return assembly.value_at(leaf)
-        value, _ = own_value(self.catalogue, state.values, leaf)
+        value, _ = own_value(self.path_index, state.values, leaf)
         if value is MISSING and leaf.path == PASS_DESCRIPTION_PATH and leaf.default is MISSING:
             return self._read(state, DESCRIPTION_PATH)
         value = leaf.default if value is MISSING else value
@@ -156,7 +156,7 @@ class CompiledTemplate:
 
     def text_of(self, state: PassState, path: str) -> str:
         """Return the composed text of a path, nothing if there is none; what a scanner shows."""
-        if self.catalogue.find(path) is None:
+        if self.path_index.find(path) is None:
             return ""
         return self.expand(state, f"{{{path}}}")
 
@@ -165,7 +165,7 @@ class CompiledTemplate:
         state = self.migrate(state)
         expansion = self.expansion(state)
         for path in {**self._texts, **state.values}:
-            leaf = self.catalogue.known.get(path)
+            leaf = self.path_index.known.get(path)
             value = state.values.get(path, MISSING)
             if leaf is not None and value is MISSING:
                 expansion.expand(self._texts[path], path)
@@ -176,7 +176,7 @@ class CompiledTemplate:
     def names_shown(self, text: str) -> set[str]:
         """Return the paths and words that a text shows, itself or through texts of the template."""
         found: set[str] = set()
-        waiting = [parse(text, self.catalogue)]
+        waiting = [parse(text, self.path_index)]
         while waiting:
             for reference in references_of(waiting.pop() or ()):
                 if reference.name not in found:
@@ -186,7 +186,7 @@ class CompiledTemplate:
 
     def expand(self, state: PassState, text: str) -> str:
         """Any text with its magic strings replaced."""
-        parts = parse(text, self.catalogue)
+        parts = parse(text, self.path_index)
         return self.expansion(self.migrate(state)).expand(parts, "") if parts else text
 
     def compose(
@@ -214,12 +214,12 @@ class CompiledTemplate:
 
     def _may_have_styles(self, values: Mapping[str, Any]) -> bool:
         return self._has_styles or any(
-            path.endswith(OWN_FORMS) or path in self.catalogue.containers for path in values
+            path.endswith(OWN_FORMS) or path in self.path_index.containers for path in values
         )
 
     def _style_of(self, state: PassState) -> str:
         wanted = state.values.get(STYLE_PATH)
-        return wanted if isinstance(wanted, str) and wanted in STYLES else self.catalogue.style
+        return wanted if isinstance(wanted, str) and wanted in STYLES else self.path_index.style
 
     def display(self, state: PassState, strings: Mapping[str, str] | None = None) -> Display:
         """Return what a web page shows of the pass; `strings` are its texts in one language."""
@@ -256,11 +256,11 @@ class CompiledTemplate:
         if self._moves:
             state = migrate(state, self._moves)
         values = state.values
-        assembly = Assembly(self._base, self.catalogue.style)
+        assembly = Assembly(self._base, self.path_index.style)
         chosen: list[tuple[Leaf, Any]] = []
         if values:
             expansion = None if state.literal is None else self.expansion(state)
-            chosen = choose_values(self.catalogue, state, expansion)
+            chosen = choose_values(self.path_index, state, expansion)
         assembly.own_containers(self._containers)
         if self._placed:
             own = {leaf.path for leaf, _ in chosen}
@@ -292,11 +292,11 @@ class CompiledTemplate:
         if not document.get("organizationName"):
             document["organizationName"] = facts.organization_name or self._organization
         if not document.get("description"):
-            document["description"] = self.catalogue.given["description"].default
+            document["description"] = self.path_index.given["description"].default
 
     def _settle_style(self, document: dict[str, Any], wanted: Json) -> None:
         """Move the structure to the style that the pass asks for."""
-        style = self.catalogue.style
+        style = self.path_index.style
         if wanted is None or wanted == style or wanted not in STYLES or style not in document:
             return
         fields = dict(document.pop(style))
@@ -314,10 +314,10 @@ class CompiledTemplate:
 
     def _compose_text(self, state: PassState, path: str) -> str | None:
         """Return a text with brackets as it is composed, or None if the raw value says it all."""
-        leaf = self.catalogue.find(path)
+        leaf = self.path_index.find(path)
         if leaf is None:
             return None
-        value, owner = own_value(self.catalogue, state.values, leaf)
+        value, owner = own_value(self.path_index, state.values, leaf)
         if isinstance(value, str) and state.may_expand(owner):
             return self.expansion(state).expand_own_text(path, value, owner)
         if value is not MISSING:
@@ -326,7 +326,7 @@ class CompiledTemplate:
         return self.expansion(state).expand(parts, path) if parts else None
 
     def _is_number_place(self, path: str) -> bool:
-        leaf = self.catalogue.find(path)
+        leaf = self.path_index.find(path)
         return leaf is not None and leaf.rule.type.kind != "string"
 
 
@@ -340,12 +340,12 @@ def compile_template(
     """Compile a revision; what check_template calls an error is left out, not guessed at."""
     style = pass_style(document.pass_)
     base, walk = walk_pass(document.pass_, style)
-    catalogue = survey(walk.nodes, style, document.properties, document.images)
-    given = _with_names(catalogue, name, organization)
-    catalogue = replace(catalogue, given=given, known={**catalogue.known, **given})
+    path_index = survey(walk.nodes, style, document.properties, document.images)
+    given = _with_names(path_index, name, organization)
+    path_index = replace(path_index, given=given, known={**path_index.known, **given})
     return CompiledTemplate(
-        catalogue=catalogue,
-        base=_without_unfit_texts(base, walk.nodes, catalogue),
+        path_index=path_index,
+        base=_without_unfit_texts(base, walk.nodes, path_index),
         triggers=document.triggers,
         barcode_policy=document.barcode_policy,
         organization=organization,
@@ -355,70 +355,70 @@ def compile_template(
     )
 
 
-def _moves(catalogue: Catalogue) -> dict[str, str]:
+def _moves(path_index: PathIndex) -> dict[str, str]:
     """Return old path → new path, of those that lead to a path of today."""
-    moves = follow_moves(read_migrations(catalogue.known[MIGRATIONS_PATH].default))
+    moves = follow_moves(read_migrations(path_index.known[MIGRATIONS_PATH].default))
     return {
         old: leaf.path
         for old, new in moves.items()
-        if (leaf := catalogue.find(new)) is not None and leaf.path != old
+        if (leaf := path_index.find(new)) is not None and leaf.path != old
     }
 
 
-def _edit_code(catalogue: Catalogue) -> str:
-    default = catalogue.known[EDIT_CODE_PATH].default
+def _edit_code(path_index: PathIndex) -> str:
+    default = path_index.known[EDIT_CODE_PATH].default
     return "" if default is MISSING else to_text(default)
 
 
-def _has_value(catalogue: Catalogue, fields_leaf: Leaf) -> bool:
-    value = catalogue.given.get(f"{fields_leaf.path}_value")
+def _has_value(path_index: PathIndex, fields_leaf: Leaf) -> bool:
+    value = path_index.given.get(f"{fields_leaf.path}_value")
     return value is not None and value.default is not MISSING
 
 
-def _texts(catalogue: Catalogue) -> dict[str, Parts]:
+def _texts(path_index: PathIndex) -> dict[str, Parts]:
     """Return the template's texts that name a path, cut at their brackets."""
     texts: dict[str, Parts] = {}
-    for path, leaf in catalogue.given.items():
-        if isinstance(leaf.default, str) and (parts := parse(leaf.default, catalogue)):
+    for path, leaf in path_index.given.items():
+        if isinstance(leaf.default, str) and (parts := parse(leaf.default, path_index)):
             texts[path] = parts
     return texts
 
 
 def _touched_containers(
-    catalogue: Catalogue, base: dict[str, Any], texts: Mapping[str, Parts]
+    path_index: PathIndex, base: dict[str, Any], texts: Mapping[str, Parts]
 ) -> list[Location]:
     """Return the containers in which passes differ: those of texts with brackets, and fields."""
-    probe = Assembly(base, catalogue.style)
+    probe = Assembly(base, path_index.style)
     found: set[Location] = set()
-    for path, leaf in catalogue.given.items():
+    for path, leaf in path_index.given.items():
         holder = leaf.location[:-1]
         if (path in texts or leaf.is_field_value) and probe.has_at(holder):
             found.update(holder[:depth] for depth in range(1, len(holder) + 1))
     return sorted(found, key=lambda location: (len(location), str(location)))
 
 
-def _with_names(catalogue: Catalogue, name: str, organization: str) -> dict[str, Leaf]:
+def _with_names(path_index: PathIndex, name: str, organization: str) -> dict[str, Leaf]:
     """Return the paths a template fills, and the two that Wallet needs and we fill for it."""
-    given = dict(catalogue.given)
+    given = dict(path_index.given)
     for key, default in (("description", name), ("organizationName", organization)):
-        leaf = catalogue.known[key]
+        leaf = path_index.known[key]
         if leaf.default is MISSING or leaf.default == "":
             given[key] = replace(leaf, default=default)
     return given
 
 
 def _without_unfit_texts(
-    base: dict[str, Any], nodes: list[Node], catalogue: Catalogue
+    base: dict[str, Any], nodes: list[Node], path_index: PathIndex
 ) -> dict[str, Any]:
     """Without texts such as "{nothing}" where a colour or a date is needed."""
-    assembly = Assembly(base, catalogue.style)
+    assembly = Assembly(base, path_index.style)
     for node in nodes:
         text = node.default
         if (
             isinstance(text, str)
             and node.rule.type.kind not in TEXT_KINDS
             and BRACKET.search(text)
-            and not parse(text, catalogue)
+            and not parse(text, path_index)
         ):
             assembly.put(node.place.location, None)
     return assembly.document

@@ -120,7 +120,7 @@ def try_condition(template: CompiledTemplate, text: str, state: PassState) -> fl
     def act() -> None:
         parse_condition.cache_clear()
         with suppress(ConditionError):
-            compile_condition(text, template.catalogue).holds(template.expansion(state))
+            compile_condition(text, template.path_index).holds(template.expansion(state))
 
     return seconds_of(act)
 

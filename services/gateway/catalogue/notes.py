@@ -1,4 +1,4 @@
-"""What was seen at the context, told beside the answer: nobody waits for it, and it may be lost."""
+"""What the gateway saw, told beside the answer: nobody waits for it, and it may be lost."""
 
 import asyncio
 from contextlib import suppress

@@ -206,7 +206,7 @@ class Templates:
             name=template.name,
             organization=account.organization_name,
         )
-        leaves = {**compiled.catalogue.given, **dict(sorted(compiled.catalogue.known.items()))}
+        leaves = {**compiled.path_index.given, **dict(sorted(compiled.path_index.known.items()))}
         return sorted(leaves.values(), key=lambda leaf: leaf.default is MISSING)
 
     async def get_revision(self, account_id: UUID, template_id: UUID, revision: int) -> Template:

@@ -37,7 +37,7 @@ _LONG_HEX = re.compile(r"\b[0-9A-Fa-f]{32,}\b")
 
 
 def hash_device(device_id: str) -> str:
-    """Name a device inside the house: its id is its only secret, and stays outside."""
+    """Name a device inside Passwright: its id is its only secret, and is not kept."""
     return sha256(device_id.encode()).hexdigest()
 
 

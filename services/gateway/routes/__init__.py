@@ -1,1 +1,1 @@
-"""The doors in: each dialect translates its words into the same catalogue calls and requests."""
+"""HTTP: each dialect translates its words into the same use cases."""

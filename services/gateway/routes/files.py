@@ -1,4 +1,4 @@
-"""Sends files of passes, for every room that hands them out."""
+"""Sends files of passes, for every dialect that serves them."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""What every dialect does with passes: issue, change, read and fetch; a room only translates."""
+"""What every dialect does with passes: issue, change, read and fetch; routes only translate."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -292,7 +292,7 @@ def note_fetch(
     status: Literal[200, 304],
     source: Literal["device", "public"],
 ) -> None:
-    """Let it be known, beside the answer, that a content left the house or was there already."""
+    """Let it be known, beside the answer, that a content was served or was there already."""
     context.notes.tell(
         NoteFetch(
             account_id=issued.account_id,

@@ -151,7 +151,7 @@ class ContentRepository:
         return [Stored(**row) for row in rows]
 
     async def mark_served(self, contents: Sequence[StoredContent]) -> bool:
-        """Note that these contents leave the house: the next ones must be seen to be newer.
+        """Note that these contents are served: the next ones must be seen to be newer.
 
         False if one of them is no longer what is stored, so that the note would stand on another.
         """

@@ -211,7 +211,7 @@ def manual_updates(
 ) -> list[NoteFetch]:
     """Find the fetches that devices made of their own accord.
 
-    `told` says how many devices of a pass were awaited. Bytes that left the house before are no
+    `told` says how many devices of a pass were awaited. Bytes that were served before are no
     sign of a will: an answer was lost, or another device takes its turn.
     """
     waiting, newest = Counter(told), {handle: one.downloaded for handle, one in copies.items()}

@@ -129,7 +129,7 @@ def of_pass(event: LoggedEvent) -> Happening:
 
 
 def of_fetch(note: NoteFetch) -> Happening:
-    """Tell that a file of a pass left the house."""
+    """Tell that a file of a pass was served."""
     return Happening(
         event_id=new_id(),
         account_id=note.account_id,

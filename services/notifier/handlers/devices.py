@@ -208,7 +208,7 @@ def _updated(names: Sequence[Listed]) -> UpdatedPasses:
 async def note_fetches(
     queries: list[NoteFetch], work: UnitOfWork, *, start_pushing: StartPushing
 ) -> list[NoteFetch]:
-    """Note what left the house; what a device fetched of its own accord is a manual update.
+    """Note what was served; what a device fetched of its own accord is a manual update.
 
     Returns what was kept of it: whoever has a link can fetch a pass as often as they like.
     """

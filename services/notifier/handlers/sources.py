@@ -38,7 +38,7 @@ async def tell_members(messages: list[MembersChanged], work: UnitOfWork, *, noti
 async def tell_fetches(
     queries: list[NoteFetch], work: UnitOfWork, *, start_pushing: StartPushing, notify: Notify
 ) -> list[Done]:
-    """Note what left the house, and tell what was kept of it."""
+    """Note what was served, and tell what was kept of it."""
     kept = await note_fetches(queries, work, start_pushing=start_pushing)
     await tell(work, [of_fetch(query) for query in kept], notify)
     return [Done() for _ in queries]

@@ -1,4 +1,4 @@
-"""What the house itself does with passes: moves, pushes, forgets, ends, and lets expire."""
+"""What the service itself does with passes: moves, pushes, forgets, ends, and lets expire."""
 
 from collections.abc import Collection
 from datetime import datetime

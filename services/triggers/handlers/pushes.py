@@ -54,7 +54,7 @@ async def push_passes(
 async def control_template_pushes(
     commands: list[ControlTemplatePush], work: UnitOfWork
 ) -> list[TemplatePush | ApplicationError]:
-    """Pause, resume or cancel; what is so already stays so."""
+    """Pause, resume or cancel; no change if already in that state."""
     template_pushes = TemplatePushRepository(work.connection)
     outcomes: list[TemplatePush | ApplicationError] = []
     for command in commands:

@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Gateway:
-    """One that runs, and the keys to its back doors."""
+    """One that runs, and what it works with."""
 
     url: str
     database_url: str

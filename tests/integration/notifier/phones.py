@@ -1,4 +1,4 @@
-"""What devices and the rest of the house say to the notifier, and what it made of it."""
+"""What devices and the other services say to the notifier, and what it made of it."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ def a_device() -> str:
 
 @dataclass(frozen=True)
 class Card:
-    """A pass as the house knows it."""
+    """A pass as the other services know it."""
 
     account_id: UUID = field(default_factory=new_id)
     template_id: UUID = field(default_factory=new_id)

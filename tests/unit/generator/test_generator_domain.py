@@ -123,14 +123,14 @@ def test_other_images_are_other_bytes():
 
 
 async def test_press_room_keeps_the_order():
-    room = RenderPool(2)
+    pool = RenderPool(2)
     bundle = a_bundle()
 
-    all_rendered = await room.render(
+    all_rendered = await pool.render(
         [(bundle, a_pass(n), None, NO_IMAGES) for n in range(30)], MOMENT
     )
-    nothing = await room.render([], MOMENT)
-    await room.close()
+    nothing = await pool.render([], MOMENT)
+    await pool.close()
 
     assert nothing == []
     assert [

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
@@ -210,5 +211,8 @@ def test_page_shows_what_stands_between_backticks_as_code_and_escapes_it_too():
     assert "<p>Send <code>&lt;key&gt;</code> as <code>X-API-Key</code> &amp; wait.</p>" in page
 
 
-def test_document_grants_no_licence_that_the_project_does_not_grant():
-    assert DOCUMENT["info"]["license"]["name"] == "All rights reserved"
+def test_document_names_the_licence_of_the_project():
+    text = Path("LICENSE").read_text("utf-8")
+
+    assert DOCUMENT["info"]["license"]["identifier"] == "Apache-2.0"
+    assert "Apache License" in text.splitlines()[1]

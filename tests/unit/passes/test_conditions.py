@@ -38,7 +38,7 @@ def holds(
 
 
 def reading(text: str, template: CompiledTemplate, state: PassState) -> bool:
-    condition = compile_condition(text, template.catalogue)
+    condition = compile_condition(text, template.path_index)
     return condition.holds(template.expansion(state))
 
 
@@ -141,7 +141,7 @@ def test_what_equals_false_or_nothing_is_empty(value: Any):
 
 def test_unknown_brackets_are_null():
     assert holds("{nothing} !isSet AND {nothing} isEmpty AND {nothing} = 0")
-    condition = compile_condition("{nothing} = {a}", a_template(properties={"a": 1}).catalogue)
+    condition = compile_condition("{nothing} = {a}", a_template(properties={"a": 1}).path_index)
 
     assert condition.unknown == ("nothing",)
 
@@ -204,11 +204,11 @@ def test_many_alternatives_are_no_depth():
 
 def test_condition_prints_as_it_reads():
     condition = compile_condition(
-        ' ( scanned )AND{a}!>5 OR!( {b}="a\\"b"  )', a_template().catalogue
+        ' ( scanned )AND{a}!>5 OR!( {b}="a\\"b"  )', a_template().path_index
     )
 
     assert str(condition) == 'scanned AND {a} !> 5 OR !({b} = "a\\"b")'
-    assert condition == compile_condition(str(condition), a_template().catalogue)
+    assert condition == compile_condition(str(condition), a_template().path_index)
 
 
 names = st.sampled_from(["a", "b", "c", "nothing", "member_name"])
@@ -253,14 +253,14 @@ def test_what_is_printed_is_parsed_the_same(node: Node):
 @given(st.text(max_size=1100) | st.text('{}ab"\\=<>!() 1.ANDORisEmptyscanned', max_size=60))
 def test_no_text_makes_anything_but_a_condition_or_an_error(text: str):
     try:
-        condition = compile_condition(text, a_template().catalogue)
+        condition = compile_condition(text, a_template().path_index)
     except ConditionError as error:
         assert 0 <= error.position <= max(len(text), 1024)  # noqa: PT017
         return
 
     assert isinstance(condition, Condition)
     if len(str(condition)) <= 1000:
-        assert compile_condition(str(condition), a_template().catalogue) == condition
+        assert compile_condition(str(condition), a_template().path_index) == condition
 
 
 def naive(node: Node, values: dict[str, Any], happened: set[str]) -> Any:  # noqa: C901, PLR0911

@@ -176,7 +176,7 @@ def test_each_transformation_counts_what_it_is_given():
 def test_an_own_value_is_cut_once_however_often_it_is_named():
     template = a_housed_template(properties={"a": ""})
     state = a_pass({"a": "".join(f"{{x{n}}}" for n in range(8_000))}, literal=())
-    condition = compile_condition(" AND ".join(["{a}"] * 100), template.catalogue)
+    condition = compile_condition(" AND ".join(["{a}"] * 100), template.path_index)
 
     started = time.process_time()
     holds = condition.holds(template.expansion(state))

@@ -256,13 +256,13 @@ def _lines(body: bytes) -> list[str]:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     one = f"{REGISTRATIONS}/{{serial_number}}"
     refused: tuple[type[ApplicationError], ...] = (TokenRefusedError,)
-    room: partial[AnyEndpoint] = partial(Endpoint, tag=TAG, scope=None, raw=True, bare=True)
+    endpoint: partial[AnyEndpoint] = partial(Endpoint, tag=TAG, scope=None, raw=True, bare=True)
     nothing: Final = ""  # the media type of an answer that is only a status
     return [
-        room(
+        endpoint(
             "POST",
             one,
             partial(register_device, context=context),
@@ -277,7 +277,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             description="201 if it is new, 200 if not. `Authorization: ApplePass <token>`; Android "
             "wallets send `AndroidPass`, `WalletUnionPass`, or `X-Pass-Client: Passes`.",
         ),
-        room(
+        endpoint(
             "DELETE",
             one,
             partial(unregister_device, context=context),
@@ -287,7 +287,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             credential=CREDENTIAL,
             errors=refused,
         ),
-        room(
+        endpoint(
             "GET",
             REGISTRATIONS,
             partial(list_updated_passes, context=context),
@@ -297,7 +297,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             parameters=(SINCE,),
             description="204 if there are none. A tag that cannot be read counts as none.",
         ),
-        room(
+        endpoint(
             "GET",
             f"{ROOT}/passes/{{pass_type}}/{{serial_number}}",
             partial(send_pass, context=context),
@@ -308,7 +308,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             errors=refused,
             description="304 if the pass has not changed since `If-Modified-Since`.",
         ),
-        room(
+        endpoint(
             "POST",
             f"{ROOT}/log",
             partial(keep_device_logs, context=context, budget=LineBudget()),

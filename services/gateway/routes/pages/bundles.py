@@ -86,7 +86,7 @@ def _bundle(files: Sequence[PassFile]) -> PassFile:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     return [
         Endpoint(
             "GET",

@@ -18,7 +18,7 @@ PAGE = """<!doctype html>
 <li><a href="/docs">How to use it</a></li>
 <li><a href="/openapi.json">The same for machines (OpenAPI)</a></li>
 <li><a href="/asyncapi.json">What is told, for machines (AsyncAPI)</a></li>
-<li><a href="/health">Is it well?</a></li>
+<li><a href="/health">Health</a></li>
 </ul>
 </main>
 </body>

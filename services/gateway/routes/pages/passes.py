@@ -293,7 +293,7 @@ def _page(
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room; the file's stands first, since the page's would match it."""
+    """List the endpoints of this module; the file's comes first: the page's would match it."""
     pages = Pages()
     return [
         Endpoint(

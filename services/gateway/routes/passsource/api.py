@@ -168,8 +168,8 @@ async def post_function(call: Call[Any, Any], *, context: Context) -> web.Stream
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
-    room: partial[AnyEndpoint] = partial(
+    """List the endpoints of this module."""
+    endpoint: partial[AnyEndpoint] = partial(
         Endpoint,
         tag=TAG,
         scope=None,
@@ -180,13 +180,13 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         description=DESCRIPTION,
     )
     return [
-        room(
+        endpoint(
             "GET",
             ADDRESS,
             partial(call_function, context=context),
             summary="Call a function of the PassSource API",
         ),
-        room(
+        endpoint(
             "POST",
             ADDRESS,
             partial(post_function, context=context),

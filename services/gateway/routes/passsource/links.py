@@ -100,13 +100,13 @@ async def export_passes(call: Call[Any, Any], *, context: Context) -> web.Stream
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
-    room: partial[AnyEndpoint] = partial(
+    endpoint: partial[AnyEndpoint] = partial(
         Endpoint, tag=TAG, scope=None, raw=True, other_errors=ERROR_PAGES
     )
     create: partial[AnyEndpoint] = partial(
-        room,
+        endpoint,
         path=r"/pass/{page:create(?:\.php)?}",
         shown=("/pass/create.php", "/pass/create"),
         parameters=PARAMETERS,
@@ -135,7 +135,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             body_limit=MAX_UPLOAD_BYTES,
             description="As the link does, with the parameters in a form.",
         ),
-        room(
+        endpoint(
             "GET",
             r"/pass/{page:export(?:\.php)?}",
             partial(export_passes, context=context),

@@ -170,7 +170,7 @@ def _delivery(found: notifier.Delivery) -> WebhookDelivery:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     one = "/v1/webhooks/{webhook_id}"
     read, write = "webhooks:read", "webhooks:write"
     return [

@@ -112,7 +112,7 @@ async def list_events(call: Call[None, FeedQuery], *, context: Context) -> Reply
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     return [
         Endpoint(
             "GET",

@@ -264,7 +264,7 @@ def _line(entry: PointsEntry) -> PointsLine:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     all_, one, points = "/v1/members", "/v1/members/{member_id}", "/v1/members/{member_id}/points"
     read, write = "members:read", "members:write"
     return [

@@ -182,7 +182,7 @@ def _sent(
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     return [
         Endpoint(
             "POST",

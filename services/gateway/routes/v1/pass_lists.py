@@ -155,7 +155,7 @@ def show_state(context: Context, found: Pass) -> PassState:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     return [
         Endpoint(
             "GET",

@@ -290,7 +290,7 @@ def _changed(changed: PassChanged) -> PassChange:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     one, read, write = "/v1/passes/{handle}", "passes:read", "passes:write"
 
     def change(

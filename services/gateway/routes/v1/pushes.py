@@ -121,7 +121,7 @@ def _view(job: TemplatePush) -> PushJobView:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     jobs, read, write = "/v1/push-jobs", "passes:read", "passes:write"
 
     return [
@@ -168,7 +168,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
                 scope=write,
                 returns=PushJobView,
                 errors=(NotFoundError, ConflictError),
-                description="What is so already stays so; a job that has ended answers 409.",
+                description="No change if already in that state; a job that has ended answers 409.",
             )
             for action, handler, summary in (
                 ("pause", pause_push_job, "Pause a push job"),

@@ -1,4 +1,4 @@
-"""What the rooms of /v1 read from a call beside its body: ids, cursors, and repeats."""
+"""What the routes of /v1 read from a call beside its body: ids, cursors, and repeats."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -251,7 +251,7 @@ def _cursor(page: EventPage, until: datetime | None) -> str | None:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     return [
         Endpoint(
             "GET",

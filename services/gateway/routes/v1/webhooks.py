@@ -236,7 +236,7 @@ def _facts(found: notifier.Endpoint) -> dict[str, Any]:
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
-    """List the addresses of this room."""
+    """List the endpoints of this module."""
     all_, one = "/v1/webhooks", "/v1/webhooks/{webhook_id}"
     read, write = "webhooks:read", "webhooks:write"
     return [
