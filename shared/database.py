@@ -279,10 +279,13 @@ class UnitOfWork:
             await self.connection.execute(_ADD_TO_OUTBOX, *columns)
             return
         await self.connection.execute(
-            f"WITH written AS ({_ADD_TO_OUTBOX} RETURNING outbox_id, message_id)"  # noqa: S608 - our own text
-            " INSERT INTO outbox_persons (outbox_id, person)"
-            " SELECT outbox_id, person FROM written"
-            " JOIN unnest($5::uuid[], $6::bigint[]) AS t (message_id, person) USING (message_id)",
+            f"""
+            WITH written AS ({_ADD_TO_OUTBOX} RETURNING outbox_id, message_id)
+            INSERT INTO outbox_persons (outbox_id, person)
+            SELECT outbox_id, person
+            FROM written
+            JOIN unnest($5::uuid[], $6::bigint[]) AS t (message_id, person) USING (message_id)
+            """,  # noqa: S608 - our own text
             *columns,
             [message_id for message_id, _ in told],
             [digest for _, digest in told],
@@ -308,10 +311,11 @@ class UnitOfWork:
         )
 
 
-_ADD_TO_OUTBOX = (
-    "INSERT INTO outbox (message_id, name, lane, body)"
-    " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])"
-)
+_ADD_TO_OUTBOX = """
+    INSERT INTO outbox (message_id, name, lane, body)
+    SELECT *
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])
+    """
 
 
 def _parts(event: Event) -> Iterator[tuple[Event, bytes]]:

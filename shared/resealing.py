@@ -99,9 +99,14 @@ async def _read(
     places = ", ".join(f"${number}" for number in range(2, len(column.key) + 2))
     behind = "" if after is None else f" AND ({key}) > ({places})"
     rows = await connection.fetch(
-        f"SELECT {key}, ({column.owner})::text AS owner, {column.column}::text AS value"  # noqa: S608 - our own names
-        f" FROM {column.table} WHERE {column.condition} AND {column.column}::text <> ''{behind}"
-        f" ORDER BY {key} LIMIT $1",
+        f"""
+        SELECT {key}, ({column.owner})::text AS owner, {column.column}::text AS value
+        FROM {column.table}
+        WHERE {column.condition}
+            AND {column.column}::text <> ''{behind}
+        ORDER BY {key}
+        LIMIT $1
+        """,  # noqa: S608 - our own names
         turn,
         *(after or ()),
     )
@@ -113,8 +118,12 @@ async def _write(
 ) -> None:
     is_key = " AND ".join(f"{name} = ${n}" for n, name in enumerate(column.key, start=3))
     await connection.executemany(
-        f"UPDATE {column.table} SET {column.column} = $1::text::{column.kind}"  # noqa: S608 - our own names
-        f" WHERE {column.column}::text = $2 AND {is_key}",
+        f"""
+        UPDATE {column.table}
+        SET {column.column} = $1::text::{column.kind}
+        WHERE {column.column}::text = $2
+            AND {is_key}
+        """,  # noqa: S608 - our own names
         changed,
     )
 

@@ -25,11 +25,15 @@ class MemberRepository:
     async def reserve(self, keys: Iterable[Key], moment: datetime) -> None:
         """Make a row for each member there is none of, so that there is something to lock."""
         await self._connection.execute(
-            "INSERT INTO members (account_id, member_id, version, created_at, updated_at, deleted)"
-            " SELECT DISTINCT account_id, member_id, 0, $3::timestamptz, $3::timestamptz, true"
-            ' FROM unnest($1::uuid[], $2::text[] COLLATE "C") AS wanted (account_id, member_id)'
-            " ORDER BY account_id, member_id"
-            " ON CONFLICT (account_id, member_id) DO NOTHING",
+            """
+            INSERT INTO members (
+                account_id, member_id, version, created_at, updated_at, deleted
+            )
+            SELECT DISTINCT account_id, member_id, 0, $3::timestamptz, $3::timestamptz, true
+            FROM unnest($1::uuid[], $2::text[] COLLATE "C") AS wanted (account_id, member_id)
+            ORDER BY account_id, member_id
+            ON CONFLICT (account_id, member_id) DO NOTHING
+            """,
             *_columns(keys),
             moment,
         )
@@ -37,9 +41,13 @@ class MemberRepository:
     async def release(self, keys: Sequence[Key]) -> None:
         """Take back reservations that were not used."""
         await self._connection.execute(
-            "DELETE FROM members AS m"
-            " USING unnest($1::uuid[], $2::text[]) AS k (account_id, member_id)"
-            " WHERE m.account_id = k.account_id AND m.member_id = k.member_id AND m.version = 0",
+            """
+            DELETE FROM members AS m
+            USING unnest($1::uuid[], $2::text[]) AS k (account_id, member_id)
+            WHERE m.account_id = k.account_id
+                AND m.member_id = k.member_id
+                AND m.version = 0
+            """,
             *_columns(keys),
         )
 
@@ -48,13 +56,20 @@ class MemberRepository:
     ) -> dict[Key, Member]:
         """Lock these members and the holders of these external ids, in the order of their keys."""
         rows = await self._connection.fetch(
-            f"SELECT {_MEMBER} FROM members AS m"  # noqa: S608 - our own columns
-            " WHERE (m.account_id, m.member_id) IN ("
-            "  SELECT * FROM unnest($1::uuid[], $2::text[])"
-            "  UNION SELECT h.account_id, h.member_id"
-            "  FROM unnest($3::uuid[], $4::text[]) AS e (account_id, external_id)"
-            "  JOIN members AS h USING (account_id, external_id))"
-            " ORDER BY m.account_id, m.member_id FOR UPDATE OF m",
+            f"""
+            SELECT {_MEMBER}
+            FROM members AS m
+            WHERE (m.account_id, m.member_id) IN (
+                SELECT *
+                FROM unnest($1::uuid[], $2::text[])
+                UNION
+                SELECT h.account_id, h.member_id
+                FROM unnest($3::uuid[], $4::text[]) AS e (account_id, external_id)
+                JOIN members AS h USING (account_id, external_id)
+            )
+            ORDER BY m.account_id, m.member_id
+            FOR UPDATE OF m
+            """,  # noqa: S608 - our own columns
             *_columns(keys),
             *_columns(external_ids),
         )
@@ -63,9 +78,13 @@ class MemberRepository:
     async def give_up_external_ids(self, keys: Sequence[Key]) -> None:
         """Free external ids that go to another member: the index is checked row by row."""
         await self._connection.execute(
-            "UPDATE members AS m SET external_id = NULL"
-            " FROM unnest($1::uuid[], $2::text[]) AS k (account_id, member_id)"
-            " WHERE m.account_id = k.account_id AND m.member_id = k.member_id",
+            """
+            UPDATE members AS m
+            SET external_id = NULL
+            FROM unnest($1::uuid[], $2::text[]) AS k (account_id, member_id)
+            WHERE m.account_id = k.account_id
+                AND m.member_id = k.member_id
+            """,
             *_columns(keys),
         )
 
@@ -73,14 +92,23 @@ class MemberRepository:
         """Store the new state of locked members."""
         try:
             await self._connection.execute(
-                "UPDATE members AS m SET version = n.version, name = n.name, email = n.email,"
-                " phone = n.phone, external_id = n.external_id, tier = n.tier, points = n.points,"
-                " created_at = n.created_at, updated_at = n.updated_at, deleted = n.deleted"
-                " FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[],"
-                " $6::text[], $7::text[], $8::text[], $9::bigint[], $10::timestamptz[],"
-                " $11::timestamptz[], $12::boolean[]) AS n (account_id, member_id, version, name,"
-                " email, phone, external_id, tier, points, created_at, updated_at, deleted)"
-                " WHERE m.account_id = n.account_id AND m.member_id = n.member_id",
+                """
+                UPDATE members AS m
+                SET
+                    version = n.version, name = n.name, email = n.email, phone = n.phone,
+                    external_id = n.external_id, tier = n.tier, points = n.points,
+                    created_at = n.created_at, updated_at = n.updated_at, deleted = n.deleted
+                FROM unnest(
+                    $1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+                    $7::text[], $8::text[], $9::bigint[], $10::timestamptz[],
+                    $11::timestamptz[], $12::boolean[]
+                ) AS n (
+                    account_id, member_id, version, name, email, phone, external_id, tier,
+                    points, created_at, updated_at, deleted
+                )
+                WHERE m.account_id = n.account_id
+                    AND m.member_id = n.member_id
+                """,
                 [m.account_id for m in members],
                 [m.member_id for m in members],
                 [m.version for m in members],
@@ -103,9 +131,16 @@ class MemberRepository:
     async def append(self, lines: Sequence[LedgerLine]) -> None:
         """Add lines to the ledger."""
         await self._connection.execute(
-            "INSERT INTO points_entries (account_id, member_id, version, entry_id, delta, balance,"
-            " reason, created_at) SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[],"
-            " $4::uuid[], $5::bigint[], $6::bigint[], $7::text[], $8::timestamptz[])",
+            """
+            INSERT INTO points_entries (
+                account_id, member_id, version, entry_id, delta, balance, reason, created_at
+            )
+            SELECT *
+            FROM unnest(
+                $1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[],
+                $7::text[], $8::timestamptz[]
+            )
+            """,
             [line.account_id for line in lines],
             [line.entry.member_id for line in lines],
             [line.version for line in lines],
@@ -119,10 +154,14 @@ class MemberRepository:
     async def erase_reasons(self, keys: Iterable[Key]) -> None:
         """Forget why the points of these members changed."""
         await self._connection.execute(
-            "UPDATE points_entries AS p SET reason = NULL"
-            " FROM unnest($1::uuid[], $2::text[]) AS k (account_id, member_id)"
-            " WHERE p.account_id = k.account_id AND p.member_id = k.member_id"
-            " AND p.reason IS NOT NULL",
+            """
+            UPDATE points_entries AS p
+            SET reason = NULL
+            FROM unnest($1::uuid[], $2::text[]) AS k (account_id, member_id)
+            WHERE p.account_id = k.account_id
+                AND p.member_id = k.member_id
+                AND p.reason IS NOT NULL
+            """,
             *_columns(keys),
         )
 
@@ -130,10 +169,14 @@ class MemberRepository:
         """Find the reasons of entries, named by account, member and entry; some have none."""
         listed = list(entries)
         rows = await self._connection.fetch(
-            "SELECT entry_id, reason FROM points_entries"
-            " JOIN unnest($1::uuid[], $2::text[], $3::uuid[])"
-            " AS wanted (account_id, member_id, entry_id) USING (account_id, member_id, entry_id)"
-            " WHERE reason IS NOT NULL",
+            """
+            SELECT entry_id, reason
+            FROM points_entries
+            JOIN unnest($1::uuid[], $2::text[], $3::uuid[]) AS wanted (
+                account_id, member_id, entry_id
+            ) USING (account_id, member_id, entry_id)
+            WHERE reason IS NOT NULL
+            """,
             [account_id for account_id, _, _ in listed],
             [member_id for _, member_id, _ in listed],
             [entry_id for _, _, entry_id in listed],
@@ -142,18 +185,27 @@ class MemberRepository:
 
     async def find_living(self, keys: Iterable[Key]) -> dict[Key, Member]:
         rows = await self._connection.fetch(
-            f"SELECT {_MEMBER} FROM members AS m"  # noqa: S608 - our own columns
-            " WHERE (m.account_id, m.member_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))"
-            " AND NOT m.deleted",
+            f"""
+            SELECT {_MEMBER}
+            FROM members AS m
+            WHERE (m.account_id, m.member_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+                AND NOT m.deleted
+            """,  # noqa: S608 - our own columns
             *_columns(keys),
         )
         return {(row["account_id"], row["member_id"]): _member(row) for row in rows}
 
     async def list_living(self, account_id: UUID, after: str, limit: int) -> list[Member]:
         rows = await self._connection.fetch(
-            f"SELECT {_MEMBER} FROM members AS m"  # noqa: S608 - our own columns
-            " WHERE m.account_id = $1 AND m.member_id > $2 AND NOT m.deleted"
-            " ORDER BY m.member_id LIMIT $3",
+            f"""
+            SELECT {_MEMBER}
+            FROM members AS m
+            WHERE m.account_id = $1
+                AND m.member_id > $2
+                AND NOT m.deleted
+            ORDER BY m.member_id
+            LIMIT $3
+            """,  # noqa: S608 - our own columns
             account_id,
             after,
             limit,
@@ -164,8 +216,13 @@ class MemberRepository:
         self, account_id: UUID, external_id: str, after: str
     ) -> list[Member]:
         rows = await self._connection.fetch(
-            f"SELECT {_MEMBER} FROM members AS m"  # noqa: S608 - our own columns
-            " WHERE m.account_id = $1 AND m.external_id = $2 AND m.member_id > $3",
+            f"""
+            SELECT {_MEMBER}
+            FROM members AS m
+            WHERE m.account_id = $1
+                AND m.external_id = $2
+                AND m.member_id > $3
+            """,  # noqa: S608 - our own columns
             account_id,
             external_id,
             after,
@@ -175,12 +232,24 @@ class MemberRepository:
     async def list_points(self, key: Key, before: UUID | None, limit: int) -> list[PointsEntry]:
         """List the newest entries, or those older than `before`."""
         rows = await self._connection.fetch(
-            "SELECT entry_id, member_id, delta, balance, reason, created_at FROM points_entries"
-            " WHERE account_id = $1 AND member_id = $2 AND version < CASE"
-            "  WHEN $3::uuid IS NULL THEN 9223372036854775807"
-            "  ELSE (SELECT version FROM points_entries"
-            "   WHERE account_id = $1 AND member_id = $2 AND entry_id = $3) END"
-            " ORDER BY version DESC LIMIT $4",
+            """
+            SELECT entry_id, member_id, delta, balance, reason, created_at
+            FROM points_entries
+            WHERE account_id = $1
+                AND member_id = $2
+                AND version < CASE
+                    WHEN $3::uuid IS NULL THEN 9223372036854775807
+                    ELSE (
+                        SELECT version
+                        FROM points_entries
+                        WHERE account_id = $1
+                            AND member_id = $2
+                            AND entry_id = $3
+                    )
+                END
+            ORDER BY version DESC
+            LIMIT $4
+            """,
             *key,
             before,
             limit,

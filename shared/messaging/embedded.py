@@ -50,15 +50,21 @@ class TableDelivery:
 
     async def retry(self, reason: str, delay: float) -> None:
         await self.settle(
-            "UPDATE messages SET attempts = attempts + 1, taken = 0, reason = $2,"
-            " due_at = now() + $3 WHERE message_number = $1",
+            """
+            UPDATE messages
+            SET attempts = attempts + 1, taken = 0, reason = $2, due_at = now() + $3
+            WHERE message_number = $1
+            """,
             self.message_number, reason, timedelta(seconds=delay),
         )  # fmt: skip
 
     async def bury(self, reason: str, body: bytes) -> None:
         await self.settle(
-            "UPDATE messages SET attempts = attempts + 1, taken = 0, reason = $2, body = $3,"
-            " dead_at = now() WHERE message_number = $1",
+            """
+            UPDATE messages
+            SET attempts = attempts + 1, taken = 0, reason = $2, body = $3, dead_at = now()
+            WHERE message_number = $1
+            """,
             self.message_number, reason, body,
         )  # fmt: skip
 
@@ -108,9 +114,12 @@ class EmbeddedTransport:
             return
         async with self._database.connection() as connection:
             await connection.execute(
-                "INSERT INTO messages (queue, message_id, name, lane, body) SELECT * FROM"
-                " unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])"
-                " ON CONFLICT DO NOTHING",
+                """
+                INSERT INTO messages (queue, message_id, name, lane, body)
+                SELECT *
+                FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])
+                ON CONFLICT DO NOTHING
+                """,
                 *(list(column) for column in zip(*rows, strict=True)),
             )
         for queue in {row[0] for row in rows}:
@@ -162,9 +171,15 @@ class EmbeddedTransport:
     async def dead_letters(self, service: ServiceName, most: int = 1000) -> list[DeadLetter]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT message_id, name, attempts, reason, length(body) AS size,"
-                " dead_at AS died_at FROM messages WHERE queue = ANY($1) AND dead_at IS NOT NULL"
-                " ORDER BY dead_at LIMIT $2",
+                """
+                SELECT
+                    message_id, name, attempts, reason, length(body) AS size, dead_at AS died_at
+                FROM messages
+                WHERE queue = ANY($1)
+                    AND dead_at IS NOT NULL
+                ORDER BY dead_at
+                LIMIT $2
+                """,
                 _queues_of(service),
                 most,
             )
@@ -173,8 +188,14 @@ class EmbeddedTransport:
     async def dead_body(self, service: ServiceName, message_id: UUID) -> bytes | None:
         async with self._database.connection() as connection:
             return await connection.fetchval(
-                "SELECT body FROM messages WHERE queue = ANY($1) AND message_id = $2"
-                " AND dead_at IS NOT NULL LIMIT 1",
+                """
+                SELECT body
+                FROM messages
+                WHERE queue = ANY($1)
+                    AND message_id = $2
+                    AND dead_at IS NOT NULL
+                LIMIT 1
+                """,
                 _queues_of(service),
                 message_id,
             )
@@ -182,9 +203,14 @@ class EmbeddedTransport:
     async def replay(self, service: ServiceName, message_id: UUID | None = None) -> int:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "UPDATE messages SET dead_at = NULL, due_at = now(), attempts = 0, reason = NULL"
-                " WHERE queue = ANY($1) AND dead_at IS NOT NULL"
-                " AND ($2::uuid IS NULL OR message_id = $2) RETURNING queue",
+                """
+                UPDATE messages
+                SET dead_at = NULL, due_at = now(), attempts = 0, reason = NULL
+                WHERE queue = ANY($1)
+                    AND dead_at IS NOT NULL
+                    AND ($2::uuid IS NULL OR message_id = $2)
+                RETURNING queue
+                """,
                 _queues_of(service),
                 message_id,
             )
@@ -218,13 +244,32 @@ class EmbeddedTransport:
     async def _take(self, queue: str, most: int) -> list[Delivery]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "UPDATE messages SET taken = taken + 1 WHERE message_number = ANY(ARRAY("
-                "SELECT message_number FROM (SELECT message_number,"
-                " sum(length(body)) OVER (ORDER BY message_number) - length(body) AS before FROM ("
-                "SELECT message_number, body FROM messages WHERE queue = $1 AND dead_at IS NULL"
-                " AND due_at <= now() ORDER BY message_number LIMIT $2) AS due) AS weighed"
-                " WHERE before < $3))"
-                " RETURNING message_number, message_id, name, lane, body, attempts, reason, taken",
+                """
+                UPDATE messages
+                SET taken = taken + 1
+                WHERE message_number = ANY(
+                    ARRAY(
+                        SELECT message_number
+                        FROM (
+                            SELECT
+                                message_number,
+                                sum(length(body)) OVER (ORDER BY message_number) - length(body)
+                                    AS before
+                            FROM (
+                                SELECT message_number, body
+                                FROM messages
+                                WHERE queue = $1
+                                    AND dead_at IS NULL
+                                    AND due_at <= now()
+                                ORDER BY message_number
+                                LIMIT $2
+                            ) AS due
+                        ) AS weighed
+                        WHERE before < $3
+                    )
+                )
+                RETURNING message_number, message_id, name, lane, body, attempts, reason, taken
+                """,
                 queue,
                 most,
                 HEAVIEST_LIST,

@@ -56,15 +56,20 @@ async def _erase_from_outbox(connection: Connection) -> int:
         for row in rows
     }
     await connection.execute(
-        "UPDATE outbox SET body = erased.body"
-        " FROM unnest($1::bigint[], $2::bytea[]) AS erased (outbox_id, body)"
-        " WHERE outbox.outbox_id = erased.outbox_id",
+        """
+        UPDATE outbox
+        SET body = erased.body
+        FROM unnest($1::bigint[], $2::bytea[]) AS erased (outbox_id, body)
+        WHERE outbox.outbox_id = erased.outbox_id
+        """,
         list(bodies),
         list(bodies.values()),
     )
     await connection.execute(
-        "DELETE FROM outbox_persons WHERE (outbox_id, person) IN"
-        " (SELECT * FROM unnest($1::bigint[], $2::bigint[]))",
+        """
+        DELETE FROM outbox_persons
+        WHERE (outbox_id, person) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))
+        """,
         [outbox_id for outbox_id, found in persons.items() for _ in found],
         [person.digest for found in persons.values() for person in found],
     )

@@ -18,8 +18,12 @@ RETENTION_DAYS = 14
 async def claim(connection: Connection, message_ids: Sequence[UUID]) -> set[UUID]:
     """Mark events as handled; returns those that were not before."""
     rows = await connection.fetch(
-        "INSERT INTO inbox (message_id) SELECT unnest($1::uuid[])"
-        " ON CONFLICT DO NOTHING RETURNING message_id",
+        """
+        INSERT INTO inbox (message_id)
+        SELECT unnest($1::uuid[])
+        ON CONFLICT DO NOTHING
+        RETURNING message_id
+        """,
         sorted(set(message_ids)),
     )
     return {row["message_id"] for row in rows}
@@ -46,10 +50,13 @@ async def count_attempt(database: Database, message_id: UUID) -> int:
     """Count one more start on a redelivered message, at once and for good; returns how many."""
     async with database.connection() as connection:
         return await connection.fetchval(
-            "INSERT INTO suspects (message_id, attempts) VALUES ($1, 1)"
-            " ON CONFLICT (message_id)"
-            " DO UPDATE SET attempts = suspects.attempts + 1, last_at = now()"
-            " RETURNING attempts",
+            """
+            INSERT INTO suspects (message_id, attempts)
+            VALUES ($1, 1)
+            ON CONFLICT (message_id) DO UPDATE SET
+                attempts = suspects.attempts + 1, last_at = now()
+            RETURNING attempts
+            """,
             message_id,
         )
 

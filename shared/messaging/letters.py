@@ -51,8 +51,12 @@ async def open_letters(
     if not sealed:
         return bodies
     rows = await connection.fetch(
-        "SELECT message_id, letter_key FROM suspects"
-        " WHERE message_id = ANY($1::uuid[]) AND letter_key IS NOT NULL",
+        """
+        SELECT message_id, letter_key
+        FROM suspects
+        WHERE message_id = ANY($1::uuid[])
+            AND letter_key IS NOT NULL
+        """,
         list(sealed),
     )
     for message_id, letter_key in rows:

@@ -237,8 +237,11 @@ async def places(system: System, values: dict[str, str]) -> Places:
     connection = await asyncpg.connect(system.database_url)
     try:
         tables = await connection.fetch(
-            "SELECT table_schema, table_name FROM information_schema.tables"
-            " WHERE table_schema = ANY($1::text[])",
+            """
+            SELECT table_schema, table_name
+            FROM information_schema.tables
+            WHERE table_schema = ANY($1::text[])
+            """,
             list(SCHEMAS),
         )
         for schema, table in tables:

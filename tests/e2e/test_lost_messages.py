@@ -35,8 +35,12 @@ async def known(system: System, template: str) -> tuple[int, int]:
     )
     (events,) = await query(
         system,
-        "SELECT count(*) FROM notifier.events"
-        " WHERE template_id = $1::uuid AND kind = 'pass.created'",
+        """
+        SELECT count(*)
+        FROM notifier.events
+        WHERE template_id = $1::uuid
+            AND kind = 'pass.created'
+        """,
         template,
     )
     return contents, events

@@ -105,8 +105,12 @@ async def read_only_postgresql(system: System) -> None:
 async def end_database_connections(system: System) -> None:
     async with _administered(system) as connection:
         await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            """
+            SELECT pg_terminate_backend(pid)
+            FROM pg_stat_activity
+            WHERE pid <> pg_backend_pid()
+                AND backend_type = 'client backend'
+            """
         )
 
 

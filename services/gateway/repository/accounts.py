@@ -22,8 +22,11 @@ class AccountRepository:
     ) -> Account:
         """Add an account."""
         row = await self._connection.fetchrow(
-            "INSERT INTO accounts (account_id, name, organization_name, managed_by)"  # noqa: S608  our own columns
-            f" VALUES ($1, $2, $3, $4) RETURNING {_ACCOUNT}",
+            f"""
+            INSERT INTO accounts (account_id, name, organization_name, managed_by)
+            VALUES ($1, $2, $3, $4)
+            RETURNING {_ACCOUNT}
+            """,  # noqa: S608  our own columns
             account_id,
             name,
             organization_name,
@@ -34,8 +37,12 @@ class AccountRepository:
     async def find(self, viewer_id: UUID, account_id: UUID) -> Account | None:
         """Find the viewer's own account, or one that it manages."""
         row = await self._connection.fetchrow(
-            f"SELECT {_ACCOUNT} FROM accounts"  # noqa: S608  our own columns
-            " WHERE account_id = $2 AND (account_id = $1 OR managed_by = $1)",
+            f"""
+            SELECT {_ACCOUNT}
+            FROM accounts
+            WHERE account_id = $2
+                AND (account_id = $1 OR managed_by = $1)
+            """,  # noqa: S608  our own columns
             viewer_id,
             account_id,
         )
@@ -44,9 +51,14 @@ class AccountRepository:
     async def list_managed(self, account_id: UUID, after: UUID | None, limit: int) -> list[Account]:
         """List accounts that this one manages, oldest first."""
         rows = await self._connection.fetch(
-            f"SELECT {_ACCOUNT} FROM accounts"  # noqa: S608  our own columns
-            " WHERE managed_by = $1 AND ($2::uuid IS NULL OR account_id > $2)"
-            " ORDER BY account_id LIMIT $3",
+            f"""
+            SELECT {_ACCOUNT}
+            FROM accounts
+            WHERE managed_by = $1
+                AND ($2::uuid IS NULL OR account_id > $2)
+            ORDER BY account_id
+            LIMIT $3
+            """,  # noqa: S608  our own columns
             account_id,
             after,
             limit,
@@ -56,8 +68,14 @@ class AccountRepository:
     async def list_epochs(self, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
         """List accounts whose credentials ever changed, and at which they are."""
         rows = await self._connection.fetch(
-            "SELECT account_id, credential_epoch FROM accounts WHERE credential_epoch > 1"
-            " AND ($1::uuid IS NULL OR account_id > $1) ORDER BY account_id LIMIT $2",
+            """
+            SELECT account_id, credential_epoch
+            FROM accounts
+            WHERE credential_epoch > 1
+                AND ($1::uuid IS NULL OR account_id > $1)
+            ORDER BY account_id
+            LIMIT $2
+            """,
             after,
             limit,
         )

@@ -47,18 +47,23 @@ class ClaimRepository:
         first = {attempt.place: attempt for attempt in reversed(attempts)}
         rows = sorted(first.values(), key=lambda attempt: attempt.place)
         found = await self._connection.fetch(
-            "INSERT INTO idempotency_keys AS held"
-            " (account_id, operation, key, command_id, fingerprint, expires_at)"
-            " SELECT *, now() + $6::interval"
-            " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::bytea[])"
-            " ON CONFLICT (account_id, operation, key) DO UPDATE SET"
-            " (command_id, fingerprint, response, expires_at) = (SELECT"
-            " (CASE WHEN old THEN excluded.command_id ELSE held.command_id END),"
-            " (CASE WHEN old THEN excluded.fingerprint ELSE held.fingerprint END),"
-            " (CASE WHEN old THEN NULL ELSE held.response END),"
-            " (CASE WHEN old THEN excluded.expires_at ELSE held.expires_at END)"
-            " FROM (SELECT held.expires_at <= now() AS old) AS age)"
-            " RETURNING account_id, operation, key, command_id, fingerprint, response",
+            """
+            INSERT INTO idempotency_keys AS held (
+                account_id, operation, key, command_id, fingerprint, expires_at
+            )
+            SELECT *, now() + $6::interval
+            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::bytea[])
+            ON CONFLICT (account_id, operation, key) DO UPDATE SET
+                (command_id, fingerprint, response, expires_at) = (
+                    SELECT
+                        (CASE WHEN old THEN excluded.command_id ELSE held.command_id END),
+                        (CASE WHEN old THEN excluded.fingerprint ELSE held.fingerprint END),
+                        (CASE WHEN old THEN NULL ELSE held.response END),
+                        (CASE WHEN old THEN excluded.expires_at ELSE held.expires_at END)
+                    FROM (SELECT held.expires_at <= now() AS old) AS age
+                )
+            RETURNING account_id, operation, key, command_id, fingerprint, response
+            """,
             [row.account_id for row in rows],
             [row.operation for row in rows],
             [row.key for row in rows],
@@ -77,8 +82,13 @@ class ClaimRepository:
     async def store_response(self, attempt: Attempt, sealed: str) -> None:
         """Keep what was answered."""
         await self._connection.execute(
-            "UPDATE idempotency_keys SET response = $4"
-            " WHERE account_id = $1 AND operation = $2 AND key = $3",
+            """
+            UPDATE idempotency_keys
+            SET response = $4
+            WHERE account_id = $1
+                AND operation = $2
+                AND key = $3
+            """,
             *attempt.place,
             sealed,
         )
@@ -86,9 +96,18 @@ class ClaimRepository:
     async def forget_expired(self, most: int) -> int:
         """Delete keys whose time is over; how many."""
         rows = await self._connection.fetch(
-            "DELETE FROM idempotency_keys WHERE (account_id, operation, key) IN ("
-            "SELECT account_id, operation, key FROM idempotency_keys WHERE expires_at <= now()"
-            " ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1",
+            """
+            DELETE FROM idempotency_keys
+            WHERE (account_id, operation, key) IN (
+                SELECT account_id, operation, key
+                FROM idempotency_keys
+                WHERE expires_at <= now()
+                ORDER BY expires_at
+                LIMIT $1
+                FOR UPDATE SKIP LOCKED
+            )
+            RETURNING 1
+            """,
             most,
         )
         return len(rows)

@@ -24,9 +24,14 @@ class ConstructorRepository:
     async def find(self, account_id: UUID, template_id: UUID) -> Publication | None:
         """Find that of a living template at its present revision."""
         row = await self._connection.fetchrow(
-            "SELECT t.is_public, r.constructor"
-            " FROM templates t JOIN template_revisions r USING (template_id, revision)"
-            " WHERE t.account_id = $1 AND t.template_id = $2 AND t.deleted_at IS NULL",
+            """
+            SELECT t.is_public, r.constructor
+            FROM templates t
+            JOIN template_revisions r USING (template_id, revision)
+            WHERE t.account_id = $1
+                AND t.template_id = $2
+                AND t.deleted_at IS NULL
+            """,
             account_id,
             template_id,
         )
@@ -42,8 +47,12 @@ class ConstructorRepository:
     ) -> None:
         """Keep it beside a revision that is the present one."""
         await self._connection.execute(
-            "UPDATE template_revisions SET constructor = $3"
-            " WHERE template_id = $1 AND revision = $2",
+            """
+            UPDATE template_revisions
+            SET constructor = $3
+            WHERE template_id = $1
+                AND revision = $2
+            """,
             template_id,
             revision,
             constructor,

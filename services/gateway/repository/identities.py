@@ -19,8 +19,12 @@ class IdentityRepository:
 
     async def find(self, account_id: UUID, identity_id: UUID) -> Identity | None:
         row = await self._connection.fetchrow(
-            f"SELECT {_IDENTITY} FROM identities"  # noqa: S608  our own columns
-            " WHERE account_id = $1 AND identity_id = $2",
+            f"""
+            SELECT {_IDENTITY}
+            FROM identities
+            WHERE account_id = $1
+                AND identity_id = $2
+            """,  # noqa: S608  our own columns
             account_id,
             identity_id,
         )
@@ -29,9 +33,13 @@ class IdentityRepository:
     async def find_best(self, account_id: UUID) -> Identity | None:
         """Find the newest real one that has not expired, else the development one."""
         row = await self._connection.fetchrow(
-            f"SELECT {_IDENTITY} FROM identities WHERE account_id = $1"  # noqa: S608  our own columns
-            " ORDER BY development OR not_after <= now(), NOT development, identity_id DESC"
-            " LIMIT 1",
+            f"""
+            SELECT {_IDENTITY}
+            FROM identities
+            WHERE account_id = $1
+            ORDER BY development OR not_after <= now(), NOT development, identity_id DESC
+            LIMIT 1
+            """,  # noqa: S608  our own columns
             account_id,
         )
         return Identity(**row) if row else None
@@ -41,8 +49,13 @@ class IdentityRepository:
     ) -> Identity | None:
         """Find it and keep it as it is until the transaction ends."""
         row = await self._connection.fetchrow(
-            f"SELECT {_IDENTITY} FROM identities"  # noqa: S608  our own columns
-            " WHERE account_id = $1 AND pass_type_identifier = $2 FOR NO KEY UPDATE",
+            f"""
+            SELECT {_IDENTITY}
+            FROM identities
+            WHERE account_id = $1
+                AND pass_type_identifier = $2
+            FOR NO KEY UPDATE
+            """,  # noqa: S608  our own columns
             account_id,
             pass_type_identifier,
         )
@@ -51,16 +64,19 @@ class IdentityRepository:
     async def save(self, identity: Identity) -> Identity:
         """Add an identity, or make it the next revision of the one for its pass type."""
         row = await self._connection.fetchrow(
-            "INSERT INTO identities AS known (identity_id, account_id, revision,"  # noqa: S608  our own columns
-            " pass_type_identifier, team_identifier, fingerprint, development, not_after, root,"
-            " sealed)"
-            " VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9)"
-            " ON CONFLICT (account_id, pass_type_identifier) DO UPDATE SET"
-            " revision = known.revision + 1, team_identifier = excluded.team_identifier,"
-            " fingerprint = excluded.fingerprint, development = excluded.development,"
-            " not_after = excluded.not_after, root = excluded.root, sealed = excluded.sealed,"
-            " updated_at = now()"
-            f" RETURNING {_IDENTITY}",
+            f"""
+            INSERT INTO identities AS known (
+                identity_id, account_id, revision, pass_type_identifier, team_identifier,
+                fingerprint, development, not_after, root, sealed
+            )
+            VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT (account_id, pass_type_identifier) DO UPDATE SET
+                revision = known.revision + 1, team_identifier = excluded.team_identifier,
+                fingerprint = excluded.fingerprint, development = excluded.development,
+                not_after = excluded.not_after, root = excluded.root, sealed = excluded.sealed,
+                updated_at = now()
+            RETURNING {_IDENTITY}
+            """,  # noqa: S608  our own columns
             identity.identity_id,
             identity.account_id,
             identity.pass_type_identifier,
@@ -76,8 +92,14 @@ class IdentityRepository:
     async def list_page(self, account_id: UUID, after: UUID | None, limit: int) -> list[Identity]:
         """List an account's identities, oldest first."""
         rows = await self._connection.fetch(
-            f"SELECT {_IDENTITY} FROM identities WHERE account_id = $1"  # noqa: S608  our own columns
-            " AND ($2::uuid IS NULL OR identity_id > $2) ORDER BY identity_id LIMIT $3",
+            f"""
+            SELECT {_IDENTITY}
+            FROM identities
+            WHERE account_id = $1
+                AND ($2::uuid IS NULL OR identity_id > $2)
+            ORDER BY identity_id
+            LIMIT $3
+            """,  # noqa: S608  our own columns
             account_id,
             after,
             limit,
@@ -93,8 +115,13 @@ class IdentityRepository:
     async def list_all(self, after: UUID | None, limit: int) -> list[Identity]:
         """Identities of all accounts, to be announced again."""
         rows = await self._connection.fetch(
-            f"SELECT {_IDENTITY} FROM identities"  # noqa: S608  our own columns
-            " WHERE $1::uuid IS NULL OR identity_id > $1 ORDER BY identity_id LIMIT $2",
+            f"""
+            SELECT {_IDENTITY}
+            FROM identities
+            WHERE $1::uuid IS NULL OR identity_id > $1
+            ORDER BY identity_id
+            LIMIT $2
+            """,  # noqa: S608  our own columns
             after,
             limit,
         )

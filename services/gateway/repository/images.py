@@ -19,8 +19,11 @@ class ImageRepository:
     async def add(self, png: Png) -> None:
         """Keep the bytes, unless they are there."""
         await self._connection.execute(
-            f"INSERT INTO images ({_IMAGE}, data) VALUES ($1, $2, $3, $4, $5, $6, $7)"  # noqa: S608  our own columns
-            " ON CONFLICT DO NOTHING",
+            f"""
+            INSERT INTO images ({_IMAGE}, data)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT DO NOTHING
+            """,  # noqa: S608  our own columns
             png.sha256,
             png.sha1,
             png.crc32,
@@ -33,8 +36,12 @@ class ImageRepository:
     async def own(self, account_id: UUID, sha256: str) -> bool:
         """Note that an account uploaded an image; whether that is new."""
         row = await self._connection.fetchrow(
-            "INSERT INTO account_images (account_id, sha256) VALUES ($1, $2)"
-            " ON CONFLICT DO NOTHING RETURNING 1",
+            """
+            INSERT INTO account_images (account_id, sha256)
+            VALUES ($1, $2)
+            ON CONFLICT DO NOTHING
+            RETURNING 1
+            """,
             account_id,
             sha256,
         )
@@ -43,8 +50,13 @@ class ImageRepository:
     async def find_own(self, account_id: UUID, hashes: Sequence[str]) -> dict[str, Image]:
         """Find those that the account uploaded."""
         rows = await self._connection.fetch(
-            f"SELECT {_IMAGE} FROM images JOIN account_images USING (sha256)"  # noqa: S608  our own columns
-            " WHERE account_id = $1 AND sha256 = ANY($2::text[])",
+            f"""
+            SELECT {_IMAGE}
+            FROM images
+            JOIN account_images USING (sha256)
+            WHERE account_id = $1
+                AND sha256 = ANY($2::text[])
+            """,  # noqa: S608  our own columns
             account_id,
             hashes,
         )
@@ -64,9 +76,14 @@ class ImageRepository:
         """List the images of all accounts."""
         account_id, sha256 = after or (None, None)
         rows = await self._connection.fetch(
-            f"SELECT account_id, {_IMAGE} FROM account_images JOIN images USING (sha256)"  # noqa: S608  our own columns
-            " WHERE $1::uuid IS NULL OR (account_id, sha256) > ($1::uuid, $2::text)"
-            " ORDER BY account_id, sha256 LIMIT $3",
+            f"""
+            SELECT account_id, {_IMAGE}
+            FROM account_images
+            JOIN images USING (sha256)
+            WHERE $1::uuid IS NULL OR (account_id, sha256) > ($1::uuid, $2::text)
+            ORDER BY account_id, sha256
+            LIMIT $3
+            """,  # noqa: S608  our own columns
             account_id,
             sha256,
             limit,

@@ -32,10 +32,16 @@ class ApiKeyRepository:
     async def find_known(self, key_ids: Sequence[str]) -> dict[str, KnownKey]:
         """Find living keys by id, whosever they are: this is how the account becomes known."""
         rows = await self._connection.fetch(
-            "SELECT k.key_id, k.account_id, k.scopes, array_agg(s.sha256) AS digests,"
-            " array_agg(s.expires_at) AS expiries"
-            " FROM api_keys k JOIN api_key_secrets s USING (key_id)"
-            " WHERE k.key_id = ANY($1::text[]) AND k.revoked_at IS NULL GROUP BY k.key_id",
+            """
+            SELECT
+                k.key_id, k.account_id, k.scopes, array_agg(s.sha256) AS digests,
+                array_agg(s.expires_at) AS expiries
+            FROM api_keys k
+            JOIN api_key_secrets s USING (key_id)
+            WHERE k.key_id = ANY($1::text[])
+                AND k.revoked_at IS NULL
+            GROUP BY k.key_id
+            """,
             key_ids,
         )
         return {row["key_id"]: KnownKey(**row) for row in rows}
@@ -43,10 +49,17 @@ class ApiKeyRepository:
     async def stamp_used(self, key_ids: Sequence[str]) -> None:
         """Note that keys were used; leaves out those that another gateway is stamping."""
         await self._connection.execute(
-            "UPDATE api_keys SET last_used_at = now() WHERE key_id IN ("
-            "SELECT key_id FROM api_keys WHERE key_id = ANY($1::text[])"
-            " AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')"
-            " FOR UPDATE SKIP LOCKED)",
+            """
+            UPDATE api_keys
+            SET last_used_at = now()
+            WHERE key_id IN (
+                SELECT key_id
+                FROM api_keys
+                WHERE key_id = ANY($1::text[])
+                    AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+                FOR UPDATE SKIP LOCKED
+            )
+            """,
             key_ids,
         )
 
@@ -65,8 +78,11 @@ class ApiKeyRepository:
     ) -> ApiKey:
         """Add a key and its first secret."""
         row = await self._connection.fetchrow(
-            "INSERT INTO api_keys (key_id, account_id, name, scopes) VALUES ($1, $2, $3, $4)"  # noqa: S608  our own columns
-            f" RETURNING {_KEY}",
+            f"""
+            INSERT INTO api_keys (key_id, account_id, name, scopes)
+            VALUES ($1, $2, $3, $4)
+            RETURNING {_KEY}
+            """,  # noqa: S608  our own columns
             key.key_id,
             account_id,
             name,
@@ -84,8 +100,13 @@ class ApiKeyRepository:
     async def list_living(self, account_id: UUID) -> list[ApiKey]:
         """All keys of an account that are not revoked."""
         rows = await self._connection.fetch(
-            f"SELECT {_KEY} FROM api_keys"  # noqa: S608  our own columns
-            " WHERE account_id = $1 AND revoked_at IS NULL ORDER BY created_at, key_id",
+            f"""
+            SELECT {_KEY}
+            FROM api_keys
+            WHERE account_id = $1
+                AND revoked_at IS NULL
+            ORDER BY created_at, key_id
+            """,  # noqa: S608  our own columns
             account_id,
         )
         return [ApiKey(**row) for row in rows]
@@ -93,8 +114,14 @@ class ApiKeyRepository:
     async def find_locked(self, account_id: UUID, key_id: str) -> ApiKey | None:
         """Find a living key and keep it as it is until the transaction ends."""
         row = await self._connection.fetchrow(
-            f"SELECT {_KEY} FROM api_keys WHERE account_id = $1 AND key_id = $2"  # noqa: S608  our own columns
-            " AND revoked_at IS NULL FOR NO KEY UPDATE",
+            f"""
+            SELECT {_KEY}
+            FROM api_keys
+            WHERE account_id = $1
+                AND key_id = $2
+                AND revoked_at IS NULL
+            FOR NO KEY UPDATE
+            """,  # noqa: S608  our own columns
             account_id,
             key_id,
         )
@@ -106,8 +133,12 @@ class ApiKeyRepository:
             "DELETE FROM api_key_secrets WHERE key_id = $1 AND expires_at <= now()", key_id
         )
         rows = await self._connection.fetch(
-            "UPDATE api_key_secrets SET expires_at = least(expires_at, now() + $2::interval)"
-            " WHERE key_id = $1 RETURNING 1",
+            """
+            UPDATE api_key_secrets
+            SET expires_at = least(expires_at, now() + $2::interval)
+            WHERE key_id = $1
+            RETURNING 1
+            """,
             key_id,
             grace,
         )
@@ -116,8 +147,14 @@ class ApiKeyRepository:
     async def revoke(self, account_id: UUID, key_id: str) -> bool:
         """End a key; whether there was one."""
         row = await self._connection.fetchrow(
-            "UPDATE api_keys SET revoked_at = now()"
-            " WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL RETURNING 1",
+            """
+            UPDATE api_keys
+            SET revoked_at = now()
+            WHERE account_id = $1
+                AND key_id = $2
+                AND revoked_at IS NULL
+            RETURNING 1
+            """,
             account_id,
             key_id,
         )

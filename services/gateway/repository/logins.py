@@ -45,9 +45,13 @@ class LoginRepository:
         if taken:
             raise EmailTakenError
         await self._connection.execute(
-            "UPDATE accounts SET email = $2, subscription_expires_at = $3, additional = $4,"
-            " whitelabel = $5, background_color = $6, credential_epoch = $7"
-            " WHERE account_id = $1",
+            """
+            UPDATE accounts
+            SET
+                email = $2, subscription_expires_at = $3, additional = $4, whitelabel = $5,
+                background_color = $6, credential_epoch = $7
+            WHERE account_id = $1
+            """,
             account.account_id,
             account.email,
             account.subscription_expires_at,

@@ -30,8 +30,10 @@ class TemplateRepository:
     ) -> Template:
         """Add a template at its first revision."""
         await self._connection.execute(
-            "INSERT INTO templates (template_id, account_id, identity_id, revision)"
-            " VALUES ($1, $2, $3, 1)",
+            """
+            INSERT INTO templates (template_id, account_id, identity_id, revision)
+            VALUES ($1, $2, $3, 1)
+            """,
             template_id,
             account_id,
             identity_id,
@@ -44,8 +46,11 @@ class TemplateRepository:
         """Add the next revision of a template that is locked."""
         revision = template.revision + 1
         await self._connection.execute(
-            "UPDATE templates SET revision = $2, identity_id = $3, updated_at = now()"
-            " WHERE template_id = $1",
+            """
+            UPDATE templates
+            SET revision = $2, identity_id = $3, updated_at = now()
+            WHERE template_id = $1
+            """,
             template.template_id,
             revision,
             identity_id,
@@ -57,17 +62,27 @@ class TemplateRepository:
     async def delete(self, account_id: UUID, template_id: UUID) -> int | None:
         """End a template; the revision at which it ended, if there was one."""
         return await self._connection.fetchval(
-            "UPDATE templates SET deleted_at = now(), updated_at = now(), revision = revision + 1"
-            " WHERE account_id = $1 AND template_id = $2 AND deleted_at IS NULL"
-            " RETURNING revision",
+            """
+            UPDATE templates
+            SET deleted_at = now(), updated_at = now(), revision = revision + 1
+            WHERE account_id = $1
+                AND template_id = $2
+                AND deleted_at IS NULL
+            RETURNING revision
+            """,
             account_id,
             template_id,
         )
 
     async def find(self, account_id: UUID, template_id: UUID) -> Template | None:
         row = await self._connection.fetchrow(
-            f"SELECT {_TEMPLATE} FROM {_CURRENT}"  # noqa: S608  our own columns
-            " WHERE t.account_id = $1 AND t.template_id = $2 AND t.deleted_at IS NULL",
+            f"""
+            SELECT {_TEMPLATE}
+            FROM {_CURRENT}
+            WHERE t.account_id = $1
+                AND t.template_id = $2
+                AND t.deleted_at IS NULL
+            """,  # noqa: S608  our own columns
             account_id,
             template_id,
         )
@@ -76,8 +91,14 @@ class TemplateRepository:
     async def find_locked(self, account_id: UUID, template_id: UUID) -> Template | None:
         """Find a template and keep it as it is until the transaction ends."""
         locked = await self._connection.fetchval(
-            "SELECT template_id FROM templates WHERE account_id = $1 AND template_id = $2"
-            " AND deleted_at IS NULL FOR NO KEY UPDATE",
+            """
+            SELECT template_id
+            FROM templates
+            WHERE account_id = $1
+                AND template_id = $2
+                AND deleted_at IS NULL
+            FOR NO KEY UPDATE
+            """,
             account_id,
             template_id,
         )
@@ -88,11 +109,17 @@ class TemplateRepository:
     ) -> Template | None:
         """Find a template as it was."""
         row = await self._connection.fetchrow(
-            "SELECT t.template_id, t.account_id, t.identity_id, r.revision, r.name, r.document,"
-            " t.created_at, r.created_at AS updated_at"
-            " FROM templates t JOIN template_revisions r USING (template_id)"
-            " WHERE t.account_id = $1 AND t.template_id = $2 AND t.deleted_at IS NULL"
-            " AND r.revision = $3",
+            """
+            SELECT
+                t.template_id, t.account_id, t.identity_id, r.revision, r.name, r.document,
+                t.created_at, r.created_at AS updated_at
+            FROM templates t
+            JOIN template_revisions r USING (template_id)
+            WHERE t.account_id = $1
+                AND t.template_id = $2
+                AND t.deleted_at IS NULL
+                AND r.revision = $3
+            """,
             account_id,
             template_id,
             revision,
@@ -104,9 +131,15 @@ class TemplateRepository:
     ) -> list[TemplateSummary]:
         """List an account's templates, newest first."""
         rows = await self._connection.fetch(
-            "SELECT t.template_id, t.identity_id, r.revision, r.name, t.created_at,"  # noqa: S608  our own columns
-            f" t.updated_at FROM {_CURRENT} WHERE t.account_id = $1 AND t.deleted_at IS NULL"
-            " AND ($2::uuid IS NULL OR t.template_id < $2) ORDER BY t.template_id DESC LIMIT $3",
+            f"""
+            SELECT t.template_id, t.identity_id, r.revision, r.name, t.created_at, t.updated_at
+            FROM {_CURRENT}
+            WHERE t.account_id = $1
+                AND t.deleted_at IS NULL
+                AND ($2::uuid IS NULL OR t.template_id < $2)
+            ORDER BY t.template_id DESC
+            LIMIT $3
+            """,  # noqa: S608  our own columns
             account_id,
             before,
             limit,
@@ -118,10 +151,17 @@ class TemplateRepository:
     ) -> list[Revision]:
         """List the revisions of a living template, newest first."""
         rows = await self._connection.fetch(
-            "SELECT r.revision, r.name, r.created_at"
-            " FROM templates t JOIN template_revisions r USING (template_id)"
-            " WHERE t.account_id = $1 AND t.template_id = $2 AND t.deleted_at IS NULL"
-            " AND ($3::integer IS NULL OR r.revision < $3) ORDER BY r.revision DESC LIMIT $4",
+            """
+            SELECT r.revision, r.name, r.created_at
+            FROM templates t
+            JOIN template_revisions r USING (template_id)
+            WHERE t.account_id = $1
+                AND t.template_id = $2
+                AND t.deleted_at IS NULL
+                AND ($3::integer IS NULL OR r.revision < $3)
+            ORDER BY r.revision DESC
+            LIMIT $4
+            """,
             account_id,
             template_id,
             before,
@@ -134,9 +174,12 @@ class TemplateRepository:
     ) -> dict[tuple[UUID, UUID], int]:
         """Find the revisions of living templates, each asked for with its account."""
         rows = await self._connection.fetch(
-            "SELECT account_id, template_id, t.revision"
-            " FROM unnest($1::uuid[], $2::uuid[]) AS w (account_id, template_id)"
-            " JOIN templates t USING (account_id, template_id) WHERE t.deleted_at IS NULL",
+            """
+            SELECT account_id, template_id, t.revision
+            FROM unnest($1::uuid[], $2::uuid[]) AS w (account_id, template_id)
+            JOIN templates t USING (account_id, template_id)
+            WHERE t.deleted_at IS NULL
+            """,
             [account_id for account_id, _ in wanted],
             [template_id for _, template_id in wanted],
         )
@@ -145,10 +188,15 @@ class TemplateRepository:
     async def list_all(self, after: UUID | None, limit: int) -> list[tuple[Template, str]]:
         """Templates of all accounts with the organization's name, to be announced again."""
         rows = await self._connection.fetch(
-            f"SELECT a.organization_name, {_TEMPLATE}"  # noqa: S608  our own columns
-            f" FROM {_CURRENT} JOIN accounts a USING (account_id)"
-            " WHERE t.deleted_at IS NULL AND ($1::uuid IS NULL OR t.template_id > $1)"
-            " ORDER BY t.template_id LIMIT $2",
+            f"""
+            SELECT a.organization_name, {_TEMPLATE}
+            FROM {_CURRENT}
+            JOIN accounts a USING (account_id)
+            WHERE t.deleted_at IS NULL
+                AND ($1::uuid IS NULL OR t.template_id > $1)
+            ORDER BY t.template_id
+            LIMIT $2
+            """,  # noqa: S608  our own columns
             after,
             limit,
         )
@@ -166,8 +214,10 @@ class TemplateRepository:
         document: dict[str, Any],
     ) -> Template:
         await self._connection.execute(
-            "INSERT INTO template_revisions (template_id, revision, name, document)"
-            " VALUES ($1, $2, $3, $4)",
+            """
+            INSERT INTO template_revisions (template_id, revision, name, document)
+            VALUES ($1, $2, $3, $4)
+            """,
             template_id,
             revision,
             name,

@@ -52,12 +52,16 @@ class BundleCache:
     ) -> dict[UUID, TemplateBundle]:
         """Find bundles at the newest known revisions; what has not arrived yet is missing."""
         rows = await connection.fetch(
-            "SELECT template_id, t.revision AS template_revision, identity_id,"
-            " i.revision AS identity_revision, coalesce(credential_epoch, 1) AS credential_epoch,"
-            " t.account_id"
-            " FROM templates t JOIN identities i USING (identity_id)"
-            " LEFT JOIN accounts a ON a.account_id = t.account_id"
-            " WHERE template_id = ANY($1::uuid[])",
+            """
+            SELECT
+                template_id, t.revision AS template_revision, identity_id,
+                i.revision AS identity_revision,
+                coalesce(credential_epoch, 1) AS credential_epoch, t.account_id
+            FROM templates t
+            JOIN identities i USING (identity_id)
+            LEFT JOIN accounts a ON a.account_id = t.account_id
+            WHERE template_id = ANY($1::uuid[])
+            """,
             list(set(template_ids)),
         )
         self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
@@ -75,9 +79,14 @@ class BundleCache:
         self, connection: Connection, template_id: UUID, epoch: int
     ) -> TemplateBundle:
         row = await connection.fetchrow(
-            "SELECT t.revision, t.name, t.organization, t.document, t.images, i.identity_id,"
-            " i.account_id, i.revision AS identity_revision, i.sealed"
-            " FROM templates t JOIN identities i USING (identity_id) WHERE template_id = $1",
+            """
+            SELECT
+                t.revision, t.name, t.organization, t.document, t.images, i.identity_id,
+                i.account_id, i.revision AS identity_revision, i.sealed
+            FROM templates t
+            JOIN identities i USING (identity_id)
+            WHERE template_id = $1
+            """,
             template_id,
         )
         if row is None:
@@ -139,9 +148,14 @@ class CatalogueRepository:
 
     async def save_account(self, saved: AccountSaved) -> None:
         await self._connection.execute(
-            "INSERT INTO accounts (account_id, credential_epoch) VALUES ($1, $2)"
-            " ON CONFLICT (account_id) DO UPDATE SET credential_epoch ="
-            " greatest(accounts.credential_epoch, excluded.credential_epoch)",
+            """
+            INSERT INTO accounts (account_id, credential_epoch)
+            VALUES ($1, $2)
+            ON CONFLICT (account_id) DO UPDATE SET
+                credential_epoch = greatest(
+                    accounts.credential_epoch, excluded.credential_epoch
+                )
+            """,
             saved.account_id,
             saved.credential_epoch,
         )
@@ -149,12 +163,18 @@ class CatalogueRepository:
     async def save_template(self, saved: TemplateSaved) -> None:
         """Keep a revision unless a newer one is here."""
         await self._connection.execute(
-            "INSERT INTO templates (template_id, account_id, revision, name, organization,"
-            " identity_id, document, images) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-            " ON CONFLICT (template_id) DO UPDATE SET revision = excluded.revision,"
-            " name = excluded.name, organization = excluded.organization,"
-            " identity_id = excluded.identity_id, document = excluded.document,"
-            " images = excluded.images WHERE templates.revision < excluded.revision",
+            """
+            INSERT INTO templates (
+                template_id, account_id, revision, name, organization, identity_id, document,
+                images
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (template_id) DO UPDATE SET
+                revision = excluded.revision, name = excluded.name,
+                organization = excluded.organization, identity_id = excluded.identity_id,
+                document = excluded.document, images = excluded.images
+            WHERE templates.revision < excluded.revision
+            """,
             saved.template_id,
             saved.account_id,
             saved.revision,
@@ -167,10 +187,13 @@ class CatalogueRepository:
 
     async def save_identity(self, saved: IdentitySaved) -> None:
         await self._connection.execute(
-            "INSERT INTO identities (identity_id, account_id, revision, sealed)"
-            " VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (identity_id) DO UPDATE SET revision = excluded.revision,"
-            " sealed = excluded.sealed WHERE identities.revision < excluded.revision",
+            """
+            INSERT INTO identities (identity_id, account_id, revision, sealed)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (identity_id) DO UPDATE SET
+                revision = excluded.revision, sealed = excluded.sealed
+            WHERE identities.revision < excluded.revision
+            """,
             saved.identity_id,
             saved.account_id,
             saved.revision,

@@ -18,9 +18,12 @@ class ImageRepository:
         """Keep those that are new, in one order for all."""
         ordered = sorted(images, key=lambda saved: (saved.account_id, saved.image.sha256))
         await self._connection.execute(
-            "INSERT INTO images (account_id, sha256, sha1, crc32, size)"
-            " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::integer[])"
-            " ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO images (account_id, sha256, sha1, crc32, size)
+            SELECT *
+            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::integer[])
+            ON CONFLICT DO NOTHING
+            """,
             [saved.account_id for saved in ordered],
             [saved.image.sha256 for saved in ordered],
             [saved.image.sha1 for saved in ordered],
@@ -31,9 +34,13 @@ class ImageRepository:
     async def find(self, keys: Collection[ImageKey]) -> dict[ImageKey, ImageReference]:
         """Find images of accounts; what has not arrived yet is missing."""
         rows = await self._connection.fetch(
-            "SELECT account_id, sha256, sha1, crc32, size FROM images"
-            " JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, sha256)"
-            " USING (account_id, sha256)",
+            """
+            SELECT account_id, sha256, sha1, crc32, size
+            FROM images
+            JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, sha256) USING (
+                account_id, sha256
+            )
+            """,
             [account_id for account_id, _ in keys],
             [sha256 for _, sha256 in keys],
         )

@@ -15,15 +15,25 @@ class AnnouncedRepository:
         """Lock what was told of some things, in one order for all; also what is new."""
         columns = [list(column) for column in zip(*sorted(keys), strict=True)]
         await self._connection.execute(
-            "INSERT INTO announced (account_id, kind, id)"
-            " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO announced (account_id, kind, id)
+            SELECT *
+            FROM unnest($1::uuid[], $2::text[], $3::text[])
+            ON CONFLICT DO NOTHING
+            """,
             *columns,
         )
         rows = await self._connection.fetch(
-            "SELECT account_id, kind, id, version, living, facts FROM announced"
-            " WHERE (account_id, kind, id) IN"
-            " (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]))"
-            " ORDER BY account_id, kind, id FOR UPDATE",
+            """
+            SELECT account_id, kind, id, version, living, facts
+            FROM announced
+            WHERE (account_id, kind, id) IN (
+                SELECT *
+                FROM unnest($1::uuid[], $2::text[], $3::text[])
+            )
+            ORDER BY account_id, kind, id
+            FOR UPDATE
+            """,
             *columns,
         )
         found = [Announced(*row.values()) for row in rows]
@@ -32,10 +42,16 @@ class AnnouncedRepository:
     async def save(self, announced: Iterable[Announced]) -> None:
         rows = list(announced)
         await self._connection.execute(
-            "UPDATE announced t SET version = n.version, living = n.living, facts = n.facts::jsonb,"
-            " changed_at = now() FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[],"
-            " $5::boolean[], $6::text[]) AS n (account_id, kind, id, version, living, facts)"
-            " WHERE (t.account_id, t.kind, t.id) = (n.account_id, n.kind, n.id)",
+            """
+            UPDATE announced t
+            SET
+                version = n.version, living = n.living, facts = n.facts::jsonb,
+                changed_at = now()
+            FROM unnest(
+                $1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::text[]
+            ) AS n (account_id, kind, id, version, living, facts)
+            WHERE (t.account_id, t.kind, t.id) = (n.account_id, n.kind, n.id)
+            """,
             [t.account_id for t in rows],
             [t.kind for t in rows],
             [t.id for t in rows],

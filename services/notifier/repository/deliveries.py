@@ -47,13 +47,21 @@ class DeliveryRepository:
         events = [event for _, event in rows]
         delivery_ids = [new_id() for _ in rows]
         await self._connection.execute(
-            "INSERT INTO deliveries (delivery_id, account_id, endpoint_id, event_id, handle,"
-            " kind, next_attempt_at)"
-            " SELECT delivery_id, account_id, endpoint_id, event_id, handle, kind,"
-            " least(occurred_at, now()) FROM unnest($1::uuid[], $2::uuid[], $3::uuid[],"
-            " $4::uuid[], $5::text[], $6::text[], $7::timestamptz[]) AS made (delivery_id,"
-            " account_id, endpoint_id, event_id, handle, kind, occurred_at)"
-            " ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO deliveries (
+                delivery_id, account_id, endpoint_id, event_id, handle, kind, next_attempt_at
+            )
+            SELECT
+                delivery_id, account_id, endpoint_id, event_id, handle, kind,
+                least(occurred_at, now())
+            FROM unnest(
+                $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
+                $7::timestamptz[]
+            ) AS made (
+                delivery_id, account_id, endpoint_id, event_id, handle, kind, occurred_at
+            )
+            ON CONFLICT DO NOTHING
+            """,
             delivery_ids,
             [e.account_id for e in events],
             [endpoint_id for endpoint_id, _ in rows],
@@ -82,12 +90,24 @@ class DeliveryRepository:
     ) -> list[UUID]:
         """Find what the endpoint wants of all that happened in a time, in the feed's order."""
         rows = await self._connection.fetch(
-            f"SELECT event_id FROM ({_WANTED} AND v.occurred_at >= $3"  # noqa: S608
-            " AND ($6::timestamptz IS NULL OR v.occurred_at < $6)) AS wanted"
-            " WHERE NOT $4 OR EXISTS (SELECT FROM deliveries d WHERE d.endpoint_id = $2"
-            " AND d.event_id = wanted.event_id AND (d.state = 'exhausted'"
-            " OR (d.state = 'pending' AND d.attempts > 0)))"
-            " ORDER BY number LIMIT $5",
+            f"""
+            SELECT event_id
+            FROM (
+                {_WANTED} AND v.occurred_at >= $3 AND (
+                    $6::timestamptz IS NULL OR v.occurred_at < $6
+                )
+            ) AS wanted
+            WHERE NOT $4
+                OR EXISTS (
+                    SELECT
+                    FROM deliveries d
+                    WHERE d.endpoint_id = $2
+                        AND d.event_id = wanted.event_id
+                        AND (d.state = 'exhausted' OR (d.state = 'pending' AND d.attempts > 0))
+                )
+            ORDER BY number
+            LIMIT $5
+            """,  # noqa: S608
             account_id, endpoint_id, since, only_failed, MAX_REPLAYED + 1, until,
         )  # fmt: skip
         if len(rows) > MAX_REPLAYED:
@@ -97,14 +117,21 @@ class DeliveryRepository:
     async def replay(self, endpoint_id: UUID, event_ids: Sequence[UUID]) -> None:
         """Make events due now, in the order given, each at the start of its schedule."""
         await self._connection.execute(
-            "INSERT INTO deliveries (delivery_id, account_id, endpoint_id, event_id, handle,"
-            " kind, next_attempt_at)"
-            " SELECT made.delivery_id, v.account_id, $1, v.event_id, v.handle, v.kind,"
-            " now() - interval '1 second' + made.place * interval '1 microsecond'"
-            " FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY"
-            " AS made (delivery_id, event_id, place) JOIN events v USING (event_id)"
-            " ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending',"
-            " next_attempt_at = excluded.next_attempt_at, tries = 0, round = deliveries.round + 1",
+            """
+            INSERT INTO deliveries (
+                delivery_id, account_id, endpoint_id, event_id, handle, kind, next_attempt_at
+            )
+            SELECT
+                made.delivery_id, v.account_id, $1, v.event_id, v.handle, v.kind,
+                now() - interval '1 second' + made.place * interval '1 microsecond'
+            FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS made (
+                delivery_id, event_id, place
+            )
+            JOIN events v USING (event_id)
+            ON CONFLICT (endpoint_id, event_id) DO UPDATE SET
+                state = 'pending', next_attempt_at = excluded.next_attempt_at, tries = 0,
+                round = deliveries.round + 1
+            """,
             endpoint_id, [new_id() for _ in event_ids], event_ids,
         )  # fmt: skip
 
@@ -122,24 +149,42 @@ class DeliveryRepository:
         before_event = await self._event_before(account_id, before) if before else None
         if handle is None:
             rows = await self._connection.fetch(
-                f"SELECT {_DELIVERY} FROM endpoints e CROSS JOIN LATERAL ("  # noqa: S608
-                " SELECT * FROM deliveries n WHERE n.endpoint_id = e.endpoint_id"
-                " AND ($3::text IS NULL OR n.state = $3)"
-                " AND ($4::uuid IS NULL OR (n.event_id <= $4"
-                " AND (n.event_id, n.delivery_id) < ($4, $5)))"
-                " ORDER BY n.event_id DESC LIMIT $6) AS d"
-                " WHERE e.account_id = $1 AND ($2::uuid IS NULL OR e.endpoint_id = $2)"
-                " ORDER BY d.event_id DESC, d.delivery_id DESC LIMIT $6",
+                f"""
+                SELECT {_DELIVERY}
+                FROM endpoints e
+                CROSS JOIN LATERAL (
+                    SELECT *
+                    FROM deliveries n
+                    WHERE n.endpoint_id = e.endpoint_id
+                        AND ($3::text IS NULL OR n.state = $3)
+                        AND (
+                            $4::uuid IS NULL OR (
+                                n.event_id <= $4 AND (n.event_id, n.delivery_id) < ($4, $5)
+                            )
+                        )
+                    ORDER BY n.event_id DESC
+                    LIMIT $6
+                ) AS d
+                WHERE e.account_id = $1
+                    AND ($2::uuid IS NULL OR e.endpoint_id = $2)
+                ORDER BY d.event_id DESC, d.delivery_id DESC
+                LIMIT $6
+                """,  # noqa: S608
                 account_id, endpoint_id, state, before_event, before, limit + 1,
             )  # fmt: skip
         else:
             rows = await self._connection.fetch(
-                f"SELECT {_DELIVERY} FROM deliveries d"  # noqa: S608 - our own columns
-                " WHERE d.account_id = $1 AND d.handle = $2"
-                " AND ($3::uuid IS NULL OR d.endpoint_id = $3)"
-                " AND ($4::text IS NULL OR d.state = $4)"
-                " AND ($5::uuid IS NULL OR (d.event_id, d.delivery_id) < ($5, $6))"
-                " ORDER BY d.event_id DESC, d.delivery_id DESC LIMIT $7",
+                f"""
+                SELECT {_DELIVERY}
+                FROM deliveries d
+                WHERE d.account_id = $1
+                    AND d.handle = $2
+                    AND ($3::uuid IS NULL OR d.endpoint_id = $3)
+                    AND ($4::text IS NULL OR d.state = $4)
+                    AND ($5::uuid IS NULL OR (d.event_id, d.delivery_id) < ($5, $6))
+                ORDER BY d.event_id DESC, d.delivery_id DESC
+                LIMIT $7
+                """,  # noqa: S608 - our own columns
                 account_id, handle, endpoint_id, state, before_event, before, limit + 1,
             )  # fmt: skip
         return await self._with_attempts(rows[:limit], limit), len(rows) > limit
@@ -147,14 +192,32 @@ class DeliveryRepository:
     async def forget_old(self, age: timedelta) -> bool:
         """Delete some deliveries and attempts older than `age`; whether there may be more."""
         attempts = await self._connection.execute(
-            "DELETE FROM attempts WHERE ctid = ANY(ARRAY(SELECT ctid FROM attempts"
-            " WHERE at < now() - $1::interval LIMIT $2))",
+            """
+            DELETE FROM attempts
+            WHERE ctid = ANY(
+                ARRAY(
+                    SELECT ctid
+                    FROM attempts
+                    WHERE at < now() - $1::interval
+                    LIMIT $2
+                )
+            )
+            """,
             age, ROWS_A_TURN,
         )  # fmt: skip
         deliveries = await self._connection.execute(
-            "DELETE FROM deliveries WHERE ctid = ANY(ARRAY(SELECT ctid FROM deliveries"
-            " WHERE created_at < now() - $1::interval"
-            " AND (state <> 'pending' OR next_attempt_at < now() - interval '4 days') LIMIT $2))",
+            """
+            DELETE FROM deliveries
+            WHERE ctid = ANY(
+                ARRAY(
+                    SELECT ctid
+                    FROM deliveries
+                    WHERE created_at < now() - $1::interval
+                        AND (state <> 'pending' OR next_attempt_at < now() - interval '4 days')
+                    LIMIT $2
+                )
+            )
+            """,
             age, ROWS_A_TURN,
         )  # fmt: skip
         return f"DELETE {ROWS_A_TURN}" in (attempts, deliveries)
@@ -162,9 +225,14 @@ class DeliveryRepository:
     async def drop_stray(self) -> None:
         """Drop deliveries made while their endpoint was being deleted."""
         await self._connection.execute(
-            "UPDATE deliveries d SET state = 'dropped', next_attempt_at = NULL, lease_until = NULL"
-            " FROM endpoints e WHERE e.endpoint_id = d.endpoint_id AND e.deleted_at IS NOT NULL"
-            " AND d.state = 'pending'"
+            """
+            UPDATE deliveries d
+            SET state = 'dropped', next_attempt_at = NULL, lease_until = NULL
+            FROM endpoints e
+            WHERE e.endpoint_id = d.endpoint_id
+                AND e.deleted_at IS NOT NULL
+                AND d.state = 'pending'
+            """
         )
 
     async def _event_before(self, account_id: UUID, delivery_id: UUID) -> UUID:
@@ -182,11 +250,20 @@ class DeliveryRepository:
         )
         attempts: dict[UUID, list[Attempt]] = {row["delivery_id"]: [] for row in rows}
         for a in await self._connection.fetch(
-            "SELECT a.delivery_id, a.number, a.at, a.status, a.error, a.milliseconds,"
-            " left(a.response, $2) AS response FROM unnest($1::uuid[]) AS shown (delivery_id)"
-            " CROSS JOIN LATERAL (SELECT * FROM attempts t"
-            " WHERE t.delivery_id = shown.delivery_id ORDER BY t.number DESC LIMIT $3) AS a"
-            " ORDER BY a.delivery_id, a.number",
+            """
+            SELECT
+                a.delivery_id, a.number, a.at, a.status, a.error, a.milliseconds,
+                left(a.response, $2) AS response
+            FROM unnest($1::uuid[]) AS shown (delivery_id)
+            CROSS JOIN LATERAL (
+                SELECT *
+                FROM attempts t
+                WHERE t.delivery_id = shown.delivery_id
+                ORDER BY t.number DESC
+                LIMIT $3
+            ) AS a
+            ORDER BY a.delivery_id, a.number
+            """,
             list(attempts), characters, MAX_ATTEMPTS_SHOWN,
         ):  # fmt: skip
             attempts[a["delivery_id"]].append(

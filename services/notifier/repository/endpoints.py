@@ -28,9 +28,14 @@ class EndpointRepository:
     async def lock_accounts(self, account_ids: Iterable[UUID]) -> None:
         """Let nobody else add endpoints to these accounts until the transaction ends."""
         await self._connection.execute(
-            "SELECT pg_advisory_xact_lock(number) FROM ("
-            " SELECT DISTINCT hashtextextended(account::text, 0) AS number"
-            " FROM unnest($1::uuid[]) AS account ORDER BY 1) AS numbers",
+            """
+            SELECT pg_advisory_xact_lock(number)
+            FROM (
+                SELECT DISTINCT hashtextextended(account::text, 0) AS number
+                FROM unnest($1::uuid[]) AS account
+                ORDER BY 1
+            ) AS numbers
+            """,
             list(account_ids),
         )
 
@@ -43,9 +48,14 @@ class EndpointRepository:
         if there >= MAX_ENDPOINTS:
             raise TooManyEndpointsError
         row = await self._connection.fetchrow(
-            "INSERT INTO endpoints"
-            " (endpoint_id, account_id, url, description, kinds, template_id, secret)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING *",
+            """
+            INSERT INTO endpoints (
+                endpoint_id, account_id, url, description, kinds, template_id, secret
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT DO NOTHING
+            RETURNING *
+            """,
             command.endpoint_id, command.account_id, fields["url"], fields["description"],
             fields["kinds"], fields["template_id"], sealed,
         )  # fmt: skip
@@ -55,8 +65,13 @@ class EndpointRepository:
 
     async def get(self, account_id: UUID, endpoint_id: UUID) -> Endpoint:
         row = await self._connection.fetchrow(
-            "SELECT * FROM endpoints"
-            " WHERE account_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL",
+            """
+            SELECT *
+            FROM endpoints
+            WHERE account_id = $1
+                AND endpoint_id = $2
+                AND deleted_at IS NULL
+            """,
             account_id, endpoint_id,
         )  # fmt: skip
         if row is None:
@@ -72,8 +87,14 @@ class EndpointRepository:
         if fields.get("enabled") or "url" in fields:
             sets += ", failing_since = NULL"
         row = await self._connection.fetchrow(
-            f"UPDATE endpoints SET updated_at = now(){sets}"  # noqa: S608 - checked names
-            " WHERE account_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL RETURNING *",
+            f"""
+            UPDATE endpoints
+            SET updated_at = now(){sets}
+            WHERE account_id = $1
+                AND endpoint_id = $2
+                AND deleted_at IS NULL
+            RETURNING *
+            """,  # noqa: S608 - checked names
             account_id, endpoint_id, *fields.values(),
         )  # fmt: skip
         if row is None:
@@ -121,9 +142,14 @@ class EndpointRepository:
         """Find the sealed secrets of endpoints, named by account and endpoint."""
         listed = list(keys)
         rows = await self._connection.fetch(
-            "SELECT endpoint_id, secret FROM endpoints"
-            " JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (account_id, endpoint_id)"
-            " USING (account_id, endpoint_id) WHERE deleted_at IS NULL",
+            """
+            SELECT endpoint_id, secret
+            FROM endpoints
+            JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (account_id, endpoint_id) USING (
+                account_id, endpoint_id
+            )
+            WHERE deleted_at IS NULL
+            """,
             [account_id for account_id, _ in listed],
             [endpoint_id for _, endpoint_id in listed],
         )
@@ -132,17 +158,25 @@ class EndpointRepository:
     async def delete(self, account_id: UUID, endpoint_id: UUID) -> None:
         """Delete an endpoint, with its secrets; what was under way to it is dropped."""
         deleted = await self._connection.fetchval(
-            "UPDATE endpoints SET deleted_at = now(), enabled = false, secret = '',"
-            " former_secrets = '[]'"
-            " WHERE account_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL"
-            " RETURNING endpoint_id",
+            """
+            UPDATE endpoints
+            SET deleted_at = now(), enabled = false, secret = '', former_secrets = '[]'
+            WHERE account_id = $1
+                AND endpoint_id = $2
+                AND deleted_at IS NULL
+            RETURNING endpoint_id
+            """,
             account_id, endpoint_id,
         )  # fmt: skip
         if deleted is None:
             raise EndpointNotFoundError
         await self._connection.execute(
-            "UPDATE deliveries SET state = 'dropped', next_attempt_at = NULL, lease_until = NULL"
-            " WHERE endpoint_id = $1 AND state = 'pending'",
+            """
+            UPDATE deliveries
+            SET state = 'dropped', next_attempt_at = NULL, lease_until = NULL
+            WHERE endpoint_id = $1
+                AND state = 'pending'
+            """,
             endpoint_id,
         )
 
@@ -151,8 +185,15 @@ class EndpointRepository:
     ) -> tuple[list[Endpoint], bool]:
         """Find a page in order of creation, and whether there is more."""
         rows = await self._connection.fetch(
-            "SELECT * FROM endpoints WHERE account_id = $1 AND deleted_at IS NULL"
-            " AND ($2::uuid IS NULL OR endpoint_id > $2) ORDER BY endpoint_id LIMIT $3",
+            """
+            SELECT *
+            FROM endpoints
+            WHERE account_id = $1
+                AND deleted_at IS NULL
+                AND ($2::uuid IS NULL OR endpoint_id > $2)
+            ORDER BY endpoint_id
+            LIMIT $3
+            """,
             account_id, after, limit + 1,
         )  # fmt: skip
         return [_endpoint(row) for row in rows[:limit]], len(rows) > limit
@@ -160,8 +201,13 @@ class EndpointRepository:
     async def list_recipients(self, account_ids: Iterable[UUID]) -> list[Recipient]:
         """All enabled endpoints of some accounts."""
         rows = await self._connection.fetch(
-            "SELECT endpoint_id, account_id, kinds, template_id FROM endpoints"
-            " WHERE account_id = ANY($1::uuid[]) AND deleted_at IS NULL AND enabled",
+            """
+            SELECT endpoint_id, account_id, kinds, template_id
+            FROM endpoints
+            WHERE account_id = ANY($1::uuid[])
+                AND deleted_at IS NULL
+                AND enabled
+            """,
             list(account_ids),
         )
         return [
@@ -172,9 +218,14 @@ class EndpointRepository:
     async def disable_of_templates(self, template_ids: Iterable[UUID]) -> list[DisabledEndpoint]:
         """Disable the endpoints that listen to templates which are gone."""
         rows = await self._connection.fetch(
-            "UPDATE endpoints SET enabled = false, disabled_reason = $2, updated_at = now()"
-            " WHERE template_id = ANY($1::uuid[]) AND deleted_at IS NULL AND enabled"
-            " RETURNING endpoint_id, account_id, disabled_reason",
+            """
+            UPDATE endpoints
+            SET enabled = false, disabled_reason = $2, updated_at = now()
+            WHERE template_id = ANY($1::uuid[])
+                AND deleted_at IS NULL
+                AND enabled
+            RETURNING endpoint_id, account_id, disabled_reason
+            """,
             list(template_ids), TEMPLATE_DELETED,
         )  # fmt: skip
         return [DisabledEndpoint(*row.values()) for row in rows]

@@ -34,17 +34,32 @@ class EventRepository:
 
     async def _add(self, happenings: Sequence[Happening]) -> set[UUID]:
         rows = await self._connection.fetch(
-            "WITH fed AS (INSERT INTO feeds AS f (account_id, last)"
-            " SELECT account_id, count(*) FROM unnest($2::uuid[]) AS account_id"
-            " GROUP BY account_id ORDER BY account_id"
-            " ON CONFLICT (account_id) DO UPDATE SET last = f.last + excluded.last"
-            " RETURNING account_id, last)"
-            " INSERT INTO events (event_id, account_id, template_id, handle, kind, body,"
-            " occurred_at, number) SELECT event_id, account_id, template_id, handle, kind, body,"
-            " occurred_at, last - behind FROM unnest($1::uuid[], $2::uuid[], $3::uuid[],"
-            " $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[]) AS told"
-            " (event_id, account_id, template_id, handle, kind, body, occurred_at, behind)"
-            " JOIN fed USING (account_id) ON CONFLICT (event_id) DO NOTHING RETURNING event_id",
+            """
+            WITH fed AS (
+                INSERT INTO feeds AS f (account_id, last)
+                SELECT account_id, count(*)
+                FROM unnest($2::uuid[]) AS account_id
+                GROUP BY account_id
+                ORDER BY account_id
+                ON CONFLICT (account_id) DO UPDATE SET last = f.last + excluded.last
+                RETURNING account_id, last
+            )
+            INSERT INTO events (
+                event_id, account_id, template_id, handle, kind, body, occurred_at, number
+            )
+            SELECT
+                event_id, account_id, template_id, handle, kind, body, occurred_at,
+                last - behind
+            FROM unnest(
+                $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                $7::timestamptz[], $8::bigint[]
+            ) AS told (
+                event_id, account_id, template_id, handle, kind, body, occurred_at, behind
+            )
+            JOIN fed USING (account_id)
+            ON CONFLICT (event_id) DO NOTHING
+            RETURNING event_id
+            """,
             *_columns(happenings),
             _behind([h.account_id for h in happenings]),
         )
@@ -56,9 +71,16 @@ class EventRepository:
             "DELETE FROM events WHERE event_id = ANY($1::uuid[])", list(stored)
         )
         await self._connection.execute(
-            "UPDATE feeds SET last = last - given.count FROM (SELECT account_id, count(*)"
-            " FROM unnest($1::uuid[]) AS account_id GROUP BY account_id) AS given"
-            " WHERE feeds.account_id = given.account_id",
+            """
+            UPDATE feeds
+            SET last = last - given.count
+            FROM (
+                SELECT account_id, count(*)
+                FROM unnest($1::uuid[]) AS account_id
+                GROUP BY account_id
+            ) AS given
+            WHERE feeds.account_id = given.account_id
+            """,
             [h.account_id for h in happenings],
         )
 
@@ -77,22 +99,47 @@ class EventRepository:
     async def add_test(self, test: Happening) -> None:
         """Store an event that is in no feed."""
         await self._connection.execute(
-            "INSERT INTO events (event_id, account_id, template_id, handle, kind, body,"
-            " occurred_at) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[],"
-            " $5::text[], $6::text[], $7::timestamptz[])",
+            """
+            INSERT INTO events (
+                event_id, account_id, template_id, handle, kind, body, occurred_at
+            )
+            SELECT *
+            FROM unnest(
+                $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                $7::timestamptz[]
+            )
+            """,
             *_columns([test]),
         )
 
     async def forget_old(self, age: timedelta) -> bool:
         """Delete some events older than `age`, and note how far; whether there may be more."""
         gone = await self._connection.fetchval(
-            "WITH gone AS (DELETE FROM events WHERE ctid = ANY(ARRAY(SELECT ctid FROM events"
-            " WHERE received_at < now() - $1::interval LIMIT $2)) RETURNING account_id, number),"
-            " noted AS (INSERT INTO forgotten AS f (account_id, number)"
-            " SELECT account_id, max(number) FROM gone WHERE number IS NOT NULL"
-            " GROUP BY account_id ORDER BY account_id ON CONFLICT (account_id)"
-            " DO UPDATE SET number = greatest(f.number, excluded.number))"
-            " SELECT count(*) FROM gone",
+            """
+            WITH gone AS (
+                DELETE FROM events
+                WHERE ctid = ANY(
+                    ARRAY(
+                        SELECT ctid
+                        FROM events
+                        WHERE received_at < now() - $1::interval
+                        LIMIT $2
+                    )
+                )
+                RETURNING account_id, number
+            ), noted AS (
+                INSERT INTO forgotten AS f (account_id, number)
+                SELECT account_id, max(number)
+                FROM gone
+                WHERE number IS NOT NULL
+                GROUP BY account_id
+                ORDER BY account_id
+                ON CONFLICT (account_id) DO UPDATE SET
+                    number = greatest(f.number, excluded.number)
+            )
+            SELECT count(*)
+            FROM gone
+            """,
             age, ROWS_A_TURN,
         )  # fmt: skip
         return gone == ROWS_A_TURN
@@ -127,9 +174,12 @@ class ContentRepository:
     async def add_all(self, contents: Sequence[BuiltContent]) -> None:
         """Note contents built, but none twice."""
         await self._connection.execute(
-            "INSERT INTO contents (handle, content_number, account_id, pass_version)"
-            " SELECT * FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[])"
-            " ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO contents (handle, content_number, account_id, pass_version)
+            SELECT *
+            FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[])
+            ON CONFLICT DO NOTHING
+            """,
             [c.handle for c in contents],
             [c.content_number for c in contents],
             [c.account_id for c in contents],
@@ -140,16 +190,26 @@ class ContentRepository:
         """Note that passes are gone: what is kept of them will go too."""
         rows = list(passes)
         await self._connection.execute(
-            "INSERT INTO deleted_passes (handle, account_id)"
-            " SELECT * FROM unnest($1::text[], $2::uuid[]) ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO deleted_passes (handle, account_id)
+            SELECT *
+            FROM unnest($1::text[], $2::uuid[])
+            ON CONFLICT DO NOTHING
+            """,
             [p.handle for p in rows],
             [p.account_id for p in rows],
         )
 
     async def list_newest(self, account_id: UUID, handle: str, limit: int) -> list[ContentNotice]:
         rows = await self._connection.fetch(
-            "SELECT content_number, pass_version, at FROM contents"
-            " WHERE account_id = $1 AND handle = $2 ORDER BY content_number DESC LIMIT $3",
+            """
+            SELECT content_number, pass_version, at
+            FROM contents
+            WHERE account_id = $1
+                AND handle = $2
+            ORDER BY content_number DESC
+            LIMIT $3
+            """,
             account_id, handle, limit,
         )  # fmt: skip
         return [
@@ -162,8 +222,18 @@ class ContentRepository:
     async def forget_old(self, age: timedelta) -> bool:
         """Delete what is kept of some passes gone for `age`; whether there may be more."""
         handles = await self._connection.fetch(
-            "DELETE FROM deleted_passes WHERE handle = ANY(ARRAY(SELECT handle FROM deleted_passes"
-            " WHERE deleted_at < now() - $1::interval LIMIT $2)) RETURNING handle",
+            """
+            DELETE FROM deleted_passes
+            WHERE handle = ANY(
+                ARRAY(
+                    SELECT handle
+                    FROM deleted_passes
+                    WHERE deleted_at < now() - $1::interval
+                    LIMIT $2
+                )
+            )
+            RETURNING handle
+            """,
             age, ROWS_A_TURN,
         )  # fmt: skip
         await self._connection.execute(

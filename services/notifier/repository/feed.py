@@ -37,17 +37,33 @@ class FeedRepository:
         One statement is one snapshot: what it knows of the last number it knows of the events.
         """
         rows = await self._connection.fetch(
-            "SELECT f.last, coalesce(g.number, 0) AS forgotten, e.number, e.body"
-            " FROM feeds f LEFT JOIN forgotten g USING (account_id)"
-            " LEFT JOIN LATERAL (SELECT number, CASE WHEN sum(octet_length(body))"
-            " OVER (ORDER BY number) <= $5 THEN body END AS body FROM ("
-            "SELECT v.number, v.body FROM events v"
-            " WHERE v.account_id = f.account_id AND v.number > greatest($2, g.number)"
-            " AND v.number <= greatest($2, g.number) + $6"
-            " AND ($3::text[] = '{}'"
-            " OR $3 && ARRAY[v.kind, split_part(v.kind, '.', 1) || '.*', '*'])"
-            " ORDER BY v.number LIMIT $4) AS found) AS e ON true"
-            " WHERE f.account_id = $1 ORDER BY e.number",
+            """
+            SELECT f.last, coalesce(g.number, 0) AS forgotten, e.number, e.body
+            FROM feeds f
+            LEFT JOIN forgotten g USING (account_id)
+            LEFT JOIN LATERAL (
+                SELECT
+                    number,
+                    CASE
+                        WHEN sum(octet_length(body)) OVER (ORDER BY number) <= $5 THEN body
+                    END AS body
+                FROM (
+                    SELECT v.number, v.body
+                    FROM events v
+                    WHERE v.account_id = f.account_id
+                        AND v.number > greatest($2, g.number)
+                        AND v.number <= greatest($2, g.number) + $6
+                        AND (
+                            $3::text[] = '{}' OR $3 && ARRAY[v.kind,
+                            split_part(v.kind, '.', 1) || '.*', '*']
+                        )
+                    ORDER BY v.number
+                    LIMIT $4
+                ) AS found
+            ) AS e ON true
+            WHERE f.account_id = $1
+            ORDER BY e.number
+            """,
             account_id, after, list(kinds), limit + 1, room, MAX_EXAMINED,
         )  # fmt: skip
         if not rows:

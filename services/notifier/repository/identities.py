@@ -25,11 +25,17 @@ class IdentityRepository:
         """Keep revisions, sealed as they were announced last; returns whose were new."""
         newest = {(one.identity_id, one.revision): one for one in saved}
         rows = await self._connection.fetch(
-            "INSERT INTO identities (identity_id, revision, account_id, pass_type_identifier,"
-            " sealed, not_after) SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[],"
-            " $4::text[], $5::text[], $6::timestamptz[]) ON CONFLICT (identity_id, revision)"
-            " DO UPDATE SET sealed = excluded.sealed"
-            " RETURNING account_id, pass_type_identifier, xmax = 0 AS is_new",
+            """
+            INSERT INTO identities (
+                identity_id, revision, account_id, pass_type_identifier, sealed, not_after
+            )
+            SELECT *
+            FROM unnest(
+                $1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[]
+            )
+            ON CONFLICT (identity_id, revision) DO UPDATE SET sealed = excluded.sealed
+            RETURNING account_id, pass_type_identifier, xmax = 0 AS is_new
+            """,
             [identity_id for identity_id, _ in newest],
             [revision for _, revision in newest],
             [one.account_id for one in newest.values()],
@@ -42,11 +48,19 @@ class IdentityRepository:
     async def list_valid(self, wanted: Collection[PassType]) -> dict[PassType, list[Identity]]:
         """List what each pass type may be pushed with, newest first."""
         rows = await self._connection.fetch(
-            "SELECT i.* FROM unnest($1::uuid[], $2::text[]) AS wanted (account_id, type)"
-            " CROSS JOIN LATERAL (SELECT identity_id, revision, account_id, pass_type_identifier,"
-            " sealed FROM identities k WHERE k.account_id = wanted.account_id"
-            " AND k.pass_type_identifier = wanted.type AND k.not_after > now()"
-            " ORDER BY k.revision DESC LIMIT $3) AS i",
+            """
+            SELECT i.*
+            FROM unnest($1::uuid[], $2::text[]) AS wanted (account_id, type)
+            CROSS JOIN LATERAL (
+                SELECT identity_id, revision, account_id, pass_type_identifier, sealed
+                FROM identities k
+                WHERE k.account_id = wanted.account_id
+                    AND k.pass_type_identifier = wanted.type
+                    AND k.not_after > now()
+                ORDER BY k.revision DESC
+                LIMIT $3
+            ) AS i
+            """,
             [account_id for account_id, _ in wanted],
             [pass_type for _, pass_type in wanted],
             MAX_TRIED,
@@ -62,17 +76,34 @@ class IdentityRepository:
         What a later certificate replaces ends in peace.
         """
         rows = await self._connection.fetch(
-            "UPDATE identities i SET warned_days = near.days FROM (SELECT identity_id, revision,"
-            " (SELECT min(days) FROM unnest($1::int[]) AS days"
-            " WHERE not_after <= now() + days * interval '1 day') AS days FROM identities"
-            " WHERE not_after > now() AND not_after <= now() + $2 * interval '1 day') AS near"
-            " WHERE i.identity_id = near.identity_id AND i.revision = near.revision"
-            " AND (i.warned_days IS NULL OR i.warned_days > near.days)"
-            " AND NOT EXISTS (SELECT FROM identities later WHERE later.account_id = i.account_id"
-            " AND later.pass_type_identifier = i.pass_type_identifier"
-            " AND later.revision > i.revision)"
-            " RETURNING i.identity_id, i.revision, i.account_id, i.pass_type_identifier,"
-            " i.not_after",
+            """
+            UPDATE identities i
+            SET warned_days = near.days
+            FROM (
+                SELECT
+                    identity_id, revision,
+                    (
+                        SELECT min(days)
+                        FROM unnest($1::int[]) AS days
+                        WHERE not_after <= now() + days * interval '1 day'
+                    ) AS days
+                FROM identities
+                WHERE not_after > now()
+                    AND not_after <= now() + $2 * interval '1 day'
+            ) AS near
+            WHERE i.identity_id = near.identity_id
+                AND i.revision = near.revision
+                AND (i.warned_days IS NULL OR i.warned_days > near.days)
+                AND NOT EXISTS (
+                    SELECT
+                    FROM identities later
+                    WHERE later.account_id = i.account_id
+                        AND later.pass_type_identifier = i.pass_type_identifier
+                        AND later.revision > i.revision
+                )
+            RETURNING
+                i.identity_id, i.revision, i.account_id, i.pass_type_identifier, i.not_after
+            """,
             list(WARNED_DAYS),
             max(WARNED_DAYS),
         )

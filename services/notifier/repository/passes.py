@@ -46,22 +46,37 @@ class PassRepository:
         unpushed, what comes late was pushed with what came before it.
         """
         rows = await self._connection.fetch(
-            "INSERT INTO passes AS old (handle, account_id, template_id, pass_type_identifier,"  # noqa: S608
-            " serial_number, content_number, pass_version, unpushed_since, push_version)"
-            " SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],"
-            " $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])"
-            f" ON CONFLICT (handle) DO UPDATE SET {_NAMES},"
-            " content_number = greatest(old.content_number, excluded.content_number),"
-            " pass_version = CASE WHEN excluded.content_number > old.content_number"
-            " THEN excluded.pass_version ELSE old.pass_version END,"
-            " tag = CASE WHEN excluded.content_number > old.content_number THEN 0 ELSE old.tag END,"
-            " unpushed_since = CASE WHEN excluded.content_number > old.content_number"
-            " OR old.unpushed_since IS NOT NULL"
-            " THEN least(old.unpushed_since, excluded.unpushed_since) END,"
-            " push_version = greatest(old.push_version, excluded.push_version)"
-            " WHERE old.deleted_at IS NULL"
-            " RETURNING handle, tag = 0, unpushed_since IS NOT NULL"
-            " AND unpushed_since <= push_version",
+            f"""
+            INSERT INTO passes AS old (
+                handle, account_id, template_id, pass_type_identifier, serial_number,
+                content_number, pass_version, unpushed_since, push_version
+            )
+            SELECT *
+            FROM unnest(
+                $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
+                $7::bigint[], $8::bigint[], $9::bigint[]
+            )
+            ON CONFLICT (handle) DO UPDATE SET
+                {_NAMES},
+                content_number = greatest(old.content_number, excluded.content_number),
+                pass_version = CASE
+                    WHEN excluded.content_number > old.content_number THEN excluded.pass_version
+                    ELSE old.pass_version
+                END,
+                tag = CASE
+                    WHEN excluded.content_number > old.content_number THEN 0
+                    ELSE old.tag
+                END,
+                unpushed_since = CASE
+                    WHEN excluded.content_number > old.content_number
+                        OR old.unpushed_since IS NOT NULL
+                    THEN least(old.unpushed_since, excluded.unpushed_since)
+                END,
+                push_version = greatest(old.push_version, excluded.push_version)
+            WHERE old.deleted_at IS NULL
+            RETURNING
+                handle, tag = 0, unpushed_since IS NOT NULL AND unpushed_since <= push_version
+            """,  # noqa: S608
             [n.handle for n in news],
             [n.account_id for n in news],
             [n.template_id for n in news],
@@ -81,15 +96,26 @@ class PassRepository:
         is asked to be pushed of them is from now on.
         """
         await self._connection.execute(
-            "WITH counted AS (INSERT INTO tag_counters AS old (pass_type_identifier, tag)"
-            " SELECT DISTINCT pass_type_identifier, 1 FROM passes WHERE handle = ANY($1::text[])"
-            " ORDER BY 1 ON CONFLICT (pass_type_identifier) DO UPDATE SET tag = old.tag + 1"
-            " RETURNING pass_type_identifier, tag)"
-            " UPDATE passes p SET tag = counted.tag,"
-            " unpushed_since = CASE WHEN p.unpushed_since > p.push_version"
-            " THEN p.unpushed_since END FROM counted"
-            " WHERE p.handle = ANY($1::text[])"
-            " AND p.pass_type_identifier = counted.pass_type_identifier",
+            """
+            WITH counted AS (
+                INSERT INTO tag_counters AS old (pass_type_identifier, tag)
+                SELECT DISTINCT pass_type_identifier, 1
+                FROM passes
+                WHERE handle = ANY($1::text[])
+                ORDER BY 1
+                ON CONFLICT (pass_type_identifier) DO UPDATE SET tag = old.tag + 1
+                RETURNING pass_type_identifier, tag
+            )
+            UPDATE passes p
+            SET
+                tag = counted.tag,
+                unpushed_since = CASE
+                    WHEN p.unpushed_since > p.push_version THEN p.unpushed_since
+                END
+            FROM counted
+            WHERE p.handle = ANY($1::text[])
+                AND p.pass_type_identifier = counted.pass_type_identifier
+            """,
             handles,
         )
 
@@ -98,15 +124,20 @@ class PassRepository:
         newest = {event.handle: event for event in sorted(events, key=lambda e: e.version)}
         asked = [newest[handle] for handle in sorted(newest)]
         rows = await self._connection.fetch(
-            "INSERT INTO passes AS old (handle, account_id, template_id, pass_type_identifier,"
-            " serial_number, push_version)"
-            " SELECT handle, account_id, template_id, '', '', push_version FROM"
-            " unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[])"
-            " AS asked (handle, account_id, template_id, push_version)"
-            " ON CONFLICT (handle) DO UPDATE"
-            " SET push_version = greatest(old.push_version, excluded.push_version)"
-            " WHERE old.deleted_at IS NULL"
-            " RETURNING handle, unpushed_since <= push_version AS is_asked",
+            """
+            INSERT INTO passes AS old (
+                handle, account_id, template_id, pass_type_identifier, serial_number,
+                push_version
+            )
+            SELECT handle, account_id, template_id, '', '', push_version
+            FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[]) AS asked (
+                handle, account_id, template_id, push_version
+            )
+            ON CONFLICT (handle) DO UPDATE SET
+                push_version = greatest(old.push_version, excluded.push_version)
+            WHERE old.deleted_at IS NULL
+            RETURNING handle, unpushed_since <= push_version AS is_asked
+            """,
             [e.handle for e in asked],
             [e.account_id for e in asked],
             [e.template_id for e in asked],
@@ -125,11 +156,15 @@ class PassRepository:
         named = {command.handle: command for command in commands}
         there = [named[handle] for handle in sorted(named)]
         rows = await self._connection.fetch(
-            "INSERT INTO passes AS old (handle, account_id, template_id, pass_type_identifier,"  # noqa: S608
-            " serial_number)"
-            " SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])"
-            f" ON CONFLICT (handle) DO UPDATE SET {_NAMES}"
-            " RETURNING handle, content_number, first_downloaded, deleted_at IS NOT NULL",
+            f"""
+            INSERT INTO passes AS old (
+                handle, account_id, template_id, pass_type_identifier, serial_number
+            )
+            SELECT *
+            FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])
+            ON CONFLICT (handle) DO UPDATE SET {_NAMES}
+            RETURNING handle, content_number, first_downloaded, deleted_at IS NOT NULL
+            """,  # noqa: S608
             [c.handle for c in there],
             [c.account_id for c in there],
             [c.template_id for c in there],
@@ -147,11 +182,19 @@ class PassRepository:
     async def count_acts(self, acts: Mapping[str, int]) -> dict[str, Tally]:
         """Count so many registrations or removals of passes, which are locked and done."""
         rows = await self._connection.fetch(
-            "UPDATE passes p SET registration_number = p.registration_number + acted.count"
-            " FROM unnest($1::text[], $2::int[]) AS acted (handle, count)"
-            " WHERE p.handle = acted.handle"
-            " RETURNING p.handle, p.account_id, p.registration_number,"
-            " (SELECT count(*) FROM registrations r WHERE r.handle = p.handle)",
+            """
+            UPDATE passes p
+            SET registration_number = p.registration_number + acted.count
+            FROM unnest($1::text[], $2::int[]) AS acted (handle, count)
+            WHERE p.handle = acted.handle
+            RETURNING
+                p.handle, p.account_id, p.registration_number,
+                (
+                    SELECT count(*)
+                    FROM registrations r
+                    WHERE r.handle = p.handle
+                )
+            """,
             list(acts),
             list(acts.values()),
         )
@@ -160,8 +203,13 @@ class PassRepository:
     async def lock_copies(self, handles: Iterable[str]) -> dict[str, Copies]:
         """Lock passes that are there, and tell what is known of their copies."""
         rows = await self._connection.fetch(
-            "SELECT handle, content_number, downloaded, first_downloaded FROM passes"
-            " WHERE handle = ANY($1::text[]) ORDER BY handle FOR UPDATE",
+            """
+            SELECT handle, content_number, downloaded, first_downloaded
+            FROM passes
+            WHERE handle = ANY($1::text[])
+            ORDER BY handle
+            FOR UPDATE
+            """,
             sorted(set(handles)),
         )
         return {row["handle"]: Copies(*row[1:]) for row in rows}
@@ -174,18 +222,31 @@ class PassRepository:
         handles = sorted(by_handle)
         newest = [max(by_handle[h], key=lambda n: (n.content_number, n.at)) for h in handles]
         await self._connection.execute(
-            "INSERT INTO passes AS old (handle, account_id, template_id, pass_type_identifier,"  # noqa: S608
-            " serial_number, downloaded, downloaded_version, first_downloaded)"
-            " SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],"
-            " $6::bigint[], $7::bigint[], $8::bigint[])"
-            f" ON CONFLICT (handle) DO UPDATE SET {_NAMES},"
-            " downloaded = greatest(old.downloaded, excluded.downloaded),"
-            " downloaded_version = greatest(old.downloaded_version, excluded.downloaded_version),"
-            " first_downloaded = least(nullif(old.first_downloaded, 0), excluded.first_downloaded)"
-            " WHERE old.deleted_at IS NULL AND (old.first_downloaded = 0"
-            " OR excluded.first_downloaded < old.first_downloaded"
-            " OR excluded.downloaded > old.downloaded"
-            " OR excluded.downloaded_version > old.downloaded_version)",
+            f"""
+            INSERT INTO passes AS old (
+                handle, account_id, template_id, pass_type_identifier, serial_number,
+                downloaded, downloaded_version, first_downloaded
+            )
+            SELECT *
+            FROM unnest(
+                $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
+                $7::bigint[], $8::bigint[]
+            )
+            ON CONFLICT (handle) DO UPDATE SET
+                {_NAMES}, downloaded = greatest(old.downloaded, excluded.downloaded),
+                downloaded_version = greatest(
+                    old.downloaded_version, excluded.downloaded_version
+                ),
+                first_downloaded = least(
+                    nullif(old.first_downloaded, 0), excluded.first_downloaded
+                )
+            WHERE old.deleted_at IS NULL
+                AND (
+                    old.first_downloaded = 0 OR excluded.first_downloaded < old.first_downloaded
+                        OR excluded.downloaded > old.downloaded OR excluded.downloaded_version >
+                        old.downloaded_version
+                )
+            """,  # noqa: S608
             handles,
             [n.account_id for n in newest],
             [n.template_id for n in newest],
@@ -199,9 +260,13 @@ class PassRepository:
     async def find_numbered(self, serial_numbers: Iterable[str]) -> dict[str, NamedPass]:
         """Find passes by their serial numbers, deleted ones too."""
         rows = await self._connection.fetch(
-            "SELECT serial_number, pass_type_identifier, account_id, handle,"
-            " greatest(downloaded_version, pass_version)"
-            " FROM passes WHERE serial_number = ANY($1::text[])",
+            """
+            SELECT
+                serial_number, pass_type_identifier, account_id, handle,
+                greatest(downloaded_version, pass_version)
+            FROM passes
+            WHERE serial_number = ANY($1::text[])
+            """,
             list(set(serial_numbers)),
         )
         return {row["serial_number"]: NamedPass(*row[1:]) for row in rows}
@@ -217,12 +282,15 @@ class PassRepository:
         """Leave tombstones, also of passes not heard of: they refuse who comes late."""
         gone = sorted({p.handle: p.account_id for p in passes}.items())
         await self._connection.execute(
-            "INSERT INTO passes AS old (handle, account_id, template_id, pass_type_identifier,"
-            " serial_number, deleted_at)"
-            " SELECT handle, account_id, account_id, '', '', now()"
-            " FROM unnest($1::text[], $2::uuid[]) AS gone (handle, account_id)"
-            " ON CONFLICT (handle) DO UPDATE SET unpushed_since = NULL,"
-            " deleted_at = coalesce(old.deleted_at, now())",
+            """
+            INSERT INTO passes AS old (
+                handle, account_id, template_id, pass_type_identifier, serial_number, deleted_at
+            )
+            SELECT handle, account_id, account_id, '', '', now()
+            FROM unnest($1::text[], $2::uuid[]) AS gone (handle, account_id)
+            ON CONFLICT (handle) DO UPDATE SET
+                unpushed_since = NULL, deleted_at = coalesce(old.deleted_at, now())
+            """,
             [handle for handle, _ in gone],
             [account_id for _, account_id in gone],
         )
@@ -230,8 +298,13 @@ class PassRepository:
     async def find_forgettable(self, age: timedelta) -> list[str]:
         """Find some passes that have been gone for `age`."""
         rows = await self._connection.fetch(
-            "SELECT handle FROM passes WHERE deleted_at < now() - $1::interval"
-            " ORDER BY deleted_at LIMIT $2",
+            """
+            SELECT handle
+            FROM passes
+            WHERE deleted_at < now() - $1::interval
+            ORDER BY deleted_at
+            LIMIT $2
+            """,
             age, PASSES_A_TURN,
         )  # fmt: skip
         return [row["handle"] for row in rows]

@@ -21,15 +21,26 @@ class PushingRepository:
     async def claim(self, most: int) -> list[Wake]:
         """Lease at most so many that are due, the longest waiting first."""
         rows = await self._connection.fetch(
-            "WITH due AS (SELECT device, pass_type_identifier FROM wakes WHERE due_at <= now()"
-            " AND (lease_until IS NULL OR lease_until <= now())"
-            " ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)"
-            " UPDATE wakes w SET leased_at = clock_timestamp(),"
-            " lease_until = now() + $2 * interval '1 second'"
-            " FROM due LEFT JOIN devices d ON d.device = due.device"
-            " WHERE w.device = due.device AND w.pass_type_identifier = due.pass_type_identifier"
-            " RETURNING w.device, w.pass_type_identifier, w.account_id, w.handles, w.asked,"
-            " w.asked_at, w.tries, w.leased_at, d.push_token, d.kind",
+            """
+            WITH due AS (
+                SELECT device, pass_type_identifier
+                FROM wakes
+                WHERE due_at <= now()
+                    AND (lease_until IS NULL OR lease_until <= now())
+                ORDER BY due_at
+                LIMIT $1
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE wakes w
+            SET leased_at = clock_timestamp(), lease_until = now() + $2 * interval '1 second'
+            FROM due
+            LEFT JOIN devices d ON d.device = due.device
+            WHERE w.device = due.device
+                AND w.pass_type_identifier = due.pass_type_identifier
+            RETURNING
+                w.device, w.pass_type_identifier, w.account_id, w.handles, w.asked, w.asked_at,
+                w.tries, w.leased_at, d.push_token, d.kind
+            """,
             most, LEASE_SECONDS,
         )  # fmt: skip
         return [Wake(*row.values()) for row in rows]
@@ -62,9 +73,16 @@ class PushingRepository:
     async def release(self, wakes: Collection[Wake]) -> None:
         """Give leases back, for another process to take at once."""
         await self._connection.execute(
-            "UPDATE wakes w SET lease_until = NULL FROM unnest($1::text[], $2::text[],"
-            " $3::timestamptz[]) AS given (device, type, leased_at) WHERE w.device = given.device"
-            " AND w.pass_type_identifier = given.type AND w.leased_at = given.leased_at",
+            """
+            UPDATE wakes w
+            SET lease_until = NULL
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS given (
+                device, type, leased_at
+            )
+            WHERE w.device = given.device
+                AND w.pass_type_identifier = given.type
+                AND w.leased_at = given.leased_at
+            """,
             *_leases(wakes),
         )
 
@@ -74,11 +92,17 @@ class PushingRepository:
         A wake that was asked for again meanwhile is due again: the device may have listed before.
         """
         rows = await self._connection.fetch(
-            "SELECT w.device, w.pass_type_identifier, w.asked FROM wakes w JOIN unnest($1::text[],"
-            " $2::text[], $3::timestamptz[]) AS r (device, type, leased_at)"
-            " ON w.device = r.device AND w.pass_type_identifier = r.type"
-            " AND w.leased_at = r.leased_at"
-            " ORDER BY w.device, w.pass_type_identifier FOR UPDATE OF w",
+            """
+            SELECT w.device, w.pass_type_identifier, w.asked
+            FROM wakes w
+            JOIN unnest($1::text[], $2::text[], $3::timestamptz[]) AS r (
+                device, type, leased_at
+            ) ON w.device = r.device
+                AND w.pass_type_identifier = r.type
+                AND w.leased_at = r.leased_at
+            ORDER BY w.device, w.pass_type_identifier
+            FOR UPDATE OF w
+            """,
             *_leases([one.wake for one in finished]),
         )
         asked = {(row["device"], row["pass_type_identifier"]): row["asked"] for row in rows}
@@ -104,11 +128,20 @@ class PushingRepository:
     async def hurry(self, pass_types: Collection[tuple[UUID, str]]) -> None:
         """Make due now what waits for another attempt."""
         await self._connection.execute(
-            "UPDATE wakes SET due_at = now(), tries = 0 WHERE (device, pass_type_identifier) IN"
-            " (SELECT w.device, w.pass_type_identifier FROM wakes w JOIN unnest($1::uuid[],"
-            " $2::text[]) AS given (account_id, type) ON w.account_id = given.account_id"
-            " AND w.pass_type_identifier = given.type WHERE w.tries > 0"
-            " ORDER BY w.device, w.pass_type_identifier FOR UPDATE OF w)",
+            """
+            UPDATE wakes
+            SET due_at = now(), tries = 0
+            WHERE (device, pass_type_identifier) IN (
+                SELECT w.device, w.pass_type_identifier
+                FROM wakes w
+                JOIN unnest($1::uuid[], $2::text[]) AS given (account_id, type) ON w.account_id
+                    = given.account_id
+                    AND w.pass_type_identifier = given.type
+                WHERE w.tries > 0
+                ORDER BY w.device, w.pass_type_identifier
+                FOR UPDATE OF w
+            )
+            """,
             [account_id for account_id, _ in pass_types],
             [pass_type for _, pass_type in pass_types],
         )
@@ -116,8 +149,12 @@ class PushingRepository:
     async def _remove(self, wakes: Sequence[Wake]) -> None:
         if wakes:
             await self._connection.execute(
-                "DELETE FROM wakes w USING unnest($1::text[], $2::text[]) AS r (device, type)"
-                " WHERE w.device = r.device AND w.pass_type_identifier = r.type",
+                """
+                DELETE FROM wakes w
+                USING unnest($1::text[], $2::text[]) AS r (device, type)
+                WHERE w.device = r.device
+                    AND w.pass_type_identifier = r.type
+                """,
                 [wake.device for wake in wakes],
                 [wake.pass_type_identifier for wake in wakes],
             )
@@ -125,9 +162,13 @@ class PushingRepository:
     async def _begin_again(self, wakes: Sequence[Wake]) -> None:
         if wakes:
             await self._connection.execute(
-                "UPDATE wakes w SET lease_until = NULL, tries = 0, due_at = now(), asked_at = now()"
-                " FROM unnest($1::text[], $2::text[]) AS r (device, type)"
-                " WHERE w.device = r.device AND w.pass_type_identifier = r.type",
+                """
+                UPDATE wakes w
+                SET lease_until = NULL, tries = 0, due_at = now(), asked_at = now()
+                FROM unnest($1::text[], $2::text[]) AS r (device, type)
+                WHERE w.device = r.device
+                    AND w.pass_type_identifier = r.type
+                """,
                 [wake.device for wake in wakes],
                 [wake.pass_type_identifier for wake in wakes],
             )
@@ -135,10 +176,13 @@ class PushingRepository:
     async def _postpone(self, finished: Sequence[FinishedPush]) -> None:
         if finished:
             await self._connection.execute(
-                "UPDATE wakes w SET lease_until = NULL, tries = w.tries + 1,"
-                " due_at = now() + r.pause"
-                " FROM unnest($1::text[], $2::text[], $3::interval[]) AS r (device, type, pause)"
-                " WHERE w.device = r.device AND w.pass_type_identifier = r.type",
+                """
+                UPDATE wakes w
+                SET lease_until = NULL, tries = w.tries + 1, due_at = now() + r.pause
+                FROM unnest($1::text[], $2::text[], $3::interval[]) AS r (device, type, pause)
+                WHERE w.device = r.device
+                    AND w.pass_type_identifier = r.type
+                """,
                 [one.wake.device for one in finished],
                 [one.wake.pass_type_identifier for one in finished],
                 [one.pause for one in finished],

@@ -40,39 +40,78 @@ class SendingRepository:
     async def find_due_endpoints(self) -> list[UUID]:
         """Find every enabled endpoint with a due delivery: one look into the index for each."""
         rows = await self._connection.fetch(
-            "WITH RECURSIVE waiting AS ("
-            " (SELECT endpoint_id FROM deliveries WHERE state = 'pending'"
-            " ORDER BY endpoint_id LIMIT 1)"
-            " UNION ALL SELECT (SELECT d.endpoint_id FROM deliveries d WHERE d.state = 'pending'"
-            " AND d.endpoint_id > w.endpoint_id ORDER BY d.endpoint_id LIMIT 1)"
-            " FROM waiting w WHERE w.endpoint_id IS NOT NULL)"
-            " SELECT w.endpoint_id FROM waiting w"
-            " JOIN endpoints e ON e.endpoint_id = w.endpoint_id AND e.enabled"
-            " WHERE EXISTS (SELECT FROM deliveries d WHERE d.endpoint_id = w.endpoint_id"
-            " AND d.state = 'pending' AND d.next_attempt_at <= now()"
-            " AND (d.lease_until IS NULL OR d.lease_until <= now()))"
+            """
+            WITH RECURSIVE waiting AS (
+                (
+                    SELECT endpoint_id
+                    FROM deliveries
+                    WHERE state = 'pending'
+                    ORDER BY endpoint_id
+                    LIMIT 1
+                )
+                UNION ALL
+                SELECT
+                    (
+                        SELECT d.endpoint_id
+                        FROM deliveries d
+                        WHERE d.state = 'pending'
+                            AND d.endpoint_id > w.endpoint_id
+                        ORDER BY d.endpoint_id
+                        LIMIT 1
+                    )
+                FROM waiting w
+                WHERE w.endpoint_id IS NOT NULL
+            )
+            SELECT w.endpoint_id
+            FROM waiting w
+            JOIN endpoints e ON e.endpoint_id = w.endpoint_id AND e.enabled
+            WHERE EXISTS (
+                SELECT
+                FROM deliveries d
+                WHERE d.endpoint_id = w.endpoint_id
+                    AND d.state = 'pending'
+                    AND d.next_attempt_at <= now()
+                    AND (d.lease_until IS NULL OR d.lease_until <= now())
+            )
+            """
         )
         return [row["endpoint_id"] for row in rows]
 
     async def claim(self, wanted: Mapping[UUID, int]) -> list[DueDelivery]:
         """Lease at most so many due deliveries of each endpoint, the oldest first."""
         rows = await self._connection.fetch(
-            "UPDATE deliveries d SET lease_until = now() + $3 * interval '1 second'"
-            " FROM (SELECT due.delivery_id, e.url, e.secret, e.secret_version,"
-            " ARRAY(SELECT f ->> 'secret' FROM jsonb_array_elements(e.former_secrets) AS f"
-            " WHERE (f ->> 'until')::timestamptz > now()) AS former_secrets,"
-            " v.number, v.body FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)"
-            " JOIN endpoints e ON e.endpoint_id = wanted.endpoint_id AND e.enabled"
-            " CROSS JOIN LATERAL (SELECT n.delivery_id, n.event_id FROM deliveries n"
-            " WHERE n.endpoint_id = e.endpoint_id AND n.state = 'pending'"
-            " AND n.next_attempt_at <= now()"
-            " AND (n.lease_until IS NULL OR n.lease_until <= now())"
-            " ORDER BY n.next_attempt_at LIMIT wanted.most FOR UPDATE SKIP LOCKED) AS due"
-            " JOIN events v ON v.event_id = due.event_id) AS claimed"
-            " WHERE d.delivery_id = claimed.delivery_id"
-            " RETURNING d.delivery_id, d.account_id, d.endpoint_id, d.event_id, d.attempts,"
-            " d.tries, d.round, claimed.url, claimed.secret, claimed.secret_version,"
-            " claimed.former_secrets, claimed.number, claimed.body",
+            """
+            UPDATE deliveries d
+            SET lease_until = now() + $3 * interval '1 second'
+            FROM (
+                SELECT
+                    due.delivery_id, e.url, e.secret, e.secret_version,
+                    ARRAY(
+                        SELECT f ->> 'secret'
+                        FROM jsonb_array_elements(e.former_secrets) AS f
+                        WHERE (f ->> 'until')::timestamptz > now()
+                    ) AS former_secrets, v.number, v.body
+                FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)
+                JOIN endpoints e ON e.endpoint_id = wanted.endpoint_id AND e.enabled
+                CROSS JOIN LATERAL (
+                    SELECT n.delivery_id, n.event_id
+                    FROM deliveries n
+                    WHERE n.endpoint_id = e.endpoint_id
+                        AND n.state = 'pending'
+                        AND n.next_attempt_at <= now()
+                        AND (n.lease_until IS NULL OR n.lease_until <= now())
+                    ORDER BY n.next_attempt_at
+                    LIMIT wanted.most
+                    FOR UPDATE SKIP LOCKED
+                ) AS due
+                JOIN events v ON v.event_id = due.event_id
+            ) AS claimed
+            WHERE d.delivery_id = claimed.delivery_id
+            RETURNING
+                d.delivery_id, d.account_id, d.endpoint_id, d.event_id, d.attempts, d.tries,
+                d.round, claimed.url, claimed.secret, claimed.secret_version,
+                claimed.former_secrets, claimed.number, claimed.body
+            """,
             list(wanted), list(wanted.values()), LEASE_SECONDS,
         )  # fmt: skip
         return [
@@ -106,9 +145,13 @@ class SendingRepository:
     async def release(self, deliveries: Collection[DueDelivery]) -> None:
         """Give leases back, for another process to take at once."""
         await self._connection.execute(
-            "UPDATE deliveries d SET lease_until = NULL"
-            " FROM unnest($1::uuid[], $2::int[]) AS given (delivery_id, attempts)"
-            " WHERE d.delivery_id = given.delivery_id AND d.attempts = given.attempts",
+            """
+            UPDATE deliveries d
+            SET lease_until = NULL
+            FROM unnest($1::uuid[], $2::int[]) AS given (delivery_id, attempts)
+            WHERE d.delivery_id = given.delivery_id
+                AND d.attempts = given.attempts
+            """,
             [d.delivery_id for d in deliveries],
             [d.attempts for d in deliveries],
         )
@@ -129,11 +172,16 @@ class SendingRepository:
 
     async def _postpone(self, finished: Sequence[FinishedDelivery]) -> None:
         await self._connection.execute(
-            "UPDATE deliveries d SET lease_until = NULL, next_attempt_at = r.next_attempt_at"
-            " FROM unnest($1::uuid[], $2::int[], $3::timestamptz[])"
-            " AS r (delivery_id, attempts, next_attempt_at)"
-            " WHERE d.delivery_id = r.delivery_id AND d.attempts = r.attempts"
-            " AND d.state = 'pending'",
+            """
+            UPDATE deliveries d
+            SET lease_until = NULL, next_attempt_at = r.next_attempt_at
+            FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS r (
+                delivery_id, attempts, next_attempt_at
+            )
+            WHERE d.delivery_id = r.delivery_id
+                AND d.attempts = r.attempts
+                AND d.state = 'pending'
+            """,
             [r.delivery.delivery_id for r in finished],
             [r.delivery.attempts for r in finished],
             [r.decision.next_attempt_at for r in finished],
@@ -141,9 +189,17 @@ class SendingRepository:
 
     async def _add_attempts(self, finished: Sequence[FinishedDelivery]) -> None:
         await self._connection.execute(
-            "INSERT INTO attempts (delivery_id, number, at, status, error, milliseconds,"
-            " response) SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[],"
-            " $4::int[], $5::text[], $6::int[], $7::text[]) ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO attempts (
+                delivery_id, number, at, status, error, milliseconds, response
+            )
+            SELECT *
+            FROM unnest(
+                $1::uuid[], $2::int[], $3::timestamptz[], $4::int[], $5::text[], $6::int[],
+                $7::text[]
+            )
+            ON CONFLICT DO NOTHING
+            """,
             [r.delivery.delivery_id for r in finished],
             [r.delivery.attempts + 1 for r in finished],
             [r.at for r in finished],
@@ -205,27 +261,39 @@ class SendingRepository:
         }
         if succeeded:
             await self._connection.execute(
-                "UPDATE endpoints SET failing_since = NULL"
-                " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NOT NULL",
+                """
+                UPDATE endpoints
+                SET failing_since = NULL
+                WHERE endpoint_id = ANY($1::uuid[])
+                    AND failing_since IS NOT NULL
+                """,
                 sorted(succeeded),
             )
         at = max(r.at for r in finished)
         if failed:
             await self._connection.execute(
-                "UPDATE endpoints SET failing_since = $2"
-                " WHERE endpoint_id = ANY($1::uuid[]) AND failing_since IS NULL",
+                """
+                UPDATE endpoints
+                SET failing_since = $2
+                WHERE endpoint_id = ANY($1::uuid[])
+                    AND failing_since IS NULL
+                """,
                 sorted(failed), at,
             )  # fmt: skip
         if not (failed or reasons):
             return []
         judged = sorted(failed | reasons.keys())
         rows = await self._connection.fetch(
-            "UPDATE endpoints e SET enabled = false, updated_at = now(),"
-            " disabled_reason = coalesce(r.reason, $3)"
-            " FROM unnest($1::uuid[], $2::text[]) AS r (endpoint_id, reason)"
-            " WHERE e.endpoint_id = r.endpoint_id AND e.enabled AND e.deleted_at IS NULL"
-            " AND (r.reason IS NOT NULL OR e.failing_since <= $4)"
-            " RETURNING e.endpoint_id, e.account_id, e.disabled_reason",
+            """
+            UPDATE endpoints e
+            SET enabled = false, updated_at = now(), disabled_reason = coalesce(r.reason, $3)
+            FROM unnest($1::uuid[], $2::text[]) AS r (endpoint_id, reason)
+            WHERE e.endpoint_id = r.endpoint_id
+                AND e.enabled
+                AND e.deleted_at IS NULL
+                AND (r.reason IS NOT NULL OR e.failing_since <= $4)
+            RETURNING e.endpoint_id, e.account_id, e.disabled_reason
+            """,
             judged, [reasons.get(e) for e in judged], FAILED_TOO_LONG, at - FAILING_FOR,
         )  # fmt: skip
         return [DisabledEndpoint(*row.values()) for row in rows]

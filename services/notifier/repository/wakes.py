@@ -27,18 +27,27 @@ class WakeRepository:
     async def _ask(self, devices: list[str | None], handles: list[str]) -> None:
         """Make or join wakes. One that waits is not due any sooner: it may be backing off."""
         await self._connection.execute(
-            "INSERT INTO wakes AS old (device, pass_type_identifier, account_id, handles)"
-            " SELECT r.device, r.pass_type_identifier, min(p.account_id::text)::uuid,"
-            " (array_agg(DISTINCT r.handle ORDER BY r.handle))[1:$3]"
-            " FROM unnest($1::text[], $2::text[]) AS asked (device, handle)"
-            " JOIN registrations r ON r.handle = asked.handle"
-            " AND (asked.device IS NULL OR r.device = asked.device)"
-            " JOIN devices d ON d.device = r.device AND d.kind = 'apple'"
-            " JOIN passes p ON p.handle = r.handle AND p.deleted_at IS NULL"
-            " GROUP BY r.device, r.pass_type_identifier ORDER BY 1, 2"
-            " ON CONFLICT (device, pass_type_identifier) DO UPDATE SET asked = old.asked + 1,"
-            " handles = ARRAY(SELECT DISTINCT handle FROM unnest(old.handles || excluded.handles)"
-            " AS handle ORDER BY handle LIMIT $3)",
+            """
+            INSERT INTO wakes AS old (device, pass_type_identifier, account_id, handles)
+            SELECT
+                r.device, r.pass_type_identifier, min(p.account_id::text)::uuid,
+                (array_agg(DISTINCT r.handle ORDER BY r.handle))[1:$3]
+            FROM unnest($1::text[], $2::text[]) AS asked (device, handle)
+            JOIN registrations r ON r.handle = asked.handle
+                AND (asked.device IS NULL OR r.device = asked.device)
+            JOIN devices d ON d.device = r.device AND d.kind = 'apple'
+            JOIN passes p ON p.handle = r.handle AND p.deleted_at IS NULL
+            GROUP BY r.device, r.pass_type_identifier
+            ORDER BY 1, 2
+            ON CONFLICT (device, pass_type_identifier) DO UPDATE SET
+                asked = old.asked + 1,
+                handles = ARRAY(
+                    SELECT DISTINCT handle
+                    FROM unnest(old.handles || excluded.handles) AS handle
+                    ORDER BY handle
+                    LIMIT $3
+                )
+            """,
             devices, handles, MAX_HANDLES,
         )  # fmt: skip
 
@@ -48,18 +57,37 @@ class WakeRepository:
         A wake for nothing else goes; one that names as many passes as are kept may be for others.
         """
         await self._connection.execute(
-            "WITH gone AS (SELECT device, array_agg(handle) AS handles"
-            " FROM unnest($1::text[], $2::text[]) AS gone (device, handle) GROUP BY device),"
-            " concerned AS (SELECT w.device, w.pass_type_identifier, gone.handles FROM wakes w"
-            " JOIN gone ON gone.device = w.device AND w.handles && gone.handles"
-            " ORDER BY w.device, w.pass_type_identifier FOR UPDATE OF w),"
-            " ended AS (DELETE FROM wakes w USING concerned c WHERE w.device = c.device"
-            " AND w.pass_type_identifier = c.pass_type_identifier"
-            " AND w.handles <@ c.handles AND cardinality(w.handles) < $3)"
-            " UPDATE wakes w SET handles = ARRAY(SELECT handle FROM unnest(w.handles) AS handle"
-            " WHERE handle <> ALL(c.handles)) FROM concerned c WHERE w.device = c.device"
-            " AND w.pass_type_identifier = c.pass_type_identifier"
-            " AND NOT (w.handles <@ c.handles AND cardinality(w.handles) < $3)",
+            """
+            WITH gone AS (
+                SELECT device, array_agg(handle) AS handles
+                FROM unnest($1::text[], $2::text[]) AS gone (device, handle)
+                GROUP BY device
+            ), concerned AS (
+                SELECT w.device, w.pass_type_identifier, gone.handles
+                FROM wakes w
+                JOIN gone ON gone.device = w.device AND w.handles && gone.handles
+                ORDER BY w.device, w.pass_type_identifier
+                FOR UPDATE OF w
+            ), ended AS (
+                DELETE FROM wakes w
+                USING concerned c
+                WHERE w.device = c.device
+                    AND w.pass_type_identifier = c.pass_type_identifier
+                    AND w.handles <@ c.handles
+                    AND cardinality(w.handles) < $3
+            )
+            UPDATE wakes w
+            SET
+                handles = ARRAY(
+                    SELECT handle
+                    FROM unnest(w.handles) AS handle
+                    WHERE handle <> ALL(c.handles)
+                )
+            FROM concerned c
+            WHERE w.device = c.device
+                AND w.pass_type_identifier = c.pass_type_identifier
+                AND NOT (w.handles <@ c.handles AND cardinality(w.handles) < $3)
+            """,
             [device for device, _ in registrations],
             [handle for _, handle in registrations],
             MAX_HANDLES,
@@ -68,7 +96,14 @@ class WakeRepository:
     async def forget(self, devices: Collection[str]) -> None:
         """Wake devices no more that are gone altogether."""
         await self._connection.execute(
-            "DELETE FROM wakes w WHERE w.device = ANY($1::text[])"
-            " AND NOT EXISTS (SELECT FROM devices d WHERE d.device = w.device)",
+            """
+            DELETE FROM wakes w
+            WHERE w.device = ANY($1::text[])
+                AND NOT EXISTS (
+                    SELECT
+                    FROM devices d
+                    WHERE d.device = w.device
+                )
+            """,
             list(devices),
         )

@@ -30,10 +30,13 @@ class CorrectionRepository:
             return
         accounts = {saved.template_id: saved.account_id for saved in templates}
         await self._connection.execute(
-            "INSERT INTO corrections (template_id, account_id, begins_at)"
-            " SELECT template_id, account_id, now() + $3 * interval '1 second' FROM"
-            " unnest($1::uuid[], $2::uuid[]) AS new (template_id, account_id) ORDER BY template_id"
-            " ON CONFLICT (template_id) DO UPDATE SET after = '', begins_at = excluded.begins_at",
+            """
+            INSERT INTO corrections (template_id, account_id, begins_at)
+            SELECT template_id, account_id, now() + $3 * interval '1 second'
+            FROM unnest($1::uuid[], $2::uuid[]) AS new (template_id, account_id)
+            ORDER BY template_id
+            ON CONFLICT (template_id) DO UPDATE SET after = '', begins_at = excluded.begins_at
+            """,
             list(accounts),
             list(accounts.values()),
             WAIT_SECONDS,
@@ -42,9 +45,14 @@ class CorrectionRepository:
     async def next_locked(self) -> Correction | None:
         """Take one that is due and that nobody else has in hand."""
         row = await self._connection.fetchrow(
-            "SELECT template_id, account_id, coalesce(nullif(after, ''), '0')::bigint AS after"
-            " FROM corrections WHERE begins_at <= now()"
-            " ORDER BY begins_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+            """
+            SELECT template_id, account_id, coalesce(nullif(after, ''), '0')::bigint AS after
+            FROM corrections
+            WHERE begins_at <= now()
+            ORDER BY begins_at
+            LIMIT 1
+            FOR UPDATE SKIP LOCKED
+            """
         )
         return Correction(**row) if row else None
 

@@ -47,14 +47,20 @@ def listing(
         for state in _states(query, put(at) if query.expired is not None else "")
     )
     if query.email is not None:
-        found = (
-            f"SELECT listed.* FROM members AS known CROSS JOIN LATERAL ({found}) AS listed"  # noqa: S608
-            f" WHERE known.account_id = {account} AND known.email = lower({put(query.email)})"
-        )
-    statement = (
-        f"SELECT {columns} FROM ({found}) AS listed"  # noqa: S608 - our own words, see `put`
-        f" ORDER BY position LIMIT {put(limit)} OFFSET {put(query.skip)}"
-    )
+        found = f"""
+            SELECT listed.*
+            FROM members AS known
+            CROSS JOIN LATERAL ({found}) AS listed
+            WHERE known.account_id = {account}
+                AND known.email = lower({put(query.email)})
+            """  # noqa: S608
+    statement = f"""
+        SELECT {columns}
+        FROM ({found}) AS listed
+        ORDER BY position
+        LIMIT {put(limit)}
+        OFFSET {put(query.skip)}
+        """  # noqa: S608 - our own words, see `put`
     return statement, arguments
 
 

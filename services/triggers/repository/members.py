@@ -42,16 +42,22 @@ class MemberRepository:
         keys = sorted(newest)
         columns = [account_id for account_id, _ in keys], [member_id for _, member_id in keys]
         await self._connection.execute(
-            "INSERT INTO members (account_id, member_id, version)"
-            " SELECT account_id, member_id, 0 FROM"
-            " unnest($1::uuid[], $2::text[]) AS new (account_id, member_id)"
-            " ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO members (account_id, member_id, version)
+            SELECT account_id, member_id, 0
+            FROM unnest($1::uuid[], $2::text[]) AS new (account_id, member_id)
+            ON CONFLICT DO NOTHING
+            """,
             *columns,
         )
         rows = await self._connection.fetch(
-            "SELECT account_id, member_id, version, facts FROM members"
-            " WHERE (account_id, member_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))"
-            " ORDER BY account_id, member_id FOR NO KEY UPDATE",
+            """
+            SELECT account_id, member_id, version, facts
+            FROM members
+            WHERE (account_id, member_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+            ORDER BY account_id, member_id
+            FOR NO KEY UPDATE
+            """,
             *columns,
         )
         learned: dict[MemberKey, Learned] = {}
@@ -71,10 +77,14 @@ class MemberRepository:
         if not members:
             return
         await self._connection.execute(
-            "UPDATE members SET version = new.version, facts = new.facts::jsonb FROM"
-            " unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[])"
-            " AS new (account_id, member_id, version, facts)"
-            " WHERE (members.account_id, members.member_id) = (new.account_id, new.member_id)",
+            """
+            UPDATE members
+            SET version = new.version, facts = new.facts::jsonb
+            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) AS new (
+                account_id, member_id, version, facts
+            )
+            WHERE (members.account_id, members.member_id) = (new.account_id, new.member_id)
+            """,
             [member.account_id for member in members],
             [member.member_id for member in members],
             [member.version for member in members],
@@ -87,9 +97,13 @@ class MemberRepository:
         if not wanted:
             return {}
         rows = await self._connection.fetch(
-            "SELECT account_id, member_id, facts FROM members JOIN"
-            " unnest($1::uuid[], $2::text[]) AS wanted (account_id, member_id)"
-            " USING (account_id, member_id)",
+            """
+            SELECT account_id, member_id, facts
+            FROM members
+            JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, member_id) USING (
+                account_id, member_id
+            )
+            """,
             [account_id for account_id, _ in wanted],
             [member_id for _, member_id in wanted],
         )

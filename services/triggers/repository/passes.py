@@ -90,18 +90,23 @@ class PassRepository:
             _KEYS,
         )
         await self._connection.execute(
-            f"INSERT INTO passes ({COLUMNS})"  # noqa: S608 - our own column names
-            " SELECT token_key,"
-            " handle, account_id, template_id, serial_number, member_id, version, sequence,"
-            " push_version, own_values::jsonb, happened, voided, created_at, updated_at, NULL,"
-            " literal::jsonb, NULL, devices, 0, expires_at, false FROM"
-            " unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],"
-            " $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],"
-            " $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::integer[],"
-            " $17::timestamptz[])"
-            " AS new (handle, account_id, template_id, serial_number, member_id, version,"
-            " sequence, push_version, own_values, happened, voided, created_at, updated_at,"
-            " literal, token_key, devices, expires_at)",
+            f"""
+            INSERT INTO passes ({COLUMNS})
+            SELECT
+                token_key, handle, account_id, template_id, serial_number, member_id, version,
+                sequence, push_version, own_values::jsonb, happened, voided, created_at,
+                updated_at, NULL, literal::jsonb, NULL, devices, 0, expires_at, false
+            FROM unnest(
+                $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
+                $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],
+                $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
+                $16::integer[], $17::timestamptz[]
+            ) AS new (
+                handle, account_id, template_id, serial_number, member_id, version, sequence,
+                push_version, own_values, happened, voided, created_at, updated_at, literal,
+                token_key, devices, expires_at
+            )
+            """,  # noqa: S608 - our own column names
             [r.handle for r in records],
             [r.account_id for r in records],
             [r.template_id for r in records],
@@ -131,20 +136,27 @@ class PassRepository:
         if not happened:
             return
         await self._connection.execute(
-            "UPDATE passes SET version = new.version, sequence = new.sequence,"
-            " push_version = new.push_version, own_values = new.own_values::jsonb,"
-            " happened = new.happened, voided = new.voided, updated_at = new.updated_at,"
-            " deleted_at = new.deleted_at, literal = new.literal::jsonb,"
-            " refreshed_at = new.refreshed_at, devices = new.devices,"
-            " registration_number = new.registration_number, expires_at = new.expires_at,"
-            " expired = new.expired FROM"
-            " unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],"
-            " $6::integer[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],"
-            " $11::timestamptz[], $12::integer[], $13::bigint[], $14::timestamptz[],"
-            " $15::boolean[])"
-            " AS new (handle, version, sequence, push_version, own_values, happened, voided,"
-            " updated_at, deleted_at, literal, refreshed_at, devices, registration_number,"
-            " expires_at, expired) WHERE passes.handle = new.handle",
+            """
+            UPDATE passes
+            SET
+                version = new.version, sequence = new.sequence, push_version = new.push_version,
+                own_values = new.own_values::jsonb, happened = new.happened,
+                voided = new.voided, updated_at = new.updated_at, deleted_at = new.deleted_at,
+                literal = new.literal::jsonb, refreshed_at = new.refreshed_at,
+                devices = new.devices, registration_number = new.registration_number,
+                expires_at = new.expires_at, expired = new.expired
+            FROM unnest(
+                $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[],
+                $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],
+                $11::timestamptz[], $12::integer[], $13::bigint[], $14::timestamptz[],
+                $15::boolean[]
+            ) AS new (
+                handle, version, sequence, push_version, own_values, happened, voided,
+                updated_at, deleted_at, literal, refreshed_at, devices, registration_number,
+                expires_at, expired
+            )
+            WHERE passes.handle = new.handle
+            """,
             [r.handle for r in happened],
             [r.version for r in happened],
             [r.sequence for r in happened],
@@ -166,17 +178,27 @@ class PassRepository:
     async def lock(self, handles: Iterable[str]) -> dict[str, PassRecord]:
         """Lock passes in one order for all, so that batches never wait for each other in rings."""
         return await self._records(
-            f"SELECT {COLUMNS} FROM passes WHERE handle = ANY($1::text[])"  # noqa: S608
-            " ORDER BY handle FOR NO KEY UPDATE",
+            f"""
+            SELECT {COLUMNS}
+            FROM passes
+            WHERE handle = ANY($1::text[])
+            ORDER BY handle
+            FOR NO KEY UPDATE
+            """,  # noqa: S608
             list(set(handles)),
         )
 
     async def lock_of_members(self, keys: Sequence[MemberKey]) -> dict[str, PassRecord]:
         """Lock the living passes of some members; their `member` is as the caller knows it."""
         rows = await self._connection.fetch(
-            f"SELECT {COLUMNS} FROM passes WHERE (account_id, member_id) IN ("  # noqa: S608
-            "SELECT * FROM unnest($1::uuid[], $2::text[])) AND deleted_at IS NULL"
-            " ORDER BY handle FOR NO KEY UPDATE",
+            f"""
+            SELECT {COLUMNS}
+            FROM passes
+            WHERE (account_id, member_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+                AND deleted_at IS NULL
+            ORDER BY handle
+            FOR NO KEY UPDATE
+            """,  # noqa: S608
             [account_id for account_id, _ in keys],
             [member_id for _, member_id in keys],
         )
@@ -185,10 +207,23 @@ class PassRepository:
     async def lock_of_template(self, template_id: UUID, most: int) -> dict[str, PassRecord]:
         """Lock living passes of a template; those deleted while we waited are left out."""
         return await self._records(
-            f"SELECT {COLUMNS} FROM passes p WHERE handle = ANY(ARRAY("  # noqa: S608
-            "SELECT handle FROM passes JOIN templates USING (account_id, template_id)"
-            " WHERE template_id = $1 AND passes.deleted_at IS NULL LIMIT $2))"
-            " AND deleted_at IS NULL ORDER BY handle FOR NO KEY UPDATE",
+            f"""
+            SELECT {COLUMNS}
+            FROM passes p
+            WHERE handle = ANY(
+                ARRAY(
+                    SELECT handle
+                    FROM passes
+                    JOIN templates USING (account_id, template_id)
+                    WHERE template_id = $1
+                        AND passes.deleted_at IS NULL
+                    LIMIT $2
+                )
+            )
+                AND deleted_at IS NULL
+            ORDER BY handle
+            FOR NO KEY UPDATE
+            """,  # noqa: S608
             template_id,
             most,
         )
@@ -219,9 +254,18 @@ class PassRepository:
     ) -> list[PassRecord]:
         """Lock a keyset page of the passes of a template that are on a device."""
         records = await self._records(
-            f"SELECT {COLUMNS} FROM passes WHERE account_id = $1 AND template_id = $2"  # noqa: S608
-            " AND handle > $3 AND deleted_at IS NULL AND devices > 0"
-            " ORDER BY handle LIMIT $4 FOR NO KEY UPDATE",
+            f"""
+            SELECT {COLUMNS}
+            FROM passes
+            WHERE account_id = $1
+                AND template_id = $2
+                AND handle > $3
+                AND deleted_at IS NULL
+                AND devices > 0
+            ORDER BY handle
+            LIMIT $4
+            FOR NO KEY UPDATE
+            """,  # noqa: S608
             account_id,
             template_id,
             after,
@@ -234,10 +278,24 @@ class PassRepository:
     ) -> list[PassRecord]:
         """Lock a keyset page, by position, of the living passes of a template."""
         records = await self._records(
-            f"SELECT {READ_COLUMNS} FROM passes WHERE handle = ANY(ARRAY("  # noqa: S608
-            "SELECT handle FROM passes WHERE account_id = $1 AND template_id = $2"
-            " AND position > $3 AND deleted_at IS NULL ORDER BY position LIMIT $4))"
-            " ORDER BY handle FOR NO KEY UPDATE",
+            f"""
+            SELECT {READ_COLUMNS}
+            FROM passes
+            WHERE handle = ANY(
+                ARRAY(
+                    SELECT handle
+                    FROM passes
+                    WHERE account_id = $1
+                        AND template_id = $2
+                        AND position > $3
+                        AND deleted_at IS NULL
+                    ORDER BY position
+                    LIMIT $4
+                )
+            )
+            ORDER BY handle
+            FOR NO KEY UPDATE
+            """,  # noqa: S608
             account_id,
             template_id,
             after,
@@ -248,10 +306,24 @@ class PassRepository:
     async def lock_expiring(self, at: datetime, most: int) -> list[PassRecord]:
         """Lock passes whose date has passed; those that another has noticed are left out."""
         records = await self._records(
-            f"SELECT {COLUMNS} FROM passes WHERE handle = ANY(ARRAY("  # noqa: S608
-            f"SELECT handle FROM passes WHERE deleted_at IS NULL AND {DUE_AT} <= $1"
-            f" ORDER BY {DUE_AT} LIMIT $2))"
-            " AND deleted_at IS NULL AND NOT expired ORDER BY handle FOR NO KEY UPDATE",
+            f"""
+            SELECT {COLUMNS}
+            FROM passes
+            WHERE handle = ANY(
+                ARRAY(
+                    SELECT handle
+                    FROM passes
+                    WHERE deleted_at IS NULL
+                        AND {DUE_AT} <= $1
+                    ORDER BY {DUE_AT}
+                    LIMIT $2
+                )
+            )
+                AND deleted_at IS NULL
+                AND NOT expired
+            ORDER BY handle
+            FOR NO KEY UPDATE
+            """,  # noqa: S608
             at,
             most,
         )
@@ -260,8 +332,15 @@ class PassRepository:
     async def find_last_event(self, handle: str, kind: EventKind) -> datetime | None:
         """Find when a kind of event happened to a pass last; those that were refused did not."""
         return await self._connection.fetchval(
-            "SELECT occurred_at FROM events WHERE handle = $1 AND kind = $2"
-            " AND NOT data ? 'refused' ORDER BY sequence DESC LIMIT 1",
+            """
+            SELECT occurred_at
+            FROM events
+            WHERE handle = $1
+                AND kind = $2
+                AND NOT data ? 'refused'
+            ORDER BY sequence DESC
+            LIMIT 1
+            """,
             handle,
             kind,
         )
@@ -282,8 +361,14 @@ class PassRepository:
 
     async def list_events(self, record: PassRecord, after: int, limit: int) -> list[LoggedEvent]:
         rows = await self._connection.fetch(
-            "SELECT event_id, kind, sequence, version, occurred_at, data FROM events"
-            " WHERE handle = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            """
+            SELECT event_id, kind, sequence, version, occurred_at, data
+            FROM events
+            WHERE handle = $1
+                AND sequence > $2
+            ORDER BY sequence
+            LIMIT $3
+            """,
             record.handle,
             after,
             limit,
@@ -302,10 +387,26 @@ class PassRepository:
     async def forget_deleted(self, days: int, most: int) -> int:
         """Drop tombstones older than `days` and the logs of their passes; returns how many went."""
         return await self._connection.fetchval(
-            "WITH gone AS (DELETE FROM passes WHERE handle = ANY(ARRAY(SELECT handle FROM passes"
-            " WHERE deleted_at < now() - $1 * interval '1 day' LIMIT $2)) RETURNING handle),"
-            " log AS (DELETE FROM events USING gone WHERE events.handle = gone.handle)"
-            " SELECT count(*) FROM gone",
+            """
+            WITH gone AS (
+                DELETE FROM passes
+                WHERE handle = ANY(
+                    ARRAY(
+                        SELECT handle
+                        FROM passes
+                        WHERE deleted_at < now() - $1 * interval '1 day'
+                        LIMIT $2
+                    )
+                )
+                RETURNING handle
+            ), log AS (
+                DELETE FROM events
+                USING gone
+                WHERE events.handle = gone.handle
+            )
+            SELECT count(*)
+            FROM gone
+            """,
             days,
             most,
         )
@@ -327,11 +428,14 @@ class PassRepository:
         if not events:
             return
         await self._connection.execute(
-            "INSERT INTO events (handle, sequence, event_id, kind, version, occurred_at, data)"
-            " SELECT handle, sequence, event_id, kind, version, occurred_at, data::jsonb FROM"
-            " unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::bigint[],"
-            " $6::timestamptz[], $7::text[])"
-            " AS new (handle, sequence, event_id, kind, version, occurred_at, data)",
+            """
+            INSERT INTO events (handle, sequence, event_id, kind, version, occurred_at, data)
+            SELECT handle, sequence, event_id, kind, version, occurred_at, data::jsonb
+            FROM unnest(
+                $1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::bigint[],
+                $6::timestamptz[], $7::text[]
+            ) AS new (handle, sequence, event_id, kind, version, occurred_at, data)
+            """,
             [e.handle for e in events],
             [e.sequence for e in events],
             [e.event_id for e in events],
@@ -347,8 +451,11 @@ class PassRepository:
             for kind in record.first
         )
         await self._connection.execute(
-            "INSERT INTO counter_deltas (template_id, day, kind, amount)"
-            " SELECT * FROM unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[])",
+            """
+            INSERT INTO counter_deltas (template_id, day, kind, amount)
+            SELECT *
+            FROM unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[])
+            """,
             [template_id for template_id, _, _ in counted],
             [day for _, day, _ in counted],
             [kind for _, _, kind in counted],
@@ -365,11 +472,26 @@ class CounterRepository:
     async def read(self, account_id: UUID, template_id: UUID) -> Counts:
         """Sum up what is folded and what is not, in one snapshot: always fresh."""
         rows = await self._connection.fetch(
-            "SELECT day, kind, sum(amount)::bigint AS amount FROM ("
-            "SELECT day, kind, amount FROM counters WHERE template_id = $2 UNION ALL"
-            " SELECT day, kind, amount FROM counter_deltas WHERE template_id = $2) AS both_kinds"
-            " WHERE EXISTS (SELECT FROM templates WHERE template_id = $2 AND account_id = $1)"
-            " GROUP BY day, kind ORDER BY day, kind",
+            """
+            SELECT day, kind, sum(amount)::bigint AS amount
+            FROM (
+                SELECT day, kind, amount
+                FROM counters
+                WHERE template_id = $2
+                UNION ALL
+                SELECT day, kind, amount
+                FROM counter_deltas
+                WHERE template_id = $2
+            ) AS both_kinds
+            WHERE EXISTS (
+                SELECT
+                FROM templates
+                WHERE template_id = $2
+                    AND account_id = $1
+            )
+            GROUP BY day, kind
+            ORDER BY day, kind
+            """,
             account_id,
             template_id,
         )
@@ -384,10 +506,14 @@ class CounterRepository:
     async def fold(self) -> None:
         """Add the deltas of whole batches into one row per template, day and kind."""
         await self._connection.execute(
-            "WITH gone AS (DELETE FROM counter_deltas RETURNING template_id, day, kind, amount)"
-            " INSERT INTO counters (template_id, day, kind, amount)"
-            " SELECT template_id, day, kind, sum(amount) FROM gone"
-            " GROUP BY template_id, day, kind ORDER BY template_id, day, kind"
-            " ON CONFLICT (template_id, day, kind)"
-            " DO UPDATE SET amount = counters.amount + excluded.amount"
+            """
+            WITH gone AS (DELETE FROM counter_deltas RETURNING template_id, day, kind, amount)
+            INSERT INTO counters (template_id, day, kind, amount)
+            SELECT template_id, day, kind, sum(amount)
+            FROM gone
+            GROUP BY template_id, day, kind
+            ORDER BY template_id, day, kind
+            ON CONFLICT (template_id, day, kind) DO UPDATE SET
+                amount = counters.amount + excluded.amount
+            """
         )

@@ -24,11 +24,24 @@ class PurgeRepository:
     ) -> tuple[list[str], str | None]:
         """Look at a page of old passes: those to purge, and where the next page begins, if any."""
         rows = await self._connection.fetch(
-            "SELECT handle, (updated_at < $3 AND happened & ~$5::integer = 0) OR (updated_at < $2"
-            " AND NOT EXISTS (SELECT FROM events e WHERE e.handle = passes.handle"
-            " AND e.occurred_at >= $2)) AS is_old"
-            " FROM passes WHERE handle > $1 AND handle < $4 AND deleted_at IS NULL"
-            " ORDER BY handle LIMIT $6",
+            """
+            SELECT
+                handle,
+                (updated_at < $3 AND happened & ~$5::integer = 0) OR (
+                    updated_at < $2 AND NOT EXISTS (
+                        SELECT
+                        FROM events e
+                        WHERE e.handle = passes.handle
+                            AND e.occurred_at >= $2
+                    )
+                ) AS is_old
+            FROM passes
+            WHERE handle > $1
+                AND handle < $4
+                AND deleted_at IS NULL
+            ORDER BY handle
+            LIMIT $6
+            """,
             after,
             stale,
             untouched,

@@ -55,8 +55,12 @@ class RunRepository:
     ) -> None:
         """Keep a run."""
         await self._connection.execute(
-            "INSERT INTO runs (command_id, account_id, handle, kind, command, program, began_at,"
-            " sequence) VALUES ($1, $2, $3, $4, $5, $6, now(), $7)",
+            """
+            INSERT INTO runs (
+                command_id, account_id, handle, kind, command, program, began_at, sequence
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, now(), $7)
+            """,
             command.command_id,
             record.account_id,
             record.handle,
@@ -69,8 +73,12 @@ class RunRepository:
     async def count_open(self, account_id: UUID, handle: str) -> tuple[int, int]:
         """Count the runs of a pass that wait for a call, and those of its account."""
         row = await self._connection.fetchrow(
-            "SELECT count(*) FILTER (WHERE handle = $2) AS of_pass, count(*) AS of_account"
-            " FROM runs WHERE account_id = $1 AND outcome IS NULL",
+            """
+            SELECT count(*) FILTER (WHERE handle = $2) AS of_pass, count(*) AS of_account
+            FROM runs
+            WHERE account_id = $1
+                AND outcome IS NULL
+            """,
             account_id,
             handle,
         )
@@ -131,15 +139,27 @@ class RunRepository:
 
     async def end(self, command_id: UUID, outcome: str) -> None:
         await self._connection.execute(
-            "UPDATE runs SET outcome = $2, ended_at = now(), program = '{}', command = '{}'"
-            " WHERE command_id = $1",
+            """
+            UPDATE runs
+            SET outcome = $2, ended_at = now(), program = '{}', command = '{}'
+            WHERE command_id = $1
+            """,
             command_id,
             outcome,
         )
 
     async def forget_ended(self, days: int) -> None:
         await self._connection.execute(
-            "DELETE FROM runs WHERE command_id = ANY(ARRAY(SELECT command_id FROM runs"
-            " WHERE ended_at < now() - $1 * interval '1 day' LIMIT 1000))",
+            """
+            DELETE FROM runs
+            WHERE command_id = ANY(
+                ARRAY(
+                    SELECT command_id
+                    FROM runs
+                    WHERE ended_at < now() - $1 * interval '1 day'
+                    LIMIT 1000
+                )
+            )
+            """,
             days,
         )

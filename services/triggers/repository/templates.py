@@ -43,10 +43,14 @@ class TemplateCache:
     ) -> dict[UUID, KnownTemplate]:
         """Find templates at their newest known revision; unknown ones are missing."""
         rows = await connection.fetch(
-            "SELECT template_id, account_id, revision, deleted_at IS NOT NULL AS is_deleted,"
-            " coalesce(credential_epoch, 1) AS credential_epoch"
-            " FROM templates LEFT JOIN accounts USING (account_id)"
-            " WHERE template_id = ANY($1::uuid[])",
+            """
+            SELECT
+                template_id, account_id, revision, deleted_at IS NOT NULL AS is_deleted,
+                coalesce(credential_epoch, 1) AS credential_epoch
+            FROM templates
+            LEFT JOIN accounts USING (account_id)
+            WHERE template_id = ANY($1::uuid[])
+            """,
             list(set(template_ids)),
         )
         self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
@@ -83,8 +87,12 @@ class TemplateCache:
         self, connection: Connection, template_ids: Iterable[UUID]
     ) -> list[tuple[UUID, int, CompiledTemplate]]:
         rows = await connection.fetch(
-            "SELECT template_id, account_id, revision, name, organization, document FROM templates"
-            " WHERE template_id = ANY($1::uuid[]) FOR SHARE",
+            """
+            SELECT template_id, account_id, revision, name, organization, document
+            FROM templates
+            WHERE template_id = ANY($1::uuid[])
+            FOR SHARE
+            """,
             list(template_ids),
         )
         done: list[tuple[UUID, int, CompiledTemplate]] = []
@@ -114,9 +122,14 @@ class TemplateRepository:
 
     async def save_account(self, saved: AccountSaved) -> None:
         await self._connection.execute(
-            "INSERT INTO accounts (account_id, credential_epoch) VALUES ($1, $2)"
-            " ON CONFLICT (account_id) DO UPDATE SET credential_epoch ="
-            " greatest(accounts.credential_epoch, excluded.credential_epoch)",
+            """
+            INSERT INTO accounts (account_id, credential_epoch)
+            VALUES ($1, $2)
+            ON CONFLICT (account_id) DO UPDATE SET
+                credential_epoch = greatest(
+                    accounts.credential_epoch, excluded.credential_epoch
+                )
+            """,
             saved.account_id,
             saved.credential_epoch,
         )
@@ -132,12 +145,16 @@ class TemplateRepository:
     async def save(self, saved: TemplateSaved) -> None:
         """Keep a revision unless a newer one is here."""
         await self._connection.execute(
-            "INSERT INTO templates"
-            " (template_id, account_id, revision, name, organization, document)"
-            " VALUES ($1, $2, $3, $4, $5, $6)"
-            " ON CONFLICT (template_id) DO UPDATE SET revision = excluded.revision,"
-            " name = excluded.name, organization = excluded.organization,"
-            " document = excluded.document WHERE templates.revision < excluded.revision",
+            """
+            INSERT INTO templates (
+                template_id, account_id, revision, name, organization, document
+            )
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (template_id) DO UPDATE SET
+                revision = excluded.revision, name = excluded.name,
+                organization = excluded.organization, document = excluded.document
+            WHERE templates.revision < excluded.revision
+            """,
             saved.template_id,
             saved.account_id,
             saved.revision,
@@ -149,12 +166,15 @@ class TemplateRepository:
     async def mark_deleted(self, deleted: TemplateDeleted) -> None:
         """Mark a template; one not heard of yet leaves a tombstone for revisions that are late."""
         await self._connection.execute(
-            "INSERT INTO templates AS old"
-            " (template_id, account_id, revision, name, organization, document, deleted_at)"
-            " VALUES ($1, $2, $3, '', '', '{\"pass\": {}}', now())"
-            " ON CONFLICT (template_id) DO UPDATE SET"
-            " deleted_at = coalesce(old.deleted_at, now()),"
-            " revision = greatest(old.revision, excluded.revision)",
+            """
+            INSERT INTO templates AS old (
+                template_id, account_id, revision, name, organization, document, deleted_at
+            )
+            VALUES ($1, $2, $3, '', '', '{"pass": {}}', now())
+            ON CONFLICT (template_id) DO UPDATE SET
+                deleted_at = coalesce(old.deleted_at, now()),
+                revision = greatest(old.revision, excluded.revision)
+            """,
             deleted.template_id,
             deleted.account_id,
             deleted.revision,
@@ -163,7 +183,17 @@ class TemplateRepository:
     async def deleted_with_passes(self) -> UUID | None:
         """Find a deleted template that still has living passes."""
         return await self._connection.fetchval(
-            "SELECT template_id FROM templates t WHERE deleted_at IS NOT NULL AND EXISTS ("
-            "SELECT FROM passes p WHERE p.account_id = t.account_id"
-            " AND p.template_id = t.template_id AND p.deleted_at IS NULL) LIMIT 1"
+            """
+            SELECT template_id
+            FROM templates t
+            WHERE deleted_at IS NOT NULL
+                AND EXISTS (
+                    SELECT
+                    FROM passes p
+                    WHERE p.account_id = t.account_id
+                        AND p.template_id = t.template_id
+                        AND p.deleted_at IS NULL
+                )
+            LIMIT 1
+            """
         )

@@ -46,9 +46,17 @@ async def a_template_hash(gateway: Gateway, client: str) -> str:
 async def told(gateway: Gateway) -> list[dict[str, Any]]:
     """All images that were announced."""
     rows = await gateway.query(
-        "SELECT body FROM (SELECT message_id, name, body FROM outbox"
-        " UNION SELECT message_id, name, body FROM messaging.messages) AS both_ways"
-        " WHERE name = $1",
+        """
+        SELECT body
+        FROM (
+            SELECT message_id, name, body
+            FROM outbox
+            UNION
+            SELECT message_id, name, body
+            FROM messaging.messages
+        ) AS both_ways
+        WHERE name = $1
+        """,
         ImagesSaved.name,
     )
     return [saved for row in rows for saved in orjson.loads(row["body"])["images"]]

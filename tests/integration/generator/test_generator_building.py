@@ -95,8 +95,11 @@ async def test_contents_that_hold_their_tokens_lose_them_and_are_served_as_befor
     async with generator.database.work() as work:
         for content in before:
             await work.connection.execute(
-                "UPDATE contents SET pass_json = $2, token_at = NULL, token_key = NULL"
-                " WHERE handle = $1",
+                """
+                UPDATE contents
+                SET pass_json = $2, token_at = NULL, token_key = NULL
+                WHERE handle = $1
+                """,
                 content.handle,
                 content.pass_json,
             )
@@ -305,8 +308,12 @@ async def test_tombstones_are_forgotten_after_30_days(
     await generator.build([a_pass(handle="living")])
     async with generator.database.work() as work:
         await work.connection.execute(
-            "UPDATE contents SET deleted_at = now() - interval '30 days 1 minute'"
-            " WHERE handle <> 'handle0' AND deleted_at IS NOT NULL"
+            """
+            UPDATE contents
+            SET deleted_at = now() - interval '30 days 1 minute'
+            WHERE handle <> 'handle0'
+                AND deleted_at IS NOT NULL
+            """
         )
 
     await jobs.forget_tombstones(generator.database)

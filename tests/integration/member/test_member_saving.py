@@ -176,8 +176,12 @@ async def test_external_id_claimed_at_the_same_time_goes_to_one(database: Databa
 async def test_external_id_taken_while_we_wait_is_a_conflict(database: Database):
     async with database.work() as first:
         await first.connection.execute(
-            "INSERT INTO members (account_id, member_id, version, external_id, created_at,"
-            " updated_at) VALUES ($1, 'ada', 1, '1', now(), now())",
+            """
+            INSERT INTO members (
+                account_id, member_id, version, external_id, created_at, updated_at
+            )
+            VALUES ($1, 'ada', 1, '1', now(), now())
+            """,
             ACCOUNT,
         )
         second = asyncio.create_task(save(database, a_save("bob", external_id="1")))

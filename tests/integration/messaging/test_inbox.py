@@ -18,8 +18,10 @@ async def remember(database: Database, ids: Sequence[UUID], age: timedelta) -> N
         for table, column in (("inbox", "received_at"), ("suspects", "last_at")):
             attempts = ", attempts" if table == "suspects" else ""
             await connection.execute(
-                f"INSERT INTO {table} (message_id, {column}{attempts})"
-                f" SELECT unnest($1::uuid[]), now() - $2::interval{', 1' if attempts else ''}",
+                f"""
+                INSERT INTO {table} (message_id, {column}{attempts})
+                SELECT unnest($1::uuid[]), now() - $2::interval{", 1" if attempts else ""}
+                """,
                 ids,
                 age,
             )

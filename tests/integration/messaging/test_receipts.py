@@ -144,8 +144,11 @@ async def test_sent_rows_are_sent_again_on_request_back_to_a_moment(toys: Databa
         await Relay(toys, ForgetfulTransport()).relay_turn()  # type: ignore[arg-type]
     async with toys.connection() as connection:
         await connection.execute(
-            "UPDATE outbox SET sent_at = sent_at - interval '2 hours'"
-            " WHERE outbox_id = (SELECT min(outbox_id) FROM outbox)"
+            """
+            UPDATE outbox
+            SET sent_at = sent_at - interval '2 hours'
+            WHERE outbox_id = (SELECT min(outbox_id) FROM outbox)
+            """
         )
 
     late = await resend(toys, clock.now() - timedelta(hours=1))
@@ -160,8 +163,12 @@ async def test_sent_rows_go_after_a_day_and_unsent_ones_never(toys: Database):
     await announce(toys, "unsent")
     async with toys.connection() as connection:
         await connection.execute(
-            "UPDATE outbox SET created_at = created_at - interval '25 hours',"
-            " sent_at = sent_at - interval '25 hours'"
+            """
+            UPDATE outbox
+            SET
+                created_at = created_at - interval '25 hours',
+                sent_at = sent_at - interval '25 hours'
+            """
         )
 
     await forget_sent(toys)
@@ -174,8 +181,12 @@ async def test_old_rows_go_in_as_many_turns_as_they_need(toys: Database):
     await Relay(toys, ForgetfulTransport()).drain()  # type: ignore[arg-type]
     async with toys.connection() as connection:
         await connection.execute(
-            "UPDATE outbox SET created_at = created_at - interval '25 hours',"
-            " sent_at = sent_at - interval '25 hours'"
+            """
+            UPDATE outbox
+            SET
+                created_at = created_at - interval '25 hours',
+                sent_at = sent_at - interval '25 hours'
+            """
         )
         await connection.execute("INSERT INTO outbox_persons SELECT outbox_id, 1 FROM outbox")
     await announce(toys, "young")

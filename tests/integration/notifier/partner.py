@@ -111,10 +111,13 @@ class Notifier:
 
     async def until_waiting_for_a_lock(self) -> None:
         """Wait until some statement of ours waits for another transaction."""
-        waiting = (
-            "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)"
-            " WHERE NOT granted AND datname = current_database()"
-        )
+        waiting = """
+            SELECT
+            FROM pg_locks
+            JOIN pg_stat_activity USING (pid)
+            WHERE NOT granted
+                AND datname = current_database()
+            """
         async with asyncio.timeout(10):
             while not await self.sql(waiting):
                 await asyncio.sleep(0.01)

@@ -152,8 +152,12 @@ class Phones:
     async def push(self, card: Card, device: str | None = None) -> dict[str, list[str]]:
         """Wake the devices that are to be woken, or one of them, as the push job does."""
         rows = await self.notifier.sql(
-            "DELETE FROM wakes WHERE pass_type_identifier = $1"
-            " AND device = coalesce($2, device) RETURNING device, handles",
+            """
+            DELETE FROM wakes
+            WHERE pass_type_identifier = $1
+                AND device = coalesce($2, device)
+            RETURNING device, handles
+            """,
             card.pass_type_identifier, device,
         )  # fmt: skip
         return {row["device"]: row["handles"] for row in rows}
@@ -164,10 +168,13 @@ class Phones:
 
     async def until_blocked(self, task: asyncio.Task[Any]) -> None:
         """Wait until a statement waits for a lock; fails if the task ends without waiting."""
-        waiting = (
-            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-            " WHERE NOT granted AND datname = current_database()"
-        )
+        waiting = """
+            SELECT count(*)
+            FROM pg_locks
+            JOIN pg_stat_activity USING (pid)
+            WHERE NOT granted
+                AND datname = current_database()
+            """
         async with asyncio.timeout(10):
             while not (await self.notifier.sql(waiting))[0]["count"]:
                 assert not task.done(), "it did not wait"

@@ -141,8 +141,13 @@ class Pushing:
 
     async def wakes(self) -> list[dict[str, Any]]:
         rows = await self.notifier.sql(
-            "SELECT device, handles, asked, tries, lease_until,"
-            " extract(epoch FROM due_at - now())::float AS due_in FROM wakes ORDER BY device"
+            """
+            SELECT
+                device, handles, asked, tries, lease_until,
+                extract(epoch FROM due_at - now())::float AS due_in
+            FROM wakes
+            ORDER BY device
+            """
         )
         return [dict(row) for row in rows]
 

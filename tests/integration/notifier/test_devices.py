@@ -290,8 +290,12 @@ async def test_push_tokens_that_are_stored_unsealed_are_sealed_some_at_a_time(ph
     card, named = Card(), {a_device(): f"token{number}" for number in range(5)}
     await phones.register(*(card.registered(device, token) for device, token in named.items()))
     await phones.notifier.sql(
-        "UPDATE devices SET push_token = n.token FROM unnest($1::text[], $2::text[])"
-        " AS n (device, token) WHERE devices.device = n.device",
+        """
+        UPDATE devices
+        SET push_token = n.token
+        FROM unnest($1::text[], $2::text[]) AS n (device, token)
+        WHERE devices.device = n.device
+        """,
         list(named),
         list(named.values()),
     )

@@ -213,8 +213,12 @@ async def test_members_are_told_once_and_who_they_are_never(notifier: Notifier, 
     ]  # fmt: skip
     assert len(partner.at("a")) == 4
     assert partner.at("bound") == []
-    kept = str(await notifier.sql("SELECT told::text, (SELECT string_agg(body, '') FROM events)"
-                                  " FROM told"))  # fmt: skip
+    kept = str(await notifier.sql("""
+        SELECT
+            told::text,
+            (SELECT string_agg(body, '') FROM events)
+        FROM told
+    """))  # fmt: skip
     assert not any(secret in kept for secret in ("Grace", "Ada", "example.com"))
 
 

@@ -298,9 +298,11 @@ async def test_replay_of_nothing_in_particular_is_refused(
 async def test_replay_takes_at_most_ten_thousand(notifier: Notifier):
     made = await notifier.create(an_endpoint(ACCOUNT, URL))
     await notifier.sql(
-        "INSERT INTO events (event_id, account_id, kind, body, occurred_at, number)"
-        " SELECT gen_random_uuid(), $1, 'pass.scanned', '{}', now() - n * interval '1 s', n"
-        " FROM generate_series(1, 10001) n",
+        """
+        INSERT INTO events (event_id, account_id, kind, body, occurred_at, number)
+        SELECT gen_random_uuid(), $1, 'pass.scanned', '{}', now() - n * interval '1 s', n
+        FROM generate_series(1, 10001) n
+        """,
         ACCOUNT,
     )
 

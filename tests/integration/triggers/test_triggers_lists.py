@@ -218,21 +218,29 @@ async def fill(life: Life, server: str) -> None:
     """Have many passes: of three thousand members, some scanned, few voided, many expired."""
     async with life.database.connection() as connection:
         await connection.execute(
-            f"INSERT INTO members (account_id, member_id, version, facts)"
-            f" SELECT '{ACCOUNT}', 'm' || n, 1,"
-            " jsonb_build_object('email', 'M' || n || '@Beans.example')"
-            " FROM generate_series(1, 3000) AS n"
+            f"""
+            INSERT INTO members (account_id, member_id, version, facts)
+            SELECT
+                '{ACCOUNT}', 'm' || n, 1,
+                jsonb_build_object('email', 'M' || n || '@Beans.example')
+            FROM generate_series(1, 3000) AS n
+            """
         )
         await connection.execute(
-            "INSERT INTO passes (handle, account_id, template_id, serial_number, member_id,"
-            " version, sequence, push_version, own_values, happened, voided, created_at,"
-            " updated_at, expires_at, expired)"
-            f" SELECT 'h' || n, '{ACCOUNT}',"
-            f" (CASE WHEN n % 10 = 0 THEN '{TEMPLATE}' ELSE '{OTHER_TEMPLATE}' END)::uuid,"
-            " 's' || n, 'm' || n % 3000, 1, 1, 0,"
-            " '{}', CASE WHEN n % 50 = 0 THEN 5 ELSE 1 END, n % 250 = 0, now(), now(),"
-            " now() + (n % 20 - 10) * interval '1 day', n % 20 <= 10"
-            f" FROM generate_series(1, {MANY}) AS n"
+            f"""
+            INSERT INTO passes (
+                handle, account_id, template_id, serial_number, member_id, version, sequence,
+                push_version, own_values, happened, voided, created_at, updated_at, expires_at,
+                expired
+            )
+            SELECT
+                'h' || n, '{ACCOUNT}',
+                (CASE WHEN n % 10 = 0 THEN '{TEMPLATE}' ELSE '{OTHER_TEMPLATE}' END)::uuid,
+                's' || n, 'm' || n % 3000, 1, 1, 0, '{{}}',
+                CASE WHEN n % 50 = 0 THEN 5 ELSE 1 END, n % 250 = 0, now(), now(),
+                now() + (n % 20 - 10) * interval '1 day', n % 20 <= 10
+            FROM generate_series(1, {MANY}) AS n
+            """
         )
     owner = await asyncpg.connect(server)
     await owner.execute("ANALYZE triggers.passes, triggers.members")

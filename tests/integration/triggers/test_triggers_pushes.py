@@ -221,8 +221,13 @@ async def test_ended_jobs_are_forgotten_after_a_month(life: Life):
     await control(life, paused, "pause")
     async with life.database.work() as work:
         await work.connection.execute(
-            "UPDATE template_pushes SET created_at = created_at - interval '31 days', ended_at ="
-            " ended_at - interval '31 days' WHERE command_id = ANY($1)",
+            """
+            UPDATE template_pushes
+            SET
+                created_at = created_at - interval '31 days',
+                ended_at = ended_at - interval '31 days'
+            WHERE command_id = ANY($1)
+            """,
             [old, paused],
         )
 
