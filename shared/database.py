@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -53,6 +54,16 @@ MAX_BYTES = 900 * 1024
 """The longest body of an event; no message is over 1 MiB."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def columns(rows: Iterable[Any], *fields: str | int) -> list[list[Any]]:
+    """Turn rows into a list for each field, as `unnest` takes them.
+
+    A field is an attribute, such as `entry.reason`, or the place of an item in a tuple.
+    """
+    listed = list(rows)
+    getters = [attrgetter(f) if isinstance(f, str) else itemgetter(f) for f in fields]
+    return [list(map(getter, listed)) for getter in getters]
 
 
 class DatabaseAwayError(UnavailableError):

@@ -8,7 +8,7 @@ import asyncpg
 
 from services.member.domain import ExternalIdTakenError, Key, LedgerLine
 from shared.contracts.member import Member, PointsEntry
-from shared.database import Connection
+from shared.database import Connection, columns
 
 _MEMBER = (
     "m.account_id, m.member_id, m.version, m.name, m.email, m.phone, m.external_id, m.tier,"
@@ -34,7 +34,7 @@ class MemberRepository:
             ORDER BY account_id, member_id
             ON CONFLICT (account_id, member_id) DO NOTHING
             """,
-            *_columns(keys),
+            *columns(keys, 0, 1),
             moment,
         )
 
@@ -48,7 +48,7 @@ class MemberRepository:
                 AND m.member_id = k.member_id
                 AND m.version = 0
             """,
-            *_columns(keys),
+            *columns(keys, 0, 1),
         )
 
     async def lock(
@@ -70,8 +70,8 @@ class MemberRepository:
             ORDER BY m.account_id, m.member_id
             FOR UPDATE OF m
             """,  # noqa: S608 - our own columns
-            *_columns(keys),
-            *_columns(external_ids),
+            *columns(keys, 0, 1),
+            *columns(external_ids, 0, 1),
         )
         return {(row["account_id"], row["member_id"]): _member(row) for row in rows}
 
@@ -85,7 +85,7 @@ class MemberRepository:
             WHERE m.account_id = k.account_id
                 AND m.member_id = k.member_id
             """,
-            *_columns(keys),
+            *columns(keys, 0, 1),
         )
 
     async def update(self, members: Sequence[Member]) -> None:
@@ -109,18 +109,21 @@ class MemberRepository:
                 WHERE m.account_id = n.account_id
                     AND m.member_id = n.member_id
                 """,
-                [m.account_id for m in members],
-                [m.member_id for m in members],
-                [m.version for m in members],
-                [m.name for m in members],
-                [m.email for m in members],
-                [m.phone for m in members],
-                [m.external_id for m in members],
-                [m.tier for m in members],
-                [m.points for m in members],
-                [m.created_at for m in members],
-                [m.updated_at for m in members],
-                [m.deleted for m in members],
+                *columns(
+                    members,
+                    "account_id",
+                    "member_id",
+                    "version",
+                    "name",
+                    "email",
+                    "phone",
+                    "external_id",
+                    "tier",
+                    "points",
+                    "created_at",
+                    "updated_at",
+                    "deleted",
+                ),
             )
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "members_external_id":
@@ -141,14 +144,17 @@ class MemberRepository:
                 $7::text[], $8::timestamptz[]
             )
             """,
-            [line.account_id for line in lines],
-            [line.entry.member_id for line in lines],
-            [line.version for line in lines],
-            [line.entry.entry_id for line in lines],
-            [line.entry.delta for line in lines],
-            [line.entry.balance for line in lines],
-            [line.entry.reason for line in lines],
-            [line.entry.created_at for line in lines],
+            *columns(
+                lines,
+                "account_id",
+                "entry.member_id",
+                "version",
+                "entry.entry_id",
+                "entry.delta",
+                "entry.balance",
+                "entry.reason",
+                "entry.created_at",
+            ),
         )
 
     async def erase_reasons(self, keys: Iterable[Key]) -> None:
@@ -162,7 +168,7 @@ class MemberRepository:
                 AND p.member_id = k.member_id
                 AND p.reason IS NOT NULL
             """,
-            *_columns(keys),
+            *columns(keys, 0, 1),
         )
 
     async def find_reasons(self, entries: Iterable[tuple[UUID, str, UUID]]) -> dict[UUID, str]:
@@ -191,7 +197,7 @@ class MemberRepository:
             WHERE (m.account_id, m.member_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
                 AND NOT m.deleted
             """,  # noqa: S608 - our own columns
-            *_columns(keys),
+            *columns(keys, 0, 1),
         )
         return {(row["account_id"], row["member_id"]): _member(row) for row in rows}
 
@@ -259,8 +265,3 @@ class MemberRepository:
 
 def _member(row: asyncpg.Record) -> Member:
     return Member(**row)
-
-
-def _columns(pairs: Iterable[tuple[UUID, str]]) -> tuple[list[UUID], list[str]]:
-    listed = list(pairs)
-    return [first for first, _ in listed], [second for _, second in listed]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.gateway.domain import CLAIM_LIFE
-from shared.database import Connection
+from shared.database import Connection, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,7 @@ class ClaimRepository:
                 )
             RETURNING account_id, operation, key, command_id, fingerprint, response
             """,
-            [row.account_id for row in rows],
-            [row.operation for row in rows],
-            [row.key for row in rows],
-            [row.command_id for row in rows],
-            [row.fingerprint for row in rows],
+            *columns(rows, "account_id", "operation", "key", "command_id", "fingerprint"),
             CLAIM_LIFE,
         )
         held = {

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.generator.domain import Earlier, RenderedPass, TemplateBundle
 from shared.contracts.triggers import DeletedPass, Pass
-from shared.database import Connection
+from shared.database import Connection, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +197,7 @@ class ContentRepository:
             WHERE contents.handle = same.handle
             RETURNING 1
             """,
-            [content.handle for content in contents],
-            [content.content_number for content in contents],
+            *columns(contents, "handle", "content_number"),
         )
         return len(marked) == len(contents)
 

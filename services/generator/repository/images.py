@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from shared.contracts.gateway import AccountImage, ImageReference
-from shared.database import Connection
+from shared.database import Connection, columns
 
 ImageKey = tuple[UUID, str]
 """Account and SHA-256."""
@@ -24,11 +24,9 @@ class ImageRepository:
             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::integer[])
             ON CONFLICT DO NOTHING
             """,
-            [saved.account_id for saved in ordered],
-            [saved.image.sha256 for saved in ordered],
-            [saved.image.sha1 for saved in ordered],
-            [saved.image.crc32 for saved in ordered],
-            [saved.image.size for saved in ordered],
+            *columns(
+                ordered, "account_id", "image.sha256", "image.sha1", "image.crc32", "image.size"
+            ),
         )
 
     async def find(self, keys: Collection[ImageKey]) -> dict[ImageKey, ImageReference]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from services.notifier.domain.news import Announced, AnnouncedKey
-from shared.database import Connection, json_array
+from shared.database import Connection, columns, json_array
 
 
 class AnnouncedRepository:
@@ -52,11 +52,7 @@ class AnnouncedRepository:
             ) AS n (account_id, kind, id, version, living, facts)
             WHERE (t.account_id, t.kind, t.id) = (n.account_id, n.kind, n.id)
             """,
-            [t.account_id for t in rows],
-            [t.kind for t in rows],
-            [t.id for t in rows],
-            [t.version for t in rows],
-            [t.living for t in rows],
+            *columns(rows, "account_id", "kind", "id", "version", "living"),
             json_array([t.facts for t in rows]),
         )
 

@@ -15,7 +15,7 @@ from services.notifier.domain.webhooks import (
 )
 from services.notifier.repository.events import ROWS_A_TURN
 from shared.contracts.notifier import Attempt, Delivery
-from shared.database import Connection
+from shared.database import Connection, columns
 from shared.identifiers import new_id
 
 MAX_ATTEMPTS_SHOWN: Final = 12
@@ -65,10 +65,7 @@ class DeliveryRepository:
             delivery_ids,
             [e.account_id for e in events],
             [endpoint_id for endpoint_id, _ in rows],
-            [e.event_id for e in events],
-            [e.handle for e in events],
-            [e.type for e in events],
-            [e.occurred_at for e in events],
+            *columns(events, "event_id", "handle", "type", "occurred_at"),
         )
         return delivery_ids
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.notifier.domain.devices import DIGITS, Listed, Registration, parse_cursor
 from shared.contracts.notifier import Holder, ListUpdated, RegisterDevice, UnregisterDevice
-from shared.database import Connection
+from shared.database import Connection, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,7 @@ class DeviceRepository:
             ON CONFLICT (device) DO UPDATE SET kind = old.kind
             RETURNING device, push_token, registered_at
             """,
-            [c.device for c in made],
-            [c.push_token for c in made],
-            [c.kind for c in made],
+            *columns(made, "device", "push_token", "kind"),
         )
         return {row["device"]: KnownDevice(*row[1:]) for row in rows}
 
@@ -75,9 +73,7 @@ class DeviceRepository:
                     ELSE now()
                 END
             """,
-            [c.device for c in kept],
-            [c.push_token for c in kept],
-            [c.kind for c in kept],
+            *columns(kept, "device", "push_token", "kind"),
         )
 
     async def add_registrations(self, commands: Iterable[RegisterDevice]) -> set[Registration]:
@@ -123,7 +119,7 @@ class DeviceRepository:
                 AND r.handle = named.handle
                 AND counted.pass_type_identifier = named.pass_type_identifier
             """,
-            *_columns(registrations),
+            *columns(registrations, 0, 1),
         )
 
     async def find_news(self, devices: Collection[str]) -> list[Registration]:
@@ -152,9 +148,7 @@ class DeviceRepository:
                 AND r.pass_type_identifier = n.pass_type_identifier
                 AND r.serial_number = n.serial_number
             """,
-            [c.device for c in commands],
-            [c.pass_type_identifier for c in commands],
-            [c.serial_number for c in commands],
+            *columns(commands, "device", "pass_type_identifier", "serial_number"),
         )
         return [(row["device"], row["handle"]) for row in rows]
 
@@ -179,7 +173,7 @@ class DeviceRepository:
             WHERE r.device = gone.device
                 AND r.handle = gone.handle
             """,
-            *_columns(registrations),
+            *columns(registrations, 0, 1),
         )
 
     async def delete_unregistered(self, devices: Collection[str]) -> None:
@@ -248,7 +242,7 @@ class DeviceRepository:
             WHERE r.device = told.device
                 AND r.handle = told.handle
             """,
-            *_columns(registrations),
+            *columns(registrations, 0, 1),
         )
 
     async def take_awaited(self, fetches: dict[str, int]) -> dict[str, int]:
@@ -337,7 +331,3 @@ class DeviceRepository:
             "SELECT device, handle FROM registrations WHERE handle = ANY($1::text[])", list(handles)
         )
         return [(row["device"], row["handle"]) for row in rows]
-
-
-def _columns(registrations: Collection[Registration]) -> tuple[list[str], list[str]]:
-    return [device for device, _ in registrations], [handle for _, handle in registrations]

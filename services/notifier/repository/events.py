@@ -10,7 +10,7 @@ from services.notifier.domain.happenings import Happening, write_body
 from shared.contracts.generator import BuiltContent
 from shared.contracts.notifier import ContentNotice
 from shared.contracts.triggers import DeletedPass
-from shared.database import Connection
+from shared.database import Connection, columns
 
 ROWS_A_TURN = 10_000
 """How many old rows are deleted by one statement."""
@@ -145,16 +145,12 @@ class EventRepository:
         return gone == ROWS_A_TURN
 
 
-def _columns(happenings: Sequence[Happening]) -> tuple[list[Any], ...]:
-    return (
-        [h.event_id for h in happenings],
-        [h.account_id for h in happenings],
-        [h.template_id for h in happenings],
-        [h.handle for h in happenings],
-        [h.type for h in happenings],
-        [write_body(h) for h in happenings],
-        [h.occurred_at for h in happenings],
+def _columns(happenings: Sequence[Happening]) -> list[list[Any]]:
+    event_id, account_id, template_id, handle, kind, occurred_at = columns(
+        happenings, "event_id", "account_id", "template_id", "handle", "type", "occurred_at"
     )
+    bodies = [write_body(happening) for happening in happenings]
+    return [event_id, account_id, template_id, handle, kind, bodies, occurred_at]
 
 
 def _behind(account_ids: Sequence[UUID]) -> list[int]:
@@ -180,10 +176,7 @@ class ContentRepository:
             FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[])
             ON CONFLICT DO NOTHING
             """,
-            [c.handle for c in contents],
-            [c.content_number for c in contents],
-            [c.account_id for c in contents],
-            [c.pass_version for c in contents],
+            *columns(contents, "handle", "content_number", "account_id", "pass_version"),
         )
 
     async def mark_deleted(self, passes: Iterable[DeletedPass]) -> None:
@@ -196,8 +189,7 @@ class ContentRepository:
             FROM unnest($1::text[], $2::uuid[])
             ON CONFLICT DO NOTHING
             """,
-            [p.handle for p in rows],
-            [p.account_id for p in rows],
+            *columns(rows, "handle", "account_id"),
         )
 
     async def list_newest(self, account_id: UUID, handle: str, limit: int) -> list[ContentNotice]:

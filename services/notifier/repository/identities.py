@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.notifier.domain.pushes import WARNED_DAYS, ExpiringIdentity, Identity
 from shared.contracts.gateway import IdentitySaved
-from shared.database import Connection
+from shared.database import Connection, columns
 
 MAX_TRIED: Final = 2
 """The newest and the one before."""
@@ -38,10 +38,7 @@ class IdentityRepository:
             """,
             [identity_id for identity_id, _ in newest],
             [revision for _, revision in newest],
-            [one.account_id for one in newest.values()],
-            [one.pass_type_identifier for one in newest.values()],
-            [one.sealed for one in newest.values()],
-            [one.not_after for one in newest.values()],
+            *columns(newest.values(), "account_id", "pass_type_identifier", "sealed", "not_after"),
         )
         return {(r["account_id"], r["pass_type_identifier"]) for r in rows if r["is_new"]}
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.notifier.domain.devices import DIGITS, Seen
 from services.notifier.repository.events import ROWS_A_TURN
 from shared.contracts.notifier import Observation
-from shared.database import Connection, json_array
+from shared.database import Connection, columns, json_array
 from shared.identifiers import new_id
 
 MAX_A_DAY: Final = 1_000
@@ -68,10 +68,7 @@ class ObservationRepository:
             RETURNING handle, kind
             """,
             [new_id() for _ in rows],
-            [r.account_id for r in rows],
-            [r.handle for r in rows],
-            [r.at for r in rows],
-            [r.kind for r in rows],
+            *columns(rows, "account_id", "handle", "at", "kind"),
             [r.device and r.device[:DIGITS] for r in rows],
             json_array([r.data for r in rows]),
             MAX_LINES_A_DAY,

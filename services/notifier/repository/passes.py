@@ -12,7 +12,7 @@ from uuid import UUID
 from services.notifier.domain.devices import Copies, KnownPass, NamedPass, News, Tally
 from shared.contracts.notifier import NoteFetch, RegisterDevice
 from shared.contracts.triggers import DeletedPass, LoggedEvent
-from shared.database import Connection
+from shared.database import Connection, columns
 
 PASSES_A_TURN: Final = 1_000
 """How many deleted passes are forgotten in one transaction."""
@@ -77,15 +77,18 @@ class PassRepository:
             RETURNING
                 handle, tag = 0, unpushed_since IS NOT NULL AND unpushed_since <= push_version
             """,  # noqa: S608
-            [n.handle for n in news],
-            [n.account_id for n in news],
-            [n.template_id for n in news],
-            [n.pass_type_identifier for n in news],
-            [n.serial_number for n in news],
-            [n.content_number for n in news],
-            [n.pass_version for n in news],
-            [n.since_version for n in news],
-            [n.push_version for n in news],
+            *columns(
+                news,
+                "handle",
+                "account_id",
+                "template_id",
+                "pass_type_identifier",
+                "serial_number",
+                "content_number",
+                "pass_version",
+                "since_version",
+                "push_version",
+            ),
         )
         return [Kept(*row) for row in rows]
 
@@ -138,10 +141,7 @@ class PassRepository:
             WHERE old.deleted_at IS NULL
             RETURNING handle, unpushed_since <= push_version AS is_asked
             """,
-            [e.handle for e in asked],
-            [e.account_id for e in asked],
-            [e.template_id for e in asked],
-            [e.version for e in asked],
+            *columns(asked, "handle", "account_id", "template_id", "version"),
         )
         return [row["handle"] for row in rows if row["is_asked"]]
 
@@ -165,11 +165,14 @@ class PassRepository:
             ON CONFLICT (handle) DO UPDATE SET {_NAMES}
             RETURNING handle, content_number, first_downloaded, deleted_at IS NOT NULL
             """,  # noqa: S608
-            [c.handle for c in there],
-            [c.account_id for c in there],
-            [c.template_id for c in there],
-            [c.pass_type_identifier for c in there],
-            [c.serial_number for c in there],
+            *columns(
+                there,
+                "handle",
+                "account_id",
+                "template_id",
+                "pass_type_identifier",
+                "serial_number",
+            ),
         )
         return {row["handle"]: KnownPass(*row[1:]) for row in rows}
 
@@ -248,12 +251,15 @@ class PassRepository:
                 )
             """,  # noqa: S608
             handles,
-            [n.account_id for n in newest],
-            [n.template_id for n in newest],
-            [n.pass_type_identifier for n in newest],
-            [n.serial_number for n in newest],
-            [n.content_number for n in newest],
-            [n.pass_version for n in newest],
+            *columns(
+                newest,
+                "account_id",
+                "template_id",
+                "pass_type_identifier",
+                "serial_number",
+                "content_number",
+                "pass_version",
+            ),
             [min(n.content_number for n in by_handle[h]) for h in handles],
         )
 

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from services.notifier.domain.pushes import FinishedPush, Wake
-from shared.database import Connection
+from shared.database import Connection, columns
 
 LEASE_SECONDS: Final = 8
 """Renewed every 2 s while a push is on its way; what a killed process held is free after it."""
@@ -155,8 +155,7 @@ class PushingRepository:
                 WHERE w.device = r.device
                     AND w.pass_type_identifier = r.type
                 """,
-                [wake.device for wake in wakes],
-                [wake.pass_type_identifier for wake in wakes],
+                *columns(wakes, "device", "pass_type_identifier"),
             )
 
     async def _begin_again(self, wakes: Sequence[Wake]) -> None:
@@ -169,8 +168,7 @@ class PushingRepository:
                 WHERE w.device = r.device
                     AND w.pass_type_identifier = r.type
                 """,
-                [wake.device for wake in wakes],
-                [wake.pass_type_identifier for wake in wakes],
+                *columns(wakes, "device", "pass_type_identifier"),
             )
 
     async def _postpone(self, finished: Sequence[FinishedPush]) -> None:
@@ -183,9 +181,7 @@ class PushingRepository:
                 WHERE w.device = r.device
                     AND w.pass_type_identifier = r.type
                 """,
-                [one.wake.device for one in finished],
-                [one.wake.pass_type_identifier for one in finished],
-                [one.pause for one in finished],
+                *columns(finished, "wake.device", "wake.pass_type_identifier", "pause"),
             )
 
 

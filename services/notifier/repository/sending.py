@@ -16,7 +16,7 @@ from services.notifier.domain.webhooks import (
     FinishedDelivery,
 )
 from shared.contracts.partners import EXHAUSTED
-from shared.database import Connection
+from shared.database import Connection, columns
 
 LEASE_SECONDS: Final = 8
 """Renewed every 2 s while a post is on its way; what a killed process held is free after it."""
@@ -137,8 +137,7 @@ class SendingRepository:
             ) AS held
             WHERE d.delivery_id = held.delivery_id
             """,
-            [d.delivery_id for d in deliveries],
-            [d.attempts for d in deliveries],
+            *columns(deliveries, "delivery_id", "attempts"),
             LEASE_SECONDS,
         )
 
@@ -152,8 +151,7 @@ class SendingRepository:
             WHERE d.delivery_id = given.delivery_id
                 AND d.attempts = given.attempts
             """,
-            [d.delivery_id for d in deliveries],
-            [d.attempts for d in deliveries],
+            *columns(deliveries, "delivery_id", "attempts"),
         )
 
     async def record(
@@ -182,9 +180,9 @@ class SendingRepository:
                 AND d.attempts = r.attempts
                 AND d.state = 'pending'
             """,
-            [r.delivery.delivery_id for r in finished],
-            [r.delivery.attempts for r in finished],
-            [r.decision.next_attempt_at for r in finished],
+            *columns(
+                finished, "delivery.delivery_id", "delivery.attempts", "decision.next_attempt_at"
+            ),
         )
 
     async def _add_attempts(self, finished: Sequence[FinishedDelivery]) -> None:
@@ -202,11 +200,14 @@ class SendingRepository:
             """,
             [r.delivery.delivery_id for r in finished],
             [r.delivery.attempts + 1 for r in finished],
-            [r.at for r in finished],
-            [r.outcome.status for r in finished],
-            [r.outcome.error for r in finished],
-            [r.outcome.milliseconds for r in finished],
-            [r.outcome.response for r in finished],
+            *columns(
+                finished,
+                "at",
+                "outcome.status",
+                "outcome.error",
+                "outcome.milliseconds",
+                "outcome.response",
+            ),
         )
 
     async def _move_on(self, finished: Sequence[FinishedDelivery]) -> list[ExhaustedDeliveries]:
@@ -243,9 +244,7 @@ class SendingRepository:
             """,
             [r.delivery.delivery_id for r in finished],
             [r.delivery.attempts + 1 for r in finished],
-            [r.delivery.round for r in finished],
-            [r.decision.state for r in finished],
-            [r.decision.next_attempt_at for r in finished],
+            *columns(finished, "delivery.round", "decision.state", "decision.next_attempt_at"),
             EXHAUSTED,
         )
         return [ExhaustedDeliveries(**row) for row in rows]

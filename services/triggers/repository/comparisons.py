@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.contracts.notifier import MissedEvent
 from shared.contracts.triggers import ListedEvent, ListedPass, LoggedEvent
-from shared.database import Connection
+from shared.database import Connection, columns
 from shared.identifiers import new_id
 
 Subject = Literal["passes", "events"]
@@ -197,8 +197,7 @@ class ComparisonRepository:
             JOIN passes ON passes.handle = missed.handle
             ORDER BY passes.handle, events.sequence
             """,
-            [event.handle for event in missed],
-            [event.sequence for event in missed],
+            *columns(missed, "handle", "sequence"),
         )
         return [LoggedEvent(**row) for row in rows]
 

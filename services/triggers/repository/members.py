@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.triggers.domain import facts_of
 from shared.contracts.member import Member
-from shared.database import Connection, json_array
+from shared.database import Connection, columns, json_array
 
 MemberKey = tuple[UUID, str]
 Facts = dict[str, Any] | None
@@ -85,9 +85,7 @@ class MemberRepository:
             )
             WHERE (members.account_id, members.member_id) = (new.account_id, new.member_id)
             """,
-            [member.account_id for member in members],
-            [member.member_id for member in members],
-            [member.version for member in members],
+            *columns(members, "account_id", "member_id", "version"),
             json_array([facts_of(member) for member in members]),
         )
 

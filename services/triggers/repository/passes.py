@@ -12,7 +12,7 @@ from services.triggers.domain import PassRecord
 from services.triggers.repository.listing import DUE_AT, listing
 from services.triggers.repository.members import MemberKey, MemberRepository
 from shared.contracts.triggers import Counts, EventKind, ListPasses, LoggedEvent
-from shared.database import Connection, json_array
+from shared.database import Connection, columns, json_array
 from shared.errors import NotReadyError
 
 COLUMNS = (
@@ -107,23 +107,21 @@ class PassRepository:
                 token_key, devices, expires_at
             )
             """,  # noqa: S608 - our own column names
-            [r.handle for r in records],
-            [r.account_id for r in records],
-            [r.template_id for r in records],
-            [r.serial_number for r in records],
-            [r.member_id for r in records],
-            [r.version for r in records],
-            [r.sequence for r in records],
-            [r.push_version for r in records],
+            *columns(
+                records,
+                "handle",
+                "account_id",
+                "template_id",
+                "serial_number",
+                "member_id",
+                "version",
+                "sequence",
+                "push_version",
+            ),
             json_array([r.own_values for r in records]),
-            [r.happened for r in records],
-            [r.voided for r in records],
-            [r.created_at for r in records],
-            [r.updated_at for r in records],
+            *columns(records, "happened", "voided", "created_at", "updated_at"),
             json_array([r.literal for r in records]),
-            [r.token_key for r in records],
-            [r.devices for r in records],
-            [r.expires_at for r in records],
+            *columns(records, "token_key", "devices", "expires_at"),
         )
 
     async def remove(self, handle: str) -> None:
@@ -157,21 +155,13 @@ class PassRepository:
             )
             WHERE passes.handle = new.handle
             """,
-            [r.handle for r in happened],
-            [r.version for r in happened],
-            [r.sequence for r in happened],
-            [r.push_version for r in happened],
+            *columns(happened, "handle", "version", "sequence", "push_version"),
             json_array([r.own_values for r in happened]),
-            [r.happened for r in happened],
-            [r.voided for r in happened],
-            [r.updated_at for r in happened],
-            [r.deleted_at for r in happened],
+            *columns(happened, "happened", "voided", "updated_at", "deleted_at"),
             json_array([r.literal for r in happened]),
-            [r.refreshed_at for r in happened],
-            [r.devices for r in happened],
-            [r.registration_number for r in happened],
-            [r.expires_at for r in happened],
-            [r.expired for r in happened],
+            *columns(
+                happened, "refreshed_at", "devices", "registration_number", "expires_at", "expired"
+            ),
         )
         await self._log(happened)
 
@@ -436,12 +426,7 @@ class PassRepository:
                 $6::timestamptz[], $7::text[]
             ) AS new (handle, sequence, event_id, kind, version, occurred_at, data)
             """,
-            [e.handle for e in events],
-            [e.sequence for e in events],
-            [e.event_id for e in events],
-            [e.kind for e in events],
-            [e.version for e in events],
-            [e.occurred_at for e in events],
+            *columns(events, "handle", "sequence", "event_id", "kind", "version", "occurred_at"),
             json_array([e.data for e in events]),
         )
         counted = Counter((e.template_id, e.occurred_at.date(), _counted_kind(e)) for e in events)
