@@ -236,11 +236,11 @@ async def test_two_transactions_tell_a_member_once(notifier: Notifier):
 
 async def test_what_is_kept_of_deleted_members_is_forgotten(notifier: Notifier):
     await tell_members(notifier, a_member(1), a_member(2, deleted=True))
-    await notifier.sql("UPDATE told SET changed_at = now() - interval '31 days'")
+    await notifier.sql("UPDATE announced SET changed_at = now() - interval '31 days'")
 
     await forget_old(notifier.database)
 
-    assert await notifier.sql("SELECT FROM told") == []
+    assert await notifier.sql("SELECT FROM announced") == []
 
 
 async def test_resent_catalogue_tells_nothing_again(notifier: Notifier):
