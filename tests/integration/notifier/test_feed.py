@@ -217,7 +217,7 @@ async def test_members_are_told_once_and_who_they_are_never(notifier: Notifier, 
         SELECT
             told::text,
             (SELECT string_agg(body, '') FROM events)
-        FROM told
+        FROM announced
     """))  # fmt: skip
     assert not any(secret in kept for secret in ("Grace", "Ada", "example.com"))
 
