@@ -4,18 +4,10 @@ import argparse
 import sys
 from datetime import timedelta
 
-import asyncpg
-import uvloop
-
-from services import operations
-from services.local import LocalSettings
+from services.settings import LocalSettings
 from shared.command_line import CommandParser
 from shared.contracts.services import LISTENERS
-from shared.errors import ApplicationError, UnavailableError
-from shared.logs import configure_logs
 from shared.messaging.outbox import MAX_SENT_AGE
-from shared.migrations import ChangedMigrationError
-from shared.service import refusal_of
 from shared.settings import StartUpError, read_settings
 
 MAX_HOURS = MAX_SENT_AGE / timedelta(hours=1)
@@ -59,42 +51,14 @@ def main() -> int:
     commands.add_parser("message-map", help="print which message goes where")
     commands.add_parser("openapi", help="print the HTTP interface as OpenAPI 3.1")
     arguments = parser.parse_args()
-    action = {
-        "run": operations.run_here,
-        "migrate": operations.migrate,
-        "account": operations.create_account,
-        "key": operations.create_key,
-        "keys": operations.reseal_keys,
-        "catalogue": operations.resend_catalogue,
-        "dead": operations.tend_dead_letters,
-        "outbox": operations.resend_outbox,
-        "consistency": operations.compare_all,
-        "message-map": operations.print_message_map,
-        "openapi": operations.print_openapi,
-    }[arguments.command]
-    configure_logs(service="passwright", level="CRITICAL", json=False)  # one sentence says it
     try:
-        return uvloop.run(action(read_settings(LocalSettings), arguments))
-    except StartUpError as error:
-        reason = str(error)
-    except UnavailableError:
-        reason = (
-            "PostgreSQL or RabbitMQ does not answer: are DATABASE_URL and AMQP_URL right, and the "
-            "servers up?"
-        )
-    except ApplicationError as error:
-        reason = error.detail
-    except ChangedMigrationError as error:
-        reason = f"The migration {error} was edited after it was applied: write a new one instead."
-    except asyncpg.PostgresError as error:
-        said = f"DATABASE_URL is wrong: PostgreSQL says {type(error).__name__}."
-        reason = refusal_of(error) or said
-    except OSError as error:
-        reason = f"DATABASE_URL is wrong: PostgreSQL cannot be reached ({type(error).__name__})."
-    except KeyboardInterrupt:
-        reason = "Stopped."
-    sys.stderr.write(f"{reason}\n")
-    return 1
+        settings = read_settings(LocalSettings)
+        # All services take seconds to import: whoever mistyped something is told before.
+        from services import operations  # noqa: PLC0415
+    except (StartUpError, KeyboardInterrupt) as error:
+        sys.stderr.write(f"{str(error) or 'Stopped.'}\n")
+        return 1
+    return operations.perform(arguments.command, settings, arguments)
 
 
 def _hours(text: str) -> float:

@@ -3,10 +3,9 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr
 
 from deploy.local.guard import ServerError
 from deploy.local.postgres import EmbeddedPostgres, FolderInUseError, is_installed
@@ -18,6 +17,7 @@ from services.member import app as member
 from services.member.settings import Settings as MemberSettings
 from services.notifier import app as notifier
 from services.notifier.settings import Settings as NotifierSettings
+from services.settings import LocalSettings
 from services.triggers import app as triggers
 from services.triggers.settings import Settings as TriggersSettings
 from shared.messaging.embedded import MIGRATIONS, SCHEMA, EmbeddedTransport
@@ -26,43 +26,7 @@ from shared.messaging.transport import Transport
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import Service, refusal_of
-from shared.settings import (
-    BrokerUrl,
-    DatabaseUrl,
-    PublicUrl,
-    StartUpError,
-    check_level,
-    read_settings,
-)
-
-
-class LocalSettings(BaseSettings):
-    """What `make run` and the commands read from the environment."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="PASSWRIGHT_",
-        frozen=True,
-        extra="ignore",
-        env_ignore_empty=True,
-        populate_by_name=True,
-        hide_input_in_errors=True,
-    )
-
-    port: int = Field(8080, ge=0, le=65535)
-    host: str = "127.0.0.1"
-    data: Path = Path(".data")
-    """Where the embedded PostgreSQL, the master key and `demo.json` lie."""
-    database_url: DatabaseUrl | None = Field(None, validation_alias="DATABASE_URL")
-    amqp_url: BrokerUrl | None = Field(None, validation_alias="AMQP_URL")
-    amqp_prefix: str = "passwright"
-    base_url: PublicUrl | None = None
-    master_keys: SecretStr | None = None
-    master_key_file: Path | None = None
-    token_secrets: SecretStr | None = None
-    allow_loopback: bool = True
-    """On one's own machine partners' servers are on it too; the services alone default to no."""
-    log_level: Annotated[str, AfterValidator(check_level)] = "WARNING"
-    health_port: int | None = Field(None, ge=0, le=65535)
+from shared.settings import StartUpError, read_settings
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
+import uvloop
 from pydantic import ValidationError
 
 from services import demo
@@ -20,7 +22,6 @@ from services.gateway.domain import EVERY_SCOPE, Caller
 from services.gateway.routes.v1.accounts import ChangedAccount, NewAccount
 from services.gateway.settings import Settings as GatewaySettings
 from services.local import (
-    LocalSettings,
     Premises,
     build_all,
     common_settings,
@@ -29,25 +30,68 @@ from services.local import (
     open_transport,
 )
 from services.message_map import message_map
+from services.settings import LocalSettings
 from services.triggers.repository.comparisons import ComparisonRepository, Progress
 from shared import clock
 from shared.database import Database
+from shared.errors import ApplicationError, UnavailableError
 from shared.logs import configure_logs
 from shared.messaging.letters import open_letter
 from shared.messaging.outbox import Relay, resend
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
+from shared.migrations import ChangedMigrationError
 from shared.resealing import FORMER_KEYS, LETTER_KEYS, Walked, keep_roots, walk
 from shared.service import (
     check_database,
+    refusal_of,
     running_until_stopped,
     start_transport,
     tune_collector,
 )
-from shared.settings import read_settings
+from shared.settings import StartUpError, read_settings
 
 ANSWER_SECONDS = 60
 REPORT_ROWS = 50_000
+
+
+def perform(command: str, settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Do what a command says; returns the exit code. What keeps it from that is one sentence."""
+    action = {
+        "run": run_here,
+        "migrate": migrate,
+        "account": create_account,
+        "key": create_key,
+        "keys": reseal_keys,
+        "catalogue": resend_catalogue,
+        "dead": tend_dead_letters,
+        "outbox": resend_outbox,
+        "consistency": compare_all,
+        "message-map": print_message_map,
+        "openapi": print_openapi,
+    }[command]
+    configure_logs(service="passwright", level="CRITICAL", json=False)
+    try:
+        return uvloop.run(action(settings, arguments))
+    except StartUpError as error:
+        reason = str(error)
+    except UnavailableError:
+        reason = (
+            "PostgreSQL or RabbitMQ does not answer: are DATABASE_URL and AMQP_URL right, and the "
+            "servers up?"
+        )
+    except ApplicationError as error:
+        reason = error.detail
+    except ChangedMigrationError as error:
+        reason = f"The migration {error} was edited after it was applied: write a new one instead."
+    except asyncpg.PostgresError as error:
+        said = f"DATABASE_URL is wrong: PostgreSQL says {type(error).__name__}."
+        reason = refusal_of(error) or said
+    except OSError as error:
+        reason = f"DATABASE_URL is wrong: PostgreSQL cannot be reached ({type(error).__name__})."
+    except KeyboardInterrupt:
+        reason = "Stopped."
+    return _refuse(reason)
 
 
 async def run_here(settings: LocalSettings, _arguments: argparse.Namespace) -> int:

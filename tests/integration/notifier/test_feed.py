@@ -215,7 +215,7 @@ async def test_members_are_told_once_and_who_they_are_never(notifier: Notifier, 
     assert partner.at("bound") == []
     kept = str(await notifier.sql("""
         SELECT
-            told::text,
+            announced::text,
             (SELECT string_agg(body, '') FROM events)
         FROM announced
     """))  # fmt: skip
