@@ -58,12 +58,17 @@ def read_figures(report: Path) -> list[str]:
 
 
 def commit() -> str:
-    """The tree that was tried; `+` where it has changed since."""
+    """The tree that was tried; `+` where something else than what this writes has changed since."""
+    others = ["--", ".", *(f":!{path.relative_to(ROOT)}" for path in (PAGE, RESULTS))]
+    changed = read_git("status", "--porcelain", *others)
+    return read_git("describe", "--always") + ("+" if changed else "")
+
+
+def read_git(*arguments: str) -> str:
     found = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return found.stdout.strip() or "unknown"
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip()
 
 
 def page(results: dict[str, dict[str, Any]]) -> str:
