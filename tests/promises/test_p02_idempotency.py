@@ -67,6 +67,13 @@ class Sent:
         return self.answer.status >= 400
 
 
+def settled(sent: Sent, body: Any) -> Any:
+    """What of an answer never changes: a repeat shows a member as it is by then."""
+    if body and sent.path.startswith("/v1/members") and not sent.path.endswith("/points"):
+        return {name: body.get(name) for name in ("member_id", "created_at", "code")}
+    return body
+
+
 class Client:
     """Sends one request after the other; hypothesis' machines do not wait for coroutines."""
 
@@ -233,7 +240,8 @@ class Repeats(RuleBasedStateMachine):
         """The same requests again, whatever has happened since."""
         for sent in several:
             answer = self.client.ask(sent.method, sent.path, sent.body, sent.key)
-            assert (answer.status, answer.body) == (sent.answer.status, sent.answer.body), sent
+            first, again = settled(sent, sent.answer.body), settled(sent, answer.body)
+            assert (answer.status, again) == (sent.answer.status, first), sent
             assert answer.is_replayed or sent.has_failed, sent
             self.repeats += 1
 
