@@ -272,6 +272,8 @@ def _reencode(data: bytes) -> bytes:
     try:
         with Image.open(BytesIO(data), formats=["PNG"]) as image:
             image.load()
+            if image.mode == "P" and not image.palette:
+                raise BrokenImageError("The PNG has no palette.")
             _in_srgb(image).save(output, "PNG")
     except _BROKEN as error:
         raise BrokenImageError from error

@@ -39,11 +39,13 @@ UNWELCOME: Final = (b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0" * 4, b"%", b'"', b"{
 
 Parser = Callable[[bytes], object]
 
+ORDERS: Final = b'{"template_id":"0198f3c2-7d4e-7a31-9c55-2f6b8f0e1a77","passes":[{"values":{}}]}'
+
 
 def images(*kinds: str) -> list[bytes]:
     found: list[bytes] = []
     for kind in kinds:
-        for mode in ("L", "RGB", "P"):
+        for mode in ("L", "RGB") if kind == "JPEG" else ("L", "RGB", "P"):
             output = BytesIO()
             Image.radial_gradient("L").convert(mode).save(output, kind)
             found.append(output.getvalue())
@@ -85,7 +87,7 @@ TARGETS: Final[dict[str, tuple[Parser, Callable[[], Sequence[bytes]]]]] = {
     "pictures": (to_png, lambda: images("JPEG", "GIF", "WEBP")),
     "identities": (parse_identity, identities),
     "templates": (parse_template, lambda: [json.dumps(TEMPLATE).encode()]),
-    "passes": (json_parser(PassOrders), lambda: [b'{"template_id":"x","passes":[{"values":{}}]}']),
+    "passes": (json_parser(PassOrders), lambda: [ORDERS]),
     "constructors": (parse_constructor, lambda: [json.dumps(LOYALTY).encode()]),
 }
 

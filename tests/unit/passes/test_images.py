@@ -417,3 +417,11 @@ def test_scaling_keeps_greys_of_sixteen_bits():
 
     with Image.open(io.BytesIO(scaled.data)) as image:
         assert image.convert("L").getpixel((5, 5)) == 0x80
+
+
+def test_picture_of_a_palette_that_it_does_not_have_is_broken():
+    header = a_chunk(b"IHDR", struct.pack(">LLBBBBB", 3, 2, 8, 3, 0, 0, 0))
+    pixels = a_chunk(b"IDAT", zlib.compress(bytes(8)))
+
+    with pytest.raises(BrokenImageError, match="palette"):
+        check_png(SIGNATURE + header + pixels + a_chunk(b"IEND", b""))
