@@ -38,6 +38,17 @@ AT_ONCE: Final = 50
 MOST: Final = 100_000
 """Rows that are forgotten at once: all."""
 EXAMPLES, STEPS = 20, 40
+SCAN_TEXTS: Final = frozenset(
+    {
+        "scan_text",
+        "scan_color",
+        "description",
+        "information_url",
+        "information_label",
+        "display_url",
+    }
+)
+"""They may tell of a member; a pass that has been deleted has none."""
 REPLAYED: Final = "Idempotent-Replayed"
 
 TEMPLATE_BODY: Final = TEMPLATE | {"triggers": {"onScan": [ADD_ONE]}}
@@ -68,9 +79,11 @@ class Sent:
 
 
 def settled(sent: Sent, body: Any) -> Any:
-    """What of an answer never changes: a repeat shows a member as it is by then."""
+    """What of an answer never changes: a repeat shows members and texts as they are by then."""
     if body and sent.path.startswith("/v1/members") and not sent.path.endswith("/points"):
         return {name: body.get(name) for name in ("member_id", "created_at", "code")}
+    if body and sent.path.endswith("/scan"):
+        return {name: value for name, value in body.items() if name not in SCAN_TEXTS}
     return body
 
 
