@@ -82,7 +82,7 @@ def settled(sent: Sent, body: Any) -> Any:
     """What of an answer never changes: a repeat shows members and texts as they are by then."""
     if body and sent.path.startswith("/v1/members") and not sent.path.endswith("/points"):
         return {name: body.get(name) for name in ("member_id", "created_at", "code")}
-    if body and sent.path.endswith("/scan"):
+    if body and "scan_text" in body:
         return {name: value for name, value in body.items() if name not in SCAN_TEXTS}
     return body
 
