@@ -54,7 +54,7 @@ def main() -> int:
     try:
         settings = read_settings(LocalSettings)
         # All services take seconds to import: whoever mistyped something is told before.
-        from services import operations  # noqa: PLC0415
+        from services import operations  # noqa: PLC0415 - see above
     except (StartUpError, KeyboardInterrupt) as error:
         sys.stderr.write(f"{str(error) or 'Stopped.'}\n")
         return 1

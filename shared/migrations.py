@@ -89,7 +89,7 @@ async def _apply(connection: asyncpg.Connection, schema: str, path: Path) -> Non
         await connection.execute(f"SET LOCAL search_path = {schema}")
         await connection.execute(sql)
         await connection.execute(
-            f"INSERT INTO {schema}.migrations (name, sha256) VALUES ($1, $2)",  # noqa: S608
+            f"INSERT INTO {schema}.migrations (name, sha256) VALUES ($1, $2)",  # noqa: S608 - our own columns
             path.name,
             digest,
         )

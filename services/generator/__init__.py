@@ -1,4 +1,4 @@
-"""The render: template and values become composed and signed content.
+"""Renders passes: template and values become composed and signed content.
 
 Owns the last known state of each pass with its content (pass.json, manifest, the signature's
 value), and projections of templates, identities, images' hashes and accounts' credentials.

@@ -1,4 +1,4 @@
-"""The render pool: threads that compose and sign side by side."""
+"""A pool of threads that compose and sign side by side."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -137,6 +137,6 @@ def build(settings: Settings, _transport: Transport) -> Service:
 def notify_endpoints(
     round_robin: RoundRobin, due: asyncio.Event, endpoint_ids: Collection[UUID]
 ) -> None:
-    """Put endpoints on the round_robin and due the delivery job."""
+    """Give endpoints their turn and start the delivery job."""
     round_robin.add(endpoint_ids)
     due.set()

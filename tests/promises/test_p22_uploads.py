@@ -66,7 +66,7 @@ class Gateway:
         assert running is not None
         self._folder = f"/proc/{running.pid}"
         self._before = self._now("VmRSS")
-        with open(f"{self._folder}/clear_refs", "w") as file:  # noqa: PTH123
+        with open(f"{self._folder}/clear_refs", "w") as file:  # noqa: PTH123 - of the kernel
             file.write("5")  # the peak counts from here on
 
     @property
@@ -75,7 +75,7 @@ class Gateway:
         return self._now("VmHWM") - self._before
 
     def _now(self, name: str) -> int:
-        with open(f"{self._folder}/status") as file:  # noqa: PTH123
+        with open(f"{self._folder}/status") as file:  # noqa: PTH123 - of the kernel
             (line,) = [line for line in file if line.startswith(name)]
         return int(line.split()[1])
 

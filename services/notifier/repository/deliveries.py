@@ -72,7 +72,7 @@ class DeliveryRepository:
     async def find_event(self, account_id: UUID, endpoint_id: UUID, event_id: UUID) -> UUID | None:
         """Find an event of the account that the endpoint wants."""
         return await self._connection.fetchval(
-            f"SELECT event_id FROM ({_WANTED}) AS wanted WHERE event_id = $3",  # noqa: S608
+            f"SELECT event_id FROM ({_WANTED}) AS wanted WHERE event_id = $3",  # noqa: S608 - our own columns
             account_id, endpoint_id, event_id,
         )  # fmt: skip
 
@@ -104,7 +104,7 @@ class DeliveryRepository:
                 )
             ORDER BY number
             LIMIT $5
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             account_id, endpoint_id, since, only_failed, MAX_REPLAYED + 1, until,
         )  # fmt: skip
         if len(rows) > MAX_REPLAYED:
@@ -166,7 +166,7 @@ class DeliveryRepository:
                     AND ($2::uuid IS NULL OR e.endpoint_id = $2)
                 ORDER BY d.event_id DESC, d.delivery_id DESC
                 LIMIT $6
-                """,  # noqa: S608
+                """,  # noqa: S608 - our own columns
                 account_id, endpoint_id, state, before_event, before, limit + 1,
             )  # fmt: skip
         else:

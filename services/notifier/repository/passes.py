@@ -76,7 +76,7 @@ class PassRepository:
             WHERE old.deleted_at IS NULL
             RETURNING
                 handle, tag = 0, unpushed_since IS NOT NULL AND unpushed_since <= push_version
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             *columns(
                 news,
                 "handle",
@@ -164,7 +164,7 @@ class PassRepository:
             FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])
             ON CONFLICT (handle) DO UPDATE SET {_NAMES}
             RETURNING handle, content_number, first_downloaded, deleted_at IS NOT NULL
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             *columns(
                 there,
                 "handle",
@@ -249,7 +249,7 @@ class PassRepository:
                         OR excluded.downloaded > old.downloaded OR excluded.downloaded_version >
                         old.downloaded_version
                 )
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             handles,
             *columns(
                 newest,

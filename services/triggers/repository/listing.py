@@ -42,7 +42,7 @@ def listing(
         conditions.append("voided" if query.voided else "NOT voided")
     most = put(limit + query.skip)
     found = " UNION ALL ".join(
-        f"(SELECT * FROM passes WHERE {' AND '.join([*conditions, *state])}"  # noqa: S608
+        f"(SELECT * FROM passes WHERE {' AND '.join([*conditions, *state])}"  # noqa: S608 - our own columns
         f" ORDER BY position LIMIT {most})"
         for state in _states(query, put(at) if query.expired is not None else "")
     )
@@ -53,7 +53,7 @@ def listing(
             CROSS JOIN LATERAL ({found}) AS listed
             WHERE known.account_id = {account}
                 AND known.email = lower({put(query.email)})
-            """  # noqa: S608
+            """  # noqa: S608 - our own columns
     statement = f"""
         SELECT {columns}
         FROM ({found}) AS listed

@@ -174,7 +174,7 @@ class PassRepository:
             WHERE handle = ANY($1::text[])
             ORDER BY handle
             FOR NO KEY UPDATE
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             list(set(handles)),
         )
 
@@ -188,7 +188,7 @@ class PassRepository:
                 AND deleted_at IS NULL
             ORDER BY handle
             FOR NO KEY UPDATE
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             [account_id for account_id, _ in keys],
             [member_id for _, member_id in keys],
         )
@@ -213,21 +213,21 @@ class PassRepository:
                 AND deleted_at IS NULL
             ORDER BY handle
             FOR NO KEY UPDATE
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             template_id,
             most,
         )
 
     async def find(self, handles: Iterable[str]) -> dict[str, PassRecord]:
         return await self._records(
-            f"SELECT {COLUMNS} FROM passes WHERE handle = ANY($1::text[])",  # noqa: S608
+            f"SELECT {COLUMNS} FROM passes WHERE handle = ANY($1::text[])",  # noqa: S608 - our own columns
             list(set(handles)),
         )
 
     async def find_by_serial(self, serial_numbers: Iterable[str]) -> dict[str, PassRecord]:
         """Find passes by their serial numbers, which are unique over all accounts."""
         records = await self._records(
-            f"SELECT {COLUMNS} FROM passes WHERE serial_number = ANY($1::text[])",  # noqa: S608
+            f"SELECT {COLUMNS} FROM passes WHERE serial_number = ANY($1::text[])",  # noqa: S608 - our own columns
             list(set(serial_numbers)),
         )
         return {record.serial_number: record for record in records.values()}
@@ -255,7 +255,7 @@ class PassRepository:
             ORDER BY handle
             LIMIT $4
             FOR NO KEY UPDATE
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             account_id,
             template_id,
             after,
@@ -285,7 +285,7 @@ class PassRepository:
             )
             ORDER BY handle
             FOR NO KEY UPDATE
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             account_id,
             template_id,
             after,
@@ -313,7 +313,7 @@ class PassRepository:
                 AND NOT expired
             ORDER BY handle
             FOR NO KEY UPDATE
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own columns
             at,
             most,
         )
