@@ -23,7 +23,7 @@ from services.gateway.context import Context
 from services.local import write_private
 from shared import clock
 from shared.hashes import template_hash
-from shared.passes.development import DevelopmentAuthority
+from shared.passes.apple.development import DevelopmentAuthority
 
 ENVIRONMENT = "demo.env"
 IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from shared.passes.state import Environment
+from shared.passes.language.state import Environment
 from shared.sealing import MasterKeys
 
 _CLIENT: Final = "client hash"

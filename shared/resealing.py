@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.database import Connection, Database
 from shared.errors import ApplicationError, UnavailableError
 from shared.messaging.letters import LETTER_PURPOSE
-from shared.passes.tokens import DERIVED_PURPOSE, PassTokens
+from shared.passes.apple.tokens import DERIVED_PURPOSE, PassTokens
 from shared.sealing import MasterKeys
 
 TURN: Final = 500

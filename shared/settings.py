@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.crashing import check_crash_at
-from shared.passes.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
+from shared.passes.apple.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
 
 DATABASE_FORM: Final = "postgresql://user:password@host:5432/database"

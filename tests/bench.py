@@ -24,12 +24,12 @@ from services.generator.domain import IdentitySigner, TemplateBundle, render
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.identifiers import new_handle, new_id, new_serial
-from shared.passes.conditions import compile_condition
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.document import TemplateDocument
-from shared.passes.state import IssuerFacts, PassState
-from shared.passes.template import compile_template
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.tokens import PassTokens
+from shared.passes.language.conditions import compile_condition
+from shared.passes.language.state import IssuerFacts, PassState
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument
 from tests.bench_deliveries import AT_ONCE, PARTNERS, measure_changes, measure_webhooks
 from tests.system import System, a_distributed_system
 from tests.wallet.changes import PHONES

@@ -61,8 +61,8 @@ from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.requests import Requester
 from shared.messaging.transport import Transport
-from shared.passes.schemas import template_schemas
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.tokens import PassTokens
+from shared.passes.template.json_schema import template_schemas
 from shared.resealing import recall_roots
 from shared.sealing import MasterKeys
 from shared.service import Job, Service

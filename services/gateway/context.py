@@ -17,7 +17,7 @@ from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
 from shared.messaging.requests import Requester
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.tokens import PassTokens
 from shared.sealing import MasterKeys
 
 

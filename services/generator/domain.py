@@ -10,13 +10,13 @@ from uuid import UUID
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.errors import GoneError
-from shared.passes.identities import SigningIdentity
-from shared.passes.manifest import compose_manifest
-from shared.passes.signing import PassSigner
-from shared.passes.slots import ICON_SLOTS
-from shared.passes.state import IssuerFacts
-from shared.passes.template import CompiledTemplate
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.identities import SigningIdentity
+from shared.passes.apple.manifest import compose_manifest
+from shared.passes.apple.signing import PassSigner
+from shared.passes.apple.tokens import PassTokens
+from shared.passes.language.state import IssuerFacts
+from shared.passes.schema.slots import ICON_SLOTS
+from shared.passes.template.compiled import CompiledTemplate
 
 
 class ContentGoneError(GoneError):

@@ -32,7 +32,7 @@ from shared.contracts.message import Person
 from shared.contracts.triggers import Pass, PassesChanged, PassesDeleted, PassesListed
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, NotFoundError, NotReadyError, RetryableError
-from shared.passes.slots import own_images
+from shared.passes.schema.slots import own_images
 
 IMAGE_MARK = '"images_'
 """What stands in the stored state of a pass with images of its own; cheaper than reading it."""

@@ -5,7 +5,7 @@ import orjson
 from services.generator.domain import cut_out
 from services.generator.repository.contents import ContentRepository
 from shared.database import Database
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.tokens import PassTokens
 
 TOMBSTONE_DAYS = 30
 FORGET_TURN = 1000

@@ -48,7 +48,7 @@ class TemplateSaved(CatalogueEvent):
     organization_name: str
     identity_id: UUID
     document: JsonObject
-    """A `shared.passes.document.TemplateDocument` as JSON."""
+    """A `shared.passes.template.document.TemplateDocument` as JSON."""
     images: dict[str, ImageReference]
     """File name in the pass (`icon@2x.png`) → image; always holds an icon."""
 

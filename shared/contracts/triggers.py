@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from shared.contracts.member import Member
 from shared.contracts.message import Command, Event, JsonObject, Person, Query
-from shared.passes.rights import Withheld
-from shared.passes.state import PassState
+from shared.passes.language.rights import Withheld
+from shared.passes.language.state import PassState
 
 EventKind = Literal[
     "create", "check", "scan", "install", "device_update", "register", "push", "remove", "edit",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from shared.errors import InvalidError, TooLargeError
 from shared.http.problems import BadRequestError, SlowRequestError, UnsupportedMediaError
-from shared.passes.values import holds_nul, json_pointer, texts_within
+from shared.passes.schema.values import holds_nul, json_pointer, texts_within
 
 Model = TypeVar("Model", bound=BaseModel)
 Step = str | int

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from services.demo import TEMPLATE
 from shared import clock
-from shared.passes.development import DevelopmentAuthority
+from shared.passes.apple.development import DevelopmentAuthority
 from tests.system import System
 
 NEWS = {"key": "news", "label": "News", "value": "", "changeMessage": "%@"}

@@ -20,9 +20,9 @@ import pytest
 from services.generator.repository.bundles import BundleCache
 from shared import clock
 from shared.database import Database
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.signing import PassSigner
-from shared.passes.tokens import DERIVED_PURPOSE, PassTokens
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.signing import PassSigner
+from shared.passes.apple.tokens import DERIVED_PURPOSE, PassTokens
 from shared.sealing import MasterKeys
 from tests.e2e.phones import Held, a_phone, ask_list, hold, link, set_points, until_named
 from tests.e2e.test_journeys import POINTS, a_pass, a_template, get, post

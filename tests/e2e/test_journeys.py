@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from shared.passes.images import plain_icon
+from shared.passes.schema.images import plain_icon
 from tests.partner import Partner
 from tests.system import System, poll
 from tests.wallet.files import open_pass, verify_signature

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from shared.passes.images import plain_icon
+from shared.passes.schema.images import plain_icon
 from tests.e2e.passsource import LOYALTY, NAME, POINTS, PassSource, log_in, log_in_as
 from tests.e2e.test_journeys import (
     a_pass,

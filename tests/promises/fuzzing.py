@@ -23,12 +23,12 @@ from services.gateway.routes.v1.templates import NewTemplate
 from shared import clock
 from shared.errors import ApplicationError
 from shared.http.parsing import json_parser
-from shared.passes.constructor import read_constructor
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.document import check_template
-from shared.passes.identities import identity_to_pem
-from shared.passes.identity_files import read_identity
-from shared.passes.images import check_png, to_png
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.identities import identity_to_pem
+from shared.passes.apple.identity_files import read_identity
+from shared.passes.schema.images import check_png, to_png
+from shared.passes.template.constructor import read_constructor
+from shared.passes.template.document import check_template
 from tests.e2e.passsource import LOYALTY
 
 SEED: Final = 22

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.passes.conditions import ConditionError, compile_condition, parse_condition
-from shared.passes.rules import MAX_VALUES_BYTES
-from shared.passes.specials import SPECIAL_WORDS
-from shared.passes.state import Environment, PassState
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.language.conditions import ConditionError, compile_condition, parse_condition
+from shared.passes.language.rules import MAX_VALUES_BYTES
+from shared.passes.language.specials import SPECIAL_WORDS
+from shared.passes.language.state import Environment, PassState
+from shared.passes.template.compiled import CompiledTemplate, compile_template
 from tests.promises.conftest import Figure
 from tests.unit.passes.samples import ANN, FACTS, a_document, a_pass
 

@@ -14,7 +14,7 @@ from yarl import URL
 
 from services.gateway.routes.passsource.api import FUNCTIONS, STREAMS
 from shared.http.schema_view import SchemaView
-from shared.passes.values import is_object
+from shared.passes.schema.values import is_object
 from tests.e2e.passsource import log_in_as
 from tests.e2e.test_journeys import POINTS, STORE_CARD, download, get, post, send, template_body
 from tests.integration.gateway.samples import a_png

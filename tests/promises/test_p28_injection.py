@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from shared.passes.images import plain_icon
-from shared.passes.values import is_list, is_object
+from shared.passes.schema.images import plain_icon
+from shared.passes.schema.values import is_list, is_object
 from tests.e2e.passsource import PassSource, log_in_as
 from tests.e2e.test_journeys import POINTS
 from tests.promises.conftest import Figure

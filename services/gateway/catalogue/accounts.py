@@ -11,7 +11,7 @@ from services.gateway.repository.keys import ApiKeyRepository
 from shared.database import Database, UnitOfWork
 from shared.errors import NotFoundError
 from shared.identifiers import new_id
-from shared.passes.identities import SigningIdentity
+from shared.passes.apple.identities import SigningIdentity
 
 FIRST_KEY = "first key"
 

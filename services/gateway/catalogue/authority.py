@@ -12,8 +12,8 @@ from services.gateway.domain import (
 from services.gateway.repository.accounts import AuthorityRepository
 from shared import clock
 from shared.database import Database
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.identities import SigningIdentity
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.identities import SigningIdentity
 from shared.sealing import MasterKeys
 
 

@@ -14,9 +14,9 @@ from services.gateway.domain import Template
 from services.gateway.repository.constructors import ConstructorRepository, Publication
 from shared.database import Database
 from shared.errors import InvalidError
-from shared.passes.constructor import read_constructor, write_constructor
-from shared.passes.document import TemplateDocument
-from shared.passes.findings import Finding
+from shared.passes.schema.findings import Finding
+from shared.passes.template.constructor import read_constructor, write_constructor
+from shared.passes.template.document import TemplateDocument
 
 MAX_NAME_CHARACTERS: Final = 200
 EDIT_CODE: Final = "psEditCode"

@@ -13,13 +13,13 @@ from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.database import Connection, Database, UnitOfWork
 from shared.errors import InvalidError, NotFoundError
 from shared.identifiers import new_id
-from shared.passes.identities import (
+from shared.passes.apple.identities import (
     APPLE_ROOTS,
     SigningIdentity,
     identity_from_pem,
     identity_to_pem,
 )
-from shared.passes.signing import SigningKey
+from shared.passes.apple.signing import SigningKey
 from shared.sealing import MasterKeys
 
 MAX_TRIED = 50

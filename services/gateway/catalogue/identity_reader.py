@@ -15,7 +15,7 @@ from typing import Final
 from pydantic import Base64Bytes, BaseModel, Field
 
 from shared.errors import TooManyRequestsError
-from shared.passes.identities import (
+from shared.passes.apple.identities import (
     IdentityError,
     SigningIdentity,
     identity_from_pem,
@@ -23,8 +23,8 @@ from shared.passes.identities import (
     key_to_pem,
     load_trusted_key,
 )
-from shared.passes.identity_files import SlowIdentityError, read_identity
-from shared.passes.signing import SigningKey
+from shared.passes.apple.identity_files import SlowIdentityError, read_identity
+from shared.passes.apple.signing import SigningKey
 
 READ_SECONDS: Final = 10.0
 PROCESSES: Final = 2

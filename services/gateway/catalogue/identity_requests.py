@@ -10,7 +10,7 @@ from shared import clock
 from shared.database import Database, UnitOfWork
 from shared.errors import ConflictError, NotFoundError
 from shared.identifiers import new_id
-from shared.passes.identities import (
+from shared.passes.apple.identities import (
     SigningIdentity,
     key_to_pem,
     load_trusted_key,
@@ -18,7 +18,7 @@ from shared.passes.identities import (
     public_key_sha256,
     request_certificate,
 )
-from shared.passes.signing import SigningKey
+from shared.passes.apple.signing import SigningKey
 from shared.sealing import MasterKeys
 
 

@@ -11,8 +11,8 @@ from shared.contracts.gateway import AccountImage, ImageReference, ImagesSaved
 from shared.database import Database, UnitOfWork
 from shared.errors import NotFoundError
 from shared.messaging.joining import Joiner
-from shared.passes.images import Png, check_png, file_name, plain_icon, to_png
-from shared.passes.slots import ICON_SLOTS
+from shared.passes.schema.images import Png, check_png, file_name, plain_icon, to_png
+from shared.passes.schema.slots import ICON_SLOTS
 
 MAX_REMEMBERED_BYTES = 64 * 1024 * 1024
 READ_AT_ONCE = 8

@@ -9,7 +9,7 @@ from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.turns import Turns
 from shared.errors import InvalidError
 from shared.http.outgoing import AddressRefusedError, OutgoingClient, OutgoingFailedError
-from shared.passes.images import MAX_FILE_BYTES, Png, scale_png
+from shared.passes.schema.images import MAX_FILE_BYTES, Png, scale_png
 
 AT_ONCE: Final = 16
 AT_ONCE_OF_ACCOUNT: Final = 4

@@ -14,12 +14,12 @@ from shared import clock
 from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError
 from shared.hashes import environment_of
-from shared.passes.display import Display
-from shared.passes.document import TemplateDocument
-from shared.passes.expiry import expiry_of
-from shared.passes.localization import FOLDER_SUFFIX, choose_language, split_language
-from shared.passes.slots import own_images
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.schema.localization import FOLDER_SUFFIX, choose_language, split_language
+from shared.passes.schema.slots import own_images
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.display import Display
+from shared.passes.template.document import TemplateDocument
+from shared.passes.template.expiry import expiry_of
 from shared.sealing import MasterKeys
 
 MAX_COMPILED = 500

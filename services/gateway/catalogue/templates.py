@@ -18,12 +18,12 @@ from shared.database import Database, UnitOfWork
 from shared.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from shared.identifiers import new_id
 from shared.messaging.joining import Joiner
-from shared.passes.document import TemplateDocument, check_template
-from shared.passes.findings import Finding, Findings
-from shared.passes.paths import Leaf
-from shared.passes.rights import Withheld, is_withheld
-from shared.passes.template import compile_template
-from shared.passes.values import MISSING, Steps, json_pointer, texts_within
+from shared.passes.language.paths import Leaf
+from shared.passes.language.rights import Withheld, is_withheld
+from shared.passes.schema.findings import Finding, Findings
+from shared.passes.schema.values import MISSING, Steps, json_pointer, texts_within
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument, check_template
 
 MAX_LISTED_TEXTS = 100
 """Texts that are named in one refusal."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from shared.passes.rights import Withheld
+from shared.passes.language.rights import Withheld
 
 AUTHORITY_PURPOSE: Final = "development authority"
 REQUEST_PURPOSE: Final = "identity request"

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.gateway.domain import Image
 from shared.database import Connection
-from shared.passes.images import Png
+from shared.passes.schema.images import Png
 
 _IMAGE = "sha256, sha1, crc32, size, width, height"
 

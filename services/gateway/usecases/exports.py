@@ -12,8 +12,8 @@ from services.gateway.context import Context
 from shared import clock
 from shared.contracts.message import Lane
 from shared.contracts.triggers import ListPasses, Pass, PassPage
-from shared.passes.template import CompiledTemplate
-from shared.passes.values import Json, is_number, parse_number, to_text
+from shared.passes.schema.values import Json, is_number, parse_number, to_text
+from shared.passes.template.compiled import CompiledTemplate
 
 PAGE: Final = 1000
 ROWS_AT_ONCE: Final = 100

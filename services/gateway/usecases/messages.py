@@ -16,8 +16,11 @@ from services.gateway.usecases.passes import pointed
 from shared import clock
 from shared.contracts.triggers import ChangePass, PassChanged
 from shared.errors import ApplicationError, ConflictError, InvalidError
-from shared.passes.document import TemplateDocument
-from shared.passes.news import (
+from shared.passes.language.rights import Withheld, marks_outside
+from shared.passes.language.state import PassState
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.document import TemplateDocument
+from shared.passes.template.news import (
     FieldPaths,
     NoNewsFieldError,
     fields_of,
@@ -25,9 +28,6 @@ from shared.passes.news import (
     texts_of,
     with_text,
 )
-from shared.passes.rights import Withheld, marks_outside
-from shared.passes.state import PassState
-from shared.passes.template import CompiledTemplate, compile_template
 
 
 class NewsFieldMissingError(InvalidError):

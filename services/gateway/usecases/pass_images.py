@@ -10,10 +10,10 @@ from services.gateway.catalogue.pictures import PictureRefusedError
 from services.gateway.context import Context
 from shared.contracts.message import JsonObject
 from shared.errors import InvalidError, NotFoundError
-from shared.passes.checking import IMAGE_DIGEST
-from shared.passes.images import Png
-from shared.passes.paths import editable_images
-from shared.passes.slots import IMAGE_PATHS, has_images
+from shared.passes.language.paths import editable_images
+from shared.passes.schema.images import Png
+from shared.passes.schema.slots import IMAGE_PATHS, has_images
+from shared.passes.template.checking import IMAGE_DIGEST
 
 MAX_ADDRESSES: Final = 20
 FETCH_SECONDS: Final = 20

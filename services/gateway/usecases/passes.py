@@ -38,9 +38,9 @@ from shared.errors import (
     UnavailableError,
 )
 from shared.identifiers import derived_id, new_handle, new_serial
-from shared.passes.archive import ArchiveEntry, PassArchive
-from shared.passes.rights import Withheld
-from shared.passes.slots import has_images
+from shared.passes.apple.archive import ArchiveEntry, PassArchive
+from shared.passes.language.rights import Withheld
+from shared.passes.schema.slots import has_images
 
 Change = Literal[
     "check", "scan", "register", "edit", "update", "void", "unvoid", "delete", "install",

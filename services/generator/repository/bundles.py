@@ -17,12 +17,12 @@ from shared.contracts.gateway import (
 )
 from shared.database import Connection
 from shared.hashes import environment_of
-from shared.passes.document import TemplateDocument
-from shared.passes.identities import identity_from_pem
-from shared.passes.localization import strings_files
-from shared.passes.state import IssuerFacts
-from shared.passes.template import compile_template
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.identities import identity_from_pem
+from shared.passes.apple.tokens import PassTokens
+from shared.passes.language.state import IssuerFacts
+from shared.passes.schema.localization import strings_files
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument
 from shared.sealing import MasterKeys
 
 MAX_BUNDLES = 500

@@ -30,7 +30,7 @@ from services.notifier.domain.pushes import (
 )
 from shared.contracts.gateway import IDENTITY_PURPOSE
 from shared.identifiers import new_id
-from shared.passes.identities import identity_from_pem
+from shared.passes.apple.identities import identity_from_pem
 from shared.sealing import MasterKeys
 
 APPLE: Final = "https://api.push.apple.com:443"

@@ -36,13 +36,13 @@ from shared.contracts.triggers import (
     Refusal,
 )
 from shared.errors import InvalidError
-from shared.passes.loops import has_brackets
-from shared.passes.rights import marks_for, marks_outside, marks_within
-from shared.passes.rules import MAX_VALUES, MAX_VALUES_BYTES
-from shared.passes.runs import RuleOutcome
-from shared.passes.specials import COLOURS
-from shared.passes.state import PassState
-from shared.passes.template import CompiledTemplate
+from shared.passes.language.loops import has_brackets
+from shared.passes.language.rights import marks_for, marks_outside, marks_within
+from shared.passes.language.rules import MAX_VALUES, MAX_VALUES_BYTES
+from shared.passes.language.runs import RuleOutcome
+from shared.passes.language.specials import COLOURS
+from shared.passes.language.state import PassState
+from shared.passes.template.compiled import CompiledTemplate
 
 MAX_WARNINGS = 10
 

@@ -9,7 +9,7 @@ import orjson
 from services.triggers.domain.records import BIT_OF, PassRecord
 from shared.contracts.triggers import EventKind, LoggedEvent
 from shared.identifiers import new_id
-from shared.passes.values import MISSING
+from shared.passes.schema.values import MISSING
 
 
 def advance(record: PassRecord, at: datetime) -> None:

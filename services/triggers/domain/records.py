@@ -20,8 +20,8 @@ from shared.contracts.triggers import (
     PointsAdjustment,
 )
 from shared.errors import GoneError, InvalidError, NotFoundError, TooManyRequestsError
-from shared.passes.rights import Withheld
-from shared.passes.state import PassState
+from shared.passes.language.rights import Withheld
+from shared.passes.language.state import PassState
 
 TRIGGER_OF: Final[Mapping[str, str]] = {
     "check": "onCheck",

@@ -14,8 +14,8 @@ from shared.contracts.triggers import (
     PassChanged,
     PassCreated,
 )
-from shared.passes.runs import Run
-from shared.passes.template import CompiledTemplate
+from shared.passes.language.runs import Run
+from shared.passes.template.compiled import CompiledTemplate
 
 
 def resume(

@@ -6,10 +6,10 @@ from datetime import datetime
 from services.triggers.domain.log import advance, write_line
 from services.triggers.domain.records import REFUSABLE, PassRecord
 from shared.contracts.triggers import EventKind, Refusal
-from shared.passes.expiry import expiry_of
-from shared.passes.paths import TRIGGER_ERROR_PATH
-from shared.passes.rights import marks_outside
-from shared.passes.template import CompiledTemplate
+from shared.passes.language.paths import TRIGGER_ERROR_PATH
+from shared.passes.language.rights import marks_outside
+from shared.passes.template.compiled import CompiledTemplate
+from shared.passes.template.expiry import expiry_of
 
 
 def follow_moves(record: PassRecord, compiled: CompiledTemplate) -> None:

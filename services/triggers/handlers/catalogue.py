@@ -7,7 +7,7 @@ from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSave
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Person
 from shared.database import UnitOfWork
-from shared.passes.expiry import dates_passes
+from shared.passes.template.expiry import dates_passes
 
 
 async def keep_accounts(events: list[AccountSaved], work: UnitOfWork) -> None:

@@ -30,8 +30,8 @@ from shared.contracts.triggers import (
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, NotReadyError
 from shared.messaging.requests import Outcome, raised_from
-from shared.passes.runs import RuleOutcome
-from shared.passes.template import CompiledTemplate
+from shared.passes.language.runs import RuleOutcome
+from shared.passes.template.compiled import CompiledTemplate
 
 Reply = TypeVar("Reply", bound=BaseModel)
 

@@ -26,8 +26,8 @@ from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
 from shared.logs import trace_of
 from shared.messaging.requests import write_failure, write_reply
-from shared.passes.runs import RuleOutcome, Run
-from shared.passes.template import CompiledTemplate
+from shared.passes.language.runs import RuleOutcome, Run
+from shared.passes.template.compiled import CompiledTemplate
 
 CALL_SECONDS = 10.0
 """How long one call may take at most: whoever caused the event waits for it."""

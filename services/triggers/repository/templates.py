@@ -12,8 +12,8 @@ from shared.contracts.message import JsonObject
 from shared.database import Connection
 from shared.errors import NotReadyError
 from shared.hashes import environment_of
-from shared.passes.document import TemplateDocument
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.document import TemplateDocument
 from shared.sealing import MasterKeys
 
 MAX_COMPILED = 500

@@ -8,7 +8,7 @@ from cryptography import x509
 from services.gateway.catalogue.keyring import REMEMBER_SECONDS
 from services.gateway.domain import SCOPES
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
-from shared.passes.identities import identity_from_pem
+from shared.passes.apple.identities import identity_from_pem
 from tests.integration.gateway.conftest import AnAccount, Gateway, make_account
 
 NEW = {"name": "Kiosk", "organization_name": "Kiosk GmbH"}

@@ -26,9 +26,9 @@ from services.gateway.catalogue.identity_reader import (
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.database import Database
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.identities import SigningIdentity, identity_from_pem, identity_to_pem
-from shared.passes.identity_files import SlowIdentityError
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.identities import SigningIdentity, identity_from_pem, identity_to_pem
+from shared.passes.apple.identity_files import SlowIdentityError
 from tests.integration.gateway.conftest import AnAccount, Gateway
 from tests.integration.gateway.test_templates import a_card, saved_card
 

@@ -21,8 +21,8 @@ from shared.contracts.generator import Content, ReadContent
 from shared.contracts.triggers import Pass, ReadPass
 from shared.errors import GoneError, InternalError, UnavailableError
 from shared.identifiers import new_handle, new_serial
-from shared.passes.images import check_png
-from shared.passes.manifest import compose_manifest
+from shared.passes.apple.manifest import compose_manifest
+from shared.passes.schema.images import check_png
 from tests.integration.gateway.conftest import AnAccount, Gateway
 from tests.integration.gateway.owners import Owners
 from tests.integration.gateway.samples import a_png, make_template, upload

@@ -29,9 +29,9 @@ from shared.contracts.generator import BuiltContent, Content, ContentBuilt, Read
 from shared.contracts.triggers import DeletedPass, Pass, PassesChanged, PassesDeleted
 from shared.database import Database, UnitOfWork
 from shared.errors import ApplicationError
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.identities import SigningIdentity, identity_to_pem
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.identities import SigningIdentity, identity_to_pem
+from shared.passes.apple.tokens import PassTokens
 from shared.sealing import MasterKeys
 
 ACCOUNT = UUID(int=1)

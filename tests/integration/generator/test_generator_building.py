@@ -12,7 +12,7 @@ from services.generator.repository.bundles import BundleCache
 from services.generator.settings import Settings
 from shared.errors import NotReadyError, RetryableError
 from shared.messaging.embedded import EmbeddedTransport
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.tokens import PassTokens
 from shared.sealing import MasterKeys
 from tests.integration.generator.generating import (
     KEYS,

@@ -18,8 +18,8 @@ from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.contracts.generator import BuiltContent, ContentBuilt
 from shared.contracts.notifier import DeviceKind, Observation, ReadNotices, RegisterDevice
 from shared.identifiers import new_id
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.identities import SigningIdentity, identity_to_pem
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.identities import SigningIdentity, identity_to_pem
 from tests.apple import PushServer
 from tests.integration.notifier.partner import Notifier
 

@@ -16,8 +16,8 @@ from services.notifier.domain.pushes import Identity, Outcome, Wake
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE
 from shared.identifiers import new_id
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.identities import SigningIdentity, identity_to_pem
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.identities import SigningIdentity, identity_to_pem
 from shared.sealing import MasterKeys
 from tests.apple import (
     AWAY,

@@ -16,7 +16,7 @@ from services.notifier.domain.pushes import RETRY_SECONDS, Outcome
 from services.notifier.jobs import pushes
 from shared import clock
 from shared.contracts.partners import EVENTS
-from shared.passes.development import DevelopmentAuthority
+from shared.passes.apple.development import DevelopmentAuthority
 from tests.apple import (
     AWAY,
     BAD_TOKEN,

@@ -16,10 +16,10 @@ import aiohttp
 from aiohttp import web
 
 from shared import clock
-from shared.passes.archive import ArchiveEntry, PassArchive
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.images import plain_icon
-from shared.passes.signing import PassSigner
+from shared.passes.apple.archive import ArchiveEntry, PassArchive
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.signing import PassSigner
+from shared.passes.schema.images import plain_icon
 from tests.wallet.calls import Caller
 from tests.wallet.device import Device
 

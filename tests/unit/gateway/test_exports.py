@@ -23,8 +23,8 @@ from services.gateway.usecases.exports import (
 )
 from shared import clock
 from shared.contracts.triggers import Pass
-from shared.passes.document import TemplateDocument
-from shared.passes.template import compile_template
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 POINTS = "structure_headerFields_points_value"

@@ -20,10 +20,10 @@ from shared.contracts.partners import RETRY_JITTER, RETRY_SECONDS
 from shared.contracts.triggers import DEPTH_HEADER, MAX_DEPTH, MAX_RUN_TIME
 from shared.http.docs import render_docs
 from shared.http.outgoing import TOTAL_SECONDS
-from shared.passes.actions import ACTION_NEEDS
-from shared.passes.document import check_template
-from shared.passes.paths import MEMBER_FACTS
-from shared.passes.rights import ACCOUNT_WORDS, MEMBER_PATHS
+from shared.passes.language.actions import ACTION_NEEDS
+from shared.passes.language.paths import MEMBER_FACTS
+from shared.passes.language.rights import ACCOUNT_WORDS, MEMBER_PATHS
+from shared.passes.template.document import check_template
 from tests.unit.passes.samples import a_document
 
 PAGE = GUIDE.read_text("utf-8")

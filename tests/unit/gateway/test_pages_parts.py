@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from services.gateway.routes.pages.passes import barcode
 from services.gateway.routes.pages.wording import WORDINGS
-from shared.passes.display import Display
+from shared.passes.template.display import Display
 
 QR = "PKBarcodeFormatQR"
 

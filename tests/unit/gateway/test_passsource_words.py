@@ -9,7 +9,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from services.gateway.routes.passsource.words import ParameterError, Words, read_words
-from shared.passes.constructor import read_constructor, write_constructor
+from shared.passes.template.constructor import read_constructor, write_constructor
 
 
 def words(**values: object) -> Words:

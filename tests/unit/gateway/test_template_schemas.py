@@ -9,18 +9,18 @@ from services.demo import TEMPLATE
 from services.gateway.app import describe, list_endpoints
 from services.gateway.context import Context
 from shared.http.docs import render_docs
-from shared.passes.actions import ACTION_NEEDS, TRIGGER_KEYS
-from shared.passes.document import TemplateDocument, check_template
-from shared.passes.paths import SPECIAL_PROPERTIES
-from shared.passes.registry import (
+from shared.passes.language.actions import ACTION_NEEDS, TRIGGER_KEYS
+from shared.passes.language.paths import SPECIAL_PROPERTIES
+from shared.passes.schema.registry import (
     IDENTITY_KEYS,
     enumeration,
     enumeration_names,
     keys_of,
     object_names,
 )
-from shared.passes.schemas import schema_name, template_schemas
-from shared.passes.skeleton import ATTRIBUTE_KEYS
+from shared.passes.schema.skeleton import ATTRIBUTE_KEYS
+from shared.passes.template.document import TemplateDocument, check_template
+from shared.passes.template.json_schema import schema_name, template_schemas
 from tests.unit.passes.samples import STORE_CARD
 
 DOCUMENT = describe(list_endpoints(cast("Context", None)))  # no handler is called

@@ -20,11 +20,11 @@ from services.generator.domain import (
 )
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.document import TemplateDocument
-from shared.passes.state import IssuerFacts
-from shared.passes.template import compile_template
-from shared.passes.tokens import PassTokens
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.tokens import PassTokens
+from shared.passes.language.state import IssuerFacts
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument
 
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 NEWER, OLDER = (bytes([number]) * 32 for number in (2, 1))

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from shared.passes.document import TemplateDocument
-from shared.passes.state import IssuerFacts, PassState
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.language.state import IssuerFacts, PassState
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.document import TemplateDocument
 
 FACTS = IssuerFacts(
     "pass.com.example.coffee", "TEAM123456", "Beans Ltd", "https://w.example/wallet"

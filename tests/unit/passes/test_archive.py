@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.passes.archive import ArchiveEntry, PassArchive
-from shared.passes.checksums import combine_crc32
+from shared.passes.apple.archive import ArchiveEntry, PassArchive
+from shared.passes.apple.checksums import combine_crc32
 
 FILES = {
     "pass.json": b'{"formatVersion":1}',

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.errors import InvalidError
-from shared.passes.document import TemplateDocument, check_template
-from shared.passes.strings import is_url, normal_date
-from shared.passes.template import compile_template
+from shared.passes.schema.strings import is_url, normal_date
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument, check_template
 from tests.unit.passes.samples import a_pass, a_template, compiled, composed
 
 P256 = ec.generate_private_key(ec.SECP256R1()).public_key()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.passes.condition_nodes import (
+from shared.passes.language.condition_nodes import (
     Comparison,
     Either,
     Every,
@@ -16,12 +16,17 @@ from shared.passes.condition_nodes import (
     Negation,
     Node,
 )
-from shared.passes.condition_nodes import (
+from shared.passes.language.condition_nodes import (
     Test as IsTest,
 )
-from shared.passes.conditions import Condition, ConditionError, compile_condition, parse_condition
-from shared.passes.state import PassState
-from shared.passes.template import CompiledTemplate
+from shared.passes.language.conditions import (
+    Condition,
+    ConditionError,
+    compile_condition,
+    parse_condition,
+)
+from shared.passes.language.state import PassState
+from shared.passes.template.compiled import CompiledTemplate
 from tests.unit.passes.samples import ANN, a_pass, a_template
 
 POINTS = "structure_headerFields_points_value"

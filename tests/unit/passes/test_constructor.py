@@ -5,8 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.passes.constructor import read_constructor, write_constructor
-from shared.passes.document import TemplateDocument, check_template
+from shared.passes.template.constructor import read_constructor, write_constructor
+from shared.passes.template.document import TemplateDocument, check_template
 from tests.unit.passes.samples import a_pass, compiled, composed
 from tests.unit.passes.test_properties import json, names, skeletons
 

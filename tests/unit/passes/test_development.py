@@ -4,16 +4,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat import asn1
 
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.identities import (
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.identities import (
     PASS_TYPE_EXTENSION,
     NoPassTypeError,
     SigningIdentity,
     identity_from_pem,
     identity_to_pem,
 )
-from shared.passes.identity_files import read_identity
-from shared.passes.signing import PassSigner
+from shared.passes.apple.identity_files import read_identity
+from shared.passes.apple.signing import PassSigner
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 YEAR = timedelta(days=365)

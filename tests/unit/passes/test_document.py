@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.passes.document import TemplateDocument, check_template
+from shared.passes.template.document import TemplateDocument, check_template
 from tests.unit.passes.samples import STORE_CARD, a_card, a_document
 
 ICON = {"icon": "a" * 64}

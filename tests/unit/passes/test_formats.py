@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.passes.formats import direction_of, find_locale, format_value
+from shared.passes.schema.formats import direction_of, find_locale, format_value
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 MOMENT = "2027-01-31T22:10:00-08:00"

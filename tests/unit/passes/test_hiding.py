@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from shared.passes.document import check_template
+from shared.passes.template.document import check_template
 from tests.unit.passes.samples import a_card, a_pass, a_template, compiled, composed
 
 CODE = {"format": "PKBarcodeFormatQR", "message": "m"}

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from shared.passes.identities import (
+from shared.passes.apple.identities import (
     PASS_TYPE_EXTENSION,
     IdentityError,
     NoPassTypeError,
@@ -25,7 +25,7 @@ from shared.passes.identities import (
     SigningIdentity,
     UnsupportedKeyError,
 )
-from shared.passes.identity_files import (
+from shared.passes.apple.identity_files import (
     BrokenIdentityError,
     CertificateNotYetValidError,
     ExpiredCertificateError,

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from shared.passes.images import (
+from shared.passes.schema.images import (
     IMAGE_SLOTS,
     BrokenImageError,
     ImageTooLargeError,

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from shared.passes.identities import pem_blocks
-from shared.passes.identity_files import SlowIdentityError, read_identity
-from shared.passes.key_costs import MAX_ROUNDS, is_too_costly
+from shared.passes.apple.identities import pem_blocks
+from shared.passes.apple.identity_files import SlowIdentityError, read_identity
+from shared.passes.apple.key_costs import MAX_ROUNDS, is_too_costly
 from tests.unit.passes.test_identities import AT, KEY, a_certificate, an_intermediate, as_pem
 
 

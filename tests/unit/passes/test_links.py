@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.passes.links import (
+from shared.passes.schema.text_links import (
     DETECT_LINKS,
     DETECT_PHONES,
     find_links,

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from shared.passes.constructor import read_constructor
-from shared.passes.document import TemplateDocument, check_template
-from shared.passes.images import UnknownImageSlotError, file_name
-from shared.passes.localization import choose_language, strings_files
+from shared.passes.schema.images import UnknownImageSlotError, file_name
+from shared.passes.schema.localization import choose_language, strings_files
+from shared.passes.template.constructor import read_constructor
+from shared.passes.template.document import TemplateDocument, check_template
 from tests.unit.passes.samples import STORE_CARD, a_document
 
 ICON = {"icon": "a" * 64}

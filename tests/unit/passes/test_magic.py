@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidError
-from shared.passes.conditions import compile_condition
-from shared.passes.document import check_template
-from shared.passes.magic import MAX_BRACKETS
-from shared.passes.state import Environment
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.language.conditions import compile_condition
+from shared.passes.language.magic import MAX_BRACKETS
+from shared.passes.language.state import Environment
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.document import check_template
 from tests.unit.passes.samples import ANN, FACTS, a_document, a_pass, a_template, composed
 
 POINTS = "structure_headerFields_points_value"

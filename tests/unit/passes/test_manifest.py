@@ -1,7 +1,7 @@
 import hashlib
 import json
 
-from shared.passes.manifest import compose_manifest
+from shared.passes.apple.manifest import compose_manifest
 
 
 def test_manifest_lists_every_file_with_its_sha1():

@@ -5,10 +5,16 @@ from typing import Any
 import pytest
 
 from shared import clock
-from shared.passes.document import TemplateDocument
-from shared.passes.news import NoNewsFieldError, fields_of, find_news_field, texts_of, with_text
-from shared.passes.state import PassState
-from shared.passes.template import compile_template
+from shared.passes.language.state import PassState
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument
+from shared.passes.template.news import (
+    NoNewsFieldError,
+    fields_of,
+    find_news_field,
+    texts_of,
+    with_text,
+)
 
 NEWS: dict[str, Any] = {"key": "news", "value": "old", "changeMessage": "%@"}
 

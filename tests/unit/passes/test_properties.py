@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.errors import InvalidError
-from shared.passes import registry
-from shared.passes.actions import TRIGGER_KEYS
-from shared.passes.document import TemplateDocument, check_template
-from shared.passes.template import compile_template
+from shared.passes.language.actions import TRIGGER_KEYS
+from shared.passes.schema import registry
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument, check_template
 from tests.unit.passes.samples import FACTS, a_pass, a_template, compiled
 
 NAMES = [

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared.passes.migrations import migrate
-from shared.passes.paths import MEMBER_FACTS
-from shared.passes.rights import (
+from shared.passes.language.migrations import migrate
+from shared.passes.language.paths import MEMBER_FACTS
+from shared.passes.language.rights import (
     ACCOUNT_WORDS,
     MEMBER_PATHS,
     marks_for,
@@ -15,7 +15,7 @@ from shared.passes.rights import (
     path_of,
     withheld_from,
 )
-from shared.passes.specials import SPECIAL_WORDS
+from shared.passes.language.specials import SPECIAL_WORDS
 from tests.unit.passes.samples import a_pass
 
 

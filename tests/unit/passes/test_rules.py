@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from shared.passes.rules import RuleOutcome
+from shared.passes.language.rules import RuleOutcome
 from tests.unit.passes.samples import ANN, a_pass, a_template
 
 POINTS = "structure_headerFields_points_value"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.passes.document import check_template
-from shared.passes.runs import Run
-from shared.passes.state import Environment, PassState
-from shared.passes.template import CallsOutError, CompiledTemplate, compile_template
+from shared.passes.language.runs import Run
+from shared.passes.language.state import Environment, PassState
+from shared.passes.template.compiled import CallsOutError, CompiledTemplate, compile_template
+from shared.passes.template.document import check_template
 from tests.unit.passes.samples import ANN, a_document, a_pass, a_template
 from tests.unit.passes.test_rules import POINTS, adding, setting
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
 
-from shared.passes.development import DevelopmentAuthority
-from shared.passes.signing import PassSigner, SigningKey
+from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.signing import PassSigner, SigningKey
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 MANIFEST = b'{\n"icon.png": "00",\r\n"pass.json": "11"\n}\n'

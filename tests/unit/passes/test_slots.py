@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidError
-from shared.passes.constructor import read_constructor, write_constructor
-from shared.passes.document import check_template
-from shared.passes.paths import editable_images
-from shared.passes.slots import IMAGE_PATHS, own_images
+from shared.passes.language.paths import editable_images
+from shared.passes.schema.slots import IMAGE_PATHS, own_images
+from shared.passes.template.constructor import read_constructor, write_constructor
+from shared.passes.template.document import check_template
 from tests.unit.passes.samples import a_document, a_pass, a_template
 
 DIGEST, OTHER = "a" * 64, "b" * 64

@@ -2,7 +2,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from shared.passes.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
+from shared.passes.apple.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
 from shared.settings import CommonSettings
 

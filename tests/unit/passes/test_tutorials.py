@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.passes.constructor import read_constructor
-from shared.passes.document import check_template
-from shared.passes.state import Environment
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.language.state import Environment
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.constructor import read_constructor
+from shared.passes.template.document import check_template
 from tests.unit.passes.samples import ANN, a_pass, composed
 
 POINTS = "structure_headerFields_points_value"

@@ -3,9 +3,16 @@ from dataclasses import replace
 
 import pytest
 
-from shared.passes import registry
-from shared.passes.colours import normalise_colour
-from shared.passes.values import UnfitError, accept, is_date, json_pointer, texts_within, to_text
+from shared.passes.schema import registry
+from shared.passes.schema.colours import normalise_colour
+from shared.passes.schema.values import (
+    UnfitError,
+    accept,
+    is_date,
+    json_pointer,
+    texts_within,
+    to_text,
+)
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from services.triggers.domain import (
 from shared.contracts.member import Member
 from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted
 from shared.errors import InvalidError
-from shared.passes.document import TemplateDocument
-from shared.passes.state import PassState
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.language.state import PassState
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.document import TemplateDocument
 
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 POINTS = "structure_headerFields_points_value"

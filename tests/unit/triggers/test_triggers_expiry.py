@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from services.triggers.domain import PassRecord, begin, change, expire, follow_member
-from shared.passes.document import TemplateDocument
-from shared.passes.expiry import dates_passes
-from shared.passes.template import CompiledTemplate, compile_template
+from shared.passes.template.compiled import CompiledTemplate, compile_template
+from shared.passes.template.document import TemplateDocument
+from shared.passes.template.expiry import dates_passes
 from tests.unit.triggers.test_triggers_domain import MOMENT, a_record
 
 SOON = "2026-11-22T00:00:00Z"

@@ -18,8 +18,8 @@ from services.triggers.domain import (
 )
 from shared.contracts.triggers import LoggedEvent
 from shared.errors import InvalidError
-from shared.passes.document import TemplateDocument
-from shared.passes.template import compile_template
+from shared.passes.template.compiled import compile_template
+from shared.passes.template.document import TemplateDocument
 from tests.unit.triggers.test_triggers_domain import MOMENT, a_record
 
 DOCUMENT: dict[str, Any] = {

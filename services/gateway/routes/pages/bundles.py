@@ -18,7 +18,7 @@ from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError, TooLargeError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.identifiers import trim_handle
-from shared.passes.archive import ArchiveEntry, PassArchive
+from shared.passes.apple.archive import ArchiveEntry, PassArchive
 
 BUNDLE_SUFFIX: Final = ".pkpasses"
 BUNDLE_MEDIA: Final = "application/vnd.apple.pkpasses"

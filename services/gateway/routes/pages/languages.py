@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.gateway.routes.pages.wording import WORDINGS
-from shared.passes.localization import choose_language
+from shared.passes.schema.localization import choose_language
 
 _MAX_LANGUAGES: Final = 20
 _RANGE: Final = re.compile(

@@ -7,10 +7,16 @@ from typing import Any, Final
 
 from babel import Locale
 
-from shared.passes.display import DisplayField
-from shared.passes.formats import format_value
-from shared.passes.links import DETECT_LINKS, DETECT_PHONES, Span, find_links, read_markup
-from shared.passes.values import is_list
+from shared.passes.schema.formats import format_value
+from shared.passes.schema.text_links import (
+    DETECT_LINKS,
+    DETECT_PHONES,
+    Span,
+    find_links,
+    read_markup,
+)
+from shared.passes.schema.values import is_list
+from shared.passes.template.display import DisplayField
 
 BACK_GROUPS: Final = ("additionalInfoFields", "backFields")
 

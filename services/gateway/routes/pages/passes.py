@@ -39,11 +39,11 @@ from shared.http.conditional import has_tag, modified_since
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.http.problems import AddressNotFoundError
 from shared.identifiers import HANDLE_PATTERN
-from shared.passes.colours import normalise_colour
-from shared.passes.display import Display
-from shared.passes.encodings import LATIN, encoded
-from shared.passes.formats import direction_of, find_locale
-from shared.passes.localization import primary_language
+from shared.passes.schema.colours import normalise_colour
+from shared.passes.schema.encodings import LATIN, encoded
+from shared.passes.schema.formats import direction_of, find_locale
+from shared.passes.schema.localization import primary_language
+from shared.passes.template.display import Display
 
 TEMPLATES = Path(__file__).parent / "templates"
 HTML_MEDIA = "text/html"

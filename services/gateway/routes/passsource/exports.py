@@ -10,9 +10,9 @@ from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.words import ParameterError
 from services.gateway.usecases.exports import PAGE, cell, csv_pieces, passes_in_pages
 from shared.contracts.triggers import ListPasses, Pass
-from shared.passes.slots import IMAGE_PATHS
-from shared.passes.state import PassState
-from shared.passes.template import CompiledTemplate
+from shared.passes.language.state import PassState
+from shared.passes.schema.slots import IMAGE_PATHS
+from shared.passes.template.compiled import CompiledTemplate
 
 EXPORT_PATHS: Final = "psExportPaths"
 

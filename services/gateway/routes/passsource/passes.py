@@ -28,7 +28,7 @@ from shared.contracts.triggers import (
     PassCreated,
     ReadLastEvent,
 )
-from shared.passes.slots import own_images
+from shared.passes.schema.slots import own_images
 
 ALL: Final = -1
 REPLACE: Final = "psReplaceAll"

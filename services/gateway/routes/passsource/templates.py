@@ -16,11 +16,11 @@ from services.gateway.routes.passsource.streams import stream_list
 from services.gateway.routes.passsource.words import ParameterError, moment, success
 from services.gateway.usecases import pushes
 from shared.contracts.triggers import Counts, ReadCounts
-from shared.passes.constructor import author_path, unknown_words
-from shared.passes.document import TemplateDocument
-from shared.passes.findings import Finding
-from shared.passes.images import Png
-from shared.passes.slots import IMAGE_SLOTS, own_images
+from shared.passes.schema.findings import Finding
+from shared.passes.schema.images import Png
+from shared.passes.schema.slots import IMAGE_SLOTS, own_images
+from shared.passes.template.constructor import author_path, unknown_words
+from shared.passes.template.document import TemplateDocument
 
 PAGE: Final = 50
 MAX_WARNINGS: Final = 100

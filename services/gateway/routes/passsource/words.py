@@ -20,9 +20,9 @@ from shared.errors import ApplicationError, InvalidError, TooLargeError
 from shared.http.endpoint import JSON_MEDIA, MEBIBYTE
 from shared.http.limiting import RateLimitedError
 from shared.http.parsing import BODY_SECONDS, NO_NUL, read_within
-from shared.passes.encodings import encoding_name
-from shared.passes.slots import IMAGE_SLOTS
-from shared.passes.values import holds_nul, json_pointer, texts_within
+from shared.passes.schema.encodings import encoding_name
+from shared.passes.schema.slots import IMAGE_SLOTS
+from shared.passes.schema.values import holds_nul, json_pointer, texts_within
 
 MAX_FORM_BYTES: Final = 4 * MEBIBYTE
 MAX_UPLOAD_BYTES: Final = 32 * MEBIBYTE

@@ -21,8 +21,8 @@ from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
 from shared.http.schema_view import IN_COMMANDS
-from shared.passes import identities, identity_files
-from shared.passes.signing import SigningKey
+from shared.passes.apple import identities, identity_files
+from shared.passes.apple.signing import SigningKey
 
 TAG = "Signing identities"
 

@@ -11,7 +11,7 @@ from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from shared.database import UnitOfWork
 from shared.http.conditional import has_tag
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
-from shared.passes.images import MAX_FILE_BYTES, BrokenImageError, ImageTooLargeError
+from shared.passes.schema.images import MAX_FILE_BYTES, BrokenImageError, ImageTooLargeError
 
 TAG = "Images"
 PNG_MEDIA = "image/png"

@@ -30,16 +30,16 @@ from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
 from shared.http.parsing import WHOLE
-from shared.passes.document import (
+from shared.passes.language.paths import Leaf
+from shared.passes.schema.findings import Finding
+from shared.passes.schema.registry import enumeration
+from shared.passes.schema.values import MISSING
+from shared.passes.template.document import (
     PassPart,
     PropertiesPart,
     TemplateDocument,
     TriggersPart,
 )
-from shared.passes.findings import Finding
-from shared.passes.paths import Leaf
-from shared.passes.registry import enumeration
-from shared.passes.values import MISSING
 
 TAG = "Templates"
 MAX_REVISION = 2**31 - 1

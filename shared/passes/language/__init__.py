@@ -1,0 +1,1 @@
+"""What templates say of a pass's state: paths, texts with magic words, conditions, rules."""
