@@ -31,6 +31,14 @@ MAX_CHAIN_CERTIFICATES: Final = 4
 MAX_CERTIFICATES: Final = 8
 """Files with further certificates that may come beside a .p12 or PEM."""
 
+UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for files and certificates that it cannot read."""
 STRING_TAGS: Final = (b"\x0c", b"\x13", b"\x16")
 
 
@@ -163,15 +171,13 @@ def _load_p12(
         raise SlowIdentityError
     *others, last = passwords
     for password in others:
-        with suppress(ValueError, UnsupportedAlgorithm):
+        with suppress(*UNREADABLE):
             return _contents(pkcs12.load_pkcs12(p12, password))
     try:
         return _contents(pkcs12.load_pkcs12(p12, last))
-    except ValueError as error:
+    except UNREADABLE as error:
         # The library has one exception for both and tells them apart in words only.
         raise (WrongPasswordError if "password" in str(error) else BrokenIdentityError) from error
-    except UnsupportedAlgorithm as error:
-        raise BrokenIdentityError from error
 
 
 def _contents(
@@ -179,7 +185,7 @@ def _contents(
 ) -> tuple[SigningKey | None, list[x509.Certificate]]:
     own = [store.cert] if store.cert else []
     certificates = [one.certificate for one in (*own, *store.additional_certs)]
-    return None if store.key is None else checked_key(store.key), certificates
+    return None if store.key is None else checked_key(store.key), _readable(certificates)
 
 
 def _load_pem(
@@ -190,8 +196,8 @@ def _load_pem(
     if not blocks or len(keys) > 1:
         raise BrokenIdentityError
     try:
-        certificates = certificates_of(blocks)
-    except ValueError as error:
+        certificates = _readable(certificates_of(blocks))
+    except UNREADABLE as error:
         raise BrokenIdentityError from error
     return _load_key(keys[0], passwords) if keys else None, certificates
 
@@ -225,9 +231,20 @@ def _decoded(block: bytes) -> bytes:
 def _load_certificates(file: bytes) -> list[x509.Certificate]:
     blocks = _blocks(file)
     try:
-        return certificates_of(blocks) if blocks else [x509.load_der_x509_certificate(file)]
-    except ValueError as error:
+        return _readable(
+            certificates_of(blocks) if blocks else [x509.load_der_x509_certificate(file)]
+        )
+    except UNREADABLE as error:
         raise BrokenIdentityError("A certificate file is neither DER nor PEM.") from error
+
+
+def _readable(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Read what is asked of certificates later; the library reads each part when it is asked."""
+    for certificate in certificates:
+        _ = (certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string())
+        _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+        _ = certificate.extensions
+    return certificates
 
 
 def _blocks(file: bytes) -> list[tuple[bytes, bytes]]:

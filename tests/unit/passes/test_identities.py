@@ -212,6 +212,21 @@ def test_unreadable_file_is_refused(content: bytes):
         read_identity(p12=content, at=AT)
 
 
+@pytest.mark.parametrize(("sound", "broken"), [(b"Root", b"\xff" * 4), (b"G4", b"\xff\xff")])
+def test_certificate_with_a_name_that_cannot_be_read_is_refused_wherever_it_comes(
+    sound: bytes, broken: bytes
+):
+    encoded = an_intermediate().public_bytes(Encoding.DER).replace(sound, broken)
+    intermediate = x509.load_der_x509_certificate(encoded)  # reads names when asked for them
+    pem = key_pem() + as_pem(a_certificate())
+    with pytest.raises(BrokenIdentityError):
+        read_identity(pem=pem + as_pem(intermediate), at=AT)
+    with pytest.raises(BrokenIdentityError):
+        read_identity(pem=pem, certificates=[encoded], at=AT)
+    with pytest.raises((BrokenIdentityError, WrongPasswordError)):  # one error for both there
+        read_identity(p12=as_p12(b"secret", intermediate), password="secret", at=AT)
+
+
 def test_no_file_and_two_private_keys_are_refused():
     with pytest.raises(BrokenIdentityError):
         read_identity(at=AT)
