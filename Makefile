@@ -5,10 +5,11 @@ CODE := services shared deploy tests
 TESTS ?=
 PROMISE ?=
 FAULT ?=
+PASSES ?= 1000000
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check lint types layers format bench soak promises ledger message-map openapi clean rabbitmq
+.PHONY: help setup run test test-unit check lint types layers format bench bench-growth soak promises ledger message-map openapi clean rabbitmq
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ format: setup ## Format the code and repair what ruff can
 
 bench: setup rabbitmq ## Measure throughput and latency on this machine
 	@exec $(BIN)/python -m tests.bench
+
+bench-growth: setup rabbitmq ## Measure with few passes and with PASSES=1000000
+	@exec $(BIN)/python -m tests.bench.growth --passes $(PASSES)
 
 soak: setup rabbitmq ## Run a fleet of phones with kills and faults for PASSWRIGHT_SOAK_MINUTES
 	@exec $(BIN)/python -m tests.soak

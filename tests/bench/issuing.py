@@ -27,7 +27,7 @@ FOUND: Final = "SELECT handle FROM generator.contents WHERE handle = ANY($1)"
 LOOK: Final = 5000
 LOOK_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 120.0
-QUIET_SECONDS: Final = 0.5
+QUIET_SECONDS: Final = 0.2
 
 
 class Stock:

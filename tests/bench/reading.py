@@ -16,7 +16,7 @@ from tests.system import System
 
 AT_ONCE: Final = 32
 WARMING_UP: Final = 200
-PHONES: Final = 500
+PHONES: Final = 300
 MOST_PER_SECOND: Final = 1000
 """So many passes that were never fetched are there for each second; the row may end earlier."""
 MEDIA: Final = "application/vnd.apple.pkpass"
