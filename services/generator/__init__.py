@@ -1,9 +1,10 @@
-"""Renders passes: template and values become composed and signed content.
+"""Renders passes: a template and the state of a pass become what a wallet reads.
 
-Owns the last known state of each pass with its content (pass.json, manifest, the signature's
-value), and projections of templates, identities, images' hashes and accounts' credentials.
-Private keys arrive sealed and are opened in memory only.
+Owns the newest state of each pass; what Apple Wallet gets of those that somebody has fetched
+(pass.json, manifest, the signature's value); and projections of templates, identities, images'
+hashes and accounts' credentials. Private keys arrive sealed and are opened in memory only.
 
-Listens to `PassesChanged`, `PassesDeleted` and the catalogue; answers `ReadContent`; announces
-`ContentBuilt` when, and only when, the bytes of a pass are new.
+Listens to `PassesChanged`, `PassesDeleted` and the catalogue; answers `ReadContent`, which composes
+and signs what nobody has fetched yet; announces `ContentBuilt` when, and only when, the bytes of a
+pass are new.
 """

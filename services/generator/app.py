@@ -3,8 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from services.generator import handlers, jobs
+from services.generator import jobs
 from services.generator.clients import RenderPool
+from services.generator.handlers import catalogue, contents, passes
 from services.generator.repository.bundles import BundleCache
 from services.generator.repository.sealed import SEALED
 from services.generator.settings import Settings
@@ -35,14 +36,14 @@ def build(settings: Settings, _transport: Transport) -> Service:
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
-            on(TemplateSaved, handlers.keep_templates),
-            on(AccountSaved, handlers.keep_accounts),
-            on(IdentitySaved, handlers.keep_identities),
-            on(ImagesSaved, handlers.keep_images),
-            on(PassesChanged, partial(handlers.build_contents, cache=cache, pool=pool)),
-            on(PassesDeleted, handlers.delete_contents),
-            on(PassesListed, handlers.compare_passes),
-            answer(ReadContent, partial(handlers.read_contents, cache=cache, pool=pool)),
+            on(TemplateSaved, catalogue.keep_templates),
+            on(AccountSaved, catalogue.keep_accounts),
+            on(IdentitySaved, catalogue.keep_identities),
+            on(ImagesSaved, catalogue.keep_images),
+            on(PassesChanged, partial(passes.keep_passes, cache=cache, pool=pool)),
+            on(PassesDeleted, passes.delete_passes),
+            on(PassesListed, passes.compare_passes),
+            answer(ReadContent, partial(contents.read_contents, cache=cache, pool=pool)),
         ],
         jobs=[
             Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),

@@ -1,16 +1,14 @@
 """A pool of threads that compose and sign side by side."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from services.generator.domain import Earlier, OwnImages, RenderedPass, TemplateBundle, render
-from shared.contracts.triggers import Pass
+from services.generator.renderers.apple import RenderedPass, RenderJob
 
 LEAST_PER_THREAD = 8
 """Fewer passes than this are not worth another thread's start."""
-
-RenderJob = tuple[TemplateBundle, Pass, Earlier | None, OwnImages]
 
 
 class RenderPool:
@@ -20,7 +18,7 @@ class RenderPool:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
 
-    async def render(self, jobs: list[RenderJob], at: datetime) -> list[RenderedPass]:
+    async def render(self, jobs: Sequence[RenderJob], at: datetime) -> list[RenderedPass]:
         """Compose and sign each; the order stays."""
         if not jobs:
             return []
@@ -38,5 +36,5 @@ class RenderPool:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _render_all(jobs: list[RenderJob], at: datetime) -> list[RenderedPass]:
-    return [render(bundle, pass_, earlier, at, own) for bundle, pass_, earlier, own in jobs]
+def _render_all(jobs: Sequence[RenderJob], at: datetime) -> list[RenderedPass]:
+    return [job.render(at) for job in jobs]

@@ -2,8 +2,9 @@
 
 import orjson
 
-from services.generator.domain import cut_out
+from services.generator.renderers.apple import cut_out
 from services.generator.repository.contents import ContentRepository
+from services.generator.repository.passes import PassRepository
 from shared.database import Database
 from shared.passes.apple.tokens import PassTokens
 
@@ -16,8 +17,8 @@ async def forget_tombstones(database: Database) -> None:
     gone = FORGET_TURN
     while gone == FORGET_TURN:
         async with database.work("bulk") as work:
-            contents = ContentRepository(work.connection)
-            gone = await contents.forget_deleted(TOMBSTONE_DAYS, FORGET_TURN)
+            passes = PassRepository(work.connection)
+            gone = await passes.forget_deleted(TOMBSTONE_DAYS, FORGET_TURN)
 
 
 async def cut_tokens(database: Database, tokens: PassTokens, turn: int = CUT_TURN) -> None:

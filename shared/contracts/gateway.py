@@ -46,7 +46,8 @@ class TemplateSaved(CatalogueEvent):
     revision: int
     template_name: str
     organization_name: str
-    identity_id: UUID
+    apple_identity_id: UUID
+    """Which signing identity makes passes of Apple Wallet."""
     document: JsonObject
     """A `shared.passes.template.document.TemplateDocument` as JSON."""
     images: dict[str, ImageReference]

@@ -1,7 +1,7 @@
-"""The generator's public face: composed and signed contents."""
+"""The generator's public face: what a pass is in each wallet."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +11,7 @@ from shared.contracts.message import Event, Query
 
 
 class Content(BaseModel):
-    """The parts of a pass file that differ from pass to pass; or only `not_modified`."""
+    """The parts of a .pkpass that differ from pass to pass; or only `not_modified`."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -31,7 +31,10 @@ class Content(BaseModel):
 
 
 class ReadContent(Query):
-    """The content of a pass at the version given or a later one, composed now if need be."""
+    """What Apple Wallet gets of a pass, at the version given or a later one.
+
+    It is composed now if need be, and signed when it is served for the first time.
+    """
 
     name: ClassVar = "generator.read_contents.v1"
     reply: ClassVar = Content
@@ -45,6 +48,7 @@ class ReadContent(Query):
 
 
 class BuiltContent(BaseModel):
+    wallet: Literal["apple"] = "apple"
     handle: str
     account_id: UUID
     template_id: UUID
@@ -60,7 +64,10 @@ class BuiltContent(BaseModel):
 
 
 class ContentBuilt(Event):
-    """The bytes of passes are new; nothing is announced when they are the same."""
+    """The bytes of passes are new; nothing is announced when they are the same.
+
+    The first content of a pass is made, and announced, when somebody fetches it.
+    """
 
     name: ClassVar = "generator.content_built.v1"
 

@@ -357,7 +357,10 @@ class QuestionConsumer:
             commands = [row for row in rows if isinstance(row, Command)]
             if not commands:
                 replies = await subscription.handler(list(rows), work)
-                return [_write_outcome(reply) for reply in replies]
+                return [
+                    None if isinstance(reply, NotReadyError) else _write_outcome(reply)
+                    for reply in replies
+                ]
             ids = [command.command_id for command in commands]
             known = await _recalled(subscription, commands, work)
             fresh = {c.command_id: c for c in commands if c.command_id not in known}

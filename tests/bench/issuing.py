@@ -22,7 +22,7 @@ ROWS: Final = 500
 BULK_AT_ONCE: Final = 6
 SINGLES_AT_ONCE: Final = 128
 WARMING_UP: Final = 500
-FOUND: Final = "SELECT handle FROM generator.contents WHERE handle = ANY($1)"
+FOUND: Final = "SELECT handle FROM generator.passes WHERE handle = ANY($1)"
 """A pass that is found here is durable, and its file can be fetched."""
 LOOK: Final = 5000
 LOOK_SECONDS: Final = 0.05

@@ -7,14 +7,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from services.demo import IMAGES, TEMPLATE
-from services.generator.domain import IdentitySigner, TemplateBundle, render
+from services.generator.renderers.apple import (
+    NO_IMAGES,
+    IdentitySigner,
+    RenderJob,
+    TemplateBundle,
+)
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.identifiers import new_handle, new_id, new_serial
 from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.pass_json import AppleIssuer
 from shared.passes.apple.tokens import PassTokens
 from shared.passes.language.conditions import compile_condition
-from shared.passes.language.state import IssuerFacts, PassState
+from shared.passes.language.state import PassState
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument
 from tests.bench.issuing import POINTS
@@ -66,7 +72,7 @@ def kernel_per_second(seconds: float) -> float:
 
     def turn() -> int:
         for pass_ in passes:
-            render(bundle, pass_, None, now)
+            RenderJob(bundle, pass_, None, NO_IMAGES, sign=True).render(now)
         return len(passes)
 
     return _per_second(turn, seconds)
@@ -117,7 +123,7 @@ def _bundle(now: datetime) -> TemplateBundle:
         {},
         {},
         {name: one.sha1 for name, one in images.items()},
-        IssuerFacts("pass.bench", "BENCHTEAM1", "Bench", "https://passes.example/wallet"),
+        AppleIssuer("pass.bench", "BENCHTEAM1", "https://passes.example/wallet"),
         IdentitySigner(identity, 1),
         PassTokens([bytes(32)]),
     )

@@ -98,14 +98,14 @@ async def test_killing_it_amid_a_thousand_issues_loses_and_doubles_nothing(
 
     assert len(issuer.acknowledged) == ISSUES
     assert await handles(distributed, "triggers.passes", template) == issuer.acknowledged
-    assert await handles(distributed, "generator.contents", template) == issuer.acknowledged
+    assert await handles(distributed, "generator.passes", template) == issuer.acknowledged
     assert len(partner.ids) == ISSUES
     assert {event["data"]["handle"] for event in partner.received} == issuer.acknowledged
     assert counts["totals"]["create"] == ISSUES
 
 
 async def contents(system: System, template: str) -> bool:
-    return len(await handles(system, "generator.contents", template)) >= ISSUES
+    return len(await handles(system, "generator.passes", template)) >= ISSUES
 
 
 async def handles(system: System, table: str, template: str) -> set[str]:
@@ -164,4 +164,4 @@ async def test_stopping_a_service_under_load_loses_and_doubles_nothing(distribut
 
     assert codes == {"triggers": 0, "generator": 0, "gateway": 0}
     assert await handles(distributed, "triggers.passes", template) == issuer.acknowledged
-    assert await handles(distributed, "generator.contents", template) == issuer.acknowledged
+    assert await handles(distributed, "generator.passes", template) == issuer.acknowledged

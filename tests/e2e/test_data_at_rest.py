@@ -31,8 +31,8 @@ from tests.wallet.fleet import Fleet, open_fleet
 SCHEMAS = ("gateway", "member", "triggers", "generator", "notifier", "messaging")
 
 KEPT = frozenset({"member.members", "triggers.members", "member.points_entries", "triggers.runs",
-                  "generator.contents", "member.outbox", "triggers.outbox",
-                  "messaging.messages"})  # fmt: skip
+                  "generator.passes", "generator.apple_contents", "member.outbox",
+                  "triggers.outbox", "messaging.messages"})  # fmt: skip
 """Where a living member's values stand: as state, or in facts on their way."""
 
 Places = dict[str, list[str]]

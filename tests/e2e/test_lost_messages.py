@@ -31,7 +31,7 @@ async def query(system: System, statement: str, *arguments: Any) -> list[Any]:
 async def known(system: System, template: str) -> tuple[int, int]:
     """How many passes of a template have a content, and how many creations the feed has."""
     (contents,) = await query(
-        system, "SELECT count(*) FROM generator.contents WHERE template_id = $1::uuid", template
+        system, "SELECT count(*) FROM generator.passes WHERE template_id = $1::uuid", template
     )
     (events,) = await query(
         system,
@@ -52,7 +52,7 @@ async def test_what_generator_and_notifier_lost_is_announced_again(system: Syste
         handles = await issue(session, template)
         await poll(lambda: is_known(system, template), "contents and events")
         await query(
-            system, "DELETE FROM generator.contents WHERE handle = ANY($1)", sorted(handles)[:30]
+            system, "DELETE FROM generator.passes WHERE handle = ANY($1)", sorted(handles)[:30]
         )
         await query(
             system, "DELETE FROM notifier.events WHERE handle = ANY($1)", sorted(handles)[20:50]

@@ -46,7 +46,7 @@ FOUND: Final = {
     "contents": """
         SELECT count(*)
         FROM triggers.passes
-        JOIN generator.contents USING (handle, version)
+        JOIN generator.passes USING (handle, version)
         WHERE passes.template_id = $1
     """,
     "templates": """

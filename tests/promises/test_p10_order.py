@@ -73,7 +73,7 @@ class Watch:
         try:
             while True:
                 rows = await connection.fetch(
-                    "SELECT handle, version FROM generator.contents WHERE template_id = $1",
+                    "SELECT handle, version FROM generator.passes WHERE template_id = $1",
                     self._template,
                 )
                 for row in rows:

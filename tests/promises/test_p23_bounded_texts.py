@@ -16,7 +16,7 @@ from shared.passes.language.specials import SPECIAL_WORDS
 from shared.passes.language.state import Environment, PassState
 from shared.passes.template.compiled import CompiledTemplate, compile_template
 from tests.promises.conftest import Figure
-from tests.unit.passes.samples import ANN, FACTS, a_document, a_pass
+from tests.unit.passes.samples import ANN, a_document, a_pass, pass_json
 
 LIMIT_SECONDS: Final = 0.010
 MOST: Final = MAX_VALUES_BYTES - 1000
@@ -101,7 +101,7 @@ def template() -> CompiledTemplate:
 def _warm(template: CompiledTemplate) -> None:
     """Read grammar and tables, which a process does once."""
     parse_condition("{a} = 1 AND !scanned")
-    template.compose(a_pass(), FACTS)
+    pass_json(template, a_pass())
 
 
 def seconds_of(act: Callable[[], object]) -> float:

@@ -325,7 +325,7 @@ def template_saved(
         revision=template.revision,
         template_name=template.name,
         organization_name=organization_name,
-        identity_id=template.identity_id,
+        apple_identity_id=template.identity_id,
         document=template.document,
         images=images,
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from services.generator.domain import IdentitySigner, TemplateBundle
+from services.generator.renderers.apple import IdentitySigner, TemplateBundle
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
     AccountSaved,
@@ -18,8 +18,8 @@ from shared.contracts.gateway import (
 from shared.database import Connection
 from shared.hashes import environment_of
 from shared.passes.apple.identities import identity_from_pem
+from shared.passes.apple.pass_json import AppleIssuer
 from shared.passes.apple.tokens import PassTokens
-from shared.passes.language.state import IssuerFacts
 from shared.passes.schema.localization import strings_files
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument
@@ -123,22 +123,21 @@ class BundleCache:
             files=files,
             file_digests=file_digests,
             digests={**{name: image.sha1 for name, image in images.items()}, **file_digests},
-            facts=IssuerFacts(
+            issuer=AppleIssuer(
                 signer.pass_type_identifier,
                 signer.team_identifier,
-                row["organization"],
                 f"{self._root_url}{WEB_SERVICE_PATH}",
             ),
             identity=signer,
             tokens=self._tokens,
-            environment=environment_digest(self._root_url, epoch),
+            environment_digest=digest_environment(self._root_url, epoch, row["identity_id"]),
             plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )
 
 
-def environment_digest(root_url: str, credential_epoch: int) -> int:
-    """Digest what contents hold besides template, identity and state, in 64 bits."""
-    digest = sha256(f"{root_url}\n{credential_epoch}".encode()).digest()
+def digest_environment(root_url: str, credential_epoch: int, identity_id: UUID) -> int:
+    """Digest what contents depend on besides revisions and state, in 64 bits."""
+    digest = sha256(f"{root_url}\n{credential_epoch}\n{identity_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
@@ -180,7 +179,7 @@ class CatalogueRepository:
             saved.revision,
             saved.template_name,
             saved.organization_name,
-            saved.identity_id,
+            saved.apple_identity_id,
             saved.document,
             {name: image.model_dump() for name, image in saved.images.items()},
         )

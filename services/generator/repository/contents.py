@@ -1,12 +1,17 @@
-"""The state and the content of each pass: lists in, one conditional statement."""
+"""What Apple Wallet gets of each pass; whoever writes it has locked the pass."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from typing import Any
 
-from services.generator.domain import Earlier, RenderedPass, TemplateBundle
-from shared.contracts.triggers import DeletedPass, Pass
+from services.generator.renderers.apple import (
+    ComposedWith,
+    Earlier,
+    RenderedPass,
+    RenderJob,
+    TemplateBundle,
+)
 from shared.database import Connection, columns
 
 
@@ -21,128 +26,146 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StoredContent:
-    """A pass's whole content, with the state it was made of."""
+    """A pass's whole content."""
 
     handle: str
-    account_id: UUID
-    template_id: UUID
     version: int
-    state: str
     template_revision: int
     identity_revision: int
+    environment_digest: int
     content_number: int
-    pass_json: bytes | None
+    pass_json: bytes
     manifest: bytes
     signature_value: bytes | None
-    signed_at: datetime
+    signed_at: datetime | None
+    """None: nobody has fetched these bytes, so that they are not signed."""
     last_modified: datetime
-    served: bool
-    deleted_at: datetime | None
-    environment: int
     token_at: int | None
     """Where the authentication token belongs; None: it is in there, as it was in earlier times."""
     token_key: str | None
 
     def earlier(self) -> Earlier:
+        """Return what composing has to know of it."""
         return Earlier(
             self.version,
             self.manifest,
-            self.template_revision,
-            self.identity_revision,
+            ComposedWith(self.template_revision, self.identity_revision, self.environment_digest),
             self.content_number,
-            self.deleted_at is not None,
+            self.signature_value is not None,
+            self.token_key,
         )
+
+    def is_made_with(self, bundle: TemplateBundle) -> bool:
+        return self.earlier().is_made_with(bundle)
 
 
 class ContentRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def lock_earlier(self, handles: Iterable[str]) -> dict[str, Earlier]:
-        """Lock what is there, in one order for all; new passes are missing."""
+    async def find_earlier(self, handles: Iterable[str]) -> dict[str, Earlier]:
+        """Find what composing has to know of contents; passes never fetched have none."""
         rows = await self._connection.fetch(
             """
             SELECT
-                handle, version, manifest, template_revision, identity_revision, content_number,
-                deleted_at IS NOT NULL AS is_deleted
-            FROM contents
+                handle, version, manifest, template_revision, identity_revision,
+                environment_digest, content_number, signature_value IS NOT NULL AS is_signed,
+                token_key
+            FROM apple_contents
             WHERE handle = ANY($1::text[])
-            ORDER BY handle
-            FOR NO KEY UPDATE
             """,
             list(handles),
         )
-        return {row["handle"]: Earlier(*row[1:]) for row in rows}
+        return {
+            row["handle"]: Earlier(
+                row["version"],
+                row["manifest"],
+                ComposedWith(
+                    row["template_revision"], row["identity_revision"], row["environment_digest"]
+                ),
+                row["content_number"],
+                row["is_signed"],
+                row["token_key"],
+            )
+            for row in rows
+        }
 
-    async def versions(self, handles: Iterable[str]) -> dict[str, int]:
-        """Tell the version that is known of each pass, deleted ones too."""
+    async def find(self, handles: Iterable[str]) -> dict[str, StoredContent]:
+        """Find whole contents; passes never fetched have none."""
         rows = await self._connection.fetch(
             """
-            SELECT handle, version
-            FROM contents
+            SELECT
+                handle, version, template_revision, identity_revision, environment_digest,
+                content_number, pass_json, manifest, signature_value, signed_at, last_modified,
+                token_at, token_key
+            FROM apple_contents
             WHERE handle = ANY($1::text[])
             """,
             list(set(handles)),
         )
-        return {row["handle"]: row["version"] for row in rows}
-
-    async def find(self, handles: Iterable[str]) -> dict[str, StoredContent]:
-        rows = await self._connection.fetch(
-            "SELECT * FROM contents WHERE handle = ANY($1::text[])", list(set(handles))
-        )
         return {row["handle"]: StoredContent(**row) for row in rows}
 
     async def store(
-        self, rendered: Sequence[tuple[Pass, TemplateBundle, RenderedPass]], at: datetime
+        self, rendered: Sequence[tuple[RenderJob, RenderedPass]], at: datetime
     ) -> list[Stored]:
-        """Store contents, unless the pass version or a revision would fall.
+        """Store contents of locked passes, unless the pass version or a revision would fall.
 
-        The content number rises only when the manifest differs; `last_modified`, in whole
-        seconds, then rises by at least one over a content that was served. Revisions of
-        identities compare only within a revision of the template, which names the identity.
+        Those that were to be signed are served. The content number rises only when the manifest
+        differs; `last_modified`, in whole seconds, then rises by at least one over a content that
+        was served. A signature stays as long as the same identity would sign the same bytes.
+        Revisions of identities compare only within a revision of the template, which names the
+        identity.
         """
-        ordered = sorted(rendered, key=lambda item: item[0].handle)
+        ordered = sorted(rendered, key=lambda item: item[0].pass_.handle)
+        jobs = [job for job, _ in ordered]
         rows = await self._connection.fetch(
             """
-            INSERT INTO contents AS old (
-                handle, account_id, template_id, version, state, template_revision,
-                identity_revision, content_number, pass_json, manifest, signature_value,
-                signed_at, last_modified, environment, token_at, token_key
+            INSERT INTO apple_contents AS old (
+                handle, version, template_revision, identity_revision, environment_digest,
+                content_number, manifest, pass_json, token_at, token_key, signature_value,
+                signed_at, last_modified, served
             )
             SELECT
-                handle, account_id, template_id, version, state, template_revision,
-                identity_revision, 1, pass_json, manifest, signature_value, $11, $11,
-                environment, token_at, token_key
+                handle, version, template_revision, identity_revision, environment_digest, 1,
+                manifest, pass_json, token_at, token_key, signature_value,
+                CASE WHEN signature_value IS NOT NULL THEN $11::timestamptz END,
+                $11, served
             FROM unnest(
-                $1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[],
-                $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[], $12::bigint[],
-                $13::integer[], $14::text[]
+                $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[],
+                $7::bytea[], $8::integer[], $9::text[], $10::bytea[], $12::boolean[]
             ) AS new (
-                handle, account_id, template_id, version, state, template_revision,
-                identity_revision, pass_json, manifest, signature_value, environment, token_at,
-                token_key
+                handle, version, template_revision, identity_revision, environment_digest,
+                manifest, pass_json, token_at, token_key, signature_value, served
             )
             ON CONFLICT (handle) DO UPDATE SET
-                version = excluded.version, environment = excluded.environment,
-                state = excluded.state, template_revision = excluded.template_revision,
+                version = excluded.version,
+                template_revision = excluded.template_revision,
                 identity_revision = excluded.identity_revision,
-                pass_json = coalesce(excluded.pass_json, old.pass_json),
+                environment_digest = excluded.environment_digest,
+                content_number =
+                    old.content_number + (old.manifest <> excluded.manifest)::integer,
+                manifest = excluded.manifest,
+                pass_json = coalesce(nullif(excluded.pass_json, ''), old.pass_json),
                 token_at = CASE
-                    WHEN excluded.pass_json IS NULL THEN old.token_at
+                    WHEN excluded.pass_json = '' THEN old.token_at
                     ELSE excluded.token_at
                 END,
                 token_key = CASE
-                    WHEN excluded.pass_json IS NULL THEN old.token_key
+                    WHEN excluded.pass_json = '' THEN old.token_key
                     ELSE excluded.token_key
                 END,
-                signature_value = coalesce(excluded.signature_value, old.signature_value),
-                signed_at = CASE
-                    WHEN excluded.signature_value IS NULL THEN old.signed_at
-                    ELSE excluded.signed_at
-                END,
-                manifest = excluded.manifest,
-                content_number = old.content_number + (old.manifest <> excluded.manifest)::integer,
-                served = old.served AND old.manifest = excluded.manifest,
+                (signature_value, signed_at) = (
+                    SELECT
+                        CASE WHEN stays THEN old.signature_value ELSE excluded.signature_value END,
+                        CASE WHEN stays THEN old.signed_at ELSE excluded.signed_at END
+                    FROM (
+                        SELECT excluded.signature_value IS NULL
+                            AND old.manifest = excluded.manifest
+                            AND old.identity_revision = excluded.identity_revision
+                            AND old.environment_digest = excluded.environment_digest AS stays
+                    ) AS decided
+                ),
+                served = excluded.served OR old.served AND old.manifest = excluded.manifest,
                 last_modified = CASE
                     WHEN old.manifest = excluded.manifest THEN old.last_modified
                     WHEN old.served
@@ -151,101 +174,28 @@ class ContentRepository:
                     )
                     ELSE greatest(excluded.last_modified, old.last_modified)
                 END
-            WHERE old.deleted_at IS NULL
-                AND excluded.version >= old.version
+            WHERE excluded.version >= old.version
                 AND (excluded.template_revision, excluded.identity_revision) >= (
                     old.template_revision, old.identity_revision
                 )
             RETURNING handle, content_number, last_modified
             """,
-            [pass_.handle for pass_, _, _ in ordered],
-            [pass_.account_id for pass_, _, _ in ordered],
-            [pass_.template_id for pass_, _, _ in ordered],
-            [pass_.version for pass_, _, _ in ordered],
-            [pass_.model_dump_json(exclude_defaults=True) for pass_, _, _ in ordered],
-            [bundle.revision for _, bundle, _ in ordered],
-            [bundle.identity.revision for _, bundle, _ in ordered],
-            [rendered.pass_json for _, _, rendered in ordered],
-            [rendered.manifest for _, _, rendered in ordered],
-            [rendered.signature_value for _, _, rendered in ordered],
+            *columns(jobs, "pass_.handle", "pass_.version"),
+            *columns(
+                jobs,
+                "bundle.revision",
+                "bundle.identity.revision",
+                "bundle.environment_digest",
+            ),
+            [one.manifest for _, one in ordered],
+            [one.pass_json or b"" for _, one in ordered],
+            [one.token_at for _, one in ordered],
+            [one.token_key for _, one in ordered],
+            [one.signature_value for _, one in ordered],
             at.replace(microsecond=0),
-            [bundle.environment for _, bundle, _ in ordered],
-            [rendered.token_at for _, _, rendered in ordered],
-            [rendered.token_key for _, _, rendered in ordered],
+            [job.sign for job in jobs],
         )
         return [Stored(**row) for row in rows]
-
-    async def mark_served(self, contents: Sequence[StoredContent]) -> bool:
-        """Note that these contents are served: the next ones must be seen to be newer.
-
-        False if one of them is no longer what is stored, so that the note would stand on another.
-        """
-        marked = await self._connection.fetch(
-            """
-            WITH same AS (
-                SELECT handle
-                FROM contents
-                JOIN unnest($1::text[], $2::bigint[]) AS read (handle, content_number) USING (
-                    handle, content_number
-                )
-                ORDER BY handle
-                FOR NO KEY UPDATE OF contents
-            )
-            UPDATE contents
-            SET served = true
-            FROM same
-            WHERE contents.handle = same.handle
-            RETURNING 1
-            """,
-            *columns(contents, "handle", "content_number"),
-        )
-        return len(marked) == len(contents)
-
-    async def delete(self, passes: Sequence[DeletedPass]) -> None:
-        """Leave tombstones, which refuse what arrives late."""
-        await self._connection.execute(
-            """
-            INSERT INTO contents AS old (
-                handle, account_id, template_id, version, state, template_revision,
-                identity_revision, content_number, manifest, signed_at, last_modified,
-                deleted_at
-            )
-            SELECT handle, account_id, account_id, version, '', 0, 0, 0, '', now(), now(), now()
-            FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS gone (
-                handle, account_id, version
-            )
-            ON CONFLICT (handle) DO UPDATE SET
-                version = excluded.version, state = '', pass_json = NULL,
-                signature_value = NULL, manifest = '',
-                deleted_at = coalesce(old.deleted_at, now())
-            """,
-            *(
-                list(column)
-                for column in zip(
-                    *sorted((p.handle, p.account_id, p.version) for p in passes), strict=True
-                )
-            ),
-        )
-
-    async def forget_deleted(self, days: int, most: int) -> int:
-        """Drop tombstones older than `days`; returns how many went."""
-        rows = await self._connection.fetch(
-            """
-            DELETE FROM contents
-            WHERE handle = ANY(
-                ARRAY(
-                    SELECT handle
-                    FROM contents
-                    WHERE deleted_at < now() - $1 * interval '1 day'
-                    LIMIT $2
-                )
-            )
-            RETURNING 1
-            """,
-            days,
-            most,
-        )
-        return len(rows)
 
     async def claim_cut(self) -> str | None:
         """Take on the cutting of tokens: the last handle that is done; None if nothing is to do."""
@@ -257,30 +207,30 @@ class ContentRepository:
         """Lock the contents that follow; with the pass.json of those that hold their token."""
         rows = await self._connection.fetch(
             """
-            SELECT handle, CASE WHEN token_at IS NULL THEN pass_json END
-            FROM contents
+            SELECT handle, CASE WHEN token_at IS NULL THEN pass_json END AS pass_json
+            FROM apple_contents
             WHERE handle > $1
             ORDER BY handle
             LIMIT $2
             FOR NO KEY UPDATE
             """,
-            handle,
-            most,
-        )
-        return [(row[0], row[1]) for row in rows]
+            handle, most,
+        )  # fmt: skip
+        return [(row["handle"], row["pass_json"]) for row in rows]
 
     async def cut(self, cuts: Sequence[tuple[str, bytes, int, str]]) -> None:
         """Store of locked contents: handle, pass.json without its token, where it was, its key."""
+        rows: list[tuple[Any, ...]] = list(zip(*cuts, strict=True))
         await self._connection.execute(
             """
-            UPDATE contents
+            UPDATE apple_contents
             SET pass_json = cut.pass_json, token_at = cut.token_at, token_key = cut.token_key
             FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[]) AS cut (
                 handle, pass_json, token_at, token_key
             )
-            WHERE contents.handle = cut.handle
+            WHERE apple_contents.handle = cut.handle
             """,
-            *(list(column) for column in zip(*cuts, strict=True)),
+            *(list(column) for column in rows),
         )
 
     async def note_cut(self, after_handle: str | None) -> None:

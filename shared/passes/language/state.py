@@ -1,4 +1,4 @@
-"""What is known of one pass, of its issuer and of the installation, at the moment of composing."""
+"""What is known of one pass and of the installation at the moment of composing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,16 +54,6 @@ class PassState:
     def may_expand(self, path: str) -> bool:
         """Whether the brackets in this own value stand for what they name."""
         return self.literal is not None and path not in self.literal
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerFacts:
-    """What the signing identity and the account put on every pass."""
-
-    pass_type_identifier: str
-    team_identifier: str
-    organization_name: str
-    web_service_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
-
-import orjson
 
 from shared.passes.language import rules
 from shared.passes.language.actions import (
@@ -31,20 +30,22 @@ from shared.passes.language.paths import (
     survey,
 )
 from shared.passes.language.rules import RuleOutcome, Run, Workings
-from shared.passes.language.state import Environment, IssuerFacts, PassState
+from shared.passes.language.state import Environment, PassState
 from shared.passes.schema.barcodes import BarcodePolicy, apply_barcodes
 from shared.passes.schema.field_styles import FORMED_KEYS, OWN_FORMS, settle_styles, unfit_fields
 from shared.passes.schema.registry import POSTER_STYLE, STYLES
 from shared.passes.schema.skeleton import BRACKET, Conditional, Node, walk_pass
+from shared.passes.schema.slots import own_images
 from shared.passes.schema.values import MISSING, Json, to_text
 from shared.passes.template import checking
 from shared.passes.template.assembly import TEXT_KINDS, Assembly, PlacedText, choose_values
+from shared.passes.template.card import Card
 from shared.passes.template.display import Display, display_of
 from shared.passes.template.document import TemplateDocument
 from shared.passes.template.hiding import compile_hidings, hide
 
-_NOBODY: Final = IssuerFacts("", "", "")
 _NOWHERE: Final = Environment()
+_NO_IMAGES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class CallsOutError(Exception):
@@ -63,6 +64,7 @@ class CompiledTemplate:
         barcode_policy: BarcodePolicy,
         organization: str,
         conditionals: Iterable[Conditional] = (),
+        images: Mapping[str, str] = _NO_IMAGES,
         environment: Environment = _NOWHERE,
         scan_when_void: bool = False,
     ) -> None:
@@ -71,6 +73,7 @@ class CompiledTemplate:
         self._base = base
         self._barcode_policy: BarcodePolicy = barcode_policy
         self._organization = organization
+        self._images = images
         self._has_gaps = any(
             leaf.type == "FieldContent" and not _has_value(path_index, leaf)
             for leaf in path_index.given.values()
@@ -190,14 +193,16 @@ class CompiledTemplate:
         parts = parse(text, self.path_index)
         return self.expansion(self.migrate(state)).expand(parts, "") if parts else text
 
-    def compose(
-        self, state: PassState, facts: IssuerFacts, *, authentication_token: str | None = None
-    ) -> bytes:
-        """pass.json: the same state and facts make the same bytes."""
-        document = self._compose(state, facts)
-        if authentication_token is not None:
-            document["authenticationToken"] = authentication_token
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    def card(self, state: PassState) -> Card:
+        """Compose a pass for whichever wallet; the same state makes the same card."""
+        own = own_images(state.values)
+        return Card(
+            handle=state.handle,
+            serial_number=state.serial,
+            content=self._compose(state),
+            images={**self._images, **own} if own else self._images,
+            voided=state.voided,
+        )
 
     def unfit_values(self, state: PassState) -> dict[str, str]:
         """Return the paths of values that do not fit the style of their field, with what is needed.
@@ -206,7 +211,7 @@ class CompiledTemplate:
         """
         if not self._may_have_styles(state.values):
             return {}
-        document = self._compose(state, _NOBODY, is_settled=False)
+        document = self._compose(state, is_settled=False)
         style = self._style_of(state)
         faults: dict[str, str] = {}
         for group, key, detail in unfit_fields(document, style):
@@ -224,7 +229,7 @@ class CompiledTemplate:
 
     def display(self, state: PassState, strings: Mapping[str, str] | None = None) -> Display:
         """Return what a web page shows of the pass; `strings` are its texts in one language."""
-        return display_of(self._compose(state, _NOBODY), strings or {})
+        return display_of(self._compose(state), strings or {})
 
     def start(self, key: str, state: PassState) -> Run:
         """Run a trigger until it ends (`outcome`) or has to call a URL (`call`)."""
@@ -251,9 +256,7 @@ class CompiledTemplate:
             raise CallsOutError(key)
         return outcome
 
-    def _compose(
-        self, state: PassState, facts: IssuerFacts, *, is_settled: bool = True
-    ) -> dict[str, Any]:
+    def _compose(self, state: PassState, *, is_settled: bool = True) -> dict[str, Any]:
         if self._moves:
             state = migrate(state, self._moves)
         values = state.values
@@ -277,21 +280,13 @@ class CompiledTemplate:
         if is_settled and self._may_have_styles(values):
             settle_styles(document, self._style_of(state))
         apply_barcodes(document, barcode_policy, state.handle)
-        document["formatVersion"] = 1
-        document["serialNumber"] = state.serial
-        document["passTypeIdentifier"] = facts.pass_type_identifier
-        document["teamIdentifier"] = facts.team_identifier
-        self._fill_names(document, facts)
-        if facts.web_service_url:
-            document["webServiceURL"] = facts.web_service_url
-        if state.voided:
-            document["voided"] = True
+        self._fill_names(document)
         return document
 
-    def _fill_names(self, document: dict[str, Any], facts: IssuerFacts) -> None:
+    def _fill_names(self, document: dict[str, Any]) -> None:
         """Give the pass the two texts that Wallet needs, where its template has none."""
         if not document.get("organizationName"):
-            document["organizationName"] = facts.organization_name or self._organization
+            document["organizationName"] = self._organization
         if not document.get("description"):
             document["description"] = self.path_index.given["description"].default
 
@@ -351,6 +346,7 @@ def compile_template(
         barcode_policy=document.barcode_policy,
         organization=organization,
         conditionals=walk.conditionals,
+        images=document.images,
         environment=environment,
         scan_when_void=document.scan_when_void,
     )

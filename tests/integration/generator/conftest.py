@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from services.generator import handlers
+from services.generator import app
 from shared.database import Database
 from tests.integration.generator.generating import Generator, identity_saved, template_saved
 from tests.integration.triggers.databases import empty, migrated_database
 
-MIGRATIONS = Path(handlers.__file__).parent / "migrations"
+MIGRATIONS = Path(app.__file__).parent / "migrations"
 
 
 @pytest.fixture(scope="package")

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
 
-from services.generator import handlers
 from services.generator.clients import RenderPool
+from services.generator.handlers import catalogue, contents, passes
 from services.generator.repository.bundles import BundleCache
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
@@ -28,7 +28,7 @@ from shared.contracts.gateway import (
 from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
 from shared.contracts.triggers import DeletedPass, Pass, PassesChanged, PassesDeleted
 from shared.database import Database, UnitOfWork
-from shared.errors import ApplicationError
+from shared.errors import ApplicationError, NotReadyError
 from shared.passes.apple.development import DevelopmentAuthority
 from shared.passes.apple.identities import SigningIdentity, identity_to_pem
 from shared.passes.apple.tokens import PassTokens
@@ -105,7 +105,7 @@ def template_saved(
         revision=revision,
         template_name="Card",
         organization_name="Beans",
-        identity_id=identity_id,
+        apple_identity_id=identity_id,
         document=document,
         images={"icon.png": icon},
     )
@@ -170,20 +170,27 @@ class Generator:
     async def keep(self, *events: TemplateSaved | IdentitySaved | ImagesSaved) -> None:
         for event in events:
             if isinstance(event, TemplateSaved):
-                await self._do(handlers.keep_templates, [event])
+                await self._do(catalogue.keep_templates, [event])
             elif isinstance(event, ImagesSaved):
-                await self._do(handlers.keep_images, [event])
+                await self._do(catalogue.keep_images, [event])
             else:
-                await self._do(handlers.keep_identities, [event])
+                await self._do(catalogue.keep_identities, [event])
 
     async def build(self, *batches: Sequence[Pass]) -> list[BuiltContent]:
+        """Let passes change; what is known to be fetched is composed."""
         events = [PassesChanged(passes=list(batch)) for batch in batches]
-        await self._do(handlers.build_contents, events, cache=self.cache, pool=self.pool)
+        await self._do(passes.keep_passes, events, cache=self.cache, pool=self.pool)
         return self.built
 
-    async def build_in(self, work: UnitOfWork, *passes: Pass) -> None:
-        event = PassesChanged(passes=list(passes))
-        await handlers.build_contents([event], work, cache=self.cache, pool=self.pool)
+    async def fetch(self, *batches: Sequence[Pass]) -> list[BuiltContent]:
+        """Let passes come, and somebody fetch each."""
+        await self.build(*batches)
+        await self.ask(*(a_query(p.handle) for batch in batches for p in batch))
+        return self.built
+
+    async def build_in(self, work: UnitOfWork, *changed: Pass) -> None:
+        event = PassesChanged(passes=list(changed))
+        await passes.keep_passes([event], work, cache=self.cache, pool=self.pool)
 
     async def delete(self, version: int = 9, handle: str = HANDLE) -> None:
         async with self.database.work() as work:
@@ -191,10 +198,10 @@ class Generator:
 
     async def delete_in(self, work: UnitOfWork, version: int, handle: str = HANDLE) -> None:
         gone = DeletedPass(handle=handle, account_id=ACCOUNT, version=version)
-        await handlers.delete_contents([PassesDeleted(passes=[gone])], work)
+        await passes.delete_passes([PassesDeleted(passes=[gone])], work)
 
-    async def ask(self, *queries: ReadContent) -> list[Content | ApplicationError]:
-        return await self._do(handlers.read_contents, queries, cache=self.cache, pool=self.pool)
+    async def ask(self, *queries: ReadContent) -> list[Content | ApplicationError | NotReadyError]:
+        return await self._do(contents.read_contents, queries, cache=self.cache, pool=self.pool)
 
     async def read(self, **rest: Any) -> Content:
         """Give the content of one pass as the gateway gets it."""
@@ -204,7 +211,7 @@ class Generator:
         """Let the contents be made so long ago."""
         async with self.database.work() as work:
             await work.connection.execute(
-                "UPDATE contents SET last_modified = last_modified - $1::interval", by
+                "UPDATE apple_contents SET last_modified = last_modified - $1::interval", by
             )
 
     async def _do(
@@ -252,8 +259,8 @@ async def until_somebody_waits(database: Database) -> None:
             await asyncio.sleep(0.01)
 
 
-def good(outcome: Reply | ApplicationError) -> Reply:
-    if isinstance(outcome, ApplicationError):
+def good(outcome: Reply | ApplicationError | NotReadyError) -> Reply:
+    if isinstance(outcome, ApplicationError | NotReadyError):
         raise outcome
     return outcome
 

@@ -4,13 +4,13 @@ from itertools import pairwise
 from uuid import UUID
 
 import orjson
-import pytest
 
 from shared.contracts.gateway import ImageReference
-from shared.errors import NotFoundError, NotReadyError
+from shared.errors import NotFoundError
 from tests.integration.generator.generating import (
     ICON,
     OTHER_ACCOUNT,
+    OTHER_IDENTITY,
     Generator,
     a_pass,
     a_query,
@@ -26,7 +26,7 @@ from tests.integration.generator.generating import (
 SECOND = timedelta(seconds=1)
 
 
-async def test_new_revision_is_pressed_at_the_next_reading(generator: Generator):
+async def test_new_revision_is_rendered_at_the_next_reading(generator: Generator):
     await generator.build([a_pass()])
     before = await generator.read()
     await generator.keep(template_saved(2, description="Tea card"))
@@ -78,7 +78,7 @@ async def test_rotated_identity_signs_anew_without_new_content(generator: Genera
 
 
 async def test_change_after_a_rotation_is_signed_by_the_new_identity(generator: Generator):
-    await generator.build([a_pass(1)])
+    await generator.fetch([a_pass(1)])
     await generator.keep(identity_saved(2, an_identity(2)))
 
     await generator.build([a_pass(2)])
@@ -97,15 +97,17 @@ async def test_content_after_a_served_one_is_at_least_a_second_newer(generator: 
 
 
 async def test_content_after_one_nobody_saw_need_not_be_newer(generator: Generator):
-    [first] = await generator.build([a_pass(1)])
+    served = (await generator.fetch([a_pass(1)]))[0].last_modified
+    [unseen] = await generator.build([a_pass(2)])
     await generator.backdate(-timedelta(minutes=1))
-    [second] = await generator.build([a_pass(2)])
+    [third] = await generator.build([a_pass(3)])
 
-    assert second.last_modified == first.last_modified + timedelta(minutes=1)
+    assert unseen.last_modified == served + SECOND
+    assert third.last_modified == unseen.last_modified + timedelta(minutes=1)
 
 
 async def test_unseen_content_between_two_served_ones_makes_no_gap(generator: Generator):
-    await generator.build([a_pass(1)])
+    await generator.fetch([a_pass(1)])
     await generator.backdate(-timedelta(minutes=1))
     served = (await generator.read()).last_modified
 
@@ -116,7 +118,7 @@ async def test_unseen_content_between_two_served_ones_makes_no_gap(generator: Ge
 
 
 async def test_same_bytes_of_a_newer_version_stay_served(generator: Generator):
-    await generator.build([a_pass(1, {"hidden": 1})])
+    await generator.fetch([a_pass(1, {"hidden": 1})])
     await generator.backdate(-timedelta(minutes=1))
     served = (await generator.read()).last_modified
 
@@ -150,36 +152,107 @@ async def test_content_changed_within_the_same_second_is_sent(generator: Generat
     assert points_of(changed) == 2
 
 
-async def test_content_replaced_while_it_is_read_is_read_again(generator: Generator):
+async def test_who_reads_while_a_content_is_replaced_gets_the_new_one(generator: Generator):
     """Else the new one could have the date of the old one, and a device would never ask for it."""
-    await generator.build([a_pass(1)])
+    await generator.fetch([a_pass(1)])
+    await generator.build([a_pass(2)])
     async with generator.database.work() as building:
-        await generator.build_in(building, a_pass(2))
+        await generator.build_in(building, a_pass(3))
         reading = asyncio.create_task(generator.read())
         await until_somebody_waits(generator.database)
-    with pytest.raises(NotReadyError):
-        await reading
 
-    seen = await generator.read()
-    await generator.build([a_pass(3)])
+    seen = await reading
+    await generator.build([a_pass(4)])
 
-    assert points_of(seen) == 2
-    assert not (await generator.read(version=3, modified_since=seen.last_modified)).not_modified
+    check_content(seen)
+    assert points_of(seen) == 3
+    assert not (await generator.read(version=4, modified_since=seen.last_modified)).not_modified
 
 
-async def test_content_replaced_by_one_of_an_older_revision_is_read_again(generator: Generator):
-    await generator.build([a_pass(1)])
+async def test_content_replaced_by_one_of_an_older_revision_is_composed_again(
+    generator: Generator,
+):
+    await generator.fetch([a_pass(1)])
     async with generator.database.work() as building:
         await generator.build_in(building, a_pass(2))
         await generator.keep(template_saved(2, description="Tea card"))
         reading = asyncio.create_task(generator.read(template_revision=2))
         await until_somebody_waits(generator.database)
-    with pytest.raises(NotReadyError):
-        await reading
 
-    content = await generator.read(template_revision=2)
+    content = await reading
+    check_content(content)
     assert orjson.loads(content.pass_json)["description"] == "Tea card"
     assert points_of(content) == 2
+
+
+async def test_changes_between_two_fetches_cost_one_signature(generator: Generator):
+    await generator.fetch([a_pass(1)])
+    for version in range(2, 22):
+        assert len(await generator.build([a_pass(version)])) == 1
+        assert await signatures(generator) == 0
+
+    content = await generator.read(version=21)
+
+    check_content(content)
+    assert content.content_number == 21
+    assert await signatures(generator) == 1
+    assert await generator.read(version=21) == content
+
+
+async def test_a_pass_nobody_has_fetched_is_not_composed(generator: Generator):
+    for version in (1, 2, 3):
+        assert await generator.build([a_pass(version)]) == []
+
+    async with generator.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM apple_contents") == 0
+    assert (await generator.read(version=3)).content_number == 1
+
+
+async def test_what_a_device_has_already_is_not_signed_anew(generator: Generator):
+    await generator.build([a_pass(1)])
+    content = await generator.read()
+    await generator.keep(identity_saved(2, an_identity(2)), template_saved(2))
+
+    same = await generator.read(template_revision=2, modified_since=content.last_modified)
+
+    assert same.not_modified
+    assert await signatures(generator) == 0
+    check_content(await generator.read(template_revision=2), an_identity(2))
+
+
+async def test_two_processes_that_serve_a_pass_at_once_serve_the_same_bytes(generator: Generator):
+    other = Generator(generator.database)
+    for version in range(1, 6):
+        await generator.build([a_pass(version)])
+
+        one, two = await asyncio.gather(
+            generator.read(version=version), other.read(version=version)
+        )
+
+        check_content(one)
+        assert one == two
+
+
+async def test_a_template_with_another_identity_of_the_same_type_is_signed_by_that(
+    generator: Generator,
+):
+    await generator.fetch([a_pass(1)])
+    other = an_identity(2)
+    await generator.keep(identity_saved(1, other, identity_id=OTHER_IDENTITY))
+    await generator.keep(template_saved(2, identity_id=OTHER_IDENTITY))
+
+    content = await generator.read(template_revision=2)
+
+    check_content(content, other)
+    assert content.content_number == 1
+
+
+async def signatures(generator: Generator) -> int:
+    """How many contents are signed."""
+    async with generator.database.connection() as connection:
+        return await connection.fetchval(
+            "SELECT count(*) FROM apple_contents WHERE signature_value IS NOT NULL"
+        )
 
 
 async def test_content_of_another_account_is_not_found(generator: Generator):
@@ -198,7 +271,7 @@ async def test_content_of_another_account_is_not_found(generator: Generator):
     assert kinds(outcomes) == ["NotFoundError"] * 4
     assert all(isinstance(outcome, NotFoundError) for outcome in outcomes)
     async with generator.database.connection() as connection:
-        assert not await connection.fetchval("SELECT bool_or(served) FROM contents")
+        assert not await connection.fetchval("SELECT bool_or(served) FROM apple_contents")
     assert generator.built == []
 
 
@@ -215,7 +288,7 @@ async def test_refused_rows_do_not_keep_others_from_their_content(generator: Gen
 
 async def test_many_reading_a_new_revision_at_once_get_one_content(generator: Generator):
     passes = [a_pass(handle=f"handle{n}") for n in range(10)]
-    await generator.build(passes)
+    await generator.fetch(passes)
     await generator.keep(template_saved(2, description="Tea card"))
     queries = [a_query(p.handle, template_revision=2) for p in passes]
 

@@ -472,5 +472,5 @@ def a_member(version: int, **fields: Any) -> Member:
 def a_template(template_id: Any, revision: int) -> TemplateSaved:
     return TemplateSaved(
         template_id=template_id, account_id=ACCOUNT, revision=revision, template_name="Card",
-        organization_name="Tea", identity_id=new_id(), document={}, images={},
+        organization_name="Tea", apple_identity_id=new_id(), document={}, images={},
     )  # fmt: skip

@@ -81,7 +81,7 @@ def a_template(
         revision=revision,
         template_name="Card",
         organization_name="Beans",
-        identity_id=UUID(int=20),
+        apple_identity_id=UUID(int=20),
         document=document or DOCUMENT,
         images={},
     )

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from services.gateway.routes.v1.verdict import Verdict, judge
 from shared.contracts.notifier import ContentNotice, Holder, Observation, PassNotices
 from shared.contracts.triggers import Pass
@@ -146,8 +144,13 @@ def test_a_change_without_new_content_changed_nothing_that_is_seen():
     assert "changed nothing that is seen" in verdict.text
 
 
-@pytest.mark.parametrize("contents", [[], None])
-def test_a_change_of_this_moment_is_being_built(contents: list[ContentNotice] | None):
-    verdict = verdict_of(version=3, changed_at=NOW - timedelta(seconds=1), contents=contents)
+def test_a_change_of_this_moment_is_being_built():
+    verdict = verdict_of(version=3, changed_at=NOW - timedelta(seconds=1))
 
     assert verdict.code == "being_built"
+
+
+def test_a_pass_that_nobody_has_downloaded_says_so():
+    verdict = verdict_of(version=3, changed_at=NOW - timedelta(seconds=1), contents=[])
+
+    assert verdict.code == "not_downloaded"

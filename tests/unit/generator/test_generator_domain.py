@@ -8,21 +8,23 @@ from uuid import UUID
 import orjson
 
 from services.generator.clients import RenderPool
-from services.generator.domain import (
+from services.generator.renderers.apple import (
     NO_IMAGES,
+    ComposedWith,
     Earlier,
     IdentitySigner,
+    OwnImages,
     RenderedPass,
+    RenderJob,
     TemplateBundle,
     lay_over,
     put_back,
-    render,
 )
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.passes.apple.development import DevelopmentAuthority
+from shared.passes.apple.pass_json import AppleIssuer
 from shared.passes.apple.tokens import PassTokens
-from shared.passes.language.state import IssuerFacts
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument
 
@@ -54,19 +56,19 @@ def a_bundle(revision: int = 1, identity_revision: int = 1) -> TemplateBundle:
         files={},
         file_digests={},
         digests={"icon.png": "ab" * 20},
-        facts=IssuerFacts("pass.com.example", "TEAM123456", "Beans", "https://p.example/wallet"),
+        issuer=AppleIssuer("pass.com.example", "TEAM123456", "https://p.example/wallet"),
         identity=a_signer(identity_revision),
         tokens=TOKENS,
     )
 
 
-def a_pass(points: int = 1, **rest: Any) -> Pass:
+def a_pass(points: int = 1, *, version: int = 1, **rest: Any) -> Pass:
     return Pass(
         handle="handle0",
         account_id=UUID(int=1),
         template_id=UUID(int=10),
         serial_number="serial0",
-        version=1,
+        version=version,
         values={"structure_headerFields_points_value": points},
         created_at=MOMENT,
         updated_at=MOMENT,
@@ -74,12 +76,25 @@ def a_pass(points: int = 1, **rest: Any) -> Pass:
     )
 
 
-def rendered(rendered: RenderedPass) -> Earlier:
-    return Earlier(1, rendered.manifest, 1, 1, 1, is_deleted=False)
+def render(
+    bundle: TemplateBundle,
+    pass_: Pass,
+    earlier: Earlier | None = None,
+    own: OwnImages = NO_IMAGES,
+    *,
+    sign: bool = True,
+) -> RenderedPass:
+    return RenderJob(bundle, pass_, earlier, own, sign).render(MOMENT)
 
 
-def test_first_pressing_makes_every_part():
-    rendered = render(a_bundle(), a_pass(), None, MOMENT)
+def there(rendered: RenderedPass, *, version: int = 1, is_signed: bool = True) -> Earlier:
+    """A stored content."""
+    made_with = ComposedWith(1, 1, 0)
+    return Earlier(version, rendered.manifest, made_with, 1, is_signed, rendered.token_key)
+
+
+def test_first_rendering_makes_every_part():
+    rendered = render(a_bundle(), a_pass())
 
     assert rendered.pass_json is not None
     assert rendered.signature_value is not None
@@ -87,26 +102,42 @@ def test_first_pressing_makes_every_part():
 
 
 def test_same_bytes_are_not_signed_again():
-    first = render(a_bundle(), a_pass(), None, MOMENT)
+    first = render(a_bundle(), a_pass())
 
-    again = render(a_bundle(2), a_pass(), rendered(first), MOMENT)
+    again = render(a_bundle(2), a_pass(), there(first))
 
     assert again == RenderedPass(first.manifest, None, None)
 
 
 def test_same_bytes_are_signed_again_by_a_renewed_identity():
-    first = render(a_bundle(), a_pass(), None, MOMENT)
+    first = render(a_bundle(), a_pass())
 
-    again = render(a_bundle(identity_revision=2), a_pass(), rendered(first), MOMENT)
+    again = render(a_bundle(identity_revision=2), a_pass(), there(first))
+
+    assert (again.manifest, again.pass_json) == (first.manifest, None)
+    assert again.signature_value is not None
+
+
+def test_nothing_is_signed_that_nobody_gets():
+    first = render(a_bundle(), a_pass(), sign=False)
+
+    assert first.pass_json is not None
+    assert first.signature_value is None
+
+
+def test_what_is_composed_is_only_signed():
+    first = render(a_bundle(), a_pass(), sign=False)
+
+    again = render(a_bundle(), a_pass(), there(first, is_signed=False))
 
     assert (again.manifest, again.pass_json) == (first.manifest, None)
     assert again.signature_value is not None
 
 
 def test_voided_pass_has_other_bytes():
-    first = render(a_bundle(), a_pass(), None, MOMENT)
+    first = render(a_bundle(), a_pass())
 
-    voided = render(a_bundle(), a_pass(voided=True), rendered(first), MOMENT)
+    voided = render(a_bundle(), a_pass(version=2, voided=True), there(first))
 
     assert voided.manifest != first.manifest
     assert orjson.loads(voided.pass_json or b"{}")["voided"] is True
@@ -114,20 +145,20 @@ def test_voided_pass_has_other_bytes():
 
 def test_other_images_are_other_bytes():
     bundle = a_bundle()
-    first = render(bundle, a_pass(), None, MOMENT)
+    first = render(bundle, a_pass())
 
     other = replace(bundle, digests={"icon.png": "cd" * 20})
-    again = render(other, a_pass(), rendered(first), MOMENT)
+    again = render(other, a_pass(version=2), there(first))
 
     assert again.manifest != first.manifest
 
 
-async def test_press_room_keeps_the_order():
+async def test_render_pool_keeps_the_order():
     pool = RenderPool(2)
     bundle = a_bundle()
 
     all_rendered = await pool.render(
-        [(bundle, a_pass(n), None, NO_IMAGES) for n in range(30)], MOMENT
+        [RenderJob(bundle, a_pass(n), None, NO_IMAGES, sign=True) for n in range(30)], MOMENT
     )
     nothing = await pool.render([], MOMENT)
     await pool.close()
@@ -143,7 +174,7 @@ def test_the_token_on_a_pass_is_that_of_its_own_secret_for_life():
     newer, older = (PassTokens([secret]) for secret in (NEWER, OLDER))
 
     for key, tokens in ((TOKENS.newest_id, newer), (older.newest_id, older), (None, older)):
-        rendered = render(a_bundle(), a_pass(token_key=key), None, MOMENT)
+        rendered = render(a_bundle(), a_pass(token_key=key))
         token = tokens.issue(rendered.token_key, "pass.com.example", "serial0")
         whole = put_back(rendered.pass_json or b"", token, rendered.token_at or 0)
         written = orjson.loads(whole)
@@ -174,7 +205,7 @@ def test_own_images_lie_over_the_template_s_and_end_the_plain_icon():
 def test_own_images_are_in_the_manifest():
     bundle = replace(a_bundle(), images={"icon.png": an_image("a")})
 
-    rendered = render(bundle, a_pass(), None, MOMENT, {"logo.png": an_image("b")})
+    rendered = render(bundle, a_pass(), own={"logo.png": an_image("b")})
 
     manifest = orjson.loads(rendered.manifest)
     assert (manifest["icon.png"], manifest["logo.png"]) == ("a" * 40, "b" * 40)
@@ -186,7 +217,7 @@ def test_own_images_are_so_in_every_language_and_strings_stay_beside_them():
     images = {name: an_image("a") for name in names}
     bundle = replace(a_bundle(), images=images, file_digests=strings)
 
-    rendered = render(bundle, a_pass(), None, MOMENT, {"logo.png": an_image("b")})
+    rendered = render(bundle, a_pass(), own={"logo.png": an_image("b")})
 
     manifest = orjson.loads(rendered.manifest)
     assert manifest.keys() - {"pass.json"} == {"logo.png", "de.lproj/strip.png", *strings}

@@ -7,13 +7,12 @@ from typing import Any
 
 import orjson
 
-from shared.passes.language.state import IssuerFacts, PassState
+from shared.passes.apple.pass_json import AppleIssuer, write_pass_json
+from shared.passes.language.state import PassState
 from shared.passes.template.compiled import CompiledTemplate, compile_template
 from shared.passes.template.document import TemplateDocument
 
-FACTS = IssuerFacts(
-    "pass.com.example.coffee", "TEAM123456", "Beans Ltd", "https://w.example/wallet"
-)
+ISSUER = AppleIssuer("pass.com.example.coffee", "TEAM123456", "https://w.example/wallet")
 
 STORE_CARD: dict[str, Any] = {
     "description": "Coffee card",
@@ -80,7 +79,11 @@ def a_pass(
 
 
 def composed(template: CompiledTemplate, state: PassState) -> dict[str, Any]:
-    return orjson.loads(template.compose(state, FACTS))
+    return orjson.loads(pass_json(template, state))
+
+
+def pass_json(template: CompiledTemplate, state: PassState) -> bytes:
+    return write_pass_json(template.card(state), ISSUER)
 
 
 ANN = {"name": "Ann", "email": "ann@example.org", "points": 7, "tier": "gold", "external_id": "77"}

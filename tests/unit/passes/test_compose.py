@@ -2,7 +2,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.passes.samples import ANN, FACTS, a_card, a_pass, a_template, compiled, composed
+from shared.passes.apple.pass_json import write_pass_json
+from tests.unit.passes.samples import (
+    ANN,
+    ISSUER,
+    a_card,
+    a_pass,
+    a_template,
+    compiled,
+    composed,
+    pass_json,
+)
 
 
 def test_own_value_stands_before_the_template():
@@ -41,9 +51,9 @@ def test_identity_comes_from_the_issuer():
 
     assert card["serialNumber"] == "serial0"
     assert card["formatVersion"] == 1
-    assert card["passTypeIdentifier"] == FACTS.pass_type_identifier
-    assert card["teamIdentifier"] == FACTS.team_identifier
-    assert card["webServiceURL"] == FACTS.web_service_url
+    assert card["passTypeIdentifier"] == ISSUER.pass_type_identifier
+    assert card["teamIdentifier"] == ISSUER.team_identifier
+    assert card["webServiceURL"] == ISSUER.web_service_url
     assert card["organizationName"] == "Beans"
     assert "voided" not in card
 
@@ -222,7 +232,7 @@ def test_expansion_does_not_explode():
     properties = {f"p{level}": f"{{p{level + 1}}}" * 50 for level in range(9)}
     template = a_template({"logoText": "{p0}"}, properties=properties | {"p9": "x" * 100})
 
-    assert len(template.compose(a_pass(), FACTS)) < 1_000_000
+    assert len(pass_json(template, a_pass())) < 1_000_000
 
 
 def test_replaced_text_is_not_scanned_again():
@@ -232,7 +242,7 @@ def test_replaced_text_is_not_scanned_again():
 
 
 def test_authentication_token_is_put_in_when_given():
-    raw = a_template().compose(a_pass(), FACTS, authentication_token="t" * 16)
+    raw = write_pass_json(a_template().card(a_pass()), ISSUER, "t" * 16)
 
     assert b'"authenticationToken":"tttttttttttttttt"' in raw
 
@@ -245,13 +255,13 @@ def test_values_of_another_revision_are_ignored():
 
 def test_composing_leaves_the_template_as_it_was():
     template = a_template()
-    before = template.compose(a_pass(), FACTS)
-    template.compose(
+    before = pass_json(template, a_pass())
+    pass_json(
+        template,
         a_pass({"structure": {"headerFields": []}, "barcode_message": "own", "locations": []}, ANN),
-        FACTS,
     )
 
-    assert template.compose(a_pass(), FACTS) == before
+    assert pass_json(template, a_pass()) == before
 
 
 def test_display_shows_what_a_page_needs():

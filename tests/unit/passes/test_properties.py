@@ -10,7 +10,7 @@ from shared.passes.language.actions import TRIGGER_KEYS
 from shared.passes.schema import registry
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument, check_template
-from tests.unit.passes.samples import FACTS, a_pass, a_template, compiled
+from tests.unit.passes.samples import a_pass, a_template, compiled, pass_json
 
 NAMES = [
     *registry.keys_of("Pass"),
@@ -79,7 +79,7 @@ def test_no_document_makes_anything_but_findings(
     template = compile_template(document, name="n", organization="o")
     state = a_pass(values)
 
-    orjson.loads(template.compose(state, FACTS))
+    orjson.loads(pass_json(template, state))
     template.display(state)
     for path in [*template.leaves, *PATHS]:
         template.read(a_pass(), path)
@@ -100,9 +100,9 @@ def test_composing_ends_however_texts_refer_to_each_other(
         properties={name: text.replace("\x00", "") for name, text in properties.items()},
     )
 
-    raw = template.compose(a_pass(), FACTS)
+    raw = pass_json(template, a_pass())
 
-    assert template.compose(a_pass(), FACTS) == raw
+    assert pass_json(template, a_pass()) == raw
 
 
 @relaxed
@@ -118,7 +118,7 @@ def test_values_are_taken_or_refused_and_what_is_taken_composes(values: dict[str
     state = a_pass(checked)
     turned = a_pass(dict(reversed(checked.items())))
 
-    assert template.compose(state, FACTS) == template.compose(turned, FACTS)
+    assert pass_json(template, state) == pass_json(template, turned)
     assert template.check_values(checked) == checked
 
 
@@ -128,14 +128,12 @@ def test_order_of_keys_makes_no_difference(paths: list[str]):
     template = a_template()
     values = {path: template.read(a_pass(), path) for path in paths}
 
-    assert template.compose(a_pass(values), FACTS) == template.compose(
-        a_pass(dict(sorted(values.items()))), FACTS
+    assert pass_json(template, a_pass(values)) == pass_json(
+        template, a_pass(dict(sorted(values.items())))
     )
 
 
 def test_rebuilding_is_deterministic():
     document = TemplateDocument.model_validate({"pass": {"generic": {}}})
 
-    assert compiled(document).compose(a_pass(), FACTS) == compiled(document).compose(
-        a_pass(), FACTS
-    )
+    assert pass_json(compiled(document), a_pass()) == pass_json(compiled(document), a_pass())

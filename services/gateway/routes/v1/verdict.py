@@ -10,8 +10,8 @@ from shared.contracts.notifier import ContentNotice, Holder, Observation, PassNo
 from shared.contracts.triggers import Pass
 
 Code = Literal[
-    "deleted", "no_devices", "nothing_new", "being_built", "current", "not_fetched", "not_asked",
-    "waiting", "push_failed", "not_pushed", "no_push_channel",
+    "deleted", "not_downloaded", "no_devices", "nothing_new", "being_built", "current",
+    "not_fetched", "not_asked", "waiting", "push_failed", "not_pushed", "no_push_channel",
 ]  # fmt: skip
 
 BUILD_TIME: Final = timedelta(seconds=10)
@@ -50,6 +50,11 @@ DELETED: Final = Verdict(
     code="deleted", text="The pass has been deleted: devices that ask for it are refused."
 )
 
+NOT_DOWNLOADED: Final = Verdict(
+    code="not_downloaded",
+    text="Nobody has downloaded the pass yet: it is composed and signed at its first download.",
+)
+
 
 def judge(issued: Pass, notices: PassNotices, now: datetime) -> Verdict:
     """Follow the newest content to each device that holds the pass.
@@ -58,12 +63,12 @@ def judge(issued: Pass, notices: PassNotices, now: datetime) -> Verdict:
     new before a fetch of the newest content counts as having it.
     """
     newest = max(notices.contents, key=lambda c: c.content_number, default=None)
-    if newest is None or (
-        newest.pass_version < issued.version and now - issued.updated_at < BUILD_TIME
-    ):
+    if newest is None:
+        return NOT_DOWNLOADED
+    if newest.pass_version < issued.version and now - issued.updated_at < BUILD_TIME:
         return Verdict(
             code="being_built",
-            text=f"Version {issued.version} is being composed and signed at this moment.",
+            text=f"Version {issued.version} is being composed at this moment.",
         )
     if not notices.holders:
         return Verdict(

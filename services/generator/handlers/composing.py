@@ -1,0 +1,72 @@
+"""Composes contents of passes that are locked, stores them and announces those with new bytes."""
+
+from collections.abc import Collection, Sequence
+
+from services.generator.clients import RenderPool
+from services.generator.renderers.apple import Earlier, OwnImages, RenderJob
+from services.generator.repository.contents import ContentRepository, Stored
+from services.generator.repository.images import ImageRepository
+from shared import clock
+from shared.contracts.generator import BuiltContent, ContentBuilt
+from shared.contracts.triggers import Pass
+from shared.database import UnitOfWork
+from shared.errors import NotReadyError
+from shared.passes.schema.slots import own_images
+
+
+async def find_own_images(passes: Collection[Pass], work: UnitOfWork) -> dict[str, OwnImages]:
+    """Find the images that passes have of their own, by handle; NotReadyError while one is late."""
+    slots = {pass_.handle: found for pass_ in passes if (found := own_images(pass_.values))}
+    if not slots:
+        return {}
+    owners = {pass_.handle: pass_.account_id for pass_ in passes}
+    keys = {(owners[handle], sha256) for handle, own in slots.items() for sha256 in own.values()}
+    known = await ImageRepository(work.connection).find(keys)
+    if len(known) < len(keys):
+        raise NotReadyError
+    return {
+        handle: {f"{slot}.png": known[owners[handle], sha256] for slot, sha256 in own.items()}
+        for handle, own in slots.items()
+    }
+
+
+async def compose_and_store(
+    jobs: Sequence[RenderJob], work: UnitOfWork, pool: RenderPool
+) -> set[str]:
+    """Compose, store, announce what has new bytes; returns the handles of what was stored.
+
+    What is there was made with a newer revision than this process knew, if it is not stored.
+    """
+    now = clock.now()
+    rendered = await pool.render(jobs, now)
+    stored = await ContentRepository(work.connection).store(
+        list(zip(jobs, rendered, strict=True)), now
+    )
+    by_handle = {job.pass_.handle: job for job in jobs}
+    built = [
+        _built(one, job) for one in stored if _is_new(one, (job := by_handle[one.handle]).earlier)
+    ]
+    if built:
+        work.publish(ContentBuilt.model_construct(contents=built))
+    return {one.handle for one in stored}
+
+
+def _is_new(stored: Stored, earlier: Earlier | None) -> bool:
+    """Whether its bytes differ from those before."""
+    return earlier is None or earlier.content_number < stored.content_number
+
+
+def _built(stored: Stored, job: RenderJob) -> BuiltContent:
+    pass_ = job.pass_
+    return BuiltContent.model_construct(
+        handle=stored.handle,
+        account_id=pass_.account_id,
+        template_id=pass_.template_id,
+        content_number=stored.content_number,
+        pass_version=pass_.version,
+        push_version=pass_.push_version,
+        last_modified=stored.last_modified,
+        pass_type_identifier=job.bundle.identity.pass_type_identifier,
+        serial_number=pass_.serial_number,
+        since_version=0 if job.earlier is None else job.earlier.version + 1,
+    )

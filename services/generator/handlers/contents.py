@@ -1,0 +1,193 @@
+"""Contents are read: composed if that is left to do, signed when they are served, once."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from uuid import UUID
+
+import orjson
+
+from services.generator.clients import RenderPool
+from services.generator.domain import ContentGoneError, KnownPass
+from services.generator.handlers.composing import compose_and_store, find_own_images
+from services.generator.renderers.apple import (
+    NO_IMAGES,
+    OwnImages,
+    RenderJob,
+    TemplateBundle,
+    lay_over,
+    put_back,
+)
+from services.generator.repository.bundles import BundleCache
+from services.generator.repository.contents import ContentRepository, StoredContent
+from services.generator.repository.passes import PassRepository
+from shared.contracts.generator import Content, ReadContent
+from shared.database import UnitOfWork
+from shared.errors import ApplicationError, NotFoundError, NotReadyError
+
+IMAGE_MARK = '"images_'
+"""What stands in the stored state of a pass with images of its own; cheaper than reading it."""
+
+Refusal = ApplicationError | NotReadyError
+
+
+async def read_contents(
+    queries: list[ReadContent], work: UnitOfWork, *, cache: BundleCache, pool: RenderPool
+) -> list[Content | Refusal]:
+    """Give contents at the versions asked or later, by the newest revisions known.
+
+    What is not composed, or not signed, is now: whoever asks meanwhile waits for it, so that all
+    get the same bytes.
+    """
+    found = _Found(work, await cache.newest(work.connection, {q.template_id for q in queries}))
+    await found.look(query.handle for query in queries)
+    unfinished = found.unfinished(queries)
+    if unfinished:
+        await _finish(unfinished, found, work, pool)
+        # Composing with a newer revision may have made other bytes than the asker has.
+        if unsigned := found.unfinished(unfinished):
+            await _finish(unsigned, found, work, pool)
+    readable = [q for q in queries if found.refusal(q) is None and not found.unfinished([q])]
+    own = await _own_images(readable, found, work)
+    return [
+        found.refusal(query)
+        or (
+            NotReadyError()  # another process knows a newer revision
+            if found.unfinished([query])
+            else _answer(query, found, own.get(query.handle, NO_IMAGES))
+        )
+        for query in queries
+    ]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is there of the passes that are asked for, in this transaction."""
+
+    work: UnitOfWork
+    bundles: dict[UUID, TemplateBundle]
+    passes: dict[str, KnownPass] = field(default_factory=dict[str, KnownPass])
+    contents: dict[str, StoredContent] = field(default_factory=dict[str, StoredContent])
+
+    async def look(self, handles: Iterable[str]) -> None:
+        """Look what is stored of passes and contents by now."""
+        wanted = set(handles)
+        self.passes |= await PassRepository(self.work.connection).find(wanted)
+        self.contents |= await ContentRepository(self.work.connection).find(wanted)
+
+    def refusal(self, query: ReadContent) -> Refusal | None:
+        """Why a query gets no content; NotReadyError if what it asks for has not arrived."""
+        known = self.passes.get(query.handle)
+        if known is None:
+            return NotReadyError()
+        if known.account_id != query.account_id:
+            return NotFoundError()
+        if known.is_deleted:
+            return ContentGoneError()
+        if known.template_id != query.template_id:
+            return NotFoundError()
+        bundle = self.bundles.get(query.template_id)
+        is_late = bundle is None or bundle.revision < query.template_revision
+        return NotReadyError() if is_late or known.version < query.version else None
+
+    def unfinished(self, queries: Sequence[ReadContent]) -> list[ReadContent]:
+        """List the queries whose content is still to be composed, or to be signed for them."""
+        return [
+            query
+            for query in queries
+            if self.refusal(query) is None
+            and not (self._is_composed(query) and self._is_signed_for(query))
+        ]
+
+    def is_to_be_signed(self, query: ReadContent) -> bool:
+        """Whether a query that is unfinished surely gets the bytes, not only the news of none."""
+        return self._is_composed(query) or not (
+            query.handle in self.contents and query.modified_since
+        )
+
+    def _is_composed(self, query: ReadContent) -> bool:
+        content = self.contents.get(query.handle)
+        return (
+            content is not None
+            and content.version >= self.passes[query.handle].version
+            and content.is_made_with(self.bundles[query.template_id])
+        )
+
+    def _is_signed_for(self, query: ReadContent) -> bool:
+        content = self.contents[query.handle]
+        return content.signature_value is not None or is_known_to(query, content)
+
+
+def is_known_to(query: ReadContent, content: StoredContent) -> bool:
+    """Whether the asker has these bytes."""
+    since = query.modified_since
+    return since is not None and content.last_modified <= since.astimezone(UTC)
+
+
+async def _finish(
+    queries: Sequence[ReadContent], found: _Found, work: UnitOfWork, pool: RenderPool
+) -> None:
+    """Compose and sign what is still to be when these passes are locked."""
+    await PassRepository(work.connection).lock({query.handle for query in queries})
+    await found.look(query.handle for query in queries)
+    unfinished = found.unfinished(queries)
+    passes = {q.handle: found.passes[q.handle].load() for q in unfinished}
+    own = await find_own_images(passes.values(), work)
+    signed = {query.handle for query in unfinished if found.is_to_be_signed(query)}
+    jobs = [
+        RenderJob(
+            found.bundles[pass_.template_id],
+            pass_,
+            content.earlier() if (content := found.contents.get(handle)) else None,
+            own.get(handle, NO_IMAGES),
+            sign=handle in signed,
+        )
+        for handle, pass_ in passes.items()
+    ]
+    await compose_and_store(jobs, work, pool)
+    await found.look(passes)
+
+
+async def _own_images(
+    queries: Collection[ReadContent], found: _Found, work: UnitOfWork
+) -> dict[str, OwnImages]:
+    known = [found.passes[handle] for handle in {query.handle for query in queries}]
+    return await find_own_images([one.load() for one in known if IMAGE_MARK in one.state], work)
+
+
+def _answer(query: ReadContent, found: _Found, own: OwnImages) -> Content:
+    content, bundle = found.contents[query.handle], found.bundles[query.template_id]
+    if is_known_to(query, content) or content.signed_at is None:
+        return Content(
+            handle=content.handle,
+            content_number=content.content_number,
+            pass_version=content.version,
+            last_modified=content.last_modified,
+            not_modified=True,
+            pass_type_identifier=bundle.identity.pass_type_identifier,
+        )
+    return Content.model_construct(
+        handle=content.handle,
+        content_number=content.content_number,
+        pass_version=content.version,
+        last_modified=content.last_modified,
+        pass_json=_whole_pass_json(content, found.passes[query.handle], bundle),
+        manifest=content.manifest,
+        signature=bundle.identity.signer.assemble(
+            content.manifest, content.signed_at, content.signature_value or b""
+        ),
+        images=lay_over(bundle, own),
+        files=dict(bundle.files),
+        pass_type_identifier=bundle.identity.pass_type_identifier,
+    )
+
+
+def _whole_pass_json(content: StoredContent, known: KnownPass, bundle: TemplateBundle) -> bytes:
+    """Return the bytes that were signed, with the authentication token."""
+    if content.token_at is None:
+        return content.pass_json
+    serial_number = orjson.loads(known.state)["serial_number"]
+    token = bundle.tokens.issue(
+        content.token_key, bundle.identity.pass_type_identifier, serial_number
+    )
+    return put_back(content.pass_json, token, content.token_at)

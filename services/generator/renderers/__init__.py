@@ -1,0 +1,1 @@
+"""What each wallet reads, made of a card: one module per wallet. No I/O."""

@@ -1,0 +1,197 @@
+"""Apple Wallet: from a card to pass.json, the manifest over all files, and its signature."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from shared.contracts.gateway import ImageReference
+from shared.contracts.triggers import Pass
+from shared.passes.apple.identities import SigningIdentity
+from shared.passes.apple.manifest import compose_manifest
+from shared.passes.apple.pass_json import AppleIssuer, write_pass_json
+from shared.passes.apple.signing import PassSigner
+from shared.passes.apple.tokens import PassTokens
+from shared.passes.schema.slots import ICON_SLOTS
+from shared.passes.template.compiled import CompiledTemplate
+
+
+class IdentitySigner:
+    """A signing identity at one revision, its key parsed once."""
+
+    def __init__(self, identity: SigningIdentity, revision: int) -> None:
+        self.revision = revision
+        self.pass_type_identifier = identity.pass_type_identifier
+        self.team_identifier = identity.team_identifier
+        self.signer = PassSigner(identity.certificate, identity.private_key, identity.intermediates)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateBundle:
+    """All that the passes of one template share: made once per revision of it and its identity."""
+
+    template_id: UUID
+    revision: int
+    compiled: CompiledTemplate
+    images: Mapping[str, ImageReference]
+    files: Mapping[str, bytes]
+    """Texts in other languages: small files that are the same for all passes."""
+    file_digests: Mapping[str, str]
+    """The SHA-1 of each file, by name."""
+    digests: Mapping[str, str]
+    """The same of images and files."""
+    issuer: AppleIssuer
+    identity: IdentitySigner
+    tokens: PassTokens
+    environment_digest: int = 0
+    """A digest of what contents depend on besides: the public address, the account's credentials,
+    which identity it is."""
+    plain_icon: frozenset[str] = frozenset()
+    """Those of the images that were supplied because the template has no icon."""
+
+    def sign(self, manifest: bytes, at: datetime) -> bytes:
+        """Make what of a signature differs from pass to pass; the costly part of a pass."""
+        return self.identity.signer.sign_value(manifest, at)
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedWith:
+    """What a content was made with; a bundle of another revision may make another one."""
+
+    template_revision: int
+    identity_revision: int
+    environment_digest: int
+
+    @classmethod
+    def of(cls, bundle: TemplateBundle) -> "ComposedWith":
+        return cls(bundle.revision, bundle.identity.revision, bundle.environment_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The present content of a pass."""
+
+    version: int
+    """Of the pass, when it was composed."""
+    manifest: bytes
+    composed_with: ComposedWith
+    content_number: int
+    is_signed: bool
+    token_key: str | None
+
+    def is_made_with(self, bundle: TemplateBundle) -> bool:
+        """Whether the bundle would make the same; not if the secret of its token was taken away."""
+        is_token_known = (
+            self.token_key is None or bundle.tokens.key_of(self.token_key) == self.token_key
+        )
+        return is_token_known and self.composed_with == ComposedWith.of(bundle)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPass:
+    """One pass composed; what is None is as it was before, or not made yet."""
+
+    manifest: bytes
+    pass_json: bytes | None = None
+    """Without its authentication token, which is put back when it is read."""
+    signature_value: bytes | None = None
+    """What of the signature differs from pass to pass; the file is assembled when it is read."""
+    token_at: int | None = None
+    """Where in `pass_json` the token belongs."""
+    token_key: str | None = None
+    """The secret it derives from."""
+
+
+ICON_FILES: Final = frozenset(f"{slot}.png" for slot in ICON_SLOTS)
+OwnImages = Mapping[str, ImageReference]
+"""File name in the pass → an image that it has of its own."""
+
+NO_IMAGES: Final[OwnImages] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """A pass to be composed, and to be signed if somebody is to get it now."""
+
+    bundle: TemplateBundle
+    pass_: Pass
+    earlier: Earlier | None
+    own: OwnImages
+    sign: bool
+
+    def render(self, at: datetime) -> RenderedPass:
+        """Compose the pass unless that is done, and sign it unless these bytes are signed."""
+        earlier = self.earlier
+        if (
+            earlier is not None
+            and earlier.version == self.pass_.version
+            and earlier.is_made_with(self.bundle)
+        ):
+            return RenderedPass(earlier.manifest, signature_value=self._sign(earlier.manifest, at))
+        token, token_key = self._token()
+        card = self.bundle.compiled.card(self.pass_.state())
+        pass_json = write_pass_json(card, self.bundle.issuer, token)
+        manifest = compose_manifest(pass_json, self._digests())
+        signature_value = self._sign(manifest, at)
+        if earlier is not None and earlier.manifest == manifest:
+            return RenderedPass(manifest, signature_value=signature_value)
+        bare, token_at = cut_out(pass_json, token)
+        return RenderedPass(manifest, bare, signature_value, token_at, token_key)
+
+    def _sign(self, manifest: bytes, at: datetime) -> bytes | None:
+        earlier = self.earlier
+        is_signed = (
+            earlier is not None
+            and earlier.is_signed
+            and earlier.manifest == manifest
+            and keeps_signature(earlier.composed_with, ComposedWith.of(self.bundle))
+        )
+        return self.bundle.sign(manifest, at) if self.sign and not is_signed else None
+
+    def _token(self) -> tuple[str, str]:
+        tokens = self.bundle.tokens
+        key = tokens.key_of(self.pass_.token_key)
+        pass_type = self.bundle.identity.pass_type_identifier
+        return tokens.issue(key, pass_type, self.pass_.serial_number), key
+
+    def _digests(self) -> Mapping[str, str]:
+        if not self.own:
+            return self.bundle.digests
+        images = {name: image.sha1 for name, image in lay_over(self.bundle, self.own).items()}
+        return {**self.bundle.file_digests, **images}
+
+
+def keeps_signature(before: ComposedWith, after: ComposedWith) -> bool:
+    """Whether the same bytes are signed by the same identity."""
+    return (before.identity_revision, before.environment_digest) == (
+        after.identity_revision,
+        after.environment_digest,
+    )
+
+
+def cut_out(pass_json: bytes, token: str) -> tuple[bytes, int]:
+    """Take a pass's token out of its pass.json: what is left, and where the token was."""
+    text = token.encode()
+    at = pass_json.index(text)
+    return pass_json[:at] + pass_json[at + len(text) :], at
+
+
+def put_back(pass_json: bytes, token: str, at: int) -> bytes:
+    """Make of a pass.json without its token the bytes that were signed."""
+    return pass_json[:at] + token.encode() + pass_json[at:]
+
+
+def lay_over(bundle: TemplateBundle, own: OwnImages) -> dict[str, ImageReference]:
+    """Return a pass's images: its own before the template's, and no plain icon beside its own.
+
+    What is its own is so in every language.
+    """
+    hidden = frozenset[str]() if ICON_FILES.isdisjoint(own) else bundle.plain_icon
+    kept = {
+        name: image
+        for name, image in bundle.images.items()
+        if name not in hidden and name.rpartition("/")[2] not in own
+    }
+    return {**kept, **own}
