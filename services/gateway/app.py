@@ -20,6 +20,7 @@ from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.context import Context
@@ -156,6 +157,7 @@ def open_context(
         ),
         showcase=Showcase(templates, accounts, identities, master_keys, base_url),
         notes=Notes(requester),
+        served=ServedContents(),
         tokens=tokens,
         base_url=base_url,
     )

@@ -13,6 +13,7 @@ from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
@@ -41,6 +42,7 @@ class Context:
     pictures: Pictures
     showcase: Showcase
     notes: Notes
+    served: ServedContents
     tokens: PassTokens
     base_url: str
     """The address the public sees, without a slash at its end."""

@@ -37,6 +37,7 @@ from shared.contracts.triggers import (
     ReadPass,
     ReadTemplatePush,
     ReadTimeline,
+    ReadVersion,
 )
 from shared.database import Database
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
@@ -92,6 +93,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             ),
             answer(ReadPass, questions.read_passes),
             answer(FindPass, questions.find_passes),
+            answer(ReadVersion, questions.read_versions),
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),

@@ -44,6 +44,8 @@ class ReadContent(Query):
     template_id: UUID
     template_revision: int
     version: int
+    credential_epoch: int = 0
+    """The account's credentials that texts are to hold at least."""
     modified_since: datetime | None = None
 
 

@@ -189,6 +189,20 @@ class FindPass(Query):
     serial_number: str
 
 
+class PassVersion(BaseModel):
+    version: int
+
+
+class ReadVersion(Query):
+    """The present version of a pass (404, or 410 when it was deleted): the cheapest question."""
+
+    name: ClassVar = "triggers.read_versions.v1"
+    reply: ClassVar = PassVersion
+
+    account_id: UUID
+    handle: str
+
+
 class PassPage(BaseModel):
     passes: list[Pass]
     more: bool

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 
 from tests.e2e.phones import Held, a_phone, hold, set_points
-from tests.e2e.test_journeys import a_template, events, get, post, template_body
+from tests.e2e.test_journeys import a_template, download, events, get, post, template_body
 from tests.system import System, poll
 from tests.wallet.fleet import Fleet
 
@@ -53,6 +53,10 @@ async def test_the_timeline_says_why_a_phone_does_not_show_a_change(system: Syst
     async with system.session() as session:
         template = await a_template(session)
         nobody = (await post(session, "/v1/passes", {"template_id": template}, 201))["handle"]
+        unseen = await poll(
+            lambda: verdict(session, nobody, "not_downloaded"), "word of no download"
+        )
+        await download(session, nobody)
         alone = await poll(lambda: verdict(session, nobody, "no_devices"), "word of no device")
         held = await hold(system, session, phone, template)
         phone.go_offline()
@@ -63,6 +67,7 @@ async def test_the_timeline_says_why_a_phone_does_not_show_a_change(system: Syst
         current = await poll(lambda: verdict(session, held.handle, "current"), "word of the fetch")
         entries = (await get(session, f"/v1/passes/{held.handle}/timeline?limit=100"))["data"]
 
+    assert "Nobody has downloaded" in unseen["text"]
     assert "No device" in alone["text"]
     assert "Apple took the push" in off["text"]
     assert [device["code"] for device in current["devices"]] == ["current"]

@@ -10,7 +10,7 @@ import orjson
 
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.images import Images
-from services.gateway.domain import Revision, Template, TemplateSummary
+from services.gateway.domain import Revision, Standing, Template, TemplateSummary
 from services.gateway.repository.accounts import AccountRepository
 from services.gateway.repository.templates import TemplateRepository
 from shared.contracts.gateway import ImageReference, TemplateDeleted, TemplateSaved
@@ -86,7 +86,7 @@ class Templates:
         self._database = database
         self._images = images
         self._identities = identities
-        self._readers: Joiner[tuple[UUID, UUID], int | None] = Joiner(self._read, most=500)
+        self._readers: Joiner[tuple[UUID, UUID], Standing | None] = Joiner(self._read, most=500)
 
     async def check(
         self, account_id: UUID, document: TemplateDocument, identity_id: UUID | None
@@ -244,16 +244,22 @@ class Templates:
         Always from the database: who saved a template issues from it at once.
         """
         wanted = list(dict.fromkeys(template_ids))
-        revisions = await asyncio.gather(
-            *(self._readers.join((account_id, template_id)) for template_id in wanted)
+        standings = await asyncio.gather(
+            *(self.standing(account_id, template_id) for template_id in wanted)
         )
         return {
-            template_id: revision
-            for template_id, revision in zip(wanted, revisions, strict=True)
-            if revision is not None
+            template_id: standing.revision
+            for template_id, standing in zip(wanted, standings, strict=True)
+            if standing is not None
         }
 
-    async def _read(self, wanted: "list[tuple[UUID, UUID]]") -> Sequence[int | Exception | None]:
+    async def standing(self, account_id: UUID, template_id: UUID) -> Standing | None:
+        """Find what passes of a living template of the account are made with at this moment."""
+        return await self._readers.join((account_id, template_id))
+
+    async def _read(
+        self, wanted: "list[tuple[UUID, UUID]]"
+    ) -> Sequence[Standing | Exception | None]:
         pairs = sorted(set(wanted))
         async with self._database.connection() as connection:
             found = await TemplateRepository(connection).find_current(pairs)

@@ -74,6 +74,15 @@ _KEY_ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What passes of a template are made with besides their own state."""
+
+    revision: int
+    credential_epoch: int
+    """Of the account: texts may hold what its credentials seal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is asking: an account, by one of its keys."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from services.gateway.domain import Revision, Template, TemplateSummary
+from services.gateway.domain import Revision, Standing, Template, TemplateSummary
 from shared.database import Connection
 
 _TEMPLATE = (
@@ -171,19 +171,25 @@ class TemplateRepository:
 
     async def find_current(
         self, wanted: Sequence[tuple[UUID, UUID]]
-    ) -> dict[tuple[UUID, UUID], int]:
-        """Find the revisions of living templates, each asked for with its account."""
+    ) -> dict[tuple[UUID, UUID], Standing]:
+        """Find how living templates stand, each asked for with its account."""
         rows = await self._connection.fetch(
             """
-            SELECT account_id, template_id, t.revision
+            SELECT account_id, template_id, t.revision, a.credential_epoch
             FROM unnest($1::uuid[], $2::uuid[]) AS w (account_id, template_id)
             JOIN templates t USING (account_id, template_id)
+            JOIN accounts a USING (account_id)
             WHERE t.deleted_at IS NULL
             """,
             [account_id for account_id, _ in wanted],
             [template_id for _, template_id in wanted],
         )
-        return {(row["account_id"], row["template_id"]): row["revision"] for row in rows}
+        return {
+            (row["account_id"], row["template_id"]): Standing(
+                row["revision"], row["credential_epoch"]
+            )
+            for row in rows
+        }
 
     async def list_all(self, after: UUID | None, limit: int) -> list[tuple[Template, str]]:
         """Templates of all accounts with the organization's name, to be announced again."""

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import structlog
 
+from services.gateway.catalogue.served import ServedContent
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from services.gateway.context import Context
 from services.gateway.usecases import pass_images
@@ -28,7 +29,9 @@ from shared.contracts.triggers import (
     Pass,
     PassChanged,
     PassCreated,
+    PassVersion,
     ReadPass,
+    ReadVersion,
 )
 from shared.errors import (
     ApplicationError,
@@ -229,19 +232,20 @@ async def content(
     UnavailableError while it is being composed; what is late by more than a minute is told in logs
     and metrics, since nothing is acknowledged that is not composed within seconds.
     """
-    revisions = await context.templates.current(issued.account_id, [issued.template_id])
-    if issued.template_id not in revisions:
+    standing = await context.templates.standing(issued.account_id, issued.template_id)
+    if standing is None:
         raise PassWithoutTemplateError
     question = ReadContent(
         account_id=issued.account_id,
         handle=issued.handle,
         template_id=issued.template_id,
-        template_revision=revisions[issued.template_id],
+        template_revision=standing.revision,
         version=issued.version,
+        credential_epoch=standing.credential_epoch,
         modified_since=modified_since,
     )
     try:
-        return await context.requester.ask(question, Content)
+        content = await context.requester.ask(question, Content)
     except UnavailableError:
         late = clock.now() - issued.updated_at
         if late > OVERDUE:
@@ -253,6 +257,28 @@ async def content(
                 seconds=round(late.total_seconds()),
             )
         raise
+    context.served.remember(ServedContent.of(issued, content, standing))
+    return content
+
+
+async def unchanged(
+    context: Context, serial_number: str, modified_since: datetime
+) -> ServedContent | None:
+    """Return the newest content of a pass if this process saw it and who asks has it; else None.
+
+    The version is asked of triggers, so that no change is missed that was answered before.
+    NotFoundError and GoneError as for the pass itself.
+    """
+    served = context.served.find(serial_number)
+    if served is None or served.last_modified > modified_since:
+        return None
+    question = ReadVersion(account_id=served.account_id, handle=served.handle)
+    standing, present = await asyncio.gather(
+        context.templates.standing(served.account_id, served.template_id),
+        context.requester.ask(question, PassVersion),
+    )
+    is_newest = (standing, present.version) == (served.standing, served.pass_version)
+    return served if is_newest else None
 
 
 def page_url(context: Context, handle: str) -> str:
@@ -286,8 +312,8 @@ def pass_file(context: Context, content: Content) -> PassFile:
 
 def note_fetch(
     context: Context,
-    issued: Pass,
-    content: Content,
+    issued: Pass | ServedContent,
+    content: Content | ServedContent,
     *,
     status: Literal[200, 304],
     source: Literal["device", "public"],

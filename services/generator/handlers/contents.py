@@ -87,8 +87,13 @@ class _Found:
         if known.template_id != query.template_id:
             return NotFoundError()
         bundle = self.bundles.get(query.template_id)
-        is_late = bundle is None or bundle.revision < query.template_revision
-        return NotReadyError() if is_late or known.version < query.version else None
+        is_there = (
+            bundle is not None
+            and bundle.revision >= query.template_revision
+            and bundle.credential_epoch >= query.credential_epoch
+            and known.version >= query.version
+        )
+        return None if is_there else NotReadyError()
 
     def unfinished(self, queries: Sequence[ReadContent]) -> list[ReadContent]:
         """List the queries whose content is still to be composed, or to be signed for them."""

@@ -45,6 +45,8 @@ class TemplateBundle:
     issuer: AppleIssuer
     identity: IdentitySigner
     tokens: PassTokens
+    credential_epoch: int = 1
+    """At which credentials the account is: texts may hold what these seal."""
     environment_digest: int = 0
     """A digest of what contents depend on besides: the public address, the account's credentials,
     which identity it is."""

@@ -130,6 +130,7 @@ class BundleCache:
             ),
             identity=signer,
             tokens=self._tokens,
+            credential_epoch=epoch,
             environment_digest=digest_environment(self._root_url, epoch, row["identity_id"]),
             plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )

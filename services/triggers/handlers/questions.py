@@ -15,10 +15,12 @@ from shared.contracts.triggers import (
     ListPasses,
     Pass,
     PassPage,
+    PassVersion,
     ReadCounts,
     ReadLastEvent,
     ReadPass,
     ReadTimeline,
+    ReadVersion,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
@@ -49,6 +51,22 @@ async def find_passes(queries: list[FindPass], work: UnitOfWork) -> list[Pass | 
         query.serial_number for query in queries
     )
     return [_living(records.get(query.serial_number)) for query in queries]
+
+
+async def read_versions(
+    queries: list[ReadVersion], work: UnitOfWork
+) -> list[PassVersion | ApplicationError]:
+    found = await PassRepository(work.connection).find_versions(query.handle for query in queries)
+    answers: list[PassVersion | ApplicationError] = []
+    for query in queries:
+        standing = found.get(query.handle)
+        if standing is None or standing.account_id != query.account_id:
+            answers.append(PassNotFoundError())
+        elif standing.is_deleted:
+            answers.append(PassDeletedError())
+        else:
+            answers.append(PassVersion(version=standing.version))
+    return answers
 
 
 def _living(record: PassRecord | None) -> Pass | ApplicationError:

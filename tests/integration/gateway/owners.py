@@ -19,7 +19,9 @@ from shared.contracts.triggers import (
     Pass,
     PassChanged,
     PassCreated,
+    PassVersion,
     ReadPass,
+    ReadVersion,
 )
 from shared.errors import ApplicationError, GoneError, InvalidError, NotFoundError
 from shared.messaging.envelope import Question, QuestionReceiver
@@ -46,6 +48,7 @@ class Owners:
         self.answer(CreatePass, self._create)
         self.answer(ChangePass, self._change)
         self.answer(ReadPass, self.read_pass)
+        self.answer(ReadVersion, self.read_version)
         self.answer(ReadMember, self._read_member)
         self.answer(FindPass, self.find_pass)
         self.answer(NoteFetch, lambda _: Done())
@@ -143,6 +146,9 @@ class Owners:
 
     def read_pass(self, query: ReadPass) -> Pass:
         return self._find(query.account_id, query.handle)
+
+    def read_version(self, query: ReadVersion) -> PassVersion:
+        return PassVersion(version=self._find(query.account_id, query.handle).version)
 
     def find_pass(self, query: FindPass) -> Pass:
         handles = (p.handle for p in self.passes.values() if p.serial_number == query.serial_number)

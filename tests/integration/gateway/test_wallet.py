@@ -20,7 +20,7 @@ from shared.contracts.notifier import (
     UnregisterDevice,
     UpdatedPasses,
 )
-from shared.contracts.triggers import FindPass, Pass
+from shared.contracts.triggers import FindPass, Pass, ReadVersion
 from shared.errors import (
     ApplicationError,
     GoneError,
@@ -372,6 +372,72 @@ async def test_what_a_device_has_is_not_sent_again(device: Device, since: str, s
     assert answer.headers["last-modified"] == "Sat, 21 Nov 2026 12:00:00 GMT"
     [noted] = await device.told(NoteFetch)
     assert noted.status == status
+
+
+NOON = {"If-Modified-Since": "Sat, 21 Nov 2026 12:00:00 GMT"}
+
+
+def of_the_type(query: ReadContent) -> Content:
+    """What the generator answers, with the pass type as it says it."""
+    return rendered({})(query).model_copy(update={"pass_type_identifier": PASS_TYPE})
+
+
+async def test_a_device_that_has_what_was_served_costs_one_question(device: Device):
+    device.owners.answer(ReadContent, of_the_type)
+    await device.fetch()
+
+    again = await device.fetch(headers=NOON)
+    head = await device.send("HEAD", device.file, headers=NOON)
+    older = await device.fetch(headers={"If-Modified-Since": "Sat, 21 Nov 2026 11:59:59 GMT"})
+
+    assert [again.status, head.status, older.status] == [304, 304, 200]
+    assert again.headers["last-modified"] == "Sat, 21 Nov 2026 12:00:00 GMT"
+    assert len(device.owners.asked_for(ReadVersion)) == 2
+    assert len(device.owners.asked_for(FindPass)) == len(device.owners.asked_for(ReadContent)) == 2
+    noted = await device.told(NoteFetch, 3)
+    assert {(n.handle, n.content_number, n.pass_version) for n in noted} == {
+        (device.found.handle, 4, 3)
+    }
+    assert sorted(note.status for note in noted) == [200, 200, 304]
+
+
+async def test_after_any_change_the_generator_is_asked_again(device: Device, an_account: AnAccount):
+    device.owners.answer(ReadContent, of_the_type)
+    await device.fetch()
+    asked = [len(device.owners.asked_for(ReadContent))]
+
+    async def change_pass() -> None:
+        found = device.owners.passes[device.found.handle]
+        device.owners.passes[found.handle] = found.model_copy(update={"version": found.version + 1})
+
+    async def change_template() -> None:
+        await device.gateway.query(
+            "UPDATE templates SET revision = revision + 1 WHERE template_id = $1",
+            device.found.template_id,
+        )
+
+    async def change_credentials() -> None:
+        await device.gateway.query(
+            "UPDATE accounts SET credential_epoch = credential_epoch + 1 WHERE account_id = $1",
+            an_account.account_id,
+        )
+
+    for change in (change_pass, change_template, change_credentials):
+        await change()
+        assert (await device.fetch(headers=NOON)).status == 304
+        assert (await device.fetch(headers=NOON)).status == 304
+        asked.append(len(device.owners.asked_for(ReadContent)))
+
+    assert asked == [1, 2, 3, 4]
+
+
+async def test_a_pass_deleted_after_it_was_served_is_refused(device: Device):
+    device.owners.answer(ReadContent, of_the_type)
+    await device.fetch()
+    found = device.owners.passes[device.found.handle]
+    device.owners.passes[found.handle] = found.model_copy(update={"version": -1})
+
+    assert refused(await device.fetch(headers=NOON))
 
 
 async def test_whoever_asks_for_a_head_only_has_fetched_nothing(device: Device):

@@ -11,11 +11,13 @@ import orjson
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.gateway.catalogue.served import ServedContent
 from services.gateway.context import Context
 from services.gateway.domain.devices import MAX_LINES, LineBudget, hash_device, read_log_line
 from services.gateway.routes.files import WALLET_MEDIA, send_file
 from services.gateway.usecases import passes
 from shared import clock
+from shared.contracts.generator import Content
 from shared.contracts.message import Done
 from shared.contracts.notifier import (
     DeviceKind,
@@ -26,6 +28,7 @@ from shared.contracts.notifier import (
     UnregisterDevice,
     UpdatedPasses,
 )
+from shared.contracts.triggers import Pass
 from shared.errors import (
     ApplicationError,
     GoneError,
@@ -170,26 +173,40 @@ async def list_updated_passes(call: Call[Any, None], *, context: Context) -> Rep
 
 async def send_pass(call: Call[Any, None], *, context: Context) -> web.StreamResponse:
     """Give a device the newest pass, or say that it has it."""
-    bearer = _bearer(call, context)
+    bearer, since = _bearer(call, context), modified_since(call.request)
     try:
+        if since is not None:
+            known = await passes.unchanged(context, bearer.serial_number, since)
+            if known is not None and known.pass_type_identifier == bearer.pass_type_identifier:
+                return _not_modified(call, context, known, known)
         issued = await passes.find(context, bearer.serial_number)
-        content = await passes.content(context, issued, modified_since(call.request))
+        content = await passes.content(context, issued, since)
     except (NotFoundError, GoneError) as error:
         raise TokenRefusedError from error
     if content.pass_type_identifier not in {"", bearer.pass_type_identifier}:
         raise TokenRefusedError  # made with a development identity that the template had before
-    is_known = content.not_modified
-    response = web.StreamResponse(
-        status=HTTPStatus.NOT_MODIFIED if is_known else HTTPStatus.OK, headers=NO_STORE
-    )
+    if content.not_modified:
+        return _not_modified(call, context, issued, content)
+    response = web.StreamResponse(headers=NO_STORE)
     response.last_modified = content.last_modified
-    if not is_known:
-        file = passes.pass_file(context, content)
-        await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")
+    file = passes.pass_file(context, content)
+    await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")
     if call.request.method != hdrs.METH_HEAD:
-        passes.note_fetch(
-            context, issued, content, status=304 if is_known else 200, source="device"
-        )
+        passes.note_fetch(context, issued, content, status=200, source="device")
+    return response
+
+
+def _not_modified(
+    call: Call[Any, None],
+    context: Context,
+    issued: Pass | ServedContent,
+    content: Content | ServedContent,
+) -> web.StreamResponse:
+    """Tell a device that it has the newest content."""
+    if call.request.method != hdrs.METH_HEAD:
+        passes.note_fetch(context, issued, content, status=304, source="device")
+    response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED, headers=NO_STORE)
+    response.last_modified = content.last_modified
     return response
 
 
