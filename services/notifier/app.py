@@ -6,24 +6,20 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from services.notifier.clients.apns import ApplePushSender
-from services.notifier.clients.partners import WebhookSender
-from services.notifier.domain.webhooks import RoundRobin
-from services.notifier.handlers import (
-    contents,
-    devices,
-    endpoints,
-    events,
-    feed,
-    identities,
-    sources,
-)
-from services.notifier.jobs.deliveries import LOOK_SECONDS, DeliveryJob
-from services.notifier.jobs.expiry import warn_of_ends
-from services.notifier.jobs.forgetting import forget_old
-from services.notifier.jobs.pushes import PushWorker
-from services.notifier.jobs.sealing import seal_push_tokens
-from services.notifier.repository.sealed import SEALED
+from services.notifier import handlers
+from services.notifier.apple.clients.apns import ApplePushSender
+from services.notifier.apple.handlers import contents, devices, identities
+from services.notifier.apple.jobs.expiry import warn_of_ends
+from services.notifier.apple.jobs.pushes import PushWorker
+from services.notifier.apple.jobs.sealing import seal_push_tokens
+from services.notifier.apple.repository import sealed as sealed_of_devices
+from services.notifier.feed.handlers import events, feed, sources
+from services.notifier.jobs import forget_old
+from services.notifier.partners.clients import WebhookSender
+from services.notifier.partners.domain.webhooks import RoundRobin
+from services.notifier.partners.handlers import deliveries, endpoints
+from services.notifier.partners.jobs.deliveries import LOOK_SECONDS, DeliveryJob
+from services.notifier.partners.repository import sealed as sealed_of_endpoints
 from services.notifier.settings import Settings
 from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.contracts.generator import ContentBuilt
@@ -66,7 +62,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     client = OutgoingClient(OutgoingAddressPolicy(allow_loopback=settings.allow_loopback))
     round_robin, due = RoundRobin(), asyncio.Event()
     notify = partial(notify_endpoints, round_robin, due)
-    tell = partial(events.tell, notify=notify)
+    tell = partial(events.tell, deliver=partial(deliveries.deliver, notify=notify))
     job = DeliveryJob(database, WebhookSender(client, keys), round_robin, due, tell)
     pushes = asyncio.Event()
     sender = ApplePushSender(keys, settings.push_server, settings.push_root)
@@ -79,15 +75,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
         name="notifier",
         database=database,
         keys=keys,
-        sealed=SEALED,
+        sealed=(*sealed_of_devices.SEALED, *sealed_of_endpoints.SEALED),
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
             on(IdentitySaved, partial(identities.keep_identities, start_pushing=pushes.set)),
-            on(TemplateSaved, partial(sources.tell_templates, notify=notify)),
-            on(TemplateDeleted, partial(sources.end_templates, notify=notify)),
-            on(MembersChanged, partial(sources.tell_members, notify=notify)),
-            on(EventsLogged, partial(events.store_events, notify=notify, start_pushing=pushes.set)),
+            on(TemplateSaved, partial(sources.tell_templates, tell=tell)),
+            on(TemplateDeleted, partial(handlers.end_templates, tell=tell)),
+            on(MembersChanged, partial(sources.tell_members, tell=tell)),
+            on(EventsLogged, partial(handlers.store_events, tell=tell, start_pushing=pushes.set)),
             on(EventsListed, events.compare_events),
             on(ContentBuilt, partial(contents.store_contents, start_pushing=pushes.set)),
             on(PassesDeleted, contents.mark_deleted),
@@ -102,22 +98,20 @@ def build(settings: Settings, _transport: Transport) -> Service:
             ),
             answer(DeleteEndpoint, endpoints.delete_endpoints),
             answer(RotateSecret, partial(endpoints.rotate_secrets, keys=keys), secrets),
-            answer(ReplayDeliveries, partial(endpoints.replay_deliveries, notify=notify)),
-            answer(TryEndpoint, partial(endpoints.try_endpoints, notify=notify)),
+            answer(ReplayDeliveries, partial(deliveries.replay_deliveries, notify=notify)),
+            answer(TryEndpoint, partial(deliveries.try_endpoints, notify=notify)),
             answer(ReadEndpoint, endpoints.read_endpoints),
             answer(ListEndpoints, endpoints.list_endpoints),
-            answer(ListDeliveries, endpoints.list_deliveries),
+            answer(ListDeliveries, deliveries.list_deliveries),
             answer(ListEvents, feed.list_events),
-            answer(ReadNotices, contents.read_notices),
+            answer(ReadNotices, handlers.read_notices),
             answer(
                 RegisterDevice,
                 partial(devices.register_devices, start_pushing=pushes.set, keys=keys),
             ),
             answer(UnregisterDevice, devices.unregister_devices),
             answer(ListUpdated, devices.list_updated),
-            answer(
-                NoteFetch, partial(sources.tell_fetches, start_pushing=pushes.set, notify=notify)
-            ),
+            answer(NoteFetch, partial(handlers.tell_fetches, tell=tell, start_pushing=pushes.set)),
             answer(NoteDeviceLogs, devices.note_device_logs),
         ],
         jobs=[

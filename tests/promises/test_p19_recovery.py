@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.notifier.domain.happenings import webhook_id
-from services.notifier.jobs.deliveries import MAX_PER_ENDPOINT
+from services.notifier.feed.domain.happenings import webhook_id
+from services.notifier.partners.jobs.deliveries import MAX_PER_ENDPOINT
 from shared import clock
 from shared.contracts.notifier import ReplayDeliveries
 from shared.identifiers import new_id

@@ -13,14 +13,15 @@ from uuid import UUID
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from services.notifier import app
+from services.notifier import app, handlers
 from services.notifier.app import build
-from services.notifier.clients.partners import WebhookSender
-from services.notifier.domain.happenings import Happening
-from services.notifier.domain.webhooks import RoundRobin
-from services.notifier.handlers import endpoints, events, feed
-from services.notifier.handlers.contents import store_contents
-from services.notifier.jobs.deliveries import DeliveryJob
+from services.notifier.apple.handlers.contents import store_contents
+from services.notifier.feed.domain.happenings import Happening
+from services.notifier.feed.handlers import events, feed
+from services.notifier.partners.clients import WebhookSender
+from services.notifier.partners.domain.webhooks import RoundRobin
+from services.notifier.partners.handlers import deliveries, endpoints
+from services.notifier.partners.jobs.deliveries import DeliveryJob
 from services.notifier.settings import Settings
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.notifier import (
@@ -71,8 +72,11 @@ class Notifier:
 
     def __post_init__(self) -> None:
         self.sender = WebhookSender(self.client, self.keys)
-        tell = partial(events.tell, notify=self.notify)
-        self.job = DeliveryJob(self.database, self.sender, self.round_robin, self.due, tell)
+        deliver = partial(deliveries.deliver, notify=self.notify)
+        self.announce = partial(events.tell, deliver=deliver)
+        self.job = DeliveryJob(
+            self.database, self.sender, self.round_robin, self.due, self.announce
+        )
         self.run = self.job.run
 
     def notify(self, endpoint_ids: Collection[UUID]) -> None:
@@ -99,7 +103,7 @@ class Notifier:
         return opened(self.keys, (await self.tell(handler, command))[0])
 
     async def log(self, *logged: LoggedEvent) -> None:
-        handler = partial(events.store_events, notify=self.notify, start_pushing=self.pushes.set)
+        handler = partial(handlers.store_events, tell=self.announce, start_pushing=self.pushes.set)
         await self.tell(handler, EventsLogged(events=list(logged)))
 
     async def build(self, *messages: ContentBuilt) -> None:
@@ -107,7 +111,7 @@ class Notifier:
 
     async def happen(self, *happenings: Happening) -> None:
         async with self.database.work() as work:
-            await events.tell(work, happenings, self.notify)
+            await self.announce(work, happenings)
 
     async def until_waiting_for_a_lock(self) -> None:
         """Wait until some statement of ours waits for another transaction."""
@@ -123,14 +127,14 @@ class Notifier:
                 await asyncio.sleep(0.01)
 
     async def replay(self, command: ReplayDeliveries) -> int:
-        handler = partial(endpoints.replay_deliveries, notify=self.notify)
+        handler = partial(deliveries.replay_deliveries, notify=self.notify)
         return (await self.tell(handler, command))[0].count
 
     async def test(self, endpoint: Endpoint) -> TriedEndpoint:
         command = TryEndpoint(
             command_id=new_id(), account_id=endpoint.account_id, endpoint_id=endpoint.endpoint_id
         )
-        handler = partial(endpoints.try_endpoints, notify=self.notify)
+        handler = partial(deliveries.try_endpoints, notify=self.notify)
         return (await self.tell(handler, command))[0]
 
     async def feed(self, account_id: UUID, **fields: Any) -> FeedPage:
@@ -147,7 +151,7 @@ class Notifier:
 
     async def deliveries(self, account_id: UUID, **filters: Any) -> list[Delivery]:
         query = ListDeliveries(account_id=account_id, **filters)
-        return (await self.tell(endpoints.list_deliveries, query))[0].deliveries
+        return (await self.tell(deliveries.list_deliveries, query))[0].deliveries
 
     async def sql(self, statement: str, *arguments: Any) -> Any:
         async with self.database.connection() as connection:

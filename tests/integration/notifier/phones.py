@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
-from services.notifier.handlers import contents, devices, sources
+from services.notifier import handlers
+from services.notifier.apple.handlers import contents, devices
 from shared import clock
 from shared.contracts.generator import BuiltContent, ContentBuilt
 from shared.contracts.notifier import (
@@ -116,9 +117,9 @@ class Phones:
         return (await self.notifier.tell(devices.list_updated, query))[0]
 
     async def fetch(self, *notes: NoteFetch) -> None:
-        notify, start_pushing = self.notifier.notify, self.notifier.pushes.set
+        tell, start_pushing = self.notifier.announce, self.notifier.pushes.set
         await self.notifier.tell(
-            partial(sources.tell_fetches, start_pushing=start_pushing, notify=notify), *notes
+            partial(handlers.tell_fetches, tell=tell, start_pushing=start_pushing), *notes
         )
 
     async def build(self, *contents: BuiltContent) -> None:
@@ -164,7 +165,7 @@ class Phones:
 
     async def seen(self, card: Card, account_id: UUID | None = None) -> list[Observation]:
         query = ReadNotices(account_id=account_id or card.account_id, handle=card.handle)
-        return (await self.notifier.tell(contents.read_notices, query))[0].observations
+        return (await self.notifier.tell(handlers.read_notices, query))[0].observations
 
     async def until_blocked(self, task: asyncio.Task[Any]) -> None:
         """Wait until a statement waits for a lock; fails if the task ends without waiting."""

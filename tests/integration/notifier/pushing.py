@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.notifier.clients.apns import APPLE, ApplePushSender
-from services.notifier.handlers import contents, devices, events
-from services.notifier.handlers.identities import keep_identities
-from services.notifier.jobs.pushes import PushWorker
+from services.notifier import handlers
+from services.notifier.apple.clients.apns import APPLE, ApplePushSender
+from services.notifier.apple.handlers import contents, devices
+from services.notifier.apple.handlers.identities import keep_identities
+from services.notifier.apple.jobs.pushes import PushWorker
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.contracts.generator import BuiltContent, ContentBuilt
@@ -51,7 +52,7 @@ class Pushing:
             self.notifier.database,
             self.senders[-1],
             self.due,
-            tell=partial(events.tell, notify=self.notifier.notify),
+            tell=self.notifier.announce,
             remove_device=devices.remove_device,
         )
 
@@ -129,7 +130,7 @@ class Pushing:
     async def seen(self, handle: str, *kinds: str) -> list[Observation]:
         """What the timeline shows of pushes, the oldest first."""
         query = ReadNotices(account_id=self.account_id, handle=handle)
-        [notices] = await self.notifier.tell(contents.read_notices, query)
+        [notices] = await self.notifier.tell(handlers.read_notices, query)
         shown: list[Observation] = notices.observations
         return [one for one in reversed(shown) if one.kind in (kinds or PUSHES)]
 

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier.clients import apns
-from services.notifier.clients.apns import ApplePushSender
-from services.notifier.domain.pushes import Identity, Outcome, Wake
+from services.notifier.apple.clients import apns
+from services.notifier.apple.clients.apns import ApplePushSender
+from services.notifier.apple.domain.pushes import Identity, Outcome, Wake
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE
 from shared.identifiers import new_id

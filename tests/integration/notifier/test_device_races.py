@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.notifier.handlers import contents, devices
-from services.notifier.handlers.events import store_events
+from services.notifier.apple.handlers import contents, devices
+from services.notifier.feed.handlers import events
+from services.notifier.handlers import store_events
+from services.notifier.partners.handlers.deliveries import deliver
 from shared.contracts.generator import ContentBuilt
 from shared.contracts.triggers import DeletedPass, EventsLogged, PassesDeleted
 from shared.database import UnitOfWork
@@ -62,7 +64,8 @@ def unregistering(card: Card, device: str) -> Act:
 
 
 def pushing(card: Card, version: int) -> Act:
-    handler = partial(store_events, notify=lambda _: None, start_pushing=ignore)
+    tell = partial(events.tell, deliver=partial(deliver, notify=lambda _: None))
+    handler = partial(store_events, tell=tell, start_pushing=ignore)
     return partial(call, handler, EventsLogged(events=[card.push(version)]))
 
 

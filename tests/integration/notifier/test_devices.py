@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.notifier.domain.devices import open_push_token
-from services.notifier.handlers import devices
-from services.notifier.jobs.forgetting import forget_old
-from services.notifier.jobs.sealing import seal_push_tokens
+from services.notifier.apple.domain.devices import open_push_token
+from services.notifier.apple.handlers import devices
+from services.notifier.apple.jobs.sealing import seal_push_tokens
+from services.notifier.jobs import forget_old
 from shared import clock
 from shared.contracts.notifier import (
     DeviceLogLine,

@@ -1,12 +1,10 @@
 """Accounts are warned before the certificates of their passes end."""
 
 from datetime import timedelta
-from functools import partial
 
 import pytest
 
-from services.notifier.handlers import events
-from services.notifier.jobs.expiry import warn_of_ends
+from services.notifier.apple.jobs.expiry import warn_of_ends
 from shared import clock
 from shared.contracts.partners import EVENTS
 from tests.integration.notifier.partner import Notifier
@@ -19,8 +17,7 @@ def pushing(notifier: Notifier) -> Pushing:
 
 
 async def warn(pushing: Pushing) -> list[int]:
-    tell = partial(events.tell, notify=pushing.notifier.notify)
-    await warn_of_ends(pushing.notifier.database, tell)
+    await warn_of_ends(pushing.notifier.database, pushing.notifier.announce)
     told = await pushing.told("identity.expiring")
     for event in told:
         EVENTS["identity.expiring"].model_validate(event | {"sequence": 1})

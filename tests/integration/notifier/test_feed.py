@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from services.notifier.domain.happenings import of_pass
-from services.notifier.domain.webhooks import GONE, TEMPLATE_DELETED
-from services.notifier.handlers import events, sources
-from services.notifier.jobs.forgetting import forget_old
-from services.notifier.repository import feed as feeds
-from services.notifier.repository.observations import MAX_A_DAY
+from services.notifier import handlers
+from services.notifier.apple.repository.observations import MAX_A_DAY
+from services.notifier.feed.domain.happenings import of_pass
+from services.notifier.feed.handlers import sources
+from services.notifier.feed.repository import feed as feeds
+from services.notifier.jobs import forget_old
+from services.notifier.partners.domain.webhooks import GONE, TEMPLATE_DELETED
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
@@ -38,7 +39,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 async def test_later_number_is_never_seen_before_an_earlier_one(notifier: Notifier):
     earlier, later = of_pass(an_event(ACCOUNT)), of_pass(an_event(ACCOUNT))
     async with notifier.database.work() as held:
-        await events.tell(held, [earlier], notifier.notify)
+        await notifier.announce(held, [earlier])
         second = asyncio.create_task(notifier.happen(later))
         await notifier.until_waiting_for_a_lock()
 
@@ -55,8 +56,8 @@ async def test_later_number_is_never_seen_before_an_earlier_one(notifier: Notifi
 
 async def test_number_of_a_transaction_that_fails_is_used_by_the_next(notifier: Notifier):
     async def fail(messages: list[EventsLogged], work: UnitOfWork) -> None:
-        await events.store_events(
-            messages, work, notify=notifier.notify, start_pushing=notifier.pushes.set
+        await handlers.store_events(
+            messages, work, tell=notifier.announce, start_pushing=notifier.pushes.set
         )
         raise RuntimeError
 
@@ -224,7 +225,7 @@ async def test_members_are_told_once_and_who_they_are_never(notifier: Notifier, 
 
 async def test_two_transactions_tell_a_member_once(notifier: Notifier):
     changed = [MembersChanged(members=[a_member(n, points=n)]) for n in (1, 2, 3)]
-    handler = partial(sources.tell_members, notify=notifier.notify)
+    handler = partial(sources.tell_members, tell=notifier.announce)
 
     await asyncio.gather(*(notifier.tell(handler, message) for message in changed))
 
@@ -264,7 +265,7 @@ async def test_end_of_a_template_is_told_with_the_endpoints_it_ends(
     end = TemplateDeleted(template_id=template_id, account_id=ACCOUNT, revision=3)
 
     for _ in range(2):
-        await notifier.tell(partial(sources.end_templates, notify=notifier.notify), end)
+        await notifier.tell(partial(handlers.end_templates, tell=notifier.announce), end)
     await notifier.run()
 
     gone, disabled = await notifier.told(ACCOUNT)
@@ -381,7 +382,7 @@ async def test_fetch_is_told_with_what_was_fetched(notifier: Notifier):
     )  # fmt: skip
 
     await notifier.tell(
-        partial(sources.tell_fetches, start_pushing=notifier.pushes.set, notify=notifier.notify),
+        partial(handlers.tell_fetches, tell=notifier.announce, start_pushing=notifier.pushes.set),
         note,
     )
 
@@ -404,7 +405,7 @@ async def test_fetches_of_a_pass_are_told_a_thousand_times_a_day_and_no_more(not
     ]  # fmt: skip
 
     await notifier.tell(
-        partial(sources.tell_fetches, start_pushing=notifier.pushes.set, notify=notifier.notify),
+        partial(handlers.tell_fetches, tell=notifier.announce, start_pushing=notifier.pushes.set),
         *notes,
     )
 
@@ -456,12 +457,12 @@ async def fail_to_the_end(notifier: Notifier) -> None:
 
 
 async def tell_members(notifier: Notifier, *members: Member) -> None:
-    handler = partial(sources.tell_members, notify=notifier.notify)
+    handler = partial(sources.tell_members, tell=notifier.announce)
     await notifier.tell(handler, MembersChanged(members=list(members)))
 
 
 async def tell_template(notifier: Notifier, saved: TemplateSaved) -> None:
-    await notifier.tell(partial(sources.tell_templates, notify=notifier.notify), saved)
+    await notifier.tell(partial(sources.tell_templates, tell=notifier.announce), saved)
 
 
 def a_member(version: int, **fields: Any) -> Member:

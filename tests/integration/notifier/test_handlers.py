@@ -8,8 +8,10 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from services.notifier.domain.webhooks import TEMPLATE_DELETED
-from services.notifier.handlers import contents, endpoints, sources
+from services.notifier import handlers
+from services.notifier.apple.handlers import contents
+from services.notifier.partners.domain.webhooks import TEMPLATE_DELETED
+from services.notifier.partners.handlers import deliveries, endpoints
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.generator import BuiltContent, ContentBuilt
@@ -204,7 +206,7 @@ async def test_deleted_template_disables_its_endpoints(notifier: Notifier):
     free = await notifier.create(an_endpoint(ACCOUNT, URL))
 
     await notifier.tell(
-        partial(sources.end_templates, notify=notifier.notify),
+        partial(handlers.end_templates, tell=notifier.announce),
         TemplateDeleted(template_id=template_id, account_id=ACCOUNT, revision=2),
     )
 
@@ -324,7 +326,7 @@ async def test_deliveries_are_paged_newest_first(notifier: Notifier):
             query = ListDeliveries.model_validate(
                 {"account_id": ACCOUNT, "limit": 3, "before": before, **filters}
             )
-            [page] = await notifier.tell(endpoints.list_deliveries, query)
+            [page] = await notifier.tell(deliveries.list_deliveries, query)
             found += [(d.event_id, d.endpoint_id) for d in page.deliveries]
             if not page.more:
                 return found
@@ -419,4 +421,4 @@ def content(number: int) -> ContentBuilt:
 
 async def notices(notifier: Notifier, account_id: UUID) -> PassNotices:
     query = ReadNotices(account_id=account_id, handle="handle")
-    return (await notifier.tell(contents.read_notices, query))[0]
+    return (await notifier.tell(handlers.read_notices, query))[0]

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from services.notifier.domain.webhooks import (
+from services.notifier.jobs import forget_old
+from services.notifier.partners.domain.webhooks import (
     ASKED_TO_STOP,
     FAILED_TOO_LONG,
     GONE,
     RotatedTooOftenError,
 )
-from services.notifier.jobs.deliveries import MAX_PER_ENDPOINT
-from services.notifier.jobs.forgetting import forget_old
+from services.notifier.partners.jobs.deliveries import MAX_PER_ENDPOINT
 from shared import clock
 from shared.contracts.notifier import Endpoint, ReplayDeliveries, RotateSecret, UpdateEndpoint
 from shared.identifiers import new_id

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from services.notifier.clients import apns_connection
-from services.notifier.clients.apns import APPLE, ApplePushSender
-from services.notifier.domain.pushes import RETRY_SECONDS, Outcome
-from services.notifier.jobs import pushes
+from services.notifier.apple.clients import apns_connection
+from services.notifier.apple.clients.apns import APPLE, ApplePushSender
+from services.notifier.apple.domain.pushes import RETRY_SECONDS, Outcome
+from services.notifier.apple.jobs import pushes
 from shared import clock
 from shared.contracts.partners import EVENTS
 from shared.passes.apple.development import DevelopmentAuthority

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from services.notifier.domain.devices import open_push_token, seal_push_token
-from services.notifier.repository.sealed import SEALED
+from services.notifier.apple.domain.devices import open_push_token, seal_push_token
+from services.notifier.apple.repository.sealed import PUSH_TOKENS
+from services.notifier.apple.repository.sealed import SEALED as SEALED_OF_DEVICES
+from services.notifier.partners.repository.sealed import SEALED as SEALED_OF_ENDPOINTS
 from shared.contracts.notifier import SECRET_PURPOSE, RotateSecret
 from shared.identifiers import new_id
 from shared.resealing import SealedColumn, Walked, walk
@@ -15,7 +17,7 @@ from tests.integration.notifier.phones import Card, Phones, a_device
 
 OLD, NEW = bytes(32), b"n" * 32
 BOTH, ALONE = MasterKeys([NEW, OLD]), MasterKeys([NEW])
-[PUSH_TOKENS] = [column for column in SEALED if column.table == "devices"]
+SEALED = (*SEALED_OF_DEVICES, *SEALED_OF_ENDPOINTS)
 
 
 async def reseal(notifier: Notifier, column: SealedColumn, keys: MasterKeys = BOTH) -> Walked:

@@ -12,7 +12,8 @@ from services.gateway.context import Context
 from services.gateway.routes.passsource.api import FUNCTIONS, STREAMS
 from services.gateway.routes.passsource.words import ACCESS_TYPES
 from services.gateway.routes.problems import UNLISTED
-from services.notifier.domain.webhooks import FAILING_FOR, RETENTION
+from services.notifier.feed.domain.happenings import RETENTION
+from services.notifier.partners.domain.webhooks import FAILING_FOR
 from services.triggers.clients import MAX_REDIRECTS
 from services.triggers.domain import TRIGGER_OF
 from services.triggers.jobs.runs import CALL_SECONDS

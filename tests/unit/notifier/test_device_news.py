@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.domain.happenings import Happening, numbered, write_body
-from services.notifier.domain.news import (
+from services.notifier.feed.domain.happenings import Happening, numbered, write_body
+from services.notifier.feed.domain.news import (
     Announced,
     end_of_template,
     member_key,

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from services.notifier.domain.devices import (
+from services.notifier.apple.domain.devices import (
     Copies,
     KnownPass,
     fold_news,

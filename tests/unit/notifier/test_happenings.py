@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.domain.happenings import (
-    DisabledEndpoint,
+from services.notifier.feed.domain.happenings import (
     Happening,
     numbered,
-    of_disabled,
     of_pass,
-    of_test,
     webhook_id,
     write_body,
 )
+from services.notifier.partners.domain.happenings import DisabledEndpoint, of_disabled, of_test
 from shared.contracts.partners import EVENTS, TYPE_OF
 from shared.contracts.triggers import EventKind, LoggedEvent
 from shared.identifiers import new_id

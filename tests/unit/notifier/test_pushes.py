@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.domain.pushes import (
+from services.notifier.apple.domain.pushes import (
     JITTER,
     RETRY_SECONDS,
     Outcome,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.domain.happenings import of_pass
-from services.notifier.domain.webhooks import (
+from services.notifier.feed.domain.happenings import of_pass
+from services.notifier.partners.domain.webhooks import (
     ASKED_TO_STOP,
     GONE,
     Outcome,

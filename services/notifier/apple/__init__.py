@@ -1,0 +1,1 @@
+"""Devices with Wallet: they register, are pushed, ask what is new, fetch, and leave."""

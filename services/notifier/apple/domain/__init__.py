@@ -1,0 +1,1 @@
+"""The rules of devices and pushes, without I/O."""

@@ -1,1 +1,0 @@
-"""The ways out of the notifier: to partners, to Apple."""

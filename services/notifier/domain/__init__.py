@@ -1,1 +1,0 @@
-"""The notifier's rules, without I/O."""

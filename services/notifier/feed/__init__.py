@@ -1,0 +1,1 @@
+"""What happened, numbered: the other parts of the notifier stand on it."""

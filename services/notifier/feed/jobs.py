@@ -1,0 +1,19 @@
+"""What the clock starts for the feed."""
+
+from datetime import timedelta
+from typing import Final
+
+from services.notifier.feed.domain.happenings import RETENTION
+from services.notifier.feed.repository import AnnouncedRepository, EventRepository
+from shared.database import Database
+
+MAX_DELIVERY_TIME: Final = timedelta(days=4)
+"""Longer than a delivery is under way, whose event must still be there."""
+
+
+async def forget_events(database: Database) -> None:
+    """Delete old events, in turns that hold no lock for long, and what is kept of things gone."""
+    async with database.connection() as connection:
+        while await EventRepository(connection).forget_old(RETENTION + MAX_DELIVERY_TIME):
+            pass
+        await AnnouncedRepository(connection).forget_gone(RETENTION)

@@ -1,0 +1,7 @@
+"""Tables of what happened."""
+
+from services.notifier.feed.repository.announced import AnnouncedRepository
+from services.notifier.feed.repository.events import EventRepository
+from services.notifier.feed.repository.feed import FeedRepository
+
+__all__ = ["AnnouncedRepository", "EventRepository", "FeedRepository"]

@@ -1,0 +1,84 @@
+"""What the notifier does about messages that concern more than one of its parts."""
+
+from typing import Final
+
+from services.notifier.apple.handlers.devices import StartPushing, ask_pushes, note_fetches
+from services.notifier.apple.repository import (
+    ContentRepository,
+    DeviceRepository,
+    ObservationRepository,
+    PassRepository,
+)
+from services.notifier.feed.domain.happenings import of_fetch, of_pass
+from services.notifier.feed.handlers.events import Tell
+from services.notifier.feed.handlers.sources import note_ends
+from services.notifier.partners.domain.happenings import of_disabled
+from services.notifier.partners.repository import DeliveryRepository, EndpointRepository
+from shared import clock
+from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.message import Done
+from shared.contracts.notifier import NoteFetch, PassNotices, ReadNotices
+from shared.contracts.triggers import EventsLogged
+from shared.database import UnitOfWork
+
+MAX_NOTICES: Final = 100
+MAX_HOLDERS: Final = 20
+
+
+async def store_events(
+    messages: list[EventsLogged], work: UnitOfWork, *, tell: Tell, start_pushing: StartPushing
+) -> None:
+    """Tell what happened to passes."""
+    logged = [event for message in messages for event in message.events]
+    await ask_pushes(logged, work, start_pushing=start_pushing)
+    await tell(work, [of_pass(event) for event in logged])
+
+
+async def tell_fetches(
+    queries: list[NoteFetch], work: UnitOfWork, *, tell: Tell, start_pushing: StartPushing
+) -> list[Done]:
+    """Note what was served, and tell what was kept of it."""
+    kept = await note_fetches(queries, work, start_pushing=start_pushing)
+    await tell(work, [of_fetch(query) for query in kept])
+    return [Done() for _ in queries]
+
+
+async def end_templates(messages: list[TemplateDeleted], work: UnitOfWork, *, tell: Tell) -> None:
+    """Tell that templates are gone, and disable the endpoints that were bound to them."""
+    ended = await note_ends(messages, work)
+    template_ids = [message.template_id for message in messages]
+    disabled = await EndpointRepository(work.connection).disable_of_templates(template_ids)
+    now = clock.now()
+    await tell(work, [*ended, *(of_disabled(endpoint, now) for endpoint in disabled)])
+
+
+async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[PassNotices]:
+    """Tell what is known of a pass; nothing for one not heard of yet."""
+    notices: list[PassNotices] = []
+    for query in queries:
+        limit = max(1, min(query.limit, MAX_NOTICES))
+        contents = await ContentRepository(work.connection).list_newest(
+            query.account_id, query.handle, limit
+        )
+        deliveries, _ = await DeliveryRepository(work.connection).list_page(
+            query.account_id, handle=query.handle, limit=limit
+        )
+        observations = await ObservationRepository(work.connection).list_newest(
+            query.account_id, query.handle, limit
+        )
+        holders, count = await DeviceRepository(work.connection).list_holders(
+            query.account_id, query.handle, MAX_HOLDERS
+        )
+        notices.append(
+            PassNotices(
+                contents=contents,
+                deliveries=deliveries,
+                observations=observations,
+                holders=holders,
+                holder_count=count,
+                unpushed_since=await PassRepository(work.connection).find_unpushed(
+                    query.account_id, query.handle
+                ),
+            )
+        )
+    return notices

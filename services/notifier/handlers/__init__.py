@@ -1,1 +1,0 @@
-"""What the notifier does about messages, a module for each thing they are about."""

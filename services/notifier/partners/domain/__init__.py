@@ -1,0 +1,1 @@
+"""The rules of webhooks, without I/O."""
