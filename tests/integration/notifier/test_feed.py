@@ -54,6 +54,20 @@ async def test_later_number_is_never_seen_before_an_earlier_one(notifier: Notifi
     ]
 
 
+async def test_endpoint_created_while_an_event_waits_for_its_number_hears_of_it(
+    notifier: Notifier, partner: Partner
+):
+    async with notifier.database.work() as held:
+        await notifier.announce(held, [of_pass(an_event(ACCOUNT))])
+        waiting = asyncio.create_task(notifier.happen(of_pass(an_event(ACCOUNT))))
+        await notifier.until_waiting_for_a_lock()
+        made = await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a"))
+    await waiting
+    await notifier.run()
+
+    assert [verified(made.secret, heard)["sequence"] for heard in partner.heard] == [2]
+
+
 async def test_number_of_a_transaction_that_fails_is_used_by_the_next(notifier: Notifier):
     async def fail(messages: list[EventsLogged], work: UnitOfWork) -> None:
         await handlers.store_events(
