@@ -62,7 +62,11 @@ async def download(wire: Wire, handle: str) -> None:
 
 
 async def ask_for_newer(wire: Wire, phone: Phone) -> None:
-    """Ask for a pass as a phone does that has it."""
+    """Ask for a pass as a phone does that has it.
+
+    It counts as a manual update of the device: the first one happens to the pass and is logged,
+    those within 30 seconds of it are only declined.
+    """
     since = {"If-Modified-Since": phone.last_modified}
     answer = await wire.get(phone.pass_path, phone.credentials | since)
     assert answer.status == 304, answer
