@@ -8,7 +8,7 @@ import uvloop
 from tests.bench.deliveries import measure_changes, measure_webhooks
 from tests.bench.issuing import Stock, create_template
 from tests.bench.kernel import evaluations_per_second, kernel_per_second, openssl_rsa_per_second
-from tests.bench.report import percentile, percentiles, say, table, write_json
+from tests.bench.report import load_before, percentile, percentiles, say, table, write_json
 from tests.bench.rows import measure_rows
 from tests.bench.scanning import measure_steady_scans, measure_steady_scans_beside_bulk
 from tests.system import a_distributed_system
@@ -17,8 +17,9 @@ SECONDS = 7.0
 
 
 async def measure(seconds: float) -> dict[str, float]:
+    result: dict[str, float] = {"load_before": load_before()}
     say("R: openssl speed rsa2048 …")
-    result: dict[str, float] = {"rsa2048_sign_per_s": openssl_rsa_per_second(seconds)}
+    result["rsa2048_sign_per_s"] = openssl_rsa_per_second(seconds)
     say("the signing kernel …")
     result["kernel_per_s"] = kernel_per_second(seconds)
     say("conditions …")

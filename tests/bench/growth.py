@@ -29,6 +29,7 @@ from tests.bench.report import (
     LABEL_WIDTH,
     SYSTEM,
     data_folder,
+    load_before,
     percentile,
     say,
     write_json,
@@ -65,6 +66,8 @@ class Point:
     alone: Mapping[str, float]
     """Latencies in milliseconds of requests that are alone."""
     memory_mib: Mapping[str, float]
+    load_before: float
+    """Of the machine, in the minute before; bulk of ours is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +183,11 @@ async def measure_growth(passes: int, seconds: float) -> Grown:
 async def measure_point(stock: Stock, seconds: float) -> Point:
     """Measure everything with the passes there are."""
     await until_quiet(stock.system)
+    load = load_before()
     passes, memory = stock.issued, measure_memory(stock.system)
     rows = await measure_rows(stock, seconds)
     say("requests that are alone …")
-    return Point(passes, rows, await measure_alone(stock), memory)
+    return Point(passes, rows, await measure_alone(stock), memory, load)
 
 
 async def measure_alone(stock: Stock) -> dict[str, float]:
@@ -223,6 +227,7 @@ def table(grown: Grown) -> str:
         ratio = f"{after / before:8.2f}" if before else ""
         lines.append(f"{label:{LABEL_WIDTH}}{before:14,.{digits}f}{after:14,.{digits}f}{ratio:>8}")
 
+    compare("load of the machine before", first.load_before, second.load_before, 1)
     lines.append("per second")
     for row in SYSTEM:
         compare(f"  {row.label}", first.rows[row.key], second.rows[row.key])

@@ -23,7 +23,7 @@ BULK_AT_ONCE: Final = 6
 SINGLES_AT_ONCE: Final = 128
 WARMING_UP: Final = 500
 FOUND: Final = "SELECT handle FROM generator.passes WHERE handle = ANY($1)"
-"""A pass that is found here is durable, and its file can be fetched."""
+"""A pass that is found here is durable, and can be fetched: it is composed and signed then."""
 LOOK: Final = 5000
 LOOK_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 120.0

@@ -29,7 +29,7 @@ KERNEL: Final = (Row("signing kernel, one core", "kernel", 0.80),)
 SYSTEM: Final = (
     Row("bulk, durable and fetchable", "bulk", 1.00),
     Row("single POSTs", "single", 0.45),
-    Row("first download of a pass", "first_fetch", 0.35),
+    Row("first download: composed and signed", "first_fetch", 0.35),
     Row("repeated download", "fetch", 0.45),
     Row("304 for a device", "not_modified", 0.75),
     Row("a device's list, nothing new: 204", "list", 1.00),
@@ -56,6 +56,7 @@ def table(result: Mapping[str, float]) -> str:
         goal = f"{row.at_least:.2f}" if row.at_least else ""
         line = f"{row.label:{LABEL_WIDTH}}{rate:12,.0f}{share:>12}{goal:>10}"
         lines.append(f"{line}  {spread(result, row.name)}".rstrip())
+    lines.append(f"{'load of the machine before':{LABEL_WIDTH}}{result['load_before']:12.1f}")
     idle, beside = result["scan_idle_p99_ms"], result["scan_bulk_p99_ms"]
     times = f"{beside / idle:12.1f}{AT_MOST_TIMES:10.0f}"
     head = f"{f'{STEADY_PER_SECOND} scans a second':{LABEL_WIDTH}}"
@@ -85,6 +86,11 @@ def percentile(values: list[float], share: float) -> float:
 def percentiles(name: str, latencies: list[float]) -> dict[str, float]:
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
     return {f"{name}_{label}_ms": percentile(latencies, n) for label, n in shares.items()}
+
+
+def load_before() -> float:
+    """Read how many processes were at work in the minute before: more than a few spoil figures."""
+    return os.getloadavg()[0]
 
 
 def write_json(name: str, content: Mapping[str, Any]) -> Path:
