@@ -182,6 +182,12 @@ class Database:
         for act in work.afterwards:
             act()
 
+    @asynccontextmanager
+    async def reading(self, lane: Lane = "interactive") -> AsyncGenerator["UnitOfWork"]:
+        """Open a unit of work for a single statement that reads: there is no transaction."""
+        async with self.connection() as connection:
+            yield UnitOfWork(connection, lane)
+
     async def check(self) -> None:
         """Ask the server for a sign of life within a second; it must not have refused to write."""
         if asyncio.get_running_loop().time() - self._refused_at < REFUSED_SECONDS:

@@ -41,7 +41,7 @@ from shared.contracts.triggers import (
 )
 from shared.database import Database
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
-from shared.messaging.subscription import Memory, answer, on
+from shared.messaging.subscription import Memory, answer, on, read
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
@@ -93,7 +93,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             ),
             answer(ReadPass, questions.read_passes),
             answer(FindPass, questions.find_passes),
-            answer(ReadVersion, questions.read_versions),
+            read(ReadVersion, questions.read_versions),
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -353,14 +353,13 @@ class QuestionConsumer:
     async def _handle(
         self, subscription: Subscription, rows: Sequence[Request]
     ) -> list[str | None]:
+        if subscription.is_one_read:
+            async with self._database.reading(self._lane) as work:
+                return _write_all(await subscription.handler(list(rows), work))
         async with self._database.work(self._lane) as work:
             commands = [row for row in rows if isinstance(row, Command)]
             if not commands:
-                replies = await subscription.handler(list(rows), work)
-                return [
-                    None if isinstance(reply, NotReadyError) else _write_outcome(reply)
-                    for reply in replies
-                ]
+                return _write_all(await subscription.handler(list(rows), work))
             ids = [command.command_id for command in commands]
             known = await _recalled(subscription, commands, work)
             fresh = {c.command_id: c for c in commands if c.command_id not in known}
@@ -431,6 +430,14 @@ def _parse_rows(message: type[Message], body: bytes) -> list[Request]:
     if adapter is None:
         adapter = _rows[message] = TypeAdapter(list[message])  # type: ignore[valid-type]
     return adapter.validate_json(body)
+
+
+def _write_all(
+    replies: Iterable[BaseModel | ApplicationError | NotReadyError],
+) -> list[str | None]:
+    return [
+        None if isinstance(reply, NotReadyError) else _write_outcome(reply) for reply in replies
+    ]
 
 
 def _write_outcome(reply: BaseModel | ApplicationError) -> str:

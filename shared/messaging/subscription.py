@@ -12,6 +12,7 @@ from shared.errors import ApplicationError, NotReadyError
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 AnyRequest = TypeVar("AnyRequest", bound=Command | Query)
+AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 EventHandler = Callable[[list[AnyEvent], UnitOfWork], Awaitable[None]]
 RequestHandler = Callable[
@@ -39,6 +40,8 @@ class Subscription:
     message: type[Message]
     handler: Callable[[list[Any], UnitOfWork], Awaitable[Any]]
     memory: Memory | None = None
+    is_one_read: bool = False
+    """Whether it reads with one statement, which needs no transaction."""
 
     @property
     def handler_name(self) -> str:
@@ -48,6 +51,11 @@ class Subscription:
 def on(event: type[AnyEvent], handler: EventHandler[AnyEvent]) -> Subscription:
     """Handle an event: the list holds each message once, whatever was delivered twice."""
     return Subscription(event, handler)
+
+
+def read(query: type[AnyQuery], handler: RequestHandler[AnyQuery]) -> Subscription:
+    """Answer a question by one statement that only reads: no transaction is opened for it."""
+    return Subscription(query, handler, is_one_read=True)
 
 
 def answer(

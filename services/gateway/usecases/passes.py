@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Final, Literal, TypeVar
 from uuid import UUID
 from zlib import crc32
@@ -52,6 +53,9 @@ Change = Literal[
 Outcome = TypeVar("Outcome")
 
 FILE_SUFFIX = ".pkpass"
+
+PIECE_BYTES: Final = 64 * 1024
+"""From so many bytes on a part of a file is sent before the next image is read."""
 
 OVERDUE: Final = timedelta(minutes=1)
 """After this long a content that is not composed is nobody's haste but a fault."""
@@ -287,7 +291,7 @@ def page_url(context: Context, handle: str) -> str:
 
 
 def pass_file(context: Context, content: Content) -> PassFile:
-    """Lay out the .pkpass around parts and images; only one image is in memory at a time."""
+    """Lay out the .pkpass around parts and images; only so much of it is in memory at a time."""
     parts = {
         "pass.json": content.pass_json,
         "manifest.json": content.manifest,
@@ -301,11 +305,14 @@ def pass_file(context: Context, content: Content) -> PassFile:
     archive = PassArchive(entries)
 
     async def pieces() -> AsyncIterator[bytes]:
-        yield b"".join(archive.header(index) + part for index, part in enumerate(parts.values()))
+        piece = [archive.header(index) + part for index, part in enumerate(parts.values())]
         for index, image in enumerate(content.images.values(), start=len(parts)):
             stored = await context.images.read_many([image.sha256])
-            yield archive.header(index) + stored[image.sha256]
-        yield archive.trailer()
+            piece += (archive.header(index), stored[image.sha256])
+            if sum(map(len, piece)) >= PIECE_BYTES:
+                yield b"".join(piece)
+                piece.clear()
+        yield b"".join((*piece, archive.trailer()))
 
     return PassFile(archive, pieces())
 
@@ -319,7 +326,9 @@ def note_fetch(
     source: Literal["device", "public"],
 ) -> None:
     """Let it be known, beside the answer, that a content was served or was there already."""
-    context.notes.tell(
+    # That a phone has what it asked for changes nothing for others; a download may.
+    tell = context.notes.tell_soon if status == HTTPStatus.NOT_MODIFIED else context.notes.tell
+    tell(
         NoteFetch(
             account_id=issued.account_id,
             template_id=issued.template_id,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from services.generator.clients import RenderPool
 from services.generator.renderers.apple import Earlier, OwnImages, RenderJob
-from services.generator.repository.contents import ContentRepository, Stored
+from services.generator.repository.contents import ContentRepository, StoredContent
 from services.generator.repository.images import ImageRepository
 from shared import clock
 from shared.contracts.generator import BuiltContent, ContentBuilt
@@ -32,8 +32,8 @@ async def find_own_images(passes: Collection[Pass], work: UnitOfWork) -> dict[st
 
 async def compose_and_store(
     jobs: Sequence[RenderJob], work: UnitOfWork, pool: RenderPool
-) -> set[str]:
-    """Compose, store, announce what has new bytes; returns the handles of what was stored.
+) -> dict[str, StoredContent]:
+    """Compose, store, announce what has new bytes; returns what was stored, by handle.
 
     What is there was made with a newer revision than this process knew, if it is not stored.
     """
@@ -48,15 +48,15 @@ async def compose_and_store(
     ]
     if built:
         work.publish(ContentBuilt.model_construct(contents=built))
-    return {one.handle for one in stored}
+    return {one.handle: one for one in stored}
 
 
-def _is_new(stored: Stored, earlier: Earlier | None) -> bool:
+def _is_new(stored: StoredContent, earlier: Earlier | None) -> bool:
     """Whether its bytes differ from those before."""
     return earlier is None or earlier.content_number < stored.content_number
 
 
-def _built(stored: Stored, job: RenderJob) -> BuiltContent:
+def _built(stored: StoredContent, job: RenderJob) -> BuiltContent:
     pass_ = job.pass_
     return BuiltContent.model_construct(
         handle=stored.handle,

@@ -71,9 +71,9 @@ class _Found:
 
     async def look(self, handles: Iterable[str]) -> None:
         """Look what is stored of passes and contents by now."""
-        wanted = set(handles)
-        self.passes |= await PassRepository(self.work.connection).find(wanted)
-        self.contents |= await ContentRepository(self.work.connection).find(wanted)
+        passes, contents = await ContentRepository(self.work.connection).find(handles)
+        self.passes |= passes
+        self.contents |= contents
 
     def refusal(self, query: ReadContent) -> Refusal | None:
         """Why a query gets no content; NotReadyError if what it asks for has not arrived."""
@@ -149,8 +149,7 @@ async def _finish(
         )
         for handle, pass_ in passes.items()
     ]
-    await compose_and_store(jobs, work, pool)
-    await found.look(passes)
+    found.contents |= await compose_and_store(jobs, work, pool)
 
 
 async def _own_images(

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
+from services.generator.domain import KnownPass
 from services.generator.renderers.apple import (
     ComposedWith,
     Earlier,
@@ -13,15 +16,6 @@ from services.generator.renderers.apple import (
     TemplateBundle,
 )
 from shared.database import Connection, columns
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a store made of a content."""
-
-    handle: str
-    content_number: int
-    last_modified: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +84,41 @@ class ContentRepository:
             for row in rows
         }
 
-    async def find(self, handles: Iterable[str]) -> dict[str, StoredContent]:
-        """Find whole contents; passes never fetched have none."""
+    async def find(
+        self, handles: Iterable[str]
+    ) -> tuple[dict[str, KnownPass], dict[str, StoredContent]]:
+        """Find passes with their whole contents; those never fetched have none."""
         rows = await self._connection.fetch(
             """
             SELECT
-                handle, version, template_revision, identity_revision, environment_digest,
-                content_number, pass_json, manifest, signature_value, signed_at, last_modified,
-                token_at, token_key
-            FROM apple_contents
-            WHERE handle = ANY($1::text[])
+                p.handle, p.account_id, p.template_id, p.version AS known_version, p.state,
+                p.deleted_at IS NOT NULL AS is_deleted, c.version, c.template_revision,
+                c.identity_revision, c.environment_digest, c.content_number, c.pass_json,
+                c.manifest, c.signature_value, c.signed_at, c.last_modified, c.token_at,
+                c.token_key
+            FROM passes p
+            LEFT JOIN apple_contents c USING (handle)
+            WHERE p.handle = ANY($1::text[])
             """,
             list(set(handles)),
         )
-        return {row["handle"]: StoredContent(**row) for row in rows}
+        passes = {
+            row["handle"]: KnownPass(
+                row["handle"],
+                row["account_id"],
+                row["template_id"],
+                row["known_version"],
+                row["state"],
+                row["is_deleted"],
+            )
+            for row in rows
+        }
+        there = [row for row in rows if row["content_number"] is not None]
+        return passes, {row["handle"]: _content(row) for row in there}
 
     async def store(
         self, rendered: Sequence[tuple[RenderJob, RenderedPass]], at: datetime
-    ) -> list[Stored]:
+    ) -> list[StoredContent]:
         """Store contents of locked passes, unless the pass version or a revision would fall.
 
         Those that were to be signed are served. The content number rises only when the manifest
@@ -178,7 +189,10 @@ class ContentRepository:
                 AND (excluded.template_revision, excluded.identity_revision) >= (
                     old.template_revision, old.identity_revision
                 )
-            RETURNING handle, content_number, last_modified
+            RETURNING
+                handle, version, template_revision, identity_revision, environment_digest,
+                content_number, pass_json, manifest, signature_value, signed_at, last_modified,
+                token_at, token_key
             """,
             *columns(jobs, "pass_.handle", "pass_.version"),
             *columns(
@@ -195,7 +209,7 @@ class ContentRepository:
             at.replace(microsecond=0),
             [job.sign for job in jobs],
         )
-        return [Stored(**row) for row in rows]
+        return [_content(row) for row in rows]
 
     async def claim_cut(self) -> str | None:
         """Take on the cutting of tokens: the last handle that is done; None if nothing is to do."""
@@ -239,3 +253,21 @@ class ContentRepository:
             await self._connection.execute("DELETE FROM token_cuts")
         else:
             await self._connection.execute("UPDATE token_cuts SET after_handle = $1", after_handle)
+
+
+def _content(row: asyncpg.Record) -> StoredContent:
+    return StoredContent(
+        row["handle"],
+        row["version"],
+        row["template_revision"],
+        row["identity_revision"],
+        row["environment_digest"],
+        row["content_number"],
+        row["pass_json"],
+        row["manifest"],
+        row["signature_value"],
+        row["signed_at"],
+        row["last_modified"],
+        row["token_at"],
+        row["token_key"],
+    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from services.generator.domain import KnownPass
 from shared.contracts.triggers import DeletedPass, Pass
 from shared.database import Connection, columns
 
@@ -46,20 +45,6 @@ class PassRepository:
             """,
             list(handles),
         )
-
-    async def find(self, handles: Iterable[str]) -> dict[str, KnownPass]:
-        """Find the newest states that have arrived, also that passes are deleted."""
-        rows = await self._connection.fetch(
-            """
-            SELECT
-                handle, account_id, template_id, version, state,
-                deleted_at IS NOT NULL AS is_deleted
-            FROM passes
-            WHERE handle = ANY($1::text[])
-            """,
-            list(set(handles)),
-        )
-        return {row["handle"]: KnownPass(**row) for row in rows}
 
     async def versions(self, handles: Iterable[str]) -> dict[str, int]:
         """Find the newest version known of each pass, deleted ones too."""

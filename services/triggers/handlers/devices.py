@@ -44,6 +44,8 @@ async def follow_devices(
         record, template = records[act.handle], compiled[act.handle]
         record.count_devices(act.number, act.devices)
         at = min(act.occurred_at, now)
+        if record.ignores(act.kind, at):
+            continue
         try:
             run = await waiting.start(_command(act), record, act.kind, template, at)
             if not isinstance(run, RunAnswer):
