@@ -177,17 +177,6 @@ def _is_beside(path: str, given: str) -> bool:
     return given.rpartition("_")[0] == field or field == given or field.startswith(f"{given}_")
 
 
-def first_values(
-    values: Mapping[str, Any], compiled: CompiledTemplate, *, trusted: bool
-) -> dict[str, Any]:
-    """Return the values with which a pass begins; null stands for the template's own."""
-    allowed = values if trusted else only_editable(values, compiled)
-    if not allowed:
-        return {}
-    given = {path: value for path, value in allowed.items() if value is not None}
-    return compiled.check_values(given, may_expand=trusted)
-
-
 def only_editable(values: Mapping[str, Any], compiled: CompiledTemplate) -> dict[str, Any]:
     """Leave out what users may not change."""
     editable = set(compiled.editable_paths)

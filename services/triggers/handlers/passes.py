@@ -1,22 +1,23 @@
 """Commands: passes come into being and change, a list at a time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from services.triggers.domain import (
     TRIGGER_OF,
-    Manner,
     PassDeletedError,
     PassNotFoundError,
     PassRecord,
     announcements,
     begin,
     change,
-    check_shown,
-    first_values,
+    fill,
     follow_member,
     manner_of,
-    marks_of,
+    new_record,
     with_texts,
 )
 from services.triggers.handlers.waiting import RunAnswer, Waiting
@@ -53,71 +54,69 @@ async def create_passes(
 
     `token_key` names the secret that their authentication tokens derive from.
     """
-    needed = {c.template_id: 0 for c in commands}
-    for command in commands:
-        needed[command.template_id] = max(needed[command.template_id], command.template_revision)
-    templates = await cache.at_least(work.connection, needed)
-    allowed = [c for c in commands if _may_issue(c, templates[c.template_id])]
-    learned = await carry_members([c.member for c in allowed if c.member], work, cache)
-    waiting = await Waiting[PassCreated].look(
-        work,
-        PassCreated,
-        (c for c in commands if templates[c.template_id].compiled.may_call("onCreate")),
-        begun,
-    )
+    issuing = await _Issuing.load(commands, work, cache, begun)
     now = clock.now()
-    outcomes: list[PassCreated | ApplicationError | NotReadyError] = []
-    created: list[PassRecord] = []
-    for command in commands:
-        template = templates[command.template_id]
-        if not _may_issue(command, template):
-            outcomes.append(
-                TemplateGoneError(
-                    errors=[{"pointer": "/template_id", "detail": "the template was deleted"}]
-                )
-            )
-            continue
-        member = command.member
-        record = PassRecord(
-            handle=command.handle,
-            account_id=command.account_id,
-            template_id=command.template_id,
-            serial_number=command.serial_number,
-            member_id=member.member_id if member else None,
-            version=0,
-            sequence=0,
-            push_version=0,
-            own_values={},
-            happened=0,
-            voided=False,
-            created_at=now,
-            updated_at=now,
-            token_key=token_key,
-        )
-        if member:
-            record.member = learned[member.account_id, member.member_id].after
-        try:
-            record.own_values = first_values(
-                command.values, template.compiled, trusted=command.trusted
-            )
-            manner = Manner(trusted=command.trusted, withheld=tuple(command.withheld))
-            record.literal = marks_of(record.own_values, manner)
-            if record.own_values:
-                check_shown(record, record.own_values, template.compiled)
-            run = await waiting.start(command, record, "create", template.compiled, now)
-            if isinstance(run, RunAnswer):
-                outcomes.append(run.answer)
-                continue
-            begin(record, template.compiled, run)
-        except InvalidError as error:
-            outcomes.append(error)
-            continue
-        created.append(record)
-        outcomes.append(PassCreated.model_construct(handle=record.handle, version=record.version))
+    decided = [await issuing.decide(command, now, token_key) for command in commands]
+    created = [outcome for outcome in decided if isinstance(outcome, PassRecord)]
     if created:
         await PassRepository(work.connection).add(created)
         work.publish(*announcements(created))
-    return outcomes
+    return [
+        PassCreated.model_construct(handle=outcome.handle, version=outcome.version)
+        if isinstance(outcome, PassRecord)
+        else outcome
+        for outcome in decided
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuing:
+    """What issuing a batch of passes needs to know."""
+
+    templates: Mapping[UUID, KnownTemplate]
+    members: Mapping[MemberKey, Learned]
+    waiting: Waiting[PassCreated]
+
+    @classmethod
+    async def load(
+        cls,
+        commands: Sequence[CreatePass],
+        work: UnitOfWork,
+        cache: TemplateCache,
+        begun: asyncio.Event | None,
+    ) -> "_Issuing":
+        """Read templates, lock members and carry what is new of them to their other passes."""
+        needed: dict[UUID, int] = {}
+        for command in commands:
+            known = needed.get(command.template_id, 0)
+            needed[command.template_id] = max(known, command.template_revision)
+        templates = await cache.at_least(work.connection, needed)
+        allowed = [c for c in commands if _may_issue(c, templates[c.template_id])]
+        members = await carry_members([c.member for c in allowed if c.member], work, cache)
+        calling = (c for c in commands if templates[c.template_id].compiled.may_call("onCreate"))
+        waiting = await Waiting[PassCreated].look(work, PassCreated, calling, begun)
+        return cls(templates, members, waiting)
+
+    async def decide(
+        self, command: CreatePass, at: datetime, token_key: str | None
+    ) -> PassRecord | PassCreated | ApplicationError | NotReadyError:
+        """Make a pass with its first values and rules; or what is answered for none."""
+        template = self.templates[command.template_id]
+        if not _may_issue(command, template):
+            fault = {"pointer": "/template_id", "detail": "the template was deleted"}
+            return TemplateGoneError(errors=[fault])
+        member = command.member
+        facts = self.members[member.account_id, member.member_id].after if member else None
+        record = new_record(command, facts, at, token_key)
+        try:
+            fill(record, command, template.compiled)
+            run = await self.waiting.start(command, record, "create", template.compiled, at)
+            if isinstance(run, RunAnswer):
+                return run.answer
+            begin(record, template.compiled, run)
+        except InvalidError as error:
+            return error
+        return record
 
 
 def _may_issue(command: CreatePass, template: KnownTemplate) -> bool:
