@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from shared.errors import ApplicationError
 from shared.http import parsing
 from shared.http.parsing import JSON_MEDIA
-from shared.http.problems import BARE
+from shared.http.problems import ErrorWriter, write_problem
 
 MEBIBYTE = 1024 * 1024
 
@@ -78,7 +78,7 @@ class Endpoint(Generic[Body_co, Query_co]):
     described: tuple[str, ...] = ()  # media types in documents, of a body that may be anything
     description: str = ""
     deprecated: bool = False
-    bare: bool = False  # errors are a status without a body
+    write_error: ErrorWriter = write_problem  # as the callers of this dialect read errors
     other_errors: Mapping[str, type[BaseModel] | None] = field(  # media types of errors, too
         default_factory=dict[str, type[BaseModel] | None]
     )
@@ -130,11 +130,8 @@ def _serve(
     handler, scope, limit = endpoint.handler, endpoint.scope, endpoint.body_limit
     takes_key, has_path = endpoint.takes_key, "{" in endpoint.path
     read_query, read_body, respond = _query(endpoint), _body(endpoint), _responder(endpoint)
-    bare = endpoint.bare
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        if bare:
-            request[BARE] = True
         caller = None if scope is None else await authenticate(request, scope)
         call: Call[Any, Any] = Call(
             request=request,
@@ -147,6 +144,8 @@ def _serve(
         )
         return respond(await handler(call))
 
+    # The middleware finds it here also for what is refused before the handler is called.
+    serve.write_error = endpoint.write_error  # type: ignore[attr-defined]
     return serve
 
 

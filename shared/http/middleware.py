@@ -1,10 +1,9 @@
-"""What every request passes: an id, one log line, metrics, safe headers, errors as problems."""
+"""What every request passes: an id, one log line, metrics, safe headers, written errors."""
 
 import re
 from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
@@ -13,13 +12,14 @@ from prometheus_client import Counter, Histogram
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from shared import metrics
-from shared.errors import ApplicationError, UnauthorizedError, UnavailableError
+from shared.errors import ApplicationError, UnavailableError
 from shared.http.problems import (
-    BARE,
+    ErrorWriter,
+    UnforeseenError,
     application_error,
-    problem,
     problem_response,
     status_problem,
+    write_problem,
 )
 from shared.identifiers import new_id
 from shared.logs import trace_of
@@ -84,27 +84,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
         # Not log.exception: a message may show personal values or secrets.
         log.error("request_failed", kind=type(error).__name__, trace=trace_of(error))  # noqa: TRY400
-        started = _cut(request)
-        return started or _told(request, status_problem(HTTPStatus.INTERNAL_SERVER_ERROR))
+        return _render(request, UnforeseenError())
 
 
 def _render(request: web.Request, error: ApplicationError) -> web.StreamResponse:
-    if started := _cut(request):
-        return started
-    response = _told(request, problem(error))
-    headers: dict[str, str] = getattr(error, "headers", {})
-    response.headers.update(headers)
-    if isinstance(error, UnavailableError):
-        response.headers.setdefault(hdrs.RETRY_AFTER, "1")
-    if isinstance(error, UnauthorizedError):
-        response.headers.setdefault(hdrs.WWW_AUTHENTICATE, "ApiKey")
-    return response
-
-
-def _told(request: web.Request, content: dict[str, Any]) -> web.Response:
-    if request.get(BARE):
-        return web.Response(status=content["status"])
-    return problem_response(content)
+    """Write an error as the dialect of the address does; see Endpoint.write_error."""
+    write: ErrorWriter = getattr(request.match_info.handler, "write_error", write_problem)
+    return _cut(request) or write(error)
 
 
 def _render_foreign(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

@@ -28,6 +28,7 @@ from shared.http.problems import (
     SlowRequestError,
     UnsupportedMediaError,
     problem,
+    write_status,
 )
 
 SECURITY = "ApiKey"
@@ -281,7 +282,7 @@ def _problem_response(
     response: dict[str, Any] = {
         "description": " ".join(dict.fromkeys(str(each["title"]) for each in problems.values())),
     }
-    if not endpoint.bare:
+    if endpoint.write_error is not write_status:
         response["content"] = {
             PROBLEM_MEDIA: {
                 "schema": {"$ref": _COMPONENTS + "Problem"},

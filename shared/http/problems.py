@@ -1,17 +1,25 @@
 """Errors as RFC 9457 problems, the same for a failed request and a failed row."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.errors import ApplicationError, NotFoundError, TooLargeError
+from shared.errors import (
+    ApplicationError,
+    NotFoundError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
 
 PROBLEM_MEDIA = "application/problem+json"
-BARE: web.RequestKey[bool] = web.RequestKey("bare", bool)
-"""Set on requests whose sender reads nothing of an error but its status."""
+
+ErrorWriter = Callable[[ApplicationError], web.Response]
+"""Writes an error as the callers of a dialect read it."""
 
 
 class BadRequestError(ApplicationError):
@@ -36,6 +44,13 @@ class SlowRequestError(ApplicationError):
 
     status = 408
     code = "request_timeout"
+
+
+class UnforeseenError(ApplicationError):
+    """Something failed on our side that nobody foresaw."""
+
+    status = 500
+    code = "internal_error"
 
 
 class UnsupportedMediaError(ApplicationError):
@@ -93,7 +108,7 @@ def title_of(kind: type[ApplicationError]) -> str:
 def status_problem(status: int) -> dict[str, Any]:
     """Write a problem of which nothing but its status is told."""
     phrase = HTTPStatus(status).phrase
-    code = "internal_error" if status == HTTPStatus.INTERNAL_SERVER_ERROR else _snake(phrase)
+    code = _snake(phrase)
     return {"type": f"/problems/{code}", "title": phrase, "status": status, "code": code}
 
 
@@ -108,6 +123,26 @@ def application_error(error: web.HTTPException) -> ApplicationError | None:
             return TooLargeError()
         case _:
             return None
+
+
+def write_problem(error: ApplicationError) -> web.Response:
+    """Answer an error as a problem, which is how all dialects do that have no form of their own."""
+    return _with_headers(problem_response(problem(error)), error)
+
+
+def write_status(error: ApplicationError) -> web.Response:
+    """Answer an error to somebody who reads nothing of it but its status."""
+    return _with_headers(web.Response(status=error.status), error)
+
+
+def _with_headers(response: web.Response, error: ApplicationError) -> web.Response:
+    headers: dict[str, str] = getattr(error, "headers", {})
+    response.headers.update(headers)
+    if isinstance(error, UnavailableError):
+        response.headers.setdefault(hdrs.RETRY_AFTER, "1")
+    if isinstance(error, UnauthorizedError):
+        response.headers.setdefault(hdrs.WWW_AUTHENTICATE, "ApiKey")
+    return response
 
 
 def problem_response(content: dict[str, Any]) -> web.Response:

@@ -7,10 +7,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from services.gateway.routes.apple.web_service import ROOT as WALLET
 from services.gateway.routes.authentication import HEADER
-from services.gateway.routes.passsource.words import failure
 from shared.errors import UnauthorizedError
-from shared.http.limiting import Limits, RateLimitedError
-from shared.http.problems import BARE
+from shared.http.limiting import Limits
 
 PROBES: Final = frozenset({"/health", "/ready"})
 """What load balancers ask: who refuses them is taken out of service."""
@@ -33,18 +31,12 @@ def limiter(limits: Limits) -> Middleware:
             return await handler(request)
         if place.startswith(f"{WALLET}/"):
             return await _serve_device(request, handler, place)
-        try:
-            limits.admit(request, _credential(request))
-        except RateLimitedError as error:
-            if place.startswith("/api/"):
-                return failure(error)
-            raise
+        limits.admit(request, _credential(request))
         return await handler(request)
 
     async def _serve_device(
         request: web.Request, handler: Handler, place: str
     ) -> web.StreamResponse:
-        request[BARE] = True
         if place == f"{WALLET}/log":
             limits.count_stranger(request)
         try:

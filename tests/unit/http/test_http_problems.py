@@ -2,7 +2,7 @@ import pytest
 
 from shared.errors import ConflictError, NotFoundError
 from shared.http.parsing import pointer
-from shared.http.problems import Problem, problem, status_problem
+from shared.http.problems import Problem, UnforeseenError, problem, status_problem
 
 
 class CupMissingError(NotFoundError):
@@ -36,12 +36,14 @@ def test_problem_lists_single_faults():
 
 
 def test_unknown_failure_tells_no_detail():
-    assert status_problem(500) == {
+    assert problem(UnforeseenError()) == {
         "type": "/problems/internal_error",
-        "title": "Internal Server Error",
+        "title": "Something failed on our side that nobody foresaw.",
         "status": 500,
+        "detail": "Something failed on our side that nobody foresaw.",
         "code": "internal_error",
     }
+    assert status_problem(417)["code"] == "expectation_failed"
 
 
 @pytest.mark.parametrize(

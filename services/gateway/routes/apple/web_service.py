@@ -39,7 +39,7 @@ from shared.errors import (
 from shared.http.conditional import modified_since
 from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Endpoint, Reply
 from shared.http.forwarding import client_address
-from shared.http.problems import BadRequestError, SlowRequestError
+from shared.http.problems import BadRequestError, SlowRequestError, write_status
 from shared.identifiers import new_id
 
 TAG: Final = "Apple Wallet"
@@ -276,7 +276,9 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
     one = f"{REGISTRATIONS}/{{serial_number}}"
     refused: tuple[type[ApplicationError], ...] = (TokenRefusedError,)
-    endpoint: partial[AnyEndpoint] = partial(Endpoint, tag=TAG, scope=None, raw=True, bare=True)
+    endpoint: partial[AnyEndpoint] = partial(
+        Endpoint, tag=TAG, scope=None, raw=True, write_error=write_status
+    )
     nothing: Final = ""  # the media type of an answer that is only a status
     return [
         endpoint(

@@ -26,7 +26,6 @@ from services.gateway.routes.passsource.words import (
     ParameterError,
     failure,
 )
-from shared.errors import ApplicationError
 from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Endpoint
 
 TAG = "PassSource"
@@ -117,17 +116,14 @@ async def call_function(call: Call[Any, Any], *, context: Context) -> web.Stream
     """Do one function and answer as PassSource does."""
     request = call.request
     name = call.path["function"].removesuffix(".php")
-    try:
-        if name not in FUNCTIONS and name not in STREAMS:
-            raise UnknownFunctionError
-        visit = await begin_visit(context, request)
-        if name in STREAMS:
-            return await STREAMS[name](visit, request)
-        if call.idempotency_key is not None and name not in UNKEPT:
-            return await _do_once(visit, name, call)
-        return await FUNCTIONS[name](visit)
-    except ApplicationError as error:
-        return failure(error)
+    if name not in FUNCTIONS and name not in STREAMS:
+        raise UnknownFunctionError
+    visit = await begin_visit(context, request)
+    if name in STREAMS:
+        return await STREAMS[name](visit, request)
+    if call.idempotency_key is not None and name not in UNKEPT:
+        return await _do_once(visit, name, call)
+    return await FUNCTIONS[name](visit)
 
 
 async def _do_once(visit: Visit, name: str, call: Call[Any, Any]) -> web.Response:
@@ -171,6 +167,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
     endpoint: partial[AnyEndpoint] = partial(
         Endpoint,
+        write_error=failure,
         tag=TAG,
         scope=None,
         raw=True,
