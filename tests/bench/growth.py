@@ -89,6 +89,8 @@ class Grown:
     """The same in smaller steps."""
     most_behind: int
     """So many passes were issued at most that could not be fetched yet."""
+    settling_seconds: float
+    """After the last pass could be fetched, until every service had heard of all."""
 
 
 class Growth:
@@ -168,7 +170,9 @@ async def measure_growth(passes: int, seconds: float) -> Grown:
         say(f"{wanted:,} passes in bulk …")
         growth = Growth(stock, wanted)
         await growth.run()
+        ended = time.perf_counter()
         await until_quiet(system)
+        settling = time.perf_counter() - ended
         after = await measure_disk(system, stock.issued)
         second = await measure_point(stock, seconds)
     return Grown(
@@ -177,6 +181,7 @@ async def measure_growth(passes: int, seconds: float) -> Grown:
         growth.rates(STEP),
         growth.rates(max(ROWS, wanted // CURVE_POINTS)),
         growth.most_behind,
+        settling,
     )
 
 
@@ -249,6 +254,9 @@ def table(grown: Grown) -> str:
     lines += [
         f"  {f'{rate.passes:,}':{LABEL_WIDTH - 2}}{rate.per_second:14,.0f}" for rate in grown.rates
     ]
+    lines.append(
+        f"{'seconds until all services knew of all':{LABEL_WIDTH}}{grown.settling_seconds:14,.1f}"
+    )
     return "\n".join(lines)
 
 

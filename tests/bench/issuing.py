@@ -10,10 +10,12 @@ from importlib.resources import files
 from itertools import count, islice
 from typing import Final
 
+import aio_pika
 import asyncpg
 import orjson
 
 from services.demo import IMAGES, TEMPLATE
+from shared.messaging.topology import EVENT_QUEUES
 from tests.bench.client import Act, Measured, Wire, measure, open_wires, run_at_once
 from tests.system import System
 
@@ -28,6 +30,8 @@ LOOK: Final = 5000
 LOOK_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 120.0
 QUIET_SECONDS: Final = 0.2
+QUIET_PATIENCE_SECONDS: Final = 600.0
+"""After a million passes much may lie in queues."""
 
 
 class Stock:
@@ -184,18 +188,32 @@ async def until_fetchable(system: System, handles: Iterable[str]) -> None:
 
 
 async def until_quiet(system: System) -> None:
-    """Wait until no service has anything to tell the others, so that rows do not share time."""
-    connection = await asyncpg.connect(system.database_url)
+    """Wait until no service has anything to tell or to hear, so that rows do not share time."""
+    environment = system.extra["environment"]
+    prefix = environment["PASSWRIGHT_AMQP_PREFIX"]
     unsent = " UNION ALL ".join(
         f"(SELECT 1 FROM {name}.outbox WHERE sent_at IS NULL LIMIT 1)" for name in system.processes
     )
-    deadline, looks = time.monotonic() + PATIENCE_SECONDS, 0
+    deadline, looks = time.monotonic() + QUIET_PATIENCE_SECONDS, 0
+    connection = await asyncpg.connect(system.database_url)
+    broker = await aio_pika.connect(environment["AMQP_URL"])
     try:
+        channel = await broker.channel()
+
+        async def waiting() -> int:
+            """Count the events that lie in queues."""
+            queues = [
+                await channel.declare_queue(f"{prefix}.{queue}", passive=True)
+                for queue in EVENT_QUEUES
+            ]
+            return sum(queue.declaration_result.message_count or 0 for queue in queues)
+
         while looks < 2:
-            looks = 0 if await connection.fetch(unsent) else looks + 1
-            assert time.monotonic() < deadline, "the outboxes do not become empty"
+            looks = 0 if await connection.fetch(unsent) or await waiting() else looks + 1
+            assert time.monotonic() < deadline, "outboxes or queues do not become empty"
             await asyncio.sleep(QUIET_SECONDS)
     finally:
+        await broker.close()
         await connection.close()
 
 
