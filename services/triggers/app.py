@@ -67,7 +67,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     cache = TemplateCache(keys, settings.public_url)
     begun = asyncio.Event()
     token_key = settings.read_pass_tokens(keys).newest_id
-    runs = RunJob(database, cache, UrlCaller(client))
+    runs = RunJob(database, cache, UrlCaller(client), begun)
     return Service(
         name="triggers",
         database=database,

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-import structlog
+from typing import Any, Never
 
 from services.triggers.clients import UrlCaller
 from services.triggers.domain import (
@@ -24,10 +23,10 @@ from shared.contracts.triggers import MAX_DEPTH, MAX_RUN_TIME, PassChanged
 from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork
 from shared.errors import InvalidError
-from shared.logs import trace_of
 from shared.messaging.requests import write_failure, write_reply
 from shared.passes.language.runs import RuleOutcome, Run
 from shared.passes.template.compiled import CompiledTemplate
+from shared.pipeline import Pipeline
 
 CALL_SECONDS = 10.0
 """How long one call may take at most: whoever caused the event waits for it."""
@@ -44,46 +43,37 @@ RUN_LOOK_SECONDS = 0.5
 TOO_DEEP = f"not called: {MAX_DEPTH} rules have called each other to come here"
 TOO_LONG = f"The rules took longer than {MAX_RUN_TIME.seconds} seconds."
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+class RunJob(Pipeline[OpenRun, Never]):
+    """Goes on with durable runs: makes the call each waits for, then runs the rules behind it.
 
-class RunJob:
-    """Goes on with durable runs: makes the call each waits for, then runs the rules behind it."""
+    Each records what came of it in a transaction of its own, which locks its pass.
+    """
 
-    def __init__(self, database: Database, cache: TemplateCache, caller: UrlCaller) -> None:
+    def __init__(
+        self, database: Database, cache: TemplateCache, caller: UrlCaller, begun: asyncio.Event
+    ) -> None:
+        super().__init__(
+            begun,
+            places=MAX_RUNS,
+            look_seconds=RUN_LOOK_SECONDS,
+            drain_seconds=0,
+            failure="run_failed",
+        )
         self._database = database
         self._cache = cache
         self._caller = caller
-        self._at_work: dict[asyncio.Task[None], OpenRun] = {}
 
-    async def run(self) -> None:
-        """Work until nothing is due."""
-        while True:
-            while await self._claim():
-                pass
-            if not self._at_work:
-                return
-            done, _ = await asyncio.wait(
-                self._at_work, timeout=RUN_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                del self._at_work[task]
-                if (error := task.exception()) is not None:  # its lease ends, another try follows
-                    log.warning("run_failed", kind=type(error).__name__, trace=trace_of(error))
-
-    async def _claim(self) -> bool:
-        """Begin to go on with some runs; whether there may be more for the places that are left."""
-        at_work = self._at_work.values()
-        accounts = Counter(run.account_id for run in at_work)
-        hosts = Counter((run.account_id, run.host) for run in at_work)
+    async def exchange(self, _finished: Sequence[Never], free: int, /) -> list[OpenRun]:
+        """Claim runs of accounts and to hosts that have places left."""
+        accounts = Counter(run.account_id for run in self.in_flight)
+        hosts = Counter((run.account_id, run.host) for run in self.in_flight)
         # All that is claimed may be for one host: as many as its account and it have places.
         room = min(
-            MAX_RUNS - len(at_work),
+            free,
             _least_left(accounts, MAX_RUNS_OF_ACCOUNT),
             _least_left(hosts, MAX_RUNS_OF_HOST),
         )
-        if not room:
-            return False
         async with self._database.work() as work:
             claimed = await RunRepository(work.connection).claim(
                 room,
@@ -92,11 +82,12 @@ class RunJob:
             )
         if claimed:
             crash_point("runs.claimed")
-        for run in claimed:
-            self._at_work[asyncio.create_task(self._go_on(run))] = run
-        return len(claimed) == room
+        if len(claimed) == room:  # there may be more for the places that are left
+            self.due.set()
+        return claimed
 
-    async def _go_on(self, open_run: OpenRun) -> None:
+    async def act(self, open_run: OpenRun, /) -> None:
+        """Make the call that a run waits for, and go on with it."""
         result = await self._call(open_run)
         crash_point("runs.called")
         async with self._database.work() as work:
@@ -122,6 +113,14 @@ class RunJob:
             )
             crash_point("runs.committing")
 
+    async def renew_leases(self, held: Sequence[OpenRun], /) -> None:
+        """Hold the leases of the runs whose calls are on the way."""
+        async with self._database.work() as work:
+            await RunRepository(work.connection).renew([run.command_id for run in held])
+
+    async def give_back(self, _finished: Sequence[Never], _lost: Sequence[OpenRun], /) -> None:
+        """Leave the calls that were on the way: after their lease they are made again."""
+
     async def _call(self, open_run: OpenRun) -> dict[str, Any]:
         """Make the call that a run waits for; returns what the timeline says of it."""
         depth = open_run.command.get("depth", 0)
@@ -131,19 +130,6 @@ class RunJob:
         left = (open_run.began_at + MAX_RUN_TIME - clock.now()).total_seconds()
         seconds = max(LAST_CALL_SECONDS, min(CALL_SECONDS, left))
         return await self._caller.call(open_run.program["url"], key, seconds, depth + 1)
-
-    async def renew(self) -> None:
-        """Hold the leases of the runs whose calls are on the way."""
-        if self._at_work:
-            async with self._database.work() as work:
-                held = [run.command_id for run in self._at_work.values()]
-                await RunRepository(work.connection).renew(held)
-
-    async def stop(self) -> None:
-        """Leave the calls that are on the way: after their lease they are made again."""
-        for task in self._at_work:
-            task.cancel()
-        await asyncio.gather(*self._at_work, return_exceptions=True)
 
 
 def _least_left(counts: Counter[Any], most: int) -> int:

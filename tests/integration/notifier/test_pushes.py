@@ -13,7 +13,6 @@ from prometheus_client import REGISTRY
 from services.notifier.apple.clients import apns_connection
 from services.notifier.apple.clients.apns import APPLE, ApplePushSender
 from services.notifier.apple.domain.pushes import RETRY_SECONDS, Outcome
-from services.notifier.apple.jobs import pushes
 from shared import clock
 from shared.contracts.partners import EVENTS
 from shared.passes.apple.development import DevelopmentAuthority
@@ -324,9 +323,9 @@ async def test_processes_side_by_side_push_once(
 
 
 async def test_a_job_that_is_stopped_gives_back_what_it_did_not_push(
-    pushing: Pushing, apple: PushServer, monkeypatch: pytest.MonkeyPatch
+    pushing: Pushing, apple: PushServer
 ):
-    monkeypatch.setattr(pushes, "DRAIN_SECONDS", 0.1)
+    pushing.job.drain_seconds = 0.1
     apple.default = Answer(trick="hang")
     await pushing.register(PHONE, "handle")
     await pushing.change("handle")

@@ -43,7 +43,7 @@ def caller() -> FakeCaller:
 
 
 def a_job(life: Life, caller: FakeCaller) -> RunJob:
-    return RunJob(life.database, life.cache, cast("UrlCaller", caller))
+    return RunJob(life.database, life.cache, cast("UrlCaller", caller), asyncio.Event())
 
 
 async def a_scan(life: Life, *actions: Any) -> ChangePass:

@@ -1,6 +1,6 @@
 """The rules of pushes: what an answer means for a device, and when a push is tried again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -81,6 +81,15 @@ class Identity:
     account_id: UUID
     pass_type_identifier: str
     sealed: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DuePush:
+    """A push to be made, with the certificates to try."""
+
+    wake: Wake
+    identities: Sequence[Identity]
+    """The newest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from services.notifier.partners.repository import SendingRepository
 from shared import clock
 from shared.crashing import crash_point
 from shared.database import Database
-from shared.errors import UnavailableError
 from shared.logs import trace_of
+from shared.pipeline import Pipeline
 
 MAX_IN_FLIGHT: Final = 100
 MAX_PER_ENDPOINT: Final = 10
@@ -35,12 +35,11 @@ DRAIN_SECONDS: Final = 3.0
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class DeliveryJob:
-    """Posts due deliveries: a pipeline that refills each place as soon as it is free.
+class DeliveryJob(Pipeline[DueDelivery, FinishedDelivery]):
+    """Posts deliveries that are due.
 
     Endpoints take turns, and each has few places, so that no backlog delays another's events. One
-    whose last attempt here timed out has a single place until it answers again. Any number of
-    processes may do this side by side: each delivery is leased before it is posted.
+    whose last attempt here timed out has a single place until it answers again.
     """
 
     def __init__(
@@ -51,110 +50,56 @@ class DeliveryJob:
         due: asyncio.Event,
         tell: Tell,
     ) -> None:
+        super().__init__(
+            due,
+            places=MAX_IN_FLIGHT,
+            look_seconds=LOOK_SECONDS,
+            drain_seconds=DRAIN_SECONDS,
+            failure="delivery_failed",
+        )
         self._database = database
         self._tell = tell
         self._sender = sender
         self._round_robin = round_robin
-        self._due = due
-        self._in_flight: dict[asyncio.Task[None], DueDelivery] = {}
-        self._places: Counter[UUID] = Counter()
-        self._finished: list[FinishedDelivery] = []
         self._slow: set[UUID] = set()
         self._looked_at = float("-inf")
 
     async def run(self) -> None:
         """Post until nothing is due and nothing is under way."""
         await self._look()
-        while True:
-            self._due.clear()
-            await self._take_turn()
-            if not (self._in_flight or self._finished or self._round_robin):
-                return
-            if not self._finished:
-                await self._wait()
-            if asyncio.get_running_loop().time() - self._looked_at >= LOOK_SECONDS:
-                await self._look()
+        await super().run()
 
-    async def renew(self) -> None:
-        """Hold the leases of what is under way."""
-        deliveries = [*self._in_flight.values(), *(one.delivery for one in self._finished)]
-        if deliveries:
-            async with self._database.work() as work:
-                sending = SendingRepository(work.connection)
-                await sending.do_not_wait_for_disk()
-                await sending.renew(deliveries)
-
-    async def stop(self) -> None:
-        """Let what is under way land for a moment, record it, and give the rest back."""
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=DRAIN_SECONDS)
-        lost = dict(self._in_flight)
-        for task in lost:
-            task.cancel()
-        await asyncio.gather(*lost, return_exceptions=True)
-        if not (self._finished or lost):
-            return
-        try:
-            async with self._database.work() as work:
-                sending = SendingRepository(work.connection)
-                news = await _record(self._finished, sending)
-                await sending.release(lost.values())
+    async def exchange(
+        self, finished: Sequence[FinishedDelivery], free: int, /
+    ) -> list[DueDelivery]:
+        """Record what has finished and claim for the endpoints whose turn it is."""
+        if asyncio.get_running_loop().time() - self._looked_at >= LOOK_SECONDS:
+            await self._look()
+        wanted = self._take_turns(free)
+        if not (finished or wanted):
+            return []
+        async with self._database.work() as work:
+            sending = SendingRepository(work.connection)
+            await sending.do_not_wait_for_disk()
+            news = await _record(finished, sending)
+            claimed = await sending.claim(wanted) if wanted else []
+            if news:
+                await sending.wait_for_disk()
                 await self._tell(work, news)
-        except UnavailableError:
-            log.warning("results_lost", count=len(self._finished))  # their leases end by themselves
-        self._finished.clear()
-
-    async def _look(self) -> None:
-        self._looked_at = asyncio.get_running_loop().time()
-        async with self._database.connection() as connection:
-            self._round_robin.add(await SendingRepository(connection).find_due_endpoints())
-
-    async def _take_turn(self) -> None:
-        """Record what has finished and claim for the free places, in one transaction."""
-        wanted = self._round_robin.take(MAX_IN_FLIGHT - len(self._in_flight), self._free_places)
-        if not (self._finished or wanted):
-            return
-        finished, self._finished = self._finished, []
-        try:
-            async with self._database.work() as work:
-                sending = SendingRepository(work.connection)
-                await sending.do_not_wait_for_disk()
-                news = await _record(finished, sending)
-                claimed = await sending.claim(wanted) if wanted else []
-                if news:
-                    await sending.wait_for_disk()
-                    await self._tell(work, news)
-        except BaseException:
-            self._finished = finished + self._finished
-            raise
         if claimed:
             crash_point("deliveries.claimed")
-        for delivery in claimed:
-            self._start(delivery)
         found = Counter(delivery.endpoint_id for delivery in claimed)
         self._round_robin.remove(e for e, most in wanted.items() if found[e] < most)
+        if self._round_robin and not (claimed or self.in_flight):
+            self.due.set()  # others wait for a turn
+        return claimed
 
-    async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self._due.wait(), timeout=LOOK_SECONDS)
-        except TimeoutError:
-            return
-
-    def _free_places(self, endpoint_id: UUID) -> int:
-        most = 1 if endpoint_id in self._slow else MAX_PER_ENDPOINT
-        return most - self._places[endpoint_id]
-
-    def _start(self, delivery: DueDelivery) -> None:
-        self._places[delivery.endpoint_id] += 1
-        task = asyncio.create_task(self._post(delivery))
-        self._in_flight[task] = delivery
-        task.add_done_callback(self._finish)
-
-    async def _post(self, delivery: DueDelivery) -> None:
+    async def act(self, delivery: DueDelivery, /) -> FinishedDelivery:
+        """Post it, and decide what becomes of it."""
         at = clock.now()
         try:
             outcome = await self._sender.send(delivery)
-        except Exception as error:  # noqa: BLE001 - one post must not end the others
+        except Exception as error:  # noqa: BLE001 - it is our fault, and is tried again later
             log.error(  # noqa: TRY400 - a trace with its message may show personal values
                 "delivery_failed",
                 delivery_id=str(delivery.delivery_id),
@@ -163,20 +108,42 @@ class DeliveryJob:
             )
             outcome = Outcome(0, our_fault=True)
         crash_point("deliveries.posted")
-        chance = random.random()  # noqa: S311 - jitter
-        decision = decide(outcome, delivery.tries, clock.now(), chance)
-        self._finished.append(FinishedDelivery(delivery, at, outcome, decision))
         if outcome.timed_out:
             self._slow.add(delivery.endpoint_id)
         else:
             self._slow.discard(delivery.endpoint_id)
+        chance = random.random()  # noqa: S311 - jitter
+        decision = decide(outcome, delivery.tries, clock.now(), chance)
+        return FinishedDelivery(delivery, at, outcome, decision)
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        delivery = self._in_flight.pop(task)
-        self._places[delivery.endpoint_id] -= 1
-        if not self._places[delivery.endpoint_id]:
-            del self._places[delivery.endpoint_id]
-        self._due.set()
+    async def renew_leases(self, held: Sequence[DueDelivery], /) -> None:
+        """Hold the leases of deliveries that are being posted."""
+        async with self._database.work() as work:
+            sending = SendingRepository(work.connection)
+            await sending.do_not_wait_for_disk()
+            await sending.renew(held)
+
+    async def give_back(
+        self, finished: Sequence[FinishedDelivery], lost: Sequence[DueDelivery], /
+    ) -> None:
+        """Record what has landed; another process may post the rest at once."""
+        async with self._database.work() as work:
+            sending = SendingRepository(work.connection)
+            news = await _record(finished, sending)
+            await sending.release(lost)
+            await self._tell(work, news)
+
+    async def _look(self) -> None:
+        self._looked_at = asyncio.get_running_loop().time()
+        async with self._database.connection() as connection:
+            self._round_robin.add(await SendingRepository(connection).find_due_endpoints())
+
+    def _take_turns(self, free: int) -> dict[UUID, int]:
+        """Share the free places among endpoints: endpoint → how many."""
+        taken = Counter(delivery.endpoint_id for delivery in self.in_flight)
+        return self._round_robin.take(
+            free, lambda e: (1 if e in self._slow else MAX_PER_ENDPOINT) - taken[e]
+        )
 
 
 async def _record(
