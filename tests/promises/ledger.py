@@ -47,7 +47,7 @@ FOUND: Final = {
         SELECT count(*)
         FROM triggers.passes
         JOIN generator.passes USING (handle, version)
-        WHERE passes.template_id = $1
+        WHERE triggers.passes.template_id = $1
     """,
     "templates": """
         SELECT count(*) FROM gateway.template_revisions WHERE name = 'Ledger ' || $1::uuid
