@@ -1,9 +1,10 @@
 """Images: checked when uploaded, kept by content, read from memory when passes are put together."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
+
+from cachetools import LRUCache
 
 from services.gateway.domain import Image
 from services.gateway.repository.images import ImageRepository
@@ -35,8 +36,7 @@ class Images:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._remembered: OrderedDict[str, bytes] = OrderedDict()
-        self._size = 0
+        self._remembered = LRUCache[str, bytes](MAX_REMEMBERED_BYTES, getsizeof=len)
         self._readers: Joiner[str, bytes | None] = Joiner(self._read, most=READ_AT_ONCE)
         self._checkers = asyncio.Semaphore(CHECKED_AT_ONCE)
         self._plain: dict[str, ImageReference] | None = None
@@ -71,7 +71,9 @@ class Images:
     async def read_many(self, hashes: Collection[str]) -> dict[str, bytes]:
         """Read the bytes of images by SHA-256, from memory where possible; unknown ones lack."""
         wanted = dict.fromkeys(hashes)
-        found = {sha256: data for sha256 in wanted if (data := self._recall(sha256)) is not None}
+        found = {
+            sha256: data for sha256 in wanted if (data := self._remembered.get(sha256)) is not None
+        }
         missing = [sha256 for sha256 in wanted if sha256 not in found]
         read = await asyncio.gather(*(self._readers.join(sha256) for sha256 in missing))
         fresh = dict(zip(missing, read, strict=True))
@@ -130,23 +132,8 @@ class Images:
         async with self._database.connection() as connection:
             found = await ImageRepository(connection).read_data(list(set(hashes)))
         for sha256, data in found.items():
-            self._remember(sha256, data)
+            self._remembered[sha256] = data
         return [found.get(sha256) for sha256 in hashes]
-
-    def _recall(self, sha256: str) -> bytes | None:
-        data = self._remembered.get(sha256)
-        if data is not None:
-            self._remembered.move_to_end(sha256)
-        return data
-
-    def _remember(self, sha256: str, data: bytes) -> None:
-        if sha256 in self._remembered:
-            return
-        self._remembered[sha256] = data
-        self._size += len(data)
-        while self._size > MAX_REMEMBERED_BYTES:
-            _, oldest = self._remembered.popitem(last=False)
-            self._size -= len(oldest)
 
 
 def reference(image: Image | Png) -> ImageReference:

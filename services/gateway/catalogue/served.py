@@ -4,11 +4,12 @@ Nothing here is taken to be so still: whoever uses it compares the pass's versio
 triggers tells at that moment, and the template's standing with the database.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
+
+from cachetools import LRUCache
 
 from services.gateway.domain import Standing
 from shared.contracts.generator import Content
@@ -51,18 +52,13 @@ class ServedContents:
     """The contents that were asked for last, by the serial number of their pass."""
 
     def __init__(self, most: int = MAX_SERVED) -> None:
-        self._most = most
-        self._served: OrderedDict[str, ServedContent] = OrderedDict()
+        self._served = LRUCache[str, ServedContent](most)
 
     def remember(self, served: ServedContent) -> None:
         """Keep a content, unless a newer one is known; the oldest one goes for it."""
         known = self._served.get(served.serial_number)
-        if known is not None and known.content_number > served.content_number:
-            return
-        self._served[served.serial_number] = served
-        self._served.move_to_end(served.serial_number)
-        if len(self._served) > self._most:
-            self._served.popitem(last=False)
+        if known is None or known.content_number <= served.content_number:
+            self._served[served.serial_number] = served
 
     def find(self, serial_number: str) -> ServedContent | None:
         """Find what was seen last of a pass."""

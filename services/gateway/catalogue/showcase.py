@@ -1,11 +1,12 @@
 """Passes as others see them, by the same pure code that composes the pass itself."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+from cachetools import LRUCache
 
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.identities import Identities
@@ -76,7 +77,7 @@ class Showcase:
         self._identities = identities
         self._master_keys = master_keys
         self._base_url = base_url
-        self._models: OrderedDict[tuple[UUID, int], Model] = OrderedDict()
+        self._models = LRUCache[tuple[UUID, int], Model](MAX_COMPILED)
 
     async def show(self, issued: Pass, accepted: Sequence[str] = ()) -> Shown:
         """Lay the pass's values over the newest revision of its template.
@@ -122,10 +123,9 @@ class Showcase:
         revisions = await self._templates.current(account_id, [template_id])
         if template_id not in revisions:
             raise PassWithoutTemplateError
-        place = (template_id, revisions[template_id])
-        if place in self._models:
-            self._models.move_to_end(place)
-            return self._models[place]
+        known = self._models.get((template_id, revisions[template_id]))
+        if known is not None:
+            return known
         try:
             template = await self._templates.get(account_id, template_id)
         except NotFoundError as error:  # deleted in this very moment
@@ -147,8 +147,6 @@ class Showcase:
             identity.development,
         )
         self._models[template_id, template.revision] = model
-        if len(self._models) > MAX_COMPILED:
-            self._models.popitem(last=False)
         return model
 
 

@@ -1,10 +1,10 @@
 """Templates and identities as the gateway announced them, prepared for rendering."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import sha1, sha256
 from uuid import UUID
 
+from cachetools import LRUCache
 from pydantic import TypeAdapter
 
 from services.generator.renderers.apple import IdentitySigner, TemplateBundle
@@ -44,8 +44,8 @@ class BundleCache:
         self._root_url = root_url
         self._tokens = tokens
         self._epochs: dict[UUID, int] = {}
-        self._bundles: OrderedDict[BundleKey, TemplateBundle] = OrderedDict()
-        self._signers: OrderedDict[tuple[UUID, int], IdentitySigner] = OrderedDict()
+        self._bundles = LRUCache[BundleKey, TemplateBundle](MAX_BUNDLES)
+        self._signers = LRUCache[tuple[UUID, int], IdentitySigner](MAX_BUNDLES)
 
     async def newest(
         self, connection: Connection, template_ids: Iterable[UUID]
@@ -71,8 +71,6 @@ class BundleCache:
         bundle = self._bundles.get(key)
         if bundle is None:
             bundle = self._bundles[key] = await self._prepare(connection, key[0], key[4])
-            while len(self._bundles) > MAX_BUNDLES:
-                self._bundles.popitem(last=False)
         return bundle
 
     async def _prepare(
@@ -100,8 +98,6 @@ class BundleCache:
             signer = self._signers[signer_key] = IdentitySigner(
                 identity_from_pem(pem), row["identity_revision"]
             )
-            while len(self._signers) > MAX_BUNDLES:
-                self._signers.popitem(last=False)
         document = TemplateDocument.model_validate(row["document"])
         images = _IMAGES.validate_python(row["images"])
         files = strings_files(document.localizations)

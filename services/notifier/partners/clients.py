@@ -1,11 +1,11 @@
 """The way out to partners: signs a delivery and posts it."""
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from cachetools import LRUCache
 from standardwebhooks import Webhook
 
 from services.notifier.feed.domain.happenings import webhook_id
@@ -30,7 +30,7 @@ class WebhookSender:
     def __init__(self, client: OutgoingClient, keys: MasterKeys) -> None:
         self._client = client
         self._keys = keys
-        self._signers: OrderedDict[tuple[UUID, int, int], list[Webhook]] = OrderedDict()
+        self._signers = LRUCache[tuple[UUID, int, int], list[Webhook]](MAX_OPENED)
 
     async def send(self, delivery: DueDelivery) -> Outcome:
         """Make one attempt, and say what it led to."""
@@ -76,8 +76,6 @@ class WebhookSender:
                 for secret in sealed
             ]
             self._signers[key] = signers
-            if len(self._signers) > MAX_OPENED:
-                self._signers.popitem(last=False)
         return signers
 
 

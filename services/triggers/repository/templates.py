@@ -1,11 +1,11 @@
 """Whole templates as the gateway announced them, compiled once per revision."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from cachetools import LRUCache
 
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
 from shared.contracts.message import JsonObject
@@ -36,7 +36,7 @@ class TemplateCache:
         self._keys = keys
         self._root_url = root_url
         self._epochs: dict[UUID, int] = {}
-        self._compiled: OrderedDict[tuple[UUID, int], CompiledTemplate] = OrderedDict()
+        self._compiled = LRUCache[tuple[UUID, int], CompiledTemplate](MAX_COMPILED)
 
     async def newest(
         self, connection: Connection, template_ids: Iterable[UUID]
@@ -111,8 +111,6 @@ class TemplateCache:
             )
             self._compiled[row["template_id"], row["revision"]] = compiled
             done.append((row["template_id"], row["revision"], compiled))
-        while len(self._compiled) > MAX_COMPILED:
-            self._compiled.popitem(last=False)
         return done
 
 
