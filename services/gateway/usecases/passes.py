@@ -45,6 +45,7 @@ from shared.identifiers import derived_id, new_handle, new_serial
 from shared.passes.apple.archive import ArchiveEntry, PassArchive
 from shared.passes.language.rights import Withheld
 from shared.passes.schema.slots import has_images
+from shared.yielding import yielding
 
 Change = Literal[
     "check", "scan", "register", "edit", "update", "void", "unvoid", "delete", "install",
@@ -164,11 +165,11 @@ async def issue_many(
         except ApplicationError as error:
             raise pointed(error, at=f"/passes/{index}") from error
 
-    outcomes = _settled(
-        await asyncio.gather(
-            *(one(index, order) for index, order in enumerate(orders)), return_exceptions=True
-        )
-    )
+    asked = [
+        asyncio.ensure_future(one(index, order))
+        async for index, order in yielding(enumerate(orders))
+    ]
+    outcomes = _settled(await asyncio.gather(*asked, return_exceptions=True))
     first = outcomes[0]
     if isinstance(first, UnavailableError) and all(
         isinstance(outcome, UnavailableError) for outcome in outcomes

@@ -34,6 +34,7 @@ from shared.contracts.triggers import (
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, InvalidError, NotReadyError
+from shared.yielding import yielding
 
 
 class TemplateGoneError(InvalidError):
@@ -56,7 +57,7 @@ async def create_passes(
     """
     issuing = await _Issuing.load(commands, work, cache, begun)
     now = clock.now()
-    decided = [await issuing.decide(command, now, token_key) for command in commands]
+    decided = [await issuing.decide(one, now, token_key) async for one in yielding(commands)]
     created = [outcome for outcome in decided if isinstance(outcome, PassRecord)]
     if created:
         await PassRepository(work.connection).add(created)
