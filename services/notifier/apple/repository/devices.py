@@ -36,7 +36,7 @@ class DeviceRepository:
             """,
             list(set(devices)),
         )
-        return {row["device"]: KnownDevice(*row[1:]) for row in rows}
+        return {row["device"]: KnownDevice(row["push_token"], row["registered_at"]) for row in rows}
 
     async def hold(self, commands: Iterable[RegisterDevice]) -> dict[str, KnownDevice]:
         """Lock devices that register, and make those that are not there; returns them as before.
@@ -55,7 +55,7 @@ class DeviceRepository:
             """,
             *columns(made, "device", "push_token", "kind"),
         )
-        return {row["device"]: KnownDevice(*row[1:]) for row in rows}
+        return {row["device"]: KnownDevice(row["push_token"], row["registered_at"]) for row in rows}
 
     async def keep(self, commands: Iterable[RegisterDevice]) -> None:
         """Keep the devices with their newest push tokens."""
@@ -220,7 +220,15 @@ class DeviceRepository:
         listed: list[list[Listed]] = [[] for _ in queries]
         for row in rows:
             place: int = row["place"]
-            listed[place - 1].append(Listed(*row[1:]))
+            listed[place - 1].append(
+                Listed(
+                    row["account_id"],
+                    row["handle"],
+                    row["serial_number"],
+                    row["tag"],
+                    row["cursor"],
+                )
+            )
         return listed
 
     async def mark_told(self, registrations: Collection[Registration]) -> None:

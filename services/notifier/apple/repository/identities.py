@@ -64,7 +64,7 @@ class IdentityRepository:
         )
         found: defaultdict[PassType, list[Identity]] = defaultdict(list)
         for row in rows:
-            found[row["account_id"], row["pass_type_identifier"]].append(Identity(*row.values()))
+            found[row["account_id"], row["pass_type_identifier"]].append(Identity(**row))
         return found
 
     async def mark_expiring(self) -> list[ExpiringIdentity]:
@@ -104,7 +104,7 @@ class IdentityRepository:
             list(WARNED_DAYS),
             max(WARNED_DAYS),
         )
-        return [ExpiringIdentity(*row.values()) for row in rows]
+        return [ExpiringIdentity(**row) for row in rows]
 
     async def forget_ended(self, age: timedelta) -> None:
         """Delete what ended longer ago than `age`."""

@@ -75,7 +75,8 @@ class PassRepository:
                 push_version = greatest(old.push_version, excluded.push_version)
             WHERE old.deleted_at IS NULL
             RETURNING
-                handle, tag = 0, unpushed_since IS NOT NULL AND unpushed_since <= push_version
+                handle, tag = 0 AS is_newer,
+                unpushed_since IS NOT NULL AND unpushed_since <= push_version AS is_asked
             """,  # noqa: S608 - our own columns
             *columns(
                 news,
@@ -90,7 +91,7 @@ class PassRepository:
                 "push_version",
             ),
         )
-        return [Kept(*row) for row in rows]
+        return [Kept(**row) for row in rows]
 
     async def allot_tags(self, handles: Sequence[str]) -> None:
         """Give newer contents the next tag of their pass type: the same to all of a transaction.
@@ -163,7 +164,8 @@ class PassRepository:
             SELECT *
             FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])
             ON CONFLICT (handle) DO UPDATE SET {_NAMES}
-            RETURNING handle, content_number, first_downloaded, deleted_at IS NOT NULL
+            RETURNING
+                handle, content_number, first_downloaded, deleted_at IS NOT NULL AS is_deleted
             """,  # noqa: S608 - our own columns
             *columns(
                 there,
@@ -174,7 +176,12 @@ class PassRepository:
                 "serial_number",
             ),
         )
-        return {row["handle"]: KnownPass(*row[1:]) for row in rows}
+        return {
+            row["handle"]: KnownPass(
+                row["content_number"], row["first_downloaded"], row["is_deleted"]
+            )
+            for row in rows
+        }
 
     async def lock_known(self, handles: Iterable[str]) -> None:
         await self._connection.execute(
@@ -196,12 +203,15 @@ class PassRepository:
                     SELECT count(*)
                     FROM registrations r
                     WHERE r.handle = p.handle
-                )
+                ) AS devices
             """,
             list(acts),
             list(acts.values()),
         )
-        return {row["handle"]: Tally(*row[1:]) for row in rows}
+        return {
+            row["handle"]: Tally(row["account_id"], row["registration_number"], row["devices"])
+            for row in rows
+        }
 
     async def lock_copies(self, handles: Iterable[str]) -> dict[str, Copies]:
         """Lock passes that are there, and tell what is known of their copies."""
@@ -215,7 +225,10 @@ class PassRepository:
             """,
             sorted(set(handles)),
         )
-        return {row["handle"]: Copies(*row[1:]) for row in rows}
+        return {
+            row["handle"]: Copies(row["content_number"], row["downloaded"], row["first_downloaded"])
+            for row in rows
+        }
 
     async def keep_downloads(self, notes: Sequence[NoteFetch]) -> None:
         """Note which contents are about: the newest and the oldest."""
@@ -269,13 +282,18 @@ class PassRepository:
             """
             SELECT
                 serial_number, pass_type_identifier, account_id, handle,
-                greatest(downloaded_version, pass_version)
+                greatest(downloaded_version, pass_version) AS version
             FROM passes
             WHERE serial_number = ANY($1::text[])
             """,
             list(set(serial_numbers)),
         )
-        return {row["serial_number"]: NamedPass(*row[1:]) for row in rows}
+        return {
+            row["serial_number"]: NamedPass(
+                row["pass_type_identifier"], row["account_id"], row["handle"], row["version"]
+            )
+            for row in rows
+        }
 
     async def find_unpushed(self, account_id: UUID, handle: str) -> int | None:
         """Find the oldest version with a change in the newest bytes that nobody asked to push."""

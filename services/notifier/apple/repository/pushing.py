@@ -43,7 +43,7 @@ class PushingRepository:
             """,
             most, LEASE_SECONDS,
         )  # fmt: skip
-        return [Wake(*row.values()) for row in rows]
+        return [Wake(**row) for row in rows]
 
     async def renew(self, wakes: Collection[Wake]) -> None:
         """Hold leases for longer, as long as they are held at all."""

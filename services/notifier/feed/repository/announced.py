@@ -36,7 +36,7 @@ class AnnouncedRepository:
             """,
             *columns,
         )
-        found = [Announced(*row.values()) for row in rows]
+        found = [Announced(**row) for row in rows]
         return {announced.key: announced for announced in found}
 
     async def save(self, announced: Iterable[Announced]) -> None:

@@ -228,7 +228,10 @@ class EndpointRepository:
             """,
             list(template_ids), TEMPLATE_DELETED,
         )  # fmt: skip
-        return [DisabledEndpoint(*row.values()) for row in rows]
+        return [
+            DisabledEndpoint(row["endpoint_id"], row["account_id"], row["disabled_reason"])
+            for row in rows
+        ]
 
 
 def _endpoint(row: Record) -> Endpoint:

@@ -292,4 +292,7 @@ class SendingRepository:
             """,
             judged, [reasons.get(e) for e in judged], FAILED_TOO_LONG, at - FAILING_FOR,
         )  # fmt: skip
-        return [DisabledEndpoint(*row.values()) for row in rows]
+        return [
+            DisabledEndpoint(row["endpoint_id"], row["account_id"], row["disabled_reason"])
+            for row in rows
+        ]
