@@ -29,6 +29,17 @@ class Content(BaseModel):
     """Small files that are the same for all passes of the template's revision: `pass.strings`."""
     pass_type_identifier: str = ""
 
+    def without_files(self) -> "Content":
+        """Return what is told to somebody who has this content."""
+        return Content.model_construct(
+            handle=self.handle,
+            content_number=self.content_number,
+            pass_version=self.pass_version,
+            last_modified=self.last_modified,
+            not_modified=True,
+            pass_type_identifier=self.pass_type_identifier,
+        )
+
 
 class ReadContent(Query):
     """What Apple Wallet gets of a pass, at the version given or a later one.
@@ -46,6 +57,8 @@ class ReadContent(Query):
     version: int
     credential_epoch: int = 0
     """The account's credentials that texts are to hold at least."""
+    identity_revision: int = 0
+    """The revision of the template's signing identity that is to have signed it at least."""
     modified_since: datetime | None = None
 
 

@@ -163,6 +163,8 @@ async def installed(
     values: dict[str, Any] | None = None,
 ) -> str:
     handle = await a_pass(session, template, values=values)
+    async with session.get(f"/p/{handle}.pkpass") as response:
+        assert response.status == 200
     await till.do("trackPassAccess", hashedSerialNumber=handle, accessType=INSTALL)
     return handle
 

@@ -1,4 +1,4 @@
-"""What this process saw of contents last, so that a phone that has the newest costs one question.
+"""What this process saw of contents last, so that what has not changed costs one question.
 
 Nothing here is taken to be so still: whoever uses it compares the pass's version with the one that
 triggers tells at that moment, and the template's standing with the database.
@@ -15,8 +15,11 @@ from services.gateway.domain import Standing
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 
-MAX_SERVED: Final = 50_000
-"""Contents that are remembered, of some 600 bytes each."""
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""About so much of contents is remembered: 50,000 without their files, or 5,000 with them."""
+
+FACTS_BYTES: Final = 640
+"""What is remembered of a content besides its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,8 @@ class ServedContent:
     account_id: UUID
     template_id: UUID
     serial_number: str
-    pass_type_identifier: str
-    pass_version: int
     standing: Standing
-    content_number: int
-    last_modified: datetime
+    content: Content
 
     @classmethod
     def of(cls, issued: Pass, content: Content, standing: Standing) -> "ServedContent":
@@ -40,26 +40,39 @@ class ServedContent:
             issued.account_id,
             issued.template_id,
             issued.serial_number,
-            content.pass_type_identifier,
-            content.pass_version,
             standing,
-            content.content_number,
-            content.last_modified,
+            content,
         )
+
+    def is_known_since(self, moment: datetime | None) -> bool:
+        """Whether whoever has a content of this time has this one."""
+        return moment is not None and self.content.last_modified <= moment
+
+    @property
+    def has_files(self) -> bool:
+        return not self.content.not_modified
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes it takes in memory."""
+        content = self.content
+        files = (content.pass_json, content.manifest, content.signature, *content.files.values())
+        return FACTS_BYTES + sum(map(len, files))
 
 
 class ServedContents:
-    """The contents that were asked for last, by the serial number of their pass."""
+    """The contents that were asked for last, by the name by which each was."""
 
-    def __init__(self, most: int = MAX_SERVED) -> None:
-        self._served = LRUCache[str, ServedContent](most)
+    def __init__(self, most: int = MAX_BYTES) -> None:
+        self._served = LRUCache[str, ServedContent](most, getsizeof=lambda served: served.size)
 
-    def remember(self, served: ServedContent) -> None:
-        """Keep a content, unless a newer one is known; the oldest one goes for it."""
-        known = self._served.get(served.serial_number)
-        if known is None or known.content_number <= served.content_number:
-            self._served[served.serial_number] = served
+    def remember(self, name: str, served: ServedContent) -> None:
+        """Keep a content, unless a newer one is known; what was used longest ago goes for it."""
+        known = self._served.get(name)
+        is_newest = known is None or known.content.content_number <= served.content.content_number
+        if is_newest and served.size <= self._served.maxsize:
+            self._served[name] = served
 
-    def find(self, serial_number: str) -> ServedContent | None:
+    def find(self, name: str) -> ServedContent | None:
         """Find what was seen last of a pass."""
-        return self._served.get(serial_number)
+        return self._served.get(name)

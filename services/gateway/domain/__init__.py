@@ -80,6 +80,8 @@ class Standing:
     revision: int
     credential_epoch: int
     """Of the account: texts may hold what its credentials seal."""
+    identity_revision: int
+    """Of the identity that signs them for Apple Wallet."""
 
 
 @dataclass(frozen=True, slots=True)

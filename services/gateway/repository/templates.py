@@ -175,10 +175,13 @@ class TemplateRepository:
         """Find how living templates stand, each asked for with its account."""
         rows = await self._connection.fetch(
             """
-            SELECT account_id, template_id, t.revision, a.credential_epoch
+            SELECT
+                w.account_id, w.template_id, t.revision, a.credential_epoch,
+                i.revision AS identity_revision
             FROM unnest($1::uuid[], $2::uuid[]) AS w (account_id, template_id)
             JOIN templates t USING (account_id, template_id)
-            JOIN accounts a USING (account_id)
+            JOIN accounts a ON a.account_id = w.account_id
+            JOIN identities i ON i.identity_id = t.identity_id
             WHERE t.deleted_at IS NULL
             """,
             [account_id for account_id, _ in wanted],
@@ -186,7 +189,7 @@ class TemplateRepository:
         )
         return {
             (row["account_id"], row["template_id"]): Standing(
-                row["revision"], row["credential_epoch"]
+                row["revision"], row["credential_epoch"], row["identity_revision"]
             )
             for row in rows
         }

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from aiohttp import hdrs, web
 
+from services.gateway.catalogue.served import ServedContent
 from services.gateway.context import Context
 from services.gateway.usecases.passes import PassFile, note_fetch
 from shared.contracts.generator import Content
@@ -58,7 +59,7 @@ async def send_csv(request: web.Request, pieces: AsyncGenerator[bytes]) -> web.S
 def note_download(
     request: web.Request,
     context: Context,
-    issued: Pass,
+    issued: Pass | ServedContent,
     content: Content,
     status: Literal[200, 304],
 ) -> None:

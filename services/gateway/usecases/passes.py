@@ -230,10 +230,16 @@ async def find(context: Context, serial_number: str) -> Pass:
 
 
 async def content(
-    context: Context, issued: Pass, modified_since: datetime | None = None
+    context: Context,
+    issued: Pass,
+    modified_since: datetime | None = None,
+    *,
+    known_as: str | None = None,
+    keep_files: bool = False,
 ) -> Content:
     """Ask the generator for the pass as it is now, by the newest revision of its template.
 
+    What it is made of is remembered under the name by which it will be asked for, if one is given.
     UnavailableError while it is being composed; what is late by more than a minute is told in logs
     and metrics, since nothing is acknowledged that is not composed within seconds.
     """
@@ -247,6 +253,7 @@ async def content(
         template_revision=standing.revision,
         version=issued.version,
         credential_epoch=standing.credential_epoch,
+        identity_revision=standing.identity_revision,
         modified_since=modified_since,
     )
     try:
@@ -262,27 +269,29 @@ async def content(
                 seconds=round(late.total_seconds()),
             )
         raise
-    context.served.remember(ServedContent.of(issued, content, standing))
+    if known_as is not None:
+        kept = content if keep_files else content.without_files()
+        context.served.remember(known_as, ServedContent.of(issued, kept, standing))
     return content
 
 
-async def unchanged(
-    context: Context, serial_number: str, modified_since: datetime
+async def served_before(
+    context: Context, known_as: str, modified_since: datetime | None
 ) -> ServedContent | None:
-    """Return the newest content of a pass if this process saw it and who asks has it; else None.
+    """Return a content that this process has seen, if it is still the newest; else None.
 
-    The version is asked of triggers, so that no change is missed that was answered before.
-    NotFoundError and GoneError as for the pass itself.
+    It has its files, or who asks has it already. The version is asked of triggers, so that no
+    change is missed that was answered before. NotFoundError and GoneError as for the pass itself.
     """
-    served = context.served.find(serial_number)
-    if served is None or served.last_modified > modified_since:
+    served = context.served.find(known_as)
+    if served is None or not (served.has_files or served.is_known_since(modified_since)):
         return None
     question = ReadVersion(account_id=served.account_id, handle=served.handle)
     standing, present = await asyncio.gather(
         context.templates.standing(served.account_id, served.template_id),
         context.requester.ask(question, PassVersion),
     )
-    is_newest = (standing, present.version) == (served.standing, served.pass_version)
+    is_newest = (standing, present.version) == (served.standing, served.content.pass_version)
     return served if is_newest else None
 
 
@@ -321,7 +330,7 @@ def pass_file(context: Context, content: Content) -> PassFile:
 def note_fetch(
     context: Context,
     issued: Pass | ServedContent,
-    content: Content | ServedContent,
+    content: Content,
     *,
     status: Literal[200, 304],
     source: Literal["device", "public"],

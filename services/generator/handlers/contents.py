@@ -91,6 +91,7 @@ class _Found:
             bundle is not None
             and bundle.revision >= query.template_revision
             and bundle.credential_epoch >= query.credential_epoch
+            and bundle.has_identity(query.template_revision, query.identity_revision)
             and known.version >= query.version
         )
         return None if is_there else NotReadyError()

@@ -53,6 +53,13 @@ class TemplateBundle:
     plain_icon: frozenset[str] = frozenset()
     """Those of the images that were supplied because the template has no icon."""
 
+    def has_identity(self, template_revision: int, identity_revision: int) -> bool:
+        """Whether it signs with that revision of its identity, or is of a later revision itself.
+
+        Another revision of the template may have another identity.
+        """
+        return self.revision > template_revision or self.identity.revision >= identity_revision
+
     def sign(self, manifest: bytes, at: datetime) -> bytes:
         """Make what of a signature differs from pass to pass; the costly part of a pass."""
         return self.identity.signer.sign_value(manifest, at)

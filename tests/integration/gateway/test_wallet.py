@@ -422,13 +422,48 @@ async def test_after_any_change_the_generator_is_asked_again(device: Device, an_
             an_account.account_id,
         )
 
-    for change in (change_pass, change_template, change_credentials):
+    async def renew_certificate() -> None:
+        await device.gateway.query(
+            """
+            UPDATE identities i
+            SET revision = i.revision + 1
+            FROM templates t
+            WHERE t.template_id = $1
+                AND i.identity_id = t.identity_id
+            """,
+            device.found.template_id,
+        )
+
+    for change in (change_pass, change_template, change_credentials, renew_certificate):
         await change()
         assert (await device.fetch(headers=NOON)).status == 304
         assert (await device.fetch(headers=NOON)).status == 304
         asked.append(len(device.owners.asked_for(ReadContent)))
 
-    assert asked == [1, 2, 3, 4]
+    assert asked == [1, 2, 3, 4, 5]
+
+
+async def test_a_file_that_was_downloaded_before_costs_one_question(
+    device: Device, an_account: AnAccount
+):
+    png = a_png("blue")
+    await upload(an_account, png)
+    device.owners.answer(ReadContent, rendered({"icon.png": png}))
+    path = f"/p/{device.found.handle}.pkpass"
+
+    first, again = [await device.gateway.call("GET", path) for _ in range(2)]
+    known = await device.gateway.call("GET", path, headers=NOON)
+    tagged = await device.gateway.call(
+        "GET", path, headers={"If-None-Match": first.headers["etag"]}
+    )
+    asked = len(device.owners.asked_for(ReadContent))
+    found = device.owners.passes[device.found.handle]
+    device.owners.passes[found.handle] = found.model_copy(update={"version": found.version + 1})
+    changed = await device.gateway.call("GET", path)
+
+    assert [a.status for a in (first, again, known, tagged, changed)] == [200, 200, 304, 304, 200]
+    assert first.content == again.content
+    assert (asked, len(device.owners.asked_for(ReadContent))) == (1, 2)
 
 
 async def test_a_pass_deleted_after_it_was_served_is_refused(device: Device):

@@ -175,18 +175,16 @@ async def send_pass(call: Call[Any, None], *, context: Context) -> web.StreamRes
     """Give a device the newest pass, or say that it has it."""
     bearer, since = _bearer(call, context), modified_since(call.request)
     try:
-        if since is not None:
-            known = await passes.unchanged(context, bearer.serial_number, since)
-            if known is not None and known.pass_type_identifier == bearer.pass_type_identifier:
-                return _not_modified(call, context, known, known)
+        served = await passes.served_before(context, bearer.serial_number, since)
+        if served is not None:
+            return _not_modified(call, context, bearer, served, served.content)
         issued = await passes.find(context, bearer.serial_number)
-        content = await passes.content(context, issued, since)
+        content = await passes.content(context, issued, since, known_as=bearer.serial_number)
     except (NotFoundError, GoneError) as error:
         raise TokenRefusedError from error
-    if content.pass_type_identifier not in {"", bearer.pass_type_identifier}:
-        raise TokenRefusedError  # made with a development identity that the template had before
     if content.not_modified:
-        return _not_modified(call, context, issued, content)
+        return _not_modified(call, context, bearer, issued, content)
+    _check_type(bearer, content)
     response = web.StreamResponse(headers=NO_STORE)
     response.last_modified = content.last_modified
     file = passes.pass_file(context, content)
@@ -199,15 +197,23 @@ async def send_pass(call: Call[Any, None], *, context: Context) -> web.StreamRes
 def _not_modified(
     call: Call[Any, None],
     context: Context,
+    bearer: Bearer,
     issued: Pass | ServedContent,
-    content: Content | ServedContent,
+    content: Content,
 ) -> web.StreamResponse:
     """Tell a device that it has the newest content."""
+    _check_type(bearer, content)
     if call.request.method != hdrs.METH_HEAD:
         passes.note_fetch(context, issued, content, status=304, source="device")
     response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED, headers=NO_STORE)
     response.last_modified = content.last_modified
     return response
+
+
+def _check_type(bearer: Bearer, content: Content) -> None:
+    """Refuse the token of a development identity that the template had before."""
+    if content.pass_type_identifier not in {"", bearer.pass_type_identifier}:
+        raise TokenRefusedError
 
 
 async def keep_device_logs(call: Call[Any, None], *, context: Context, budget: LineBudget) -> Reply:

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
@@ -16,6 +17,7 @@ from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from services.gateway.catalogue.served import ServedContent
 from services.gateway.catalogue.showcase import Shown
 from services.gateway.context import Context
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
@@ -205,10 +207,25 @@ async def download_pass(call: Call[None, None], *, context: Context) -> web.Stre
     """Give out the file that goes into the wallet."""
     request = call.request
     since = modified_since(request) if hdrs.IF_NONE_MATCH not in request.headers else None
-    issued = await passes.read(context, None, call.path["handle"])
-    content = await passes.content(context, issued, since)
+    handle = call.path["handle"]
+    served = await passes.served_before(context, handle, since)
+    if served is not None:
+        return await _send_download(request, context, served, served.content, since)
+    issued = await passes.read(context, None, handle)
+    content = await passes.content(context, issued, since, known_as=handle, keep_files=True)
+    return await _send_download(request, context, issued, content, since)
+
+
+async def _send_download(
+    request: web.Request,
+    context: Context,
+    issued: Pass | ServedContent,
+    content: Content,
+    since: datetime | None,
+) -> web.StreamResponse:
     tag = ETag(f"{content.content_number}-{int(content.last_modified.timestamp())}")
-    if content.not_modified or has_tag(request, tag):
+    is_known = since is not None and content.last_modified <= since
+    if content.not_modified or is_known or has_tag(request, tag):
         response = web.StreamResponse(status=HTTPStatus.NOT_MODIFIED)
         _label(response, content, tag)
         note_download(request, context, issued, content, 304)
