@@ -28,6 +28,7 @@ from shared.messaging import inbox
 from shared.messaging.consumer import EventConsumer, QuestionConsumer
 from shared.messaging.erasure import erase_persons
 from shared.messaging.outbox import Relay, forget_sent
+from shared.messaging.precedence import Precedence
 from shared.messaging.rabbitmq import RabbitMQTransport
 from shared.messaging.receipts import ASK_SECONDS, Receipts
 from shared.messaging.subscription import Subscription
@@ -181,15 +182,20 @@ class RunningServices:
         requests = [s for s in service.subscriptions if issubclass(s.message, Command | Query)]
         receipts = Receipts(service.name, service.database, self._transport)
         consumer = EventConsumer(service.name, service.database, events, service.keys, receipts)
-        queues = [events_queue(service.name, lane) for lane in service.lanes]
-        for queue in (catalogue_queue(service.name), *queues):
-            self._transport.receive_events(queue, consumer.receive, most=MAX_EVENTS)
-        for lane in service.lanes if requests else ():
-            questions = QuestionConsumer(service.name, lane, service.database, requests)
-            self._questions.append(questions)
-            self._transport.receive_questions(
-                service.name, lane, questions.receive, most=MAX_QUESTIONS
+        catalogue = catalogue_queue(service.name)
+        self._transport.receive_events(catalogue, consumer.receive, most=MAX_EVENTS)
+        precedence = Precedence()
+        for lane in service.lanes:
+            in_turn = precedence.first if lane == "interactive" else precedence.behind
+            self._transport.receive_events(
+                events_queue(service.name, lane), in_turn(consumer.receive), most=MAX_EVENTS
             )
+            if requests:
+                questions = QuestionConsumer(service.name, lane, service.database, requests)
+                self._questions.append(questions)
+                self._transport.receive_questions(
+                    service.name, lane, in_turn(questions.receive), most=MAX_QUESTIONS
+                )
 
     def _messaging_jobs(self, service: Service) -> list[Job]:
         database = service.database
