@@ -28,9 +28,9 @@ async def test_long_lists_take_turns():
     order: list[str] = []
 
     async def work(name: str) -> None:
-        async for _ in yielding(range(20), most=10):
-            order.append(name)
+        async for row in yielding(range(20), most=10):
+            order.append(f"{name}{row // 10}")  # noqa: PERF401 - when each comes is the question
 
     await asyncio.gather(work("a"), work("b"))
 
-    assert "".join(order) == "a" * 10 + "b" * 10 + "a" * 10 + "b" * 10
+    assert order == ["a0"] * 10 + ["b0"] * 10 + ["a1"] * 10 + ["b1"] * 10
