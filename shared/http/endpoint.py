@@ -78,6 +78,7 @@ class Endpoint(Generic[Body_co, Query_co]):
     described: tuple[str, ...] = ()  # media types in documents, of a body that may be anything
     description: str = ""
     deprecated: bool = False
+    dialect: str = ""  # within which its handler's name is unique
     write_error: ErrorWriter = write_problem  # as the callers of this dialect read errors
     other_errors: Mapping[str, type[BaseModel] | None] = field(  # media types of errors, too
         default_factory=dict[str, type[BaseModel] | None]
@@ -89,11 +90,11 @@ class Endpoint(Generic[Body_co, Query_co]):
 
     @property
     def name(self) -> str:
-        """The handler's name, which is the operationId."""
+        """The operationId: the handler's name, behind its dialect's; ours has none."""
         handler: Any = self.handler
         while isinstance(handler, partial):
             handler = handler.func
-        return handler.__name__
+        return f"{self.dialect}_{handler.__name__}" if self.dialect else handler.__name__
 
     @property
     def takes_key(self) -> bool:
@@ -113,7 +114,7 @@ def routes(endpoints: Sequence[AnyEndpoint], *, authenticate: Authenticate) -> l
     """Make the routes of a table, for `web.Application.add_routes`."""
     names = [endpoint.name for endpoint in endpoints]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"two endpoints share a handler's name: {', '.join(sorted(twice))}")
+        raise ValueError(f"two endpoints of a dialect share a name: {', '.join(sorted(twice))}")
     return [_route(endpoint, authenticate) for endpoint in endpoints]
 
 

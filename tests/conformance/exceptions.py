@@ -27,7 +27,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "identity_broken": "These bytes are no certificate, or there are none.",
     "template_invalid": "Texts with brackets, rules and Wallet's own demands.",
     "invalid #": "A template takes numbers of at most 64 bits, and 256 KiB.",
-    "register_device 400": "Only Apple's devices must have a hexadecimal push token.",
+    "apple_register_device 400": "Only Apple's devices must have a hexadecimal push token.",
     # PassSource's dialect.
     "parameter_invalid": "Of two query parameters one is needed, which OpenAPI cannot say.",
 }

@@ -283,7 +283,12 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     one = f"{REGISTRATIONS}/{{serial_number}}"
     refused: tuple[type[ApplicationError], ...] = (TokenRefusedError,)
     endpoint: partial[AnyEndpoint] = partial(
-        Endpoint, tag=TAG, scope=None, raw=True, write_error=write_status
+        Endpoint,
+        dialect="apple",
+        tag=TAG,
+        scope=None,
+        raw=True,
+        write_error=write_status,
     )
     nothing: Final = ""  # the media type of an answer that is only a status
     return [

@@ -167,6 +167,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
     endpoint: partial[AnyEndpoint] = partial(
         Endpoint,
+        dialect="passsource",
         write_error=failure,
         tag=TAG,
         scope=None,

@@ -103,7 +103,12 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
     errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
     endpoint: partial[AnyEndpoint] = partial(
-        Endpoint, tag=TAG, scope=None, raw=True, other_errors=ERROR_PAGES
+        Endpoint,
+        dialect="passsource",
+        tag=TAG,
+        scope=None,
+        raw=True,
+        other_errors=ERROR_PAGES,
     )
     create: partial[AnyEndpoint] = partial(
         endpoint,
