@@ -184,7 +184,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self, lane: Lane = "interactive") -> AsyncGenerator["UnitOfWork"]:
-        """Open a unit of work for a single statement that reads: there is no transaction."""
+        """Open a unit of work for statements that only read, each by itself: no transaction."""
         async with self.connection() as connection:
             yield UnitOfWork(connection, lane)
 

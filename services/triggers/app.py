@@ -35,9 +35,9 @@ from shared.contracts.triggers import (
     ReadCounts,
     ReadLastEvent,
     ReadPass,
+    ReadPassSince,
     ReadTemplatePush,
     ReadTimeline,
-    ReadVersion,
 )
 from shared.database import Database
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
@@ -93,7 +93,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             ),
             answer(ReadPass, questions.read_passes),
             answer(FindPass, questions.find_passes),
-            read(ReadVersion, questions.read_versions),
+            read(ReadPassSince, questions.read_passes_since),
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),

@@ -189,18 +189,20 @@ class FindPass(Query):
     serial_number: str
 
 
-class PassVersion(BaseModel):
-    version: int
+class PassSince(BaseModel):
+    changed: Pass | None = None
+    """The pass as it is now; None: it is still at the version that was named."""
 
 
-class ReadVersion(Query):
-    """The present version of a pass (404, or 410 when it was deleted): the cheapest question."""
+class ReadPassSince(Query):
+    """A pass, if it is at another version than the one named (404, or 410 when it was deleted)."""
 
-    name: ClassVar = "triggers.read_versions.v1"
-    reply: ClassVar = PassVersion
+    name: ClassVar = "triggers.read_passes_since.v1"
+    reply: ClassVar = PassSince
 
     account_id: UUID
     handle: str
+    version: int
 
 
 class PassPage(BaseModel):

@@ -353,7 +353,7 @@ class QuestionConsumer:
     async def _handle(
         self, subscription: Subscription, rows: Sequence[Request]
     ) -> list[str | None]:
-        if subscription.is_one_read:
+        if subscription.is_plain_read:
             async with self._database.reading(self._lane) as work:
                 return _write_all(await subscription.handler(list(rows), work))
         async with self._database.work(self._lane) as work:

@@ -40,8 +40,8 @@ class Subscription:
     message: type[Message]
     handler: Callable[[list[Any], UnitOfWork], Awaitable[Any]]
     memory: Memory | None = None
-    is_one_read: bool = False
-    """Whether it reads with one statement, which needs no transaction."""
+    is_plain_read: bool = False
+    """Whether it only reads, and each statement by itself is right: no transaction is opened."""
 
     @property
     def handler_name(self) -> str:
@@ -54,8 +54,8 @@ def on(event: type[AnyEvent], handler: EventHandler[AnyEvent]) -> Subscription:
 
 
 def read(query: type[AnyQuery], handler: RequestHandler[AnyQuery]) -> Subscription:
-    """Answer a question by one statement that only reads: no transaction is opened for it."""
-    return Subscription(query, handler, is_one_read=True)
+    """Answer a question by statements of which each is right by itself, without a transaction."""
+    return Subscription(query, handler, is_plain_read=True)
 
 
 def answer(

@@ -30,9 +30,9 @@ from shared.contracts.triggers import (
     Pass,
     PassChanged,
     PassCreated,
-    PassVersion,
+    PassSince,
     ReadPass,
-    ReadVersion,
+    ReadPassSince,
 )
 from shared.errors import (
     ApplicationError,
@@ -275,24 +275,28 @@ async def content(
     return content
 
 
-async def served_before(
+async def look_again(
     context: Context, known_as: str, modified_since: datetime | None
-) -> ServedContent | None:
-    """Return a content that this process has seen, if it is still the newest; else None.
+) -> ServedContent | Pass | None:
+    """Look whether a content that this process has seen is still the newest.
 
-    It has its files, or who asks has it already. The version is asked of triggers, so that no
-    change is missed that was answered before. NotFoundError and GoneError as for the pass itself.
+    A ServedContent is: it has its files, or who asks has it already. A Pass has changed, and None
+    says nothing. The version is asked of triggers, so that no change is missed that was answered
+    before. NotFoundError and GoneError as for the pass itself.
     """
     served = context.served.find(known_as)
     if served is None or not (served.has_files or served.is_known_since(modified_since)):
         return None
-    question = ReadVersion(account_id=served.account_id, handle=served.handle)
-    standing, present = await asyncio.gather(
-        context.templates.standing(served.account_id, served.template_id),
-        context.requester.ask(question, PassVersion),
+    question = ReadPassSince(
+        account_id=served.account_id, handle=served.handle, version=served.content.pass_version
     )
-    is_newest = (standing, present.version) == (served.standing, served.content.pass_version)
-    return served if is_newest else None
+    standing, since = await asyncio.gather(
+        context.templates.standing(served.account_id, served.template_id),
+        context.requester.ask(question, PassSince),
+    )
+    if since.changed is not None:
+        return since.changed
+    return served if standing == served.standing else None
 
 
 def page_url(context: Context, handle: str) -> str:

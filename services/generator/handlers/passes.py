@@ -1,10 +1,10 @@
 """Passes change and go: their states are kept; what somebody has fetched is composed anew."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from services.generator.clients import RenderPool
 from services.generator.handlers.composing import compose_and_store, find_own_images
-from services.generator.renderers.apple import NO_IMAGES, RenderJob
+from services.generator.renderers.apple import NO_IMAGES, Earlier, RenderJob
 from services.generator.repository.bundles import BundleCache
 from services.generator.repository.contents import ContentRepository
 from services.generator.repository.passes import PassRepository
@@ -27,7 +27,7 @@ async def keep_passes(
     newer = await PassRepository(work.connection).keep(passes.values())
     earlier = await ContentRepository(work.connection).find_earlier(newer)
     if earlier:
-        await _compose([passes[handle] for handle in earlier], work, cache, pool)
+        await _compose([passes[handle] for handle in earlier], earlier, work, cache, pool)
     work.erase(
         Person(pass_.account_id, pass_.member_id)
         for pass_ in passes.values()
@@ -46,7 +46,11 @@ def _newest(events: Iterable[PassesChanged]) -> dict[str, Pass]:
 
 
 async def _compose(
-    passes: list[Pass], work: UnitOfWork, cache: BundleCache, pool: RenderPool
+    passes: list[Pass],
+    earlier: Mapping[str, Earlier],
+    work: UnitOfWork,
+    cache: BundleCache,
+    pool: RenderPool,
 ) -> None:
     bundles = await cache.newest(work.connection, {pass_.template_id for pass_ in passes})
     if any(
@@ -59,12 +63,11 @@ async def _compose(
         own = await find_own_images(passes, work)
     except NotReadyError:
         raise RetryableError("an image of a pass has not arrived yet") from None
-    earlier = await ContentRepository(work.connection).find_earlier(p.handle for p in passes)
     jobs = [
         RenderJob(
             bundles[pass_.template_id],
             pass_,
-            earlier.get(pass_.handle),
+            earlier[pass_.handle],
             own.get(pass_.handle, NO_IMAGES),
             sign=False,
         )

@@ -15,12 +15,12 @@ from shared.contracts.triggers import (
     ListPasses,
     Pass,
     PassPage,
-    PassVersion,
+    PassSince,
     ReadCounts,
     ReadLastEvent,
     ReadPass,
+    ReadPassSince,
     ReadTimeline,
-    ReadVersion,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
@@ -53,19 +53,23 @@ async def find_passes(queries: list[FindPass], work: UnitOfWork) -> list[Pass | 
     return [_living(records.get(query.serial_number)) for query in queries]
 
 
-async def read_versions(
-    queries: list[ReadVersion], work: UnitOfWork
-) -> list[PassVersion | ApplicationError]:
-    found = await PassRepository(work.connection).find_versions(query.handle for query in queries)
-    answers: list[PassVersion | ApplicationError] = []
+async def read_passes_since(
+    queries: list[ReadPassSince], work: UnitOfWork
+) -> list[PassSince | ApplicationError]:
+    """Look at versions only; passes are read whose version is another one."""
+    passes = PassRepository(work.connection)
+    known = await passes.find_versions(query.handle for query in queries)
+    moved = {q.handle for q in queries if q.handle in known and known[q.handle] != q.version}
+    records = await passes.find(moved) if moved else {}
+    answers: list[PassSince | ApplicationError] = []
     for query in queries:
-        standing = found.get(query.handle)
-        if standing is None or standing.account_id != query.account_id:
-            answers.append(PassNotFoundError())
-        elif standing.is_deleted:
-            answers.append(PassDeletedError())
-        else:
-            answers.append(PassVersion(version=standing.version))
+        if known.get(query.handle) == query.version:
+            answers.append(PassSince())
+            continue
+        record = records.get(query.handle)
+        is_theirs = record is not None and record.account_id == query.account_id
+        found = _living(record if is_theirs else None)
+        answers.append(found if isinstance(found, ApplicationError) else PassSince(changed=found))
     return answers
 
 

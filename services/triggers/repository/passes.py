@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -34,16 +33,6 @@ _KEYS: Final = 2**31 - 1
 
 def _counted_kind(event: LoggedEvent) -> str:
     return f"{event.kind}_refused" if "refused" in event.data else event.kind
-
-
-@dataclass(frozen=True, slots=True)
-class KnownVersion:
-    """At which version a pass is."""
-
-    handle: str
-    account_id: UUID
-    version: int
-    is_deleted: bool
 
 
 class PassRepository:
@@ -243,17 +232,17 @@ class PassRepository:
         )
         return {record.serial_number: record for record in records.values()}
 
-    async def find_versions(self, handles: Iterable[str]) -> dict[str, KnownVersion]:
-        """Find only at which versions passes are."""
+    async def find_versions(self, handles: Iterable[str]) -> dict[str, int]:
+        """Find only at which versions passes are; the last event of a pass is its deletion."""
         rows = await self._connection.fetch(
             """
-            SELECT handle, account_id, version, deleted_at IS NOT NULL AS is_deleted
+            SELECT handle, version
             FROM passes
             WHERE handle = ANY($1::text[])
             """,
             list(set(handles)),
         )
-        return {row["handle"]: KnownVersion(**row) for row in rows}
+        return {row["handle"]: row["version"] for row in rows}
 
     async def list_passes(
         self, query: ListPasses, *, limit: int, settled: int, at: datetime

@@ -19,9 +19,9 @@ from shared.contracts.triggers import (
     Pass,
     PassChanged,
     PassCreated,
-    PassVersion,
+    PassSince,
     ReadPass,
-    ReadVersion,
+    ReadPassSince,
 )
 from shared.errors import ApplicationError, GoneError, InvalidError, NotFoundError
 from shared.messaging.envelope import Question, QuestionReceiver
@@ -48,7 +48,7 @@ class Owners:
         self.answer(CreatePass, self._create)
         self.answer(ChangePass, self._change)
         self.answer(ReadPass, self.read_pass)
-        self.answer(ReadVersion, self.read_version)
+        self.answer(ReadPassSince, self.read_pass_since)
         self.answer(ReadMember, self._read_member)
         self.answer(FindPass, self.find_pass)
         self.answer(NoteFetch, lambda _: Done())
@@ -147,8 +147,9 @@ class Owners:
     def read_pass(self, query: ReadPass) -> Pass:
         return self._find(query.account_id, query.handle)
 
-    def read_version(self, query: ReadVersion) -> PassVersion:
-        return PassVersion(version=self._find(query.account_id, query.handle).version)
+    def read_pass_since(self, query: ReadPassSince) -> PassSince:
+        found = self._find(query.account_id, query.handle)
+        return PassSince(changed=None if found.version == query.version else found)
 
     def find_pass(self, query: FindPass) -> Pass:
         handles = (p.handle for p in self.passes.values() if p.serial_number == query.serial_number)

@@ -20,7 +20,7 @@ from shared.contracts.notifier import (
     UnregisterDevice,
     UpdatedPasses,
 )
-from shared.contracts.triggers import FindPass, Pass, ReadVersion
+from shared.contracts.triggers import FindPass, Pass, ReadPassSince
 from shared.errors import (
     ApplicationError,
     GoneError,
@@ -392,7 +392,7 @@ async def test_a_device_that_has_what_was_served_costs_one_question(device: Devi
 
     assert [again.status, head.status, older.status] == [304, 304, 200]
     assert again.headers["last-modified"] == "Sat, 21 Nov 2026 12:00:00 GMT"
-    assert len(device.owners.asked_for(ReadVersion)) == 2
+    assert len(device.owners.asked_for(ReadPassSince)) == 2
     assert len(device.owners.asked_for(FindPass)) == len(device.owners.asked_for(ReadContent)) == 2
     noted = await device.told(NoteFetch, 3)
     assert {(n.handle, n.content_number, n.pass_version) for n in noted} == {

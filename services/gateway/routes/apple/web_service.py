@@ -175,10 +175,10 @@ async def send_pass(call: Call[Any, None], *, context: Context) -> web.StreamRes
     """Give a device the newest pass, or say that it has it."""
     bearer, since = _bearer(call, context), modified_since(call.request)
     try:
-        served = await passes.served_before(context, bearer.serial_number, since)
-        if served is not None:
-            return _not_modified(call, context, bearer, served, served.content)
-        issued = await passes.find(context, bearer.serial_number)
+        known = await passes.look_again(context, bearer.serial_number, since)
+        if isinstance(known, ServedContent):
+            return _not_modified(call, context, bearer, known, known.content)
+        issued = known or await passes.find(context, bearer.serial_number)
         content = await passes.content(context, issued, since, known_as=bearer.serial_number)
     except (NotFoundError, GoneError) as error:
         raise TokenRefusedError from error

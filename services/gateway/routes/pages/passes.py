@@ -208,10 +208,10 @@ async def download_pass(call: Call[None, None], *, context: Context) -> web.Stre
     request = call.request
     since = modified_since(request) if hdrs.IF_NONE_MATCH not in request.headers else None
     handle = call.path["handle"]
-    served = await passes.served_before(context, handle, since)
-    if served is not None:
-        return await _send_download(request, context, served, served.content, since)
-    issued = await passes.read(context, None, handle)
+    known = await passes.look_again(context, handle, since)
+    if isinstance(known, ServedContent):
+        return await _send_download(request, context, known, known.content, since)
+    issued = known or await passes.read(context, None, handle)
     content = await passes.content(context, issued, since, known_as=handle, keep_files=True)
     return await _send_download(request, context, issued, content, since)
 
