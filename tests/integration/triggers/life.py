@@ -29,9 +29,11 @@ from shared.contracts.triggers import (
     PassCreated,
     PassesChanged,
     PassPage,
+    PassSince,
     PushPasses,
     ReadCounts,
     ReadPass,
+    ReadPassSince,
     ReadTimeline,
 )
 from shared.database import Database, UnitOfWork
@@ -196,6 +198,13 @@ class Life:
         """Find passes as devices name them."""
         queries = [FindPass(serial_number=number) for number in serial_numbers]
         return await self._do(questions.find_passes, queries)
+
+    async def since(
+        self, handle: str, version: int, *, account_id: UUID = ACCOUNT
+    ) -> PassSince | ApplicationError:
+        """Ask for a pass if it is at another version."""
+        query = ReadPassSince(account_id=account_id, handle=handle, version=version)
+        return (await self._do(questions.read_passes_since, [query]))[0]
 
     async def timeline(self, handle: str, **rest: Any) -> list[LoggedEvent]:
         query = ReadTimeline(account_id=ACCOUNT, handle=handle, **rest)

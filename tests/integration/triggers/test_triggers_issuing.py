@@ -52,6 +52,25 @@ async def test_a_pass_is_found_by_its_serial_number_until_it_is_deleted(life: Li
     assert [p.handle for p in found if isinstance(p, Pass)] == [kept.handle]
 
 
+async def test_a_pass_is_told_to_whoever_knows_another_version_of_it(life: Life):
+    command = a_creation({POINTS: 7})
+    await life.create(command)
+    handle = command.handle
+
+    same = await life.since(handle, 1)
+    await life.change(a_change(handle, "update", {POINTS: 8}))
+    changed = await life.since(handle, 1)
+    others = [await life.since(handle, 1, account_id=OTHER_ACCOUNT), await life.since("unknown", 1)]
+    await life.change(a_change(handle, "delete"))
+
+    assert good(same).changed is None
+    told = good(changed).changed
+    assert told is not None
+    assert (told.version, told.values[POINTS]) == (2, 8)
+    assert kinds(others) == ["PassNotFoundError"] * 2
+    assert kinds([await life.since(handle, 2)]) == ["PassDeletedError"]
+
+
 async def test_a_pass_keeps_the_id_of_its_secret_for_life(life: Life):
     older, newer = a_creation(), a_creation()
     async with life.database.work() as work:
