@@ -58,12 +58,13 @@ async def read_passes_since(
 ) -> list[PassSince | ApplicationError]:
     """Look at versions only; passes are read whose version is another one."""
     passes = PassRepository(work.connection)
-    known = await passes.find_versions(query.handle for query in queries)
-    moved = {q.handle for q in queries if q.handle in known and known[q.handle] != q.version}
-    records = await passes.find(moved) if moved else {}
+    asked = [(query.account_id, query.handle, query.version) for query in queries]
+    unchanged = await passes.find_unchanged(asked)
+    others = {known[1] for known in asked if known not in unchanged}
+    records = await passes.find(others) if others else {}
     answers: list[PassSince | ApplicationError] = []
-    for query in queries:
-        if known.get(query.handle) == query.version:
+    for query, known in zip(queries, asked, strict=True):
+        if known in unchanged:
             answers.append(PassSince())
             continue
         record = records.get(query.handle)

@@ -1,7 +1,7 @@
 """Passes and their event log: lists in, one statement per table."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -33,6 +33,10 @@ _KEYS: Final = 2**31 - 1
 
 def _counted_kind(event: LoggedEvent) -> str:
     return f"{event.kind}_refused" if "refused" in event.data else event.kind
+
+
+KnownVersion = tuple[UUID, str, int]
+"""An account, the handle of a pass of it, and a version."""
 
 
 class PassRepository:
@@ -232,17 +236,19 @@ class PassRepository:
         )
         return {record.serial_number: record for record in records.values()}
 
-    async def find_versions(self, handles: Iterable[str]) -> dict[str, int]:
-        """Find only at which versions passes are; the last event of a pass is its deletion."""
+    async def find_unchanged(self, known: Collection[KnownVersion]) -> set[KnownVersion]:
+        """Find which passes of accounts are still at a version; a deletion raises it too."""
         rows = await self._connection.fetch(
             """
-            SELECT handle, version
+            SELECT account_id, handle, version
             FROM passes
-            WHERE handle = ANY($1::text[])
+            JOIN unnest($1::uuid[], $2::text[], $3::bigint[]) AS known (
+                account_id, handle, version
+            ) USING (account_id, handle, version)
             """,
-            list(set(handles)),
+            *columns(known, 0, 1, 2),
         )
-        return {row["handle"]: row["version"] for row in rows}
+        return {(row["account_id"], row["handle"], row["version"]) for row in rows}
 
     async def list_passes(
         self, query: ListPasses, *, limit: int, settled: int, at: datetime
