@@ -60,7 +60,7 @@ async def test_a_pass_is_told_to_whoever_knows_another_version_of_it(life: Life)
     same = await life.since(handle, 1)
     await life.change(a_change(handle, "update", {POINTS: 8}))
     changed = await life.since(handle, 1)
-    others = [await life.since(handle, 1, account_id=OTHER_ACCOUNT), await life.since("unknown", 1)]
+    others = [await life.since(handle, 2, account_id=OTHER_ACCOUNT), await life.since("unknown", 1)]
     await life.change(a_change(handle, "delete"))
 
     assert good(same).changed is None
