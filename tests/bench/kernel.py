@@ -26,7 +26,7 @@ from shared.passes.template.document import TemplateDocument
 from tests.bench.issuing import POINTS
 
 PASSES = 500
-MOST_SECONDS = 3.0
+MAX_SECONDS = 3.0
 CONDITIONS = (
     "!registered",
     "scanned",
@@ -42,7 +42,7 @@ def openssl_rsa_per_second(seconds: float) -> float:
     """R: signatures per second of one core."""
     if shutil.which("openssl") is None:
         raise SystemExit("openssl is needed to measure R: apt-get install openssl")
-    whole = max(1, round(min(seconds, MOST_SECONDS)))
+    whole = max(1, round(min(seconds, MAX_SECONDS)))
     output = subprocess.run(
         ["openssl", "speed", "-seconds", str(whole), "rsa2048"],
         capture_output=True, text=True, check=True,
@@ -132,6 +132,6 @@ def _bundle(now: datetime) -> TemplateBundle:
 def _per_second(turn: Callable[[], int], seconds: float) -> float:
     """Repeat what says how much it did."""
     count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < min(seconds, MOST_SECONDS):
+    while time.perf_counter() - started < min(seconds, MAX_SECONDS):
         count += turn()
     return count / (time.perf_counter() - started)

@@ -17,7 +17,7 @@ from tests.system import System
 AT_ONCE: Final = 32
 WARMING_UP: Final = 200
 PHONES: Final = 300
-MOST_PER_SECOND: Final = 1000
+MAX_PER_SECOND: Final = 1000
 """So many passes that were never fetched are there for each second; the row may end earlier."""
 MEDIA: Final = "application/vnd.apple.pkpass"
 
@@ -88,7 +88,7 @@ async def measure_reading(
 
 async def measure_first_fetches(stock: Stock, seconds: float) -> Measured:
     """Download passes that nobody has fetched before, until the time or the passes are over."""
-    handles = await stock.take(WARMING_UP + int(MOST_PER_SECOND * seconds))
+    handles = await stock.take(WARMING_UP + int(MAX_PER_SECOND * seconds))
     return await measure_reading(stock.system, handles, download, seconds)
 
 

@@ -12,7 +12,7 @@ from tests.bench.report import STEADY_PER_SECOND
 
 AT_ONCE: Final = 64
 WARMING_UP: Final = 500
-MOST_PER_SECOND: Final = 600
+MAX_PER_SECOND: Final = 600
 """So many passes are there for each second; where they are too few, they are scanned again."""
 STEADY_TIMES: Final = 3
 """A steady rate gives few latencies, so it runs so many times longer than other rows."""
@@ -26,7 +26,7 @@ async def scan(wire: Wire, handle: str) -> None:
 
 async def measure_scans(stock: Stock, seconds: float) -> Measured:
     """Scans of different passes: rules run, logged and durable before the answer."""
-    handles = await stock.take(WARMING_UP + int(MOST_PER_SECOND * seconds))
+    handles = await stock.take(WARMING_UP + int(MAX_PER_SECOND * seconds))
     with stock.wires(AT_ONCE) as wires:
         return await measure(wires, cycle(handles), scan, seconds=seconds, warming_up=WARMING_UP)
 

@@ -16,7 +16,7 @@ from shared.messaging.joining import Joiner
 
 REMEMBER_SECONDS = 2.0
 STAMP_SECONDS = 60.0
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Keyring:
             key_id: _Entry(key, Caller(key.account_id, key_id, frozenset(key.scopes)), read_at)
             for key_id, key in known.items()
         }
-        if len(self._entries) > MOST_REMEMBERED:
+        if len(self._entries) > MAX_REMEMBERED:
             self._entries.clear()
         if forgets == self._forgets:
             self._entries |= entries
@@ -89,7 +89,7 @@ class Keyring:
         moment = monotonic()
         if moment - self._stamped.get(key_id, -STAMP_SECONDS) < STAMP_SECONDS:
             return
-        if len(self._stamped) > MOST_REMEMBERED:
+        if len(self._stamped) > MAX_REMEMBERED:
             self._stamped.clear()
         self._stamped[key_id] = moment
         task = asyncio.create_task(self._stamp_quietly(key_id))

@@ -113,7 +113,7 @@ class PushWorker(Pipeline[DuePush, FinishedPush]):
             await wakes.renew([due.wake for due in held])
 
     async def give_back(self, finished: Sequence[FinishedPush], lost: Sequence[DuePush], /) -> None:
-        """Record what has landed; another process may push the rest at once."""
+        """Record what has finished; another process may push the rest at once."""
         async with self._database.work() as work:
             await PushingRepository(work.connection).release([due.wake for due in lost])
             await self._tell_failures(work, await _record(work, finished))

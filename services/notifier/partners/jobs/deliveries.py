@@ -126,7 +126,7 @@ class DeliveryJob(Pipeline[DueDelivery, FinishedDelivery]):
     async def give_back(
         self, finished: Sequence[FinishedDelivery], lost: Sequence[DueDelivery], /
     ) -> None:
-        """Record what has landed; another process may post the rest at once."""
+        """Record what has finished; another process may post the rest at once."""
         async with self._database.work() as work:
             sending = SendingRepository(work.connection)
             news = await _record(finished, sending)
