@@ -154,6 +154,8 @@ class PassRecord:
     """Whether there is something to keep besides what happened."""
     template_revision: int = 0
     """The revision that devices are to see at least, if any in particular."""
+    _state: tuple[PassState, list[str], int] | None = field(init=False, default=None, repr=False)
+    """The state that was made last, with what in it is not as it is here."""
 
     def __post_init__(self) -> None:
         """Remember what the rest of the system knows."""
@@ -161,18 +163,34 @@ class PassRecord:
         self.told_values = self.own_values
 
     def state(self, at: datetime | None = None) -> PassState:
-        """Return it as the pure code knows it, with the words of what has happened so far."""
-        return PassState(
+        """Return it as the pure code knows it, with the words of what has happened so far.
+
+        It is made once for each change: values, member and marks are replaced, never altered.
+        """
+        moment = at or self.updated_at
+        if self._state is not None:
+            state, literal, happened = self._state
+            if (
+                state.values is self.own_values
+                and state.member is self.member
+                and literal is self.literal
+                and (state.voided, happened, state.changed_at)
+                == (self.voided, self.happened, moment)
+            ):
+                return state
+        state = PassState(
             self.handle,
             self.serial_number,
             self.own_values,
             self.member,
             self.voided,
-            at or self.updated_at,
+            moment,
             frozenset(word for word, kind in KIND_OF_WORD.items() if self.has(kind)),
             frozenset(self.literal),
             self.member_id,
         )
+        self._state = (state, self.literal, self.happened)
+        return state
 
     def refresh(self, at: datetime) -> None:
         """Remember a manual update that counted."""

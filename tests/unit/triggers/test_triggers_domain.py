@@ -511,3 +511,22 @@ def test_only_scans_and_checks_are_refused(kind: Any):
 
     assert (report.refused, report.voided, report.expired) == (None, True, True)
     assert record.events[-1].kind == kind
+
+
+def test_a_state_is_made_once_for_each_change():
+    record = a_record({"a": 1})
+    first = record.state()
+
+    assert record.state() is first
+    record.own_values = {"a": 2}
+    changed = record.state()
+    record.happened |= BIT_OF["scan"]
+    scanned = record.state()
+
+    assert (changed.values, changed.happened) == ({"a": 2}, frozenset())
+    assert scanned.happened == {"scanned"}
+    assert record.state(MOMENT + timedelta(hours=1)).changed_at == MOMENT + timedelta(hours=1)
+    record.literal = ["a"]
+    assert record.state().literal == {"a"}
+    record.voided = True
+    assert record.state().voided
