@@ -16,6 +16,7 @@ from services.triggers.handlers import (
     pushes,
     questions,
 )
+from services.triggers.jobs import templates
 from services.triggers.jobs.comparisons import compare_in_background, compare_on_command
 from services.triggers.jobs.runs import CALL_SECONDS, RunJob
 from services.triggers.repository.templates import TemplateCache
@@ -108,9 +109,9 @@ def build(settings: Settings, _transport: Transport) -> Service:
             Job("delete orphans", partial(jobs.delete_orphans, database), every=2),
             Job("go on with runs", runs.run, every=RUN_SECONDS, due=begun),
             Job("renew leases of runs", runs.renew, every=RENEW_SECONDS),
-            Job("push passes", partial(jobs.push_passes, database, cache), every=1),
+            Job("push passes", partial(templates.push_passes, database, cache), every=1),
             Job("expire passes", partial(jobs.expire_passes, database, cache), every=30),
-            Job("correct dates", partial(jobs.correct_dates, database, cache), every=5),
+            Job("correct dates", partial(templates.correct_dates, database, cache), every=5),
             Job(
                 "purge passes",
                 partial(

@@ -6,11 +6,8 @@ from services.triggers.domain import (
     announcements,
     delete,
     expire,
-    forget,
-    push,
     settle_expiry,
 )
-from services.triggers.repository.corrections import CorrectionRepository
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from services.triggers.repository.purging import PurgeRepository
 from services.triggers.repository.runs import RunRepository
@@ -21,10 +18,7 @@ from shared.database import Database
 
 TOMBSTONE_DAYS = 30
 DELETE_TURN = 500
-PUSH_TURN = 500
 EXPIRE_TURN = 500
-CORRECT_TURN = 500
-CORRECT_TURNS = 10
 PURGE_TURN = 500
 FORGET_TURN = 1000
 
@@ -54,34 +48,6 @@ async def delete_orphans(database: Database) -> None:
             work.publish(*announcements(records))
 
 
-async def push_passes(database: Database, cache: TemplateCache) -> None:
-    """Go on with pushing all installed passes of templates, in short turns."""
-    while True:
-        async with database.work("bulk") as work:
-            template_pushes = TemplatePushRepository(work.connection)
-            running = await template_pushes.next_locked()
-            if running is None:
-                return
-            passes = PassRepository(work.connection)
-            records = await passes.lock_installed(
-                running.account_id, running.template_id, running.after, PUSH_TURN
-            )
-            if not records:
-                await template_pushes.end(running)
-                continue
-            if running.forget:
-                needed = {running.template_id: running.template_revision}
-                template = (await cache.at_least(work.connection, needed))[running.template_id]
-                for record in records:
-                    forget(record, running.forget, template.compiled, clock.now())
-            for record in records:
-                push(record, clock.now())
-                record.template_revision = running.template_revision
-            await passes.save(records)
-            work.publish(*announcements(records))
-            await template_pushes.advance(running, records[-1].handle, len(records))
-
-
 async def expire_passes(database: Database, cache: TemplateCache) -> None:
     """Log that passes have expired, in short turns; dates that are others by now are kept."""
     found = EXPIRE_TURN
@@ -98,29 +64,6 @@ async def expire_passes(database: Database, cache: TemplateCache) -> None:
                 expire(record, now)
             await passes.save(records)
             work.publish(*announcements(records))
-
-
-async def correct_dates(database: Database, cache: TemplateCache) -> None:
-    """Go over passes whose template's new revision changes when they expire, unhurriedly."""
-    for _ in range(CORRECT_TURNS):
-        async with database.work("bulk") as work:
-            corrections = CorrectionRepository(work.connection)
-            correction = await corrections.next_locked()
-            if correction is None:
-                return
-            template_id = correction.template_id
-            passes = PassRepository(work.connection)
-            records = await passes.lock_page(
-                correction.account_id, template_id, correction.after, CORRECT_TURN
-            )
-            if not records:
-                await corrections.end(correction)
-                continue
-            template = (await cache.at_least(work.connection, {template_id: 0}))[template_id]
-            for record in records:
-                settle_expiry(record, template.compiled)
-            await passes.save(records)
-            await corrections.advance(correction, max(record.position for record in records))
 
 
 async def purge_passes(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.triggers.domain import PassRecord
+from services.triggers.repository.passes import PassRepository
 from shared.contracts.gateway import TemplateSaved
 from shared.database import Connection
 
@@ -56,11 +58,17 @@ class CorrectionRepository:
         )
         return Correction(**row) if row else None
 
-    async def advance(self, correction: Correction, after: int) -> None:
+    async def lock_passes(self, correction: Correction, most: int) -> list[PassRecord]:
+        """Lock the passes that come next."""
+        return await PassRepository(self._connection).lock_page(
+            correction.account_id, correction.template_id, correction.after, most
+        )
+
+    async def advance(self, correction: Correction, passes: Sequence[PassRecord]) -> None:
         await self._connection.execute(
             "UPDATE corrections SET after = $2::bigint::text WHERE template_id = $1",
             correction.template_id,
-            after,
+            max(record.position for record in passes),
         )
 
     async def end(self, correction: Correction) -> None:

@@ -1,11 +1,14 @@
 """Pushes of all installed passes of a template: jobs that can be followed and halted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
+from services.triggers.domain import PassRecord
+from services.triggers.repository.passes import PassRepository
 from shared.contracts.triggers import ListTemplatePushes, PushPasses, TemplatePush
 from shared.database import Connection
 
@@ -71,7 +74,13 @@ class TemplatePushRepository:
         )
         return RunningPush(**row) if row else None
 
-    async def advance(self, running: RunningPush, after: str, count: int) -> None:
+    async def lock_passes(self, running: RunningPush, most: int) -> list[PassRecord]:
+        """Lock the passes on devices that come next."""
+        return await PassRepository(self._connection).lock_installed(
+            running.account_id, running.template_id, running.after, most
+        )
+
+    async def advance(self, running: RunningPush, passes: Sequence[PassRecord]) -> None:
         """Note where a push has come to; others have their turns before its next."""
         await self._connection.execute(
             """
@@ -80,8 +89,8 @@ class TemplatePushRepository:
             WHERE command_id = $1
             """,
             running.command_id,
-            after,
-            count,
+            passes[-1].handle,
+            len(passes),
         )
 
     async def find(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.triggers import jobs
+from services.triggers.jobs import templates
 from services.triggers.repository import corrections
 from shared import clock
 from tests.integration.triggers.life import DOCUMENT, Life, a_template
@@ -81,11 +82,11 @@ async def test_new_revision_redates_the_passes_that_follow_it(
 ):
     handles = [await life.issued() for _ in range(5)]
     own = await life.issued({"expirationDate": a_date(2)})
-    monkeypatch.setattr(jobs, "CORRECT_TURN", 2)
+    monkeypatch.setattr(templates, "PAGE", 2)
 
     await save(life, 2, a_date(-1))
     before = [await expired(life, handle) for handle in handles]
-    await jobs.correct_dates(life.database, life.cache)
+    await templates.correct_dates(life.database, life.cache)
     after = [await expired(life, handle) for handle in handles]
 
     assert (before, after) == ([0] * 5, [1] * 5)
@@ -111,7 +112,7 @@ async def test_date_moved_before_it_came_lets_nothing_expire(life: Life, at_once
 async def test_revision_that_leaves_dates_alone_starts_no_walk(life: Life, at_once: None):
     date = a_date(1)
     await save(life, 2, date)
-    await jobs.correct_dates(life.database, life.cache)
+    await templates.correct_dates(life.database, life.cache)
 
     await save(life, 3, date, note="another text")
 
@@ -122,7 +123,7 @@ async def test_walk_waits_for_those_who_still_issue_by_the_revision_before(life:
     handle = await life.issued()
 
     await save(life, 2, a_date(-1))
-    await jobs.correct_dates(life.database, life.cache)
+    await templates.correct_dates(life.database, life.cache)
 
     assert await open_corrections(life) == 1
     assert await expired(life, handle) == 0
@@ -132,14 +133,14 @@ async def test_revision_saved_during_the_walk_begins_it_anew(
     life: Life, at_once: None, monkeypatch: pytest.MonkeyPatch
 ):
     handles = [await life.issued() for _ in range(4)]
-    monkeypatch.setattr(jobs, "CORRECT_TURN", 3)
-    monkeypatch.setattr(jobs, "CORRECT_TURNS", 1)
+    monkeypatch.setattr(templates, "PAGE", 3)
+    monkeypatch.setattr(templates, "CORRECT_TURNS", 1)
     await save(life, 2, a_date(1))
-    await jobs.correct_dates(life.database, life.cache)
+    await templates.correct_dates(life.database, life.cache)
 
     await save(life, 3, a_date(-1))
     for _ in range(3):
-        await jobs.correct_dates(life.database, life.cache)
+        await templates.correct_dates(life.database, life.cache)
 
     assert [await expired(life, handle) for handle in handles] == [1] * 4
 

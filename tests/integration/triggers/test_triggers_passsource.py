@@ -9,6 +9,7 @@ import pytest
 from services.triggers import jobs
 from services.triggers.domain import PassNotFoundError
 from services.triggers.handlers import questions
+from services.triggers.jobs import templates
 from shared import clock
 from shared.contracts.triggers import LastEvent, PassesDeleted, ReadLastEvent
 from shared.errors import InvalidError
@@ -257,17 +258,17 @@ async def test_installed_passes_are_pushed_turn_by_turn(
     handles = [await life.issued(revision=2) for _ in range(5)]
     for handle in handles[:3]:
         await life.happened(handle, "install")
-    monkeypatch.setattr(jobs, "PUSH_TURN", 2)
+    monkeypatch.setattr(templates, "PAGE", 2)
 
     count = await life.push_all()
     strangers = await life.push_all(account_id=OTHER_ACCOUNT)
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     pushed = [p.handle for p in await life.read(*handles) if p.push_version == 3]
     assert (count, strangers) == (3, 0)
     assert sorted(pushed) == sorted(handles[:3])
     assert len((await life.page(kind="push")).passes) == 3
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
     assert (await life.counts()).totals["push"] == 3
 
 

@@ -8,6 +8,7 @@ import pytest
 from services.triggers import jobs
 from services.triggers.domain import PassRecord
 from services.triggers.handlers import pushes
+from services.triggers.jobs import templates
 from services.triggers.repository.passes import PassRepository
 from shared.contracts.triggers import (
     ControlTemplatePush,
@@ -90,7 +91,7 @@ def turn_by_turn(
             raise KilledError
         return await lock(passes, *arguments)
 
-    monkeypatch.setattr(jobs, "PUSH_TURN", size)
+    monkeypatch.setattr(templates, "PAGE", size)
     monkeypatch.setattr(PassRepository, "lock_installed", turn)
     return pytest.raises(KilledError)
 
@@ -101,9 +102,9 @@ async def test_job_tells_how_far_it_is_and_ends(life: Life, monkeypatch: pytest.
     first = await job_of(life, job_id)
 
     with monkeypatch.context() as patch, turn_by_turn(2, patch, size=2):
-        await jobs.push_passes(life.database, life.cache)
+        await templates.push_passes(life.database, life.cache)
     halfway = await job_of(life, job_id)
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     last = await job_of(life, job_id)
     assert [(job.state, job.total, job.done) for job in (first, halfway, last)] == [
@@ -121,7 +122,7 @@ async def test_only_passes_that_are_on_a_device_now_are_pushed(life: Life):
     await life.happened(noted, "install")
 
     job_id = await begin(life)
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     assert await pushed(life) == {kept, noted}
     assert (await job_of(life, job_id)).total == 2
@@ -135,10 +136,10 @@ async def test_paused_job_waits_and_holds_nobody_up(life: Life):
 
     paused = await control(life, first, "pause")
     again = await control(life, first, "pause")
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
     meanwhile = await pushed(life)
     resumed = await control(life, first, "resume")
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     assert [job.state for job in (paused, again, resumed)] == ["paused", "paused", "running"]
     assert meanwhile == set(others)
@@ -153,7 +154,7 @@ async def test_jobs_take_turns(life: Life, monkeypatch: pytest.MonkeyPatch):
     jobs_begun = [await begin(life), await begin(life, OTHER_TEMPLATE)]
 
     with turn_by_turn(4, monkeypatch):
-        await jobs.push_passes(life.database, life.cache)
+        await templates.push_passes(life.database, life.cache)
 
     assert [(await job_of(life, job)).done for job in jobs_begun] == [2, 2]
 
@@ -162,10 +163,10 @@ async def test_cancelled_job_stops_where_it_is(life: Life, monkeypatch: pytest.M
     await installed(life, 3)
     job_id = await begin(life)
     with monkeypatch.context() as patch, turn_by_turn(1, patch):
-        await jobs.push_passes(life.database, life.cache)
+        await templates.push_passes(life.database, life.cache)
 
     cancelled = await control(life, job_id, "cancel")
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     assert (cancelled.state, cancelled.ended_at is not None) == ("cancelled", True)
     assert (await job_of(life, job_id)).done == len(await pushed(life)) == 1
@@ -174,7 +175,7 @@ async def test_cancelled_job_stops_where_it_is(life: Life, monkeypatch: pytest.M
 async def test_ended_jobs_are_controlled_no_more(life: Life):
     done, cancelled = await begin(life), await begin(life)
     await control(life, cancelled, "cancel")
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     for job_id in (done, cancelled):
         for action in ("pause", "resume", "cancel"):
@@ -245,7 +246,7 @@ async def test_job_takes_own_values_away_that_would_hide_the_news(life: Life):
     await life.act(*(an_act(handle, "install", 1, 1, 1) for handle in (own, plain)))
 
     await begin(life, forget=[NEWS], template_revision=2)
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     [one, two, three] = await life.read(own, plain, away)
     assert (one.values, NEWS in two.values) == ({"note": "x", "welcomes": 1}, False)
@@ -266,7 +267,7 @@ async def test_push_waits_for_the_revision_that_passes_are_to_show(life: Life):
     await life.keep(a_template(2))
 
     await begin(life, template_revision=2)
-    await jobs.push_passes(life.database, life.cache)
+    await templates.push_passes(life.database, life.cache)
 
     assert isinstance(early, NotReadyError)
     async with life.database.connection() as connection:
