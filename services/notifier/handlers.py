@@ -17,11 +17,10 @@ from services.notifier.partners.repository import DeliveryRepository, EndpointRe
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted
 from shared.contracts.message import Done
-from shared.contracts.notifier import NoteFetch, PassNotices, ReadNotices
+from shared.contracts.notifier import MAX_NOTICES, NoteFetch, PassNotices, ReadNotices
 from shared.contracts.triggers import EventsLogged
 from shared.database import UnitOfWork
 
-MAX_NOTICES: Final = 100
 MAX_HOLDERS: Final = 20
 
 

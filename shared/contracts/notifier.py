@@ -1,7 +1,7 @@
 """The notifier's public face: webhook endpoints, their deliveries, and devices."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -260,6 +260,10 @@ class PassNotices(BaseModel):
     """The oldest version whose change is in bytes for which nobody asked a push."""
 
 
+MAX_NOTICES: Final = 100
+"""Of each kind, in one answer."""
+
+
 class ReadNotices(Query):
     """What became of a pass's changes: built, posted, seen by devices; for its timeline."""
 
@@ -268,7 +272,7 @@ class ReadNotices(Query):
 
     account_id: UUID
     handle: str
-    limit: int = 100
+    limit: int = MAX_NOTICES
 
 
 class DeviceRegistered(BaseModel):

@@ -18,7 +18,7 @@ from shared.contracts.gateway import (
 from shared.database import Connection
 from shared.hashes import environment_of
 from shared.passes.apple.identities import identity_from_pem
-from shared.passes.apple.pass_json import AppleIssuer
+from shared.passes.apple.pass_json import WEB_SERVICE_PATH, AppleIssuer
 from shared.passes.apple.tokens import PassTokens
 from shared.passes.schema.localization import strings_files
 from shared.passes.template.compiled import compile_template
@@ -26,9 +26,6 @@ from shared.passes.template.document import TemplateDocument
 from shared.sealing import MasterKeys
 
 MAX_BUNDLES = 500
-
-WEB_SERVICE_PATH = "/wallet"
-"""Where the gateway has Apple's web service; devices put the `/v1` behind it."""
 
 _IMAGES = TypeAdapter(dict[str, ImageReference])
 

@@ -20,6 +20,7 @@ from shared.contracts.triggers import (
     PointsAdjustment,
 )
 from shared.errors import GoneError, InvalidError, NotFoundError, TooManyRequestsError
+from shared.passes.language.paths import MEMBER_FACTS as PATHS_OF_FACTS
 from shared.passes.language.rights import Withheld
 from shared.passes.language.state import PassState
 
@@ -41,7 +42,7 @@ SCAN_TEXTS: Final = frozenset({"psScanText", "psScanColor"})
 REFUSABLE: Final = frozenset({"scan", "check"})
 """What a pass that is voided or expired is not used for, unless its template says so."""
 
-MEMBER_FACTS: Final = ("name", "email", "points", "tier", "external_id")
+MEMBER_FACTS: Final = tuple(fact for fact in PATHS_OF_FACTS.values() if fact != "member_id")
 PERSONAL_FACTS: Final = frozenset({"name", "email", "external_id"})
 """What tells who a member is; its values stay out of logs and webhooks."""
 

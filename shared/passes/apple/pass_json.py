@@ -9,6 +9,9 @@ from shared.passes.template.card import Card
 
 FORMAT_VERSION: Final = 1
 
+WEB_SERVICE_PATH: Final = "/wallet"
+"""Where the gateway has Apple's web service; devices put `/v1` behind it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppleIssuer:

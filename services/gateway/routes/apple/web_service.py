@@ -41,10 +41,11 @@ from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Endpoint, Reply
 from shared.http.forwarding import client_address
 from shared.http.problems import BadRequestError, SlowRequestError, write_status
 from shared.identifiers import new_id
+from shared.passes.apple.pass_json import WEB_SERVICE_PATH
 
 TAG: Final = "Apple Wallet"
 CREDENTIAL: Final = "PassToken"
-ROOT: Final = "/wallet/v1"
+ROOT: Final = f"{WEB_SERVICE_PATH}/v1"
 REGISTRATIONS: Final = f"{ROOT}/devices/{{device}}/registrations/{{pass_type}}"
 
 MAX_REGISTRATION_BYTES: Final = 4 * 1024

@@ -14,6 +14,7 @@ from services.gateway.routes.v1.verdict import DELETED, Verdict, judge
 from services.gateway.usecases import passes
 from shared import clock
 from shared.contracts.notifier import (
+    MAX_NOTICES,
     Attempt,
     ContentNotice,
     Delivery,
@@ -30,7 +31,6 @@ from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor,
 NOTICES_SECONDS = 2.0
 """The events are not kept waiting for longer."""
 
-MAX_NOTICES = 100
 """As many as the notifier tells; with so many of one sort there may be more."""
 
 Completeness = Literal["complete", "newest", "unavailable"]
