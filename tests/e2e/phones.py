@@ -99,14 +99,3 @@ async def until_named(device: Device, topic: str, serials: set[str]) -> None:
         return named >= serials
 
     await poll(all_named, f"list that names {len(serials)} passes")
-
-
-async def until_built(session: aiohttp.ClientSession, handle: str, count: int) -> None:
-    """Wait until so many contents of a pass were told to the notifier."""
-
-    async def built() -> bool:
-        async with session.get(f"/v1/passes/{handle}/timeline") as response:
-            entries = (await response.json())["data"]
-        return sum(entry["source"] == "content" for entry in entries) >= count
-
-    await poll(built, f"content {count}")
