@@ -145,6 +145,7 @@ NOT_HERE = {
     "make check": "runs this test",
     "make soak": "takes as many minutes as one likes",
     "make promises": "takes hours",
+    "make bench": "takes minutes, with a million passes ten",
     "make ledger": "takes half an hour",
     "docker compose": "needs Docker",
     "python -m services.": "is a service: it needs RabbitMQ, and never ends",
