@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.rabbitmq import PrivateRabbitMQ
-from tests.e2e.test_journeys import a_template
+from tests.e2e.test_journeys import a_template, post
 from tests.system import System, poll
 
 IMPATIENT = aiohttp.ClientTimeout(total=3)
@@ -80,6 +80,7 @@ async def test_trouble_is_503_at_once_and_ends_by_itself(
     await distributed.until_ready()
     async with distributed.session() as session:
         template = await a_template(session)
+        await post(session, "/v1/passes", {"template_id": template}, 201)  # its template has come
 
         async def issue() -> aiohttp.ClientResponse:
             body: dict[str, Any] = {"template_id": template, "values": {}}
@@ -96,7 +97,6 @@ async def test_trouble_is_503_at_once_and_ends_by_itself(
             assert answer.status in {201, 503}
             return answer.status == 503 and "Retry-After" in answer.headers
 
-        assert (await issue()).status == 201
         async with trouble(distributed, postgres_server, rabbitmq_server):
             await poll(is_told, "503 with Retry-After", 10)
             assert (await issue()).status == 503
@@ -107,4 +107,7 @@ async def test_trouble_is_503_at_once_and_ends_by_itself(
 
 
 async def has_status(ask: Callable[[], Awaitable[aiohttp.ClientResponse]], status: int) -> bool:
-    return (await ask()).status == status
+    try:
+        return (await ask()).status == status
+    except TimeoutError:  # of a client without patience, on a busy machine
+        return False
