@@ -47,16 +47,12 @@ async def read_contents(
         # Composing with a newer revision may have made other bytes than the asker has.
         if unsigned := found.unfinished(unfinished):
             await _finish(unsigned, found, work, pool)
-    readable = [q for q in queries if found.refusal(q) is None and not found.unfinished([q])]
+    refusals = [found.last_refusal(query) for query in queries]
+    readable = [q for q, refusal in zip(queries, refusals, strict=True) if refusal is None]
     own = await _own_images(readable, found, work)
     return [
-        found.refusal(query)
-        or (
-            NotReadyError()  # another process knows a newer revision
-            if found.unfinished([query])
-            else _answer(query, found, own.get(query.handle, NO_IMAGES))
-        )
-        for query in queries
+        refusal or _answer(query, found, own.get(query.handle, NO_IMAGES))
+        for query, refusal in zip(queries, refusals, strict=True)
     ]
 
 
@@ -96,20 +92,25 @@ class _Found:
         )
         return None if is_there else NotReadyError()
 
+    def last_refusal(self, query: ReadContent) -> Refusal | None:
+        """Why a query gets no content when all is done: another process may know more than this."""
+        refusal = self.refusal(query)
+        if refusal is None and not self._is_finished(query):
+            return NotReadyError()
+        return refusal
+
     def unfinished(self, queries: Sequence[ReadContent]) -> list[ReadContent]:
         """List the queries whose content is still to be composed, or to be signed for them."""
-        return [
-            query
-            for query in queries
-            if self.refusal(query) is None
-            and not (self._is_composed(query) and self._is_signed_for(query))
-        ]
+        return [q for q in queries if self.refusal(q) is None and not self._is_finished(q)]
 
     def is_to_be_signed(self, query: ReadContent) -> bool:
         """Whether a query that is unfinished surely gets the bytes, not only the news of none."""
         return self._is_composed(query) or not (
             query.handle in self.contents and query.modified_since
         )
+
+    def _is_finished(self, query: ReadContent) -> bool:
+        return self._is_composed(query) and self._is_signed_for(query)
 
     def _is_composed(self, query: ReadContent) -> bool:
         content = self.contents.get(query.handle)
