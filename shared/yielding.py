@@ -22,6 +22,8 @@ async def yielding(rows: Iterable[Row], most: int = ROWS_A_TURN) -> AsyncGenerat
     """
     turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     left = iter(rows)
+    for row in islice(left, most):  # a short list waits for nobody
+        yield row
     while chunk := list(islice(left, most)):
         async with turn:
             await asyncio.sleep(0)
