@@ -37,6 +37,7 @@ from shared.contracts.triggers import (
     ReadLastEvent,
     ReadPass,
     ReadPassSince,
+    ReadSources,
     ReadTemplatePush,
     ReadTimeline,
 )
@@ -98,6 +99,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),
+            answer(ReadSources, questions.read_sources),
             answer(ReadLastEvent, questions.read_last_events),
             answer(PushPasses, partial(pushes.push_passes, cache=cache)),
             answer(ControlTemplatePush, pushes.control_template_pushes),
@@ -110,7 +112,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             Job("go on with runs", runs.run, every=RUN_SECONDS, due=begun),
             Job("renew leases of runs", runs.renew, every=RENEW_SECONDS),
             Job("push passes", partial(templates.push_passes, database, cache), every=1),
-            Job("expire passes", partial(jobs.expire_passes, database, cache), every=30),
+            Job("expire passes", partial(jobs.expire_passes, database, cache), every=5),
             Job("correct dates", partial(templates.correct_dates, database, cache), every=5),
             Job(
                 "purge passes",

@@ -1,7 +1,7 @@
 """The triggers service's public face: the life of passes."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar, Final, Literal, Self
 from uuid import UUID
 
@@ -73,6 +73,8 @@ class Pass(BaseModel):
     """The revision it is to be composed with at least; 0: the newest one known."""
     expires_at: datetime | None = None
     """The date on which it expires, its own or its template's."""
+    passcode: str | None = Field(default=None, repr=False)
+    """What is kept of the passcode of its public pages; in answers only, never in events."""
 
     def has_expired(self, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at
@@ -95,6 +97,10 @@ class Pass(BaseModel):
 class PassCreated(BaseModel):
     handle: str
     version: int
+    created_at: datetime | None = None
+    """None: answered by an older release."""
+    barcode_message: str | None = None
+    """The message that was made up for it, if its template has that done."""
 
 
 class CreatePass(Command):
@@ -117,6 +123,14 @@ class CreatePass(Command):
     """What the values may not show, since who wrote them lacks the right to see it."""
     depth: int = 0
     """How many rules called each other before this was asked for."""
+    literal: bool = False
+    """Brackets in the values are plain text."""
+    voided: bool = False
+    """Whether it is void from the beginning."""
+    passcode: str | None = Field(default=None, repr=False)
+    """What is kept of the passcode that its public pages ask for."""
+    source: str | None = None
+    """The channel for which it is counted (utm_source)."""
 
 
 class PassChanged(BaseModel):
@@ -167,6 +181,14 @@ class ChangePass(Command):
     """Own values that are not given are taken away: all, or if not trusted the editable ones."""
     push: bool = True
     """Whether devices are to hear of it; if not, whatever is pushed next brings it along."""
+    template_id: UUID | None = None
+    """Of which template it must be, if of one in particular: else it is not found."""
+    literal: bool = False
+    """Brackets in the values are plain text."""
+    voided: bool | None = None
+    """Whether an update also makes it void, or valid again."""
+    passcode: str | None = Field(default=None, repr=False)
+    """What is kept of a new passcode of its public pages; an empty text takes it away."""
 
 
 class ReadPass(Query):
@@ -380,6 +402,42 @@ class ReadCounts(Query):
 
     account_id: UUID
     template_id: UUID
+
+
+class SourceDay(BaseModel):
+    source: str
+    day: date
+    """In UTC."""
+
+
+class SourceCount(SourceDay):
+    """What came of one channel on one day."""
+
+    issued: int = 0
+    installed: int = 0
+    """Passes that got onto a device for the first time."""
+
+
+class Sources(BaseModel):
+    counts: list[SourceCount]
+    """By channel and day."""
+    more: bool
+
+
+class ReadSources(Query):
+    """A keyset page of the channels that passes of a template were issued for, by channel and day.
+
+    Passes without one are not among them.
+    """
+
+    name: ClassVar = "triggers.read_sources.v1"
+    reply: ClassVar = Sources
+
+    account_id: UUID
+    template_id: UUID
+    after: SourceDay | None = None
+    """The channel and day of the last entry of the page before."""
+    limit: int = 100
 
 
 class PassesChanged(Event):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC
+from datetime import UTC, date
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get_origin
 from uuid import UUID
@@ -162,6 +162,7 @@ PLAIN: dict[object, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     bytes: st.binary(max_size=8),
     UUID: st.uuids(),
+    date: st.dates(),
     type(None): st.none(),
     Any: JSON,
 }

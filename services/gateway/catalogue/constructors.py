@@ -175,6 +175,7 @@ def _document(
             localizations=present.localizations,
             barcode_policy=present.barcode_policy,
             scan_when_void=present.scan_when_void,
+            void_when_expired=present.void_when_expired,
         )
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -16,7 +16,7 @@ from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError
 from shared.hashes import environment_of
 from shared.passes.schema.localization import FOLDER_SUFFIX, choose_language, split_language
-from shared.passes.schema.slots import own_images
+from shared.passes.schema.slots import lay_over, own_images, shows_own_images_only
 from shared.passes.template.compiled import CompiledTemplate, compile_template
 from shared.passes.template.display import Display
 from shared.passes.template.document import TemplateDocument
@@ -87,7 +87,8 @@ class Showcase:
         model = await self._model(issued.account_id, issued.template_id)
         language = choose_language(accepted, model.languages)
         state = issued.state()
-        images = _localized({**model.images, **own_images(issued.values)}, language)
+        own, own_only = own_images(issued.values), shows_own_images_only(issued.values)
+        images = _localized(lay_over(model.images, own, own_only=own_only), language)
         expiry = expiry_of(model.compiled, state)
         return Shown(
             model.compiled.display(state, model.localizations.get(language)),

@@ -340,5 +340,6 @@ def template_saved(
 def _plain(document: TemplateDocument) -> dict[str, Any]:
     # Without what is newer than templates are, unless it is used: saving the same again makes no
     # revision.
-    left_out = {name for name in ("localizations", "scan_when_void") if not getattr(document, name)}
+    newer = ("localizations", "scan_when_void", "void_when_expired")
+    left_out = {name for name in newer if not getattr(document, name)}
     return document.model_dump(mode="json", by_alias=True, exclude=left_out)

@@ -30,6 +30,11 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     ),
     "template_hash_unknown": (404, "There is no template of this templateHash."),
     "method_not_allowed": (405, "That method is not taken at this address."),
+    "barcode_message_fixed": (
+        409,
+        "A pass of this template keeps the barcode message that it was issued with.",
+    ),
+    "barcode_message_taken": (409, "Another pass of the template has this barcode message."),
     "endpoint_disabled": (409, "The webhook endpoint is disabled; enable it first."),
     "endpoint_exists": (409, "A webhook endpoint with this id is already there."),
     "external_id_taken": (409, "Another member of this account has this external id."),
@@ -43,6 +48,10 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "pass_deleted": (410, "The pass was deleted."),
     "pass_gone": (410, "The pass has been deleted."),
     "expectation_failed": (417, "The request expects something that is not done here."),
+    "barcode_message_needed": (
+        422,
+        "Each pass of this template needs a barcode message of its own: `barcode_message`.",
+    ),
     "constructor_invalid": (422, "The passConstructor cannot be used."),
     "function_unknown": (422, "There is no such function."),
     "identity_invalid": (422, "The certificate cannot be used to sign passes."),

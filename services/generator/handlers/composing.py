@@ -11,22 +11,29 @@ from shared.contracts.generator import BuiltContent, ContentBuilt
 from shared.contracts.triggers import Pass
 from shared.database import UnitOfWork
 from shared.errors import NotReadyError
-from shared.passes.schema.slots import own_images
+from shared.passes.schema.slots import has_images, own_images, shows_own_images_only
 
 
 async def find_own_images(passes: Collection[Pass], work: UnitOfWork) -> dict[str, OwnImages]:
     """Find the images that passes have of their own, by handle; NotReadyError while one is late."""
-    slots = {pass_.handle: found for pass_ in passes if (found := own_images(pass_.values))}
+    slots = {
+        pass_.handle: (pass_.account_id, own_images(pass_.values), own_only)
+        for pass_ in passes
+        if (own_only := shows_own_images_only(pass_.values)) or has_images(pass_.values)
+    }
     if not slots:
         return {}
-    owners = {pass_.handle: pass_.account_id for pass_ in passes}
-    keys = {(owners[handle], sha256) for handle, own in slots.items() for sha256 in own.values()}
-    known = await ImageRepository(work.connection).find(keys)
+    keys = {
+        (account_id, sha256) for account_id, own, _ in slots.values() for sha256 in own.values()
+    }
+    known = await ImageRepository(work.connection).find(keys) if keys else {}
     if len(known) < len(keys):
         raise NotReadyError
     return {
-        handle: {f"{slot}.png": known[owners[handle], sha256] for slot, sha256 in own.items()}
-        for handle, own in slots.items()
+        handle: OwnImages(
+            {f"{slot}.png": known[account_id, sha256] for slot, sha256 in own.items()}, own_only
+        )
+        for handle, (account_id, own, own_only) in slots.items()
     }
 
 

@@ -24,8 +24,9 @@ from services.generator.repository.passes import PassRepository
 from shared.contracts.generator import Content, ReadContent
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, NotFoundError, NotReadyError
+from shared.passes.schema.slots import OWN_IMAGES_ONLY_PATH
 
-IMAGE_MARK = '"images_'
+IMAGE_MARKS = ('"images_', f'"{OWN_IMAGES_ONLY_PATH}"')
 """What stands in the stored state of a pass with images of its own; cheaper than reading it."""
 
 Refusal = ApplicationError | NotReadyError
@@ -158,7 +159,8 @@ async def _own_images(
     queries: Collection[ReadContent], found: _Found, work: UnitOfWork
 ) -> dict[str, OwnImages]:
     known = [found.passes[handle] for handle in {query.handle for query in queries}]
-    return await find_own_images([one.load() for one in known if IMAGE_MARK in one.state], work)
+    marked = [one for one in known if any(mark in one.state for mark in IMAGE_MARKS)]
+    return await find_own_images([one.load() for one in marked], work)
 
 
 def _answer(query: ReadContent, found: _Found, own: OwnImages) -> Content:

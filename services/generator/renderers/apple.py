@@ -14,7 +14,7 @@ from shared.passes.apple.manifest import compose_manifest
 from shared.passes.apple.pass_json import AppleIssuer, write_pass_json
 from shared.passes.apple.signing import PassSigner
 from shared.passes.apple.tokens import PassTokens
-from shared.passes.schema.slots import ICON_SLOTS
+from shared.passes.schema import slots
 from shared.passes.template.compiled import CompiledTemplate
 
 
@@ -113,11 +113,16 @@ class RenderedPass:
     """The secret it derives from."""
 
 
-ICON_FILES: Final = frozenset(f"{slot}.png" for slot in ICON_SLOTS)
-OwnImages = Mapping[str, ImageReference]
-"""File name in the pass → an image that it has of its own."""
+@dataclass(frozen=True, slots=True)
+class OwnImages:
+    """The images that a pass has of its own, by the names of their files."""
 
-NO_IMAGES: Final[OwnImages] = MappingProxyType({})
+    files: Mapping[str, ImageReference]
+    only: bool = False
+    """Whether it shows none of its template's but the icon."""
+
+
+NO_IMAGES: Final = OwnImages(MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,7 @@ class RenderJob:
         return tokens.issue(key, pass_type, self.pass_.serial_number), key
 
     def _digests(self) -> Mapping[str, str]:
-        if not self.own:
+        if self.own == NO_IMAGES:
             return self.bundle.digests
         images = {name: image.sha1 for name, image in lay_over(self.bundle, self.own).items()}
         return {**self.bundle.file_digests, **images}
@@ -193,14 +198,8 @@ def put_back(pass_json: bytes, token: str, at: int) -> bytes:
 
 
 def lay_over(bundle: TemplateBundle, own: OwnImages) -> dict[str, ImageReference]:
-    """Return a pass's images: its own before the template's, and no plain icon beside its own.
-
-    What is its own is so in every language.
-    """
-    hidden = frozenset[str]() if ICON_FILES.isdisjoint(own) else bundle.plain_icon
-    kept = {
-        name: image
-        for name, image in bundle.images.items()
-        if name not in hidden and name.rpartition("/")[2] not in own
-    }
-    return {**kept, **own}
+    """Return a pass's images: its own before the template's, and no plain icon beside its own."""
+    template = bundle.images
+    if any(map(slots.is_icon, own.files)):
+        template = {n: image for n, image in template.items() if n not in bundle.plain_icon}
+    return slots.lay_over(template, own.files, own_only=own.only)

@@ -11,7 +11,13 @@ from services.triggers.domain.events import (
     with_texts,
     without_texts,
 )
-from services.triggers.domain.issuing import fill, new_record
+from services.triggers.domain.issuing import (
+    created,
+    fill,
+    make_up_message,
+    new_record,
+    unique_message,
+)
 from services.triggers.domain.log import changes_between
 from services.triggers.domain.records import (
     BIT_OF,
@@ -21,6 +27,7 @@ from services.triggers.domain.records import (
     SCAN_TEXTS,
     TRIGGER_OF,
     USUAL,
+    BarcodeTakenError,
     Manner,
     PassDeletedError,
     PassFullError,
@@ -51,6 +58,7 @@ __all__ = [
     "SCAN_TEXTS",
     "TRIGGER_OF",
     "USUAL",
+    "BarcodeTakenError",
     "Manner",
     "PassDeletedError",
     "PassFullError",
@@ -64,6 +72,7 @@ __all__ = [
     "changed_values",
     "changes_between",
     "conclude",
+    "created",
     "delete",
     "expire",
     "facts_of",
@@ -73,6 +82,7 @@ __all__ = [
     "forget",
     "forget_trigger_error",
     "lay_over",
+    "make_up_message",
     "manner_of",
     "new_record",
     "only_editable",
@@ -80,6 +90,7 @@ __all__ = [
     "refusal_of",
     "resume",
     "settle_expiry",
+    "unique_message",
     "with_texts",
     "without_texts",
 ]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.triggers.domain.log import advance, changes_between, write_line
+from services.triggers.domain.log import advance, changes_between, set_void, write_line
 from services.triggers.domain.records import (
     MEMBER_FACTS,
     PERSONAL_FACTS,
@@ -14,6 +14,7 @@ from services.triggers.domain.records import (
     SCAN_TEXTS,
     TRIGGER_OF,
     USUAL,
+    BarcodeFixedError,
     Manner,
     PassFullError,
     PassRecord,
@@ -35,13 +36,14 @@ from shared.contracts.triggers import (
     PointsAdjustment,
     Refusal,
 )
-from shared.errors import InvalidError
+from shared.errors import ApplicationError, InvalidError
 from shared.passes.language.loops import has_brackets
 from shared.passes.language.rights import marks_for, marks_outside, marks_within
 from shared.passes.language.rules import MAX_VALUES, MAX_VALUES_BYTES
 from shared.passes.language.runs import RuleOutcome
 from shared.passes.language.specials import COLOURS
 from shared.passes.language.state import PassState
+from shared.passes.schema.barcodes import ONE_PER_PASS
 from shared.passes.template.compiled import CompiledTemplate
 
 MAX_WARNINGS = 10
@@ -61,14 +63,19 @@ _TEXTS: Final = {
 
 
 def begin(
-    record: PassRecord, compiled: CompiledTemplate, outcome: RuleOutcome | None = None
+    record: PassRecord,
+    compiled: CompiledTemplate,
+    outcome: RuleOutcome | None = None,
+    *,
+    voided: bool = False,
 ) -> None:
     """Let the creation happen: log it, run onCreate. The record comes with its first values."""
     record.told_values = {}
     before = record.state().with_values({}, frozenset())
     _happen(record, "create", compiled, before, record.created_at, outcome=outcome)
+    set_void(record, record.created_at, voided=voided)
     record.push_version = 0  # its first content is nobody's news
-    settle_expiry(record, compiled)
+    settle_expiry(record, compiled, record.created_at)
 
 
 def change(
@@ -102,7 +109,7 @@ def change(
     if kind == "delete":
         delete(record, at)
     elif kind in ("void", "unvoid"):
-        _set_void(record, kind, at)
+        _void_by_hand(record, at, voided=kind == "void")
     elif kind == "push":
         push(record, at)
     else:
@@ -110,9 +117,10 @@ def change(
             lay_over(record, values, compiled, manner)
             if kind != "update" or changes_between(before.values, record.own_values):
                 _happen(record, kind, compiled, before, at, outcome=outcome)
-        except InvalidError:
+        except ApplicationError:
             record.own_values, record.literal = given
             raise
+        _set_state(record, manner, at)
     if not manner.push:
         record.push_version = pushed
     if kind == "device_update":
@@ -120,10 +128,18 @@ def change(
     record.count_by_hand(kind)
     if record.sequence == known:  # moved values are kept with an event that tells it, or not at all
         record.own_values, record.literal = given
-    settle_expiry(record, compiled)
+    settle_expiry(record, compiled, at)
     changes = changes_between(before.values, record.own_values)
     expired = was_expired if kind in REFUSABLE else _is_past(record, at)
     return _report(record, compiled, changes, expired=expired)
+
+
+def _set_state(record: PassRecord, manner: Manner, at: datetime) -> None:
+    """Change what an update may change besides values."""
+    if manner.voided is not None:
+        _void_by_hand(record, at, voided=manner.voided)
+    if manner.passcode is not None:
+        _set_passcode(record, manner.passcode, at)
 
 
 def _decline(
@@ -143,6 +159,7 @@ def lay_over(
 ) -> None:
     """Set values on a pass, as far as they may be set; InvalidError when one does not fit."""
     allowed = _allowed_values(record, values, compiled, manner)
+    _check_message(record, allowed, compiled)
     given = record.own_values
     own_values = changed_values(record, allowed, compiled, trusted=manner.trusted)
     touched = {_full_path(path, compiled) for path in allowed}
@@ -154,6 +171,17 @@ def lay_over(
     record.literal = sorted({*kept, *marks_of(written, manner)})
     if allowed:
         check_shown(record, allowed, compiled)
+
+
+def _check_message(
+    record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate
+) -> None:
+    """Keep a message that a pass was issued with; the same one again changes nothing."""
+    if compiled.barcode_policy not in ONE_PER_PASS:
+        return
+    after = changed_values(record, values, compiled)
+    if compiled.own_message(after) != compiled.own_message(record.own_values):
+        raise BarcodeFixedError
 
 
 def check_shown(record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate) -> None:
@@ -225,7 +253,7 @@ def changed_values(
 
 def marks_of(written: Mapping[str, Any], manner: Manner) -> list[str]:
     """Say what is kept beside values that are written: a user's are plain text."""
-    if not manner.trusted:
+    if manner.literal or not manner.trusted:
         return sorted(written)
     if not manner.withheld:
         return []
@@ -257,7 +285,7 @@ def follow_member(
         }
         advance(record, at)
         write_line(record, "update", at, {"cause": "member", "changes": changes})
-        settle_expiry(record, compiled)
+        settle_expiry(record, compiled, at)
 
 
 def _happen(
@@ -323,13 +351,18 @@ def _new_loops(
     return [f"{{{path}}} leads back to itself and stays text" for path in new[:MAX_WARNINGS]]
 
 
-def _set_void(record: PassRecord, kind: EventKind, at: datetime) -> None:
-    wanted = kind == "void"
-    if record.voided == wanted:
-        return
-    record.voided = wanted
+def _void_by_hand(record: PassRecord, at: datetime, *, voided: bool) -> None:
+    """Make a pass void or valid; from now on its date has no part in that."""
+    if record.voided_by_date:
+        record.voided_by_date, record.touched = False, True
+    set_void(record, at, voided=voided)
+
+
+def _set_passcode(record: PassRecord, passcode: str, at: datetime) -> None:
+    """Keep another passcode; the version tells those who have the pass in memory."""
+    record.passcode = passcode or None
     advance(record, at)
-    write_line(record, kind, at, {})
+    write_line(record, "update", at, {"cause": "passcode"})
 
 
 def _refused(
@@ -392,4 +425,12 @@ def with_texts(report: PassChanged, record: PassRecord, compiled: CompiledTempla
 
 
 def manner_of(command: ChangePass) -> Manner:
-    return Manner(command.trusted, command.replace_all, command.push, tuple(command.withheld))
+    return Manner(
+        command.trusted,
+        command.replace_all,
+        command.push,
+        tuple(command.withheld),
+        command.literal,
+        command.voided,
+        command.passcode,
+    )

@@ -58,6 +58,17 @@ def write_line(
     )
 
 
+def set_void(
+    record: PassRecord, at: datetime, *, voided: bool, data: dict[str, Any] | None = None
+) -> None:
+    """Make a pass void or valid again; nothing happens if it is so already."""
+    if record.voided == voided:
+        return
+    record.voided = voided
+    advance(record, at)
+    write_line(record, "void" if voided else "unvoid", at, data or {})
+
+
 def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Path → [before, after] of own values that differ."""
     if before is after:

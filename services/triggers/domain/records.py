@@ -19,7 +19,13 @@ from shared.contracts.triggers import (
     PointsAdjusted,
     PointsAdjustment,
 )
-from shared.errors import GoneError, InvalidError, NotFoundError, TooManyRequestsError
+from shared.errors import (
+    ConflictError,
+    GoneError,
+    InvalidError,
+    NotFoundError,
+    TooManyRequestsError,
+)
 from shared.passes.language.paths import MEMBER_FACTS as PATHS_OF_FACTS
 from shared.passes.language.rights import Withheld
 from shared.passes.language.state import PassState
@@ -87,6 +93,24 @@ class TooManyRunsError(TooManyRequestsError):
     code = "too_many_rule_runs"
 
 
+class BarcodeNeededError(InvalidError):
+    """Each pass of this template needs a barcode message of its own: `barcode_message`."""
+
+    code = "barcode_message_needed"
+
+
+class BarcodeTakenError(ConflictError):
+    """Another pass of the template has this barcode message."""
+
+    code = "barcode_message_taken"
+
+
+class BarcodeFixedError(ConflictError):
+    """A pass of this template keeps the barcode message that it was issued with."""
+
+    code = "barcode_message_fixed"
+
+
 class PassFullError(InvalidError):
     """The pass has no room for more values."""
 
@@ -102,6 +126,10 @@ class Manner:
     push: bool = True
     withheld: tuple[Withheld, ...] = ()
     """What the texts that are written may not show, for want of a right."""
+    literal: bool = False
+    """Whether brackets in what is written are plain text."""
+    voided: bool | None = None
+    passcode: str | None = None
 
 
 USUAL: Final = Manner()
@@ -139,6 +167,12 @@ class PassRecord:
     """The date on which it expires, as it is composed."""
     expired: bool = False
     """Whether the event of that date is logged."""
+    voided_by_date: bool = False
+    """Whether it is void because of that date alone, so that a later one makes it valid."""
+    source: str | None = None
+    """The channel for which it is counted."""
+    passcode: str | None = field(default=None, repr=False)
+    """What is kept of the passcode of its public pages."""
     position: int = 0
     """Its number in the order of creation; 0 where it was not read."""
     member: dict[str, Any] | None = None
@@ -223,7 +257,8 @@ class PassRecord:
     def has(self, kind: EventKind) -> bool:
         return bool(self.happened & BIT_OF[kind])
 
-    def to_contract(self) -> Pass:
+    def to_contract(self, *, with_passcode: bool = False) -> Pass:
+        """Tell of it; of its passcode only to whoever guards its pages."""
         return Pass.model_construct(
             handle=self.handle,
             account_id=self.account_id,
@@ -246,6 +281,7 @@ class PassRecord:
             devices=self.devices,
             template_revision=self.template_revision,
             expires_at=self.expires_at,
+            passcode=self.passcode if with_passcode else None,
         )
 
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from services.triggers.domain.events import begin, change, lay_over, manner_of
+from services.triggers.domain.issuing import created
 from services.triggers.domain.records import SCAN_TEXTS, PassRecord
 from services.triggers.domain.upkeep import follow_moves, push
 from shared import clock
 from shared.contracts.triggers import (
     ChangePass,
+    CreatePass,
     EventKind,
     PassChanged,
     PassCreated,
@@ -49,13 +51,14 @@ def conclude(
     change: what a called service changes counts as the event's own doing, and phones get it.
     """
     if kind == "create":
-        begin(record, compiled, run.outcome)
-        return PassCreated(handle=record.handle, version=record.version)
-    asked = ChangePass.model_validate(command)
-    manner = manner_of(asked)
+        asked = CreatePass.model_validate(command)
+        begin(record, compiled, run.outcome, voided=asked.voided)
+        return created(record, compiled)
+    change_asked = ChangePass.model_validate(command)
+    manner = manner_of(change_asked)
     before = replace(record)
     changed = change(
-        record, kind, asked.values, compiled, run.at, manner=manner, outcome=run.outcome
+        record, kind, change_asked.values, compiled, run.at, manner=manner, outcome=run.outcome
     )
     seen = {path: version for path, version in meanwhile.items() if path not in SCAN_TEXTS}
     if not seen:

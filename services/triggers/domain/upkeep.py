@@ -1,15 +1,18 @@
 """What the service itself does with passes: moves, pushes, forgets, ends, and lets expire."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any, Final
 
-from services.triggers.domain.log import advance, write_line
+from services.triggers.domain.log import advance, set_void, write_line
 from services.triggers.domain.records import REFUSABLE, PassRecord
 from shared.contracts.triggers import EventKind, Refusal
 from shared.passes.language.paths import TRIGGER_ERROR_PATH
 from shared.passes.language.rights import marks_outside
 from shared.passes.template.compiled import CompiledTemplate
 from shared.passes.template.expiry import expiry_of
+
+_BY_DATE: Final[Mapping[str, Any]] = {"cause": "expiration"}
 
 
 def follow_moves(record: PassRecord, compiled: CompiledTemplate) -> None:
@@ -42,7 +45,7 @@ def forget(
     record.literal = sorted(marks_outside(record.literal, paths))
     advance(record, at)
     write_line(record, "update", at, {"cause": "push"})
-    settle_expiry(record, compiled)
+    settle_expiry(record, compiled, at)
 
 
 def forget_trigger_error(record: PassRecord, at: datetime) -> None:
@@ -61,7 +64,7 @@ def delete(record: PassRecord, at: datetime) -> None:
     record.deleted_at = at
     record.own_values = record.told_values = {}
     record.literal = []
-    record.member = None
+    record.member = record.passcode = None
     advance(record, at)
     write_line(record, "delete", at, {})
 
@@ -88,18 +91,31 @@ def refuse(record: PassRecord, kind: EventKind, refused: Refusal, at: datetime) 
     write_line(record, kind, at, {"refused": refused}, {})
 
 
-def settle_expiry(record: PassRecord, compiled: CompiledTemplate) -> None:
-    """Keep when the pass expires, by its values as they are; another date can pass again."""
+def settle_expiry(record: PassRecord, compiled: CompiledTemplate, at: datetime) -> None:
+    """Keep when the pass expires, by its values as they are; another date can pass again.
+
+    A pass that only its date had voided is valid again until the new one.
+    """
     expires_at = expiry_of(compiled, record.state())
-    if expires_at != record.expires_at:
-        record.expires_at, record.expired = expires_at, False
-        record.touched = True
+    if expires_at == record.expires_at:
+        return
+    record.expires_at, record.expired = expires_at, False
+    record.touched = True
+    if record.voided_by_date and (expires_at is None or expires_at > at):
+        record.voided_by_date = False
+        set_void(record, at, voided=False, data={**_BY_DATE})
 
 
-def expire(record: PassRecord, at: datetime) -> None:
-    """Log that the pass's date has passed, once; nothing if it has none, or another by now."""
+def expire(record: PassRecord, compiled: CompiledTemplate, at: datetime) -> None:
+    """Log that the pass's date has passed, once, and void it where its template says so.
+
+    Nothing happens if it has no date, or another by now.
+    """
     if record.expired or record.expires_at is None or record.expires_at > at:
         return
     record.expired = True
     advance(record, at)
     write_line(record, "expire", at, {"expiration_date": record.expires_at.isoformat()})
+    if compiled.void_when_expired and not record.voided:
+        record.voided_by_date = True
+        set_void(record, at, voided=True, data={**_BY_DATE})

@@ -4,22 +4,26 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from services.triggers.domain import (
     TRIGGER_OF,
+    BarcodeTakenError,
     PassDeletedError,
     PassNotFoundError,
     PassRecord,
     announcements,
     begin,
     change,
+    created,
     fill,
     follow_member,
     manner_of,
     new_record,
     with_texts,
 )
+from services.triggers.handlers.barcodes import claim_messages, release_messages
 from services.triggers.handlers.waiting import RunAnswer, Waiting
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
@@ -35,6 +39,9 @@ from shared.contracts.triggers import (
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, InvalidError, NotReadyError
 from shared.yielding import yielding
+
+Draft: TypeAlias = PassRecord | RunAnswer[PassCreated] | ApplicationError
+Decision: TypeAlias = PassRecord | PassCreated | ApplicationError | NotReadyError
 
 
 class TemplateGoneError(InvalidError):
@@ -57,13 +64,21 @@ async def create_passes(
     """
     issuing = await _Issuing.load(commands, work, cache, begun)
     now = clock.now()
-    decided = [await issuing.decide(one, now, token_key) async for one in yielding(commands)]
-    created = [outcome for outcome in decided if isinstance(outcome, PassRecord)]
-    if created:
-        await PassRepository(work.connection).add(created)
-        work.publish(*announcements(created))
+    drafts = [issuing.draft(one, now, token_key) async for one in yielding(commands)]
+    claimed, refused = await claim_messages(drafts, issuing.templates, work)
+    decided = [
+        BarcodeTakenError()
+        if command.handle in refused
+        else await issuing.decide(command, draft, now)
+        async for command, draft in yielding(list(zip(commands, drafts, strict=True)))
+    ]
+    issued = [outcome for outcome in decided if isinstance(outcome, PassRecord)]
+    if issued:
+        await PassRepository(work.connection).add(issued)
+        work.publish(*announcements(issued))
+    await release_messages(claimed, commands, decided, work)
     return [
-        PassCreated.model_construct(handle=outcome.handle, version=outcome.version)
+        created(outcome, issuing.templates[outcome.template_id].compiled)
         if isinstance(outcome, PassRecord)
         else outcome
         for outcome in decided
@@ -98,10 +113,12 @@ class _Issuing:
         waiting = await Waiting[PassCreated].look(work, PassCreated, calling, begun)
         return cls(templates, members, waiting)
 
-    async def decide(
+    def draft(
         self, command: CreatePass, at: datetime, token_key: str | None
-    ) -> PassRecord | PassCreated | ApplicationError | NotReadyError:
-        """Make a pass with its first values and rules; or what is answered for none."""
+    ) -> PassRecord | RunAnswer[PassCreated] | ApplicationError:
+        """Make a pass with its first values; or what is answered for none."""
+        if answered := self.waiting.recall(command):
+            return answered
         template = self.templates[command.template_id]
         if not _may_issue(command, template):
             fault = {"pointer": "/template_id", "detail": "the template was deleted"}
@@ -111,13 +128,25 @@ class _Issuing:
         record = new_record(command, facts, at, token_key)
         try:
             fill(record, command, template.compiled)
-            run = await self.waiting.start(command, record, "create", template.compiled, at)
-            if isinstance(run, RunAnswer):
-                return run.answer
-            begin(record, template.compiled, run)
         except InvalidError as error:
             return error
         return record
+
+    async def decide(self, command: CreatePass, draft: Draft, at: datetime) -> Decision:
+        """Run a new pass's rules; or what is answered for none."""
+        if isinstance(draft, RunAnswer):
+            return draft.answer
+        if isinstance(draft, ApplicationError):
+            return draft
+        compiled = self.templates[command.template_id].compiled
+        try:
+            run = await self.waiting.start(command, draft, "create", compiled, at)
+            if isinstance(run, RunAnswer):
+                return run.answer
+            begin(draft, compiled, run, voided=command.voided)
+        except InvalidError as error:
+            return error
+        return draft
 
 
 def _may_issue(command: CreatePass, template: KnownTemplate) -> bool:
@@ -153,7 +182,7 @@ async def change_passes(
     outcomes: list[PassChanged | ApplicationError | NotReadyError] = []
     for command in commands:
         record = records.get(command.handle)
-        if record is None or record.account_id != command.account_id:
+        if record is None or not _is_meant(record, command):
             outcomes.append(PassNotFoundError())
             continue
         if record.deleted_at is not None:
@@ -172,11 +201,17 @@ async def change_passes(
                 record, command.kind, command.values, compiled, now, manner=manner, outcome=run
             )
             outcomes.append(changed)
-        except InvalidError as error:
+        except ApplicationError as error:
             outcomes.append(error)
     await passes.save(list(records.values()))
     work.publish(*announcements(records.values()))
     return outcomes
+
+
+def _is_meant(record: PassRecord, command: ChangePass) -> bool:
+    """Whether a pass is of the account that asks, and of the template that it names."""
+    is_of_template = command.template_id in (None, record.template_id)
+    return record.account_id == command.account_id and is_of_template
 
 
 async def recall_changes(

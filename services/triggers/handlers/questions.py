@@ -20,7 +20,9 @@ from shared.contracts.triggers import (
     ReadLastEvent,
     ReadPass,
     ReadPassSince,
+    ReadSources,
     ReadTimeline,
+    Sources,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
@@ -77,7 +79,9 @@ async def read_passes_since(
 def _living(record: PassRecord | None) -> Pass | ApplicationError:
     if record is None:
         return PassNotFoundError()
-    return PassDeletedError() if record.deleted_at is not None else record.to_contract()
+    if record.deleted_at is not None:
+        return PassDeletedError()
+    return record.to_contract(with_passcode=True)
 
 
 async def list_passes(queries: list[ListPasses], work: UnitOfWork) -> list[PassPage]:
@@ -163,3 +167,15 @@ async def read_timelines(
 async def read_counts(queries: list[ReadCounts], work: UnitOfWork) -> list[Counts]:
     counters = CounterRepository(work.connection)
     return [await counters.read(query.account_id, query.template_id) for query in queries]
+
+
+async def read_sources(queries: list[ReadSources], work: UnitOfWork) -> list[Sources]:
+    """Count issues and installs by channel and day."""
+    counters = CounterRepository(work.connection)
+    pages: list[Sources] = []
+    for query in queries:
+        found = await counters.read_sources(
+            query.account_id, query.template_id, query.after, query.limit + 1
+        )
+        pages.append(Sources(counts=found[: query.limit], more=len(found) > query.limit))
+    return pages

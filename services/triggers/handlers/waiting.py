@@ -82,6 +82,12 @@ class Waiting(Generic[Reply]):
         known = await RunRepository(work.connection).outcomes(watched) if watched else {}
         return cls(work, reply, watched, known, begun)
 
+    def recall(self, command: CreatePass | ChangePass) -> RunAnswer[Reply] | None:
+        """Answer a command that began a run when it was asked before."""
+        if command.command_id not in self._known:
+            return None
+        return RunAnswer(self._read(self._known[command.command_id]))
+
     async def start(
         self,
         command: CreatePass | ChangePass,
@@ -97,8 +103,8 @@ class Waiting(Generic[Reply]):
         """
         if command.command_id not in self._watched:
             return None
-        if command.command_id in self._known:
-            return RunAnswer(self._read(self._known[command.command_id]))
+        if answered := self.recall(command):
+            return answered
         if record.ignores(kind, at) or refusal_of(record, kind, compiled, at):
             return None
         before = replace(record)

@@ -60,8 +60,9 @@ async def expire_passes(database: Database, cache: TemplateCache) -> None:
             needed = {record.template_id: 0 for record in records}
             templates = await cache.at_least(work.connection, needed)
             for record in records:
-                settle_expiry(record, templates[record.template_id].compiled)
-                expire(record, now)
+                compiled = templates[record.template_id].compiled
+                settle_expiry(record, compiled, now)
+                expire(record, compiled, now)
             await passes.save(records)
             work.publish(*announcements(records))
 

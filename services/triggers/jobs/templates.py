@@ -83,6 +83,6 @@ async def correct_dates(database: Database, cache: TemplateCache) -> None:
         needed = {correction.template_id: 0}
         template = (await cache.at_least(work.connection, needed))[correction.template_id]
         for record in records:
-            settle_expiry(record, template.compiled)
+            settle_expiry(record, template.compiled, clock.now())
 
     await go_over(database, CorrectionRepository, settle_all, turns=CORRECT_TURNS)

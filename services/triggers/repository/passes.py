@@ -9,9 +9,17 @@ from uuid import UUID
 import asyncpg
 
 from services.triggers.domain import PassRecord
+from services.triggers.repository.barcodes import BarcodeRepository
 from services.triggers.repository.listing import DUE_AT, listing
 from services.triggers.repository.members import MemberKey, MemberRepository
-from shared.contracts.triggers import Counts, EventKind, ListPasses, LoggedEvent
+from shared.contracts.triggers import (
+    Counts,
+    EventKind,
+    ListPasses,
+    LoggedEvent,
+    SourceCount,
+    SourceDay,
+)
 from shared.database import Connection, columns, json_array
 from shared.errors import NotReadyError
 
@@ -19,7 +27,8 @@ COLUMNS = (
     "token_key,"
     " handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
     " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
-    " refreshed_at, devices, registration_number, expires_at, expired"
+    " refreshed_at, devices, registration_number, expires_at, expired, voided_by_date, source,"
+    " passcode"
 )
 
 READ_COLUMNS = f"{COLUMNS}, position"
@@ -99,16 +108,17 @@ class PassRepository:
             SELECT
                 token_key, handle, account_id, template_id, serial_number, member_id, version,
                 sequence, push_version, own_values::jsonb, happened, voided, created_at,
-                updated_at, NULL, literal::jsonb, NULL, devices, 0, expires_at, false
+                updated_at, NULL, literal::jsonb, NULL, devices, 0, expires_at, false, false,
+                source, passcode
             FROM unnest(
                 $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
                 $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],
                 $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
-                $16::integer[], $17::timestamptz[]
+                $16::integer[], $17::timestamptz[], $18::text[], $19::text[]
             ) AS new (
                 handle, account_id, template_id, serial_number, member_id, version, sequence,
                 push_version, own_values, happened, voided, created_at, updated_at, literal,
-                token_key, devices, expires_at
+                token_key, devices, expires_at, source, passcode
             )
             """,  # noqa: S608 - our own column names
             *columns(
@@ -125,12 +135,13 @@ class PassRepository:
             json_array([r.own_values for r in records]),
             *columns(records, "happened", "voided", "created_at", "updated_at"),
             json_array([r.literal for r in records]),
-            *columns(records, "token_key", "devices", "expires_at"),
+            *columns(records, "token_key", "devices", "expires_at", "source", "passcode"),
         )
 
     async def remove(self, handle: str) -> None:
         """Take away a pass that was never announced."""
         await self._connection.execute("DELETE FROM passes WHERE handle = $1", handle)
+        await BarcodeRepository(self._connection).release([handle])
 
     async def save(self, records: Sequence[PassRecord]) -> None:
         """Write the new states of locked passes, and what happened to them."""
@@ -146,16 +157,17 @@ class PassRepository:
                 voided = new.voided, updated_at = new.updated_at, deleted_at = new.deleted_at,
                 literal = new.literal::jsonb, refreshed_at = new.refreshed_at,
                 devices = new.devices, registration_number = new.registration_number,
-                expires_at = new.expires_at, expired = new.expired
+                expires_at = new.expires_at, expired = new.expired,
+                voided_by_date = new.voided_by_date, passcode = new.passcode
             FROM unnest(
                 $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[],
                 $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],
                 $11::timestamptz[], $12::integer[], $13::bigint[], $14::timestamptz[],
-                $15::boolean[]
+                $15::boolean[], $16::boolean[], $17::text[]
             ) AS new (
                 handle, version, sequence, push_version, own_values, happened, voided,
                 updated_at, deleted_at, literal, refreshed_at, devices, registration_number,
-                expires_at, expired
+                expires_at, expired, voided_by_date, passcode
             )
             WHERE passes.handle = new.handle
             """,
@@ -163,10 +175,11 @@ class PassRepository:
             json_array([r.own_values for r in happened]),
             *columns(happened, "happened", "voided", "updated_at", "deleted_at"),
             json_array([r.literal for r in happened]),
-            *columns(
-                happened, "refreshed_at", "devices", "registration_number", "expires_at", "expired"
-            ),
+            *columns(happened, "refreshed_at", "devices", "registration_number", "expires_at"),
+            *columns(happened, "expired", "voided_by_date", "passcode"),
         )
+        if deleted := [record.handle for record in happened if record.deleted_at is not None]:
+            await BarcodeRepository(self._connection).release(deleted)
         await self._log(happened)
 
     async def lock(self, handles: Iterable[str]) -> dict[str, PassRecord]:
@@ -447,27 +460,37 @@ class PassRepository:
             *columns(events, "handle", "sequence", "event_id", "kind", "version", "occurred_at"),
             json_array([e.data for e in events]),
         )
-        counted = Counter((e.template_id, e.occurred_at.date(), _counted_kind(e)) for e in events)
+        counted = Counter(
+            (record.template_id, e.occurred_at.date(), _counted_kind(e), record.source or "")
+            for record in records
+            for e in record.events
+        )
         counted += Counter(
-            (record.template_id, record.events[0].occurred_at.date(), f"passes_{kind}")
+            (
+                record.template_id,
+                record.events[0].occurred_at.date(),
+                f"passes_{kind}",
+                record.source or "",
+            )
             for record in records
             for kind in record.first
         )
         await self._connection.execute(
             """
-            INSERT INTO counter_deltas (template_id, day, kind, amount)
+            INSERT INTO counter_deltas (template_id, day, kind, source, amount)
             SELECT *
-            FROM unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[])
+            FROM unnest($1::uuid[], $2::date[], $3::text[], $4::text[], $5::bigint[])
             """,
-            [template_id for template_id, _, _ in counted],
-            [day for _, day, _ in counted],
-            [kind for _, _, kind in counted],
+            *columns(list(counted), 0, 1, 2, 3),
             list(counted.values()),
         )
 
 
 class CounterRepository:
-    """Events per template, day and kind; `passes_<kind>` counts passes it happened to at all."""
+    """Events per template, day, kind and the channel of their pass.
+
+    `passes_<kind>` counts passes it happened to at all.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -506,17 +529,61 @@ class CounterRepository:
             days.setdefault(day.isoformat(), {})[row["kind"]] = row["amount"]
         return Counts(totals=dict(totals), days=days)
 
+    async def read_sources(
+        self, account_id: UUID, template_id: UUID, after: SourceDay | None, limit: int
+    ) -> list[SourceCount]:
+        """List what came of channels by day: passes issued, and those that got onto a device."""
+        rows = await self._connection.fetch(
+            """
+            SELECT
+                source, day,
+                coalesce(sum(amount) FILTER (WHERE kind = 'create'), 0)::bigint AS issued,
+                coalesce(sum(amount) FILTER (WHERE kind = 'passes_install'), 0)::bigint
+                    AS installed
+            FROM (
+                SELECT source, day, kind, amount
+                FROM counters
+                WHERE template_id = $2
+                    AND source <> ''
+                UNION ALL
+                SELECT source, day, kind, amount
+                FROM counter_deltas
+                WHERE template_id = $2
+                    AND source <> ''
+            ) AS both_kinds
+            WHERE kind IN ('create', 'passes_install')
+                AND ($3::text IS NULL OR (source, day) > ($3::text COLLATE "C", $4::date))
+                AND EXISTS (
+                    SELECT
+                    FROM templates
+                    WHERE template_id = $2
+                        AND account_id = $1
+                )
+            GROUP BY source, day
+            ORDER BY source COLLATE "C", day
+            LIMIT $5
+            """,
+            account_id,
+            template_id,
+            after and after.source,
+            after and after.day,
+            limit,
+        )
+        return [SourceCount(**row) for row in rows]
+
     async def fold(self) -> None:
-        """Add the deltas of whole batches into one row per template, day and kind."""
+        """Add the deltas of whole batches into one row per template, day, kind and channel."""
         await self._connection.execute(
             """
-            WITH gone AS (DELETE FROM counter_deltas RETURNING template_id, day, kind, amount)
-            INSERT INTO counters (template_id, day, kind, amount)
-            SELECT template_id, day, kind, sum(amount)
+            WITH gone AS (
+                DELETE FROM counter_deltas RETURNING template_id, day, kind, source, amount
+            )
+            INSERT INTO counters (template_id, day, kind, source, amount)
+            SELECT template_id, day, kind, source, sum(amount)
             FROM gone
-            GROUP BY template_id, day, kind
-            ORDER BY template_id, day, kind
-            ON CONFLICT (template_id, day, kind) DO UPDATE SET
+            GROUP BY template_id, day, kind, source
+            ORDER BY template_id, day, kind, source
+            ON CONFLICT (template_id, day, kind, source) DO UPDATE SET
                 amount = counters.amount + excluded.amount
             """
         )

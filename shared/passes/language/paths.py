@@ -23,7 +23,7 @@ from shared.passes.schema.skeleton import (
     is_attribute_object,
     json_step,
 )
-from shared.passes.schema.slots import IMAGE_PATHS
+from shared.passes.schema.slots import IMAGE_PATHS, OWN_IMAGES_ONLY_PATH
 from shared.passes.schema.values import MISSING, Json, is_list, is_number, is_object
 
 MEMBER_FACTS: Final = {
@@ -62,6 +62,9 @@ SPECIAL_PROPERTIES: Final = (
     "psRegistrationMessage",
     "psRegisteredMessage",
     "psEditorHeader",
+    OWN_IMAGES_ONLY_PATH,
+    "associatedPlayIdentifiers",
+    "androidAppLaunchURL",
 )
 """Properties with a meaning of their own: every template has them, declared or not."""
 

@@ -5,7 +5,16 @@ from typing import Any, Final, Literal
 from shared.passes.schema.encodings import LATIN, encoding_for
 from shared.passes.schema.values import is_list, is_object, to_text
 
-BarcodePolicy = Literal["template", "handle", "none"]
+BarcodePolicy = Literal["template", "handle", "none", "data", "unique", "random"]
+"""Where the message of a pass's barcode comes from: the template, the same for all unless a pass
+has its own; the handle; there is no barcode; the values that the pass is issued with, `unique` in
+its template or not; or eight random digits, unique too."""
+
+ONE_PER_PASS: Final[frozenset[BarcodePolicy]] = frozenset({"data", "unique", "random"})
+"""Policies by which each pass has a message of its own, for as long as it lives."""
+
+UNIQUE: Final[frozenset[BarcodePolicy]] = frozenset({"unique", "random"})
+"""Policies by which no two passes of a template have the same message."""
 
 # Only these may stand in `barcode`, which older phones read.
 _OLD_FORMATS: Final = frozenset(
@@ -30,6 +39,8 @@ def apply_barcodes(document: dict[str, Any], policy: BarcodePolicy, handle: str)
     if not sources:
         return
     message = handle if policy == "handle" else None
+    if policy in ONE_PER_PASS and is_object(single):
+        message = to_text(single.get("message"))
     entries = [_complete(entry, message, handle) for entry in sources]
     document["barcodes"] = entries
     first = _complete(single, message, handle) if is_object(single) else entries[0]

@@ -20,6 +20,7 @@ from shared.passes.language.own import own_value
 from shared.passes.language.paths import (
     DESCRIPTION_PATH,
     EDIT_CODE_PATH,
+    MESSAGE_PATH,
     MIGRATIONS_PATH,
     PASS_DESCRIPTION_PATH,
     STYLE_PATH,
@@ -31,12 +32,12 @@ from shared.passes.language.paths import (
 )
 from shared.passes.language.rules import RuleOutcome, Run, Workings
 from shared.passes.language.state import Environment, PassState
-from shared.passes.schema.barcodes import BarcodePolicy, apply_barcodes
+from shared.passes.schema.barcodes import ONE_PER_PASS, BarcodePolicy, apply_barcodes
 from shared.passes.schema.field_styles import FORMED_KEYS, OWN_FORMS, settle_styles, unfit_fields
 from shared.passes.schema.registry import POSTER_STYLE, STYLES
 from shared.passes.schema.skeleton import BRACKET, Conditional, Node, walk_pass
-from shared.passes.schema.slots import own_images
-from shared.passes.schema.values import MISSING, Json, to_text
+from shared.passes.schema.slots import lay_over, own_images, shows_own_images_only
+from shared.passes.schema.values import MISSING, Json, UnfitError, to_text
 from shared.passes.template import checking
 from shared.passes.template.assembly import TEXT_KINDS, Assembly, PlacedText, choose_values
 from shared.passes.template.card import Card
@@ -67,11 +68,13 @@ class CompiledTemplate:
         images: Mapping[str, str] = _NO_IMAGES,
         environment: Environment = _NOWHERE,
         scan_when_void: bool = False,
+        void_when_expired: bool = False,
     ) -> None:
         self.path_index = path_index
         self.scan_when_void = scan_when_void
+        self.void_when_expired = void_when_expired
+        self.barcode_policy: BarcodePolicy = barcode_policy
         self._base = base
-        self._barcode_policy: BarcodePolicy = barcode_policy
         self._organization = organization
         self._images = images
         self._has_gaps = any(
@@ -102,7 +105,7 @@ class CompiledTemplate:
         self._hidings = compile_hidings(conditionals, path_index)
         self._moves = _moves(path_index)
         self._lexicon = Lexicon(
-            path_index, self._texts, barcode_policy, _edit_code(path_index), environment
+            path_index, self._texts, self.barcode_policy, _edit_code(path_index), environment
         )
         self.rules: Mapping[str, list[Action]] = compile_triggers(triggers, path_index)
         self._workings = Workings(
@@ -110,7 +113,7 @@ class CompiledTemplate:
             lists=compile_lists(self.rules, path_index),
             read=self._read,
             compose_text=self._compose_text,
-            settle=lambda path, value: checking.settle_of_rule(path_index, path, value),
+            settle=self._settle_of_rule,
             merge=self.merge_values,
             is_number_place=self._is_number_place,
         )
@@ -158,6 +161,15 @@ class CompiledTemplate:
         value = leaf.default if value is MISSING else value
         return None if value is MISSING else value
 
+    def own_message(self, values: Mapping[str, Any]) -> str:
+        """Return the message that a pass's own values give its barcode; empty if they do not."""
+        value, _ = own_value(self.path_index, values, self.path_index.known[MESSAGE_PATH])
+        return "" if value is MISSING else to_text(value)
+
+    def barcode_message(self, state: PassState) -> str:
+        """Return what the barcode of a pass says, empty if it has none."""
+        return "" if self.barcode_policy == "none" else self.text_of(state, MESSAGE_PATH)
+
     def text_of(self, state: PassState, path: str) -> str:
         """Return the composed text of a path, nothing if there is none; what a scanner shows."""
         if self.path_index.find(path) is None:
@@ -195,12 +207,13 @@ class CompiledTemplate:
 
     def card(self, state: PassState) -> Card:
         """Compose a pass for whichever wallet; the same state makes the same card."""
-        own = own_images(state.values)
+        own, own_only = own_images(state.values), shows_own_images_only(state.values)
+        is_changed = own or own_only
         return Card(
             handle=state.handle,
             serial_number=state.serial,
             content=self._compose(state),
-            images={**self._images, **own} if own else self._images,
+            images=lay_over(self._images, own, own_only=own_only) if is_changed else self._images,
             voided=state.voided,
         )
 
@@ -270,7 +283,7 @@ class CompiledTemplate:
             own = {leaf.path for leaf, _ in chosen}
             assembly.add_texts(self._placed, self.expansion(state), own)
         assembly.add_values(chosen)
-        barcode_policy: BarcodePolicy = self._barcode_policy
+        barcode_policy: BarcodePolicy = self.barcode_policy
         if self._hidings and hide(assembly, self._hidings, self.expansion(state)):
             barcode_policy = "none"
         if self._has_gaps or assembly.has_gaps:
@@ -307,6 +320,13 @@ class CompiledTemplate:
     def expansion(self, state: PassState) -> Expansion:
         """Return what expands texts on a pass, and what its conditions read."""
         return Expansion(self._lexicon, state)
+
+    def _settle_of_rule(self, path: str, value: Json) -> Json:
+        leaf = self.path_index.find(path)
+        is_barcode = leaf is not None and leaf.location[:1] in {("barcode",), ("barcodes",)}
+        if is_barcode and self.barcode_policy in ONE_PER_PASS:
+            raise UnfitError("a pass keeps the barcode that it was issued with")
+        return checking.settle_of_rule(self.path_index, path, value)
 
     def _compose_text(self, state: PassState, path: str) -> str | None:
         """Return a text with brackets as it is composed, or None if the raw value says it all."""
@@ -349,6 +369,7 @@ def compile_template(
         images=document.images,
         environment=environment,
         scan_when_void=document.scan_when_void,
+        void_when_expired=document.void_when_expired,
     )
 
 

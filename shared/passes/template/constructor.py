@@ -68,11 +68,12 @@ def read_constructor(
     localizations: Mapping[str, Mapping[str, str]] | None = None,
     barcode_policy: BarcodePolicy = "template",
     scan_when_void: bool = False,
+    void_when_expired: bool = False,
 ) -> TemplateDocument:
     """Translate a constructor; ValidationError if it is too large or no plain JSON.
 
-    Images, strings, the barcode policy and `scan_when_void` are not part of it, so that they are
-    given beside it.
+    Images, strings, the barcode policy and what a void or expired pass does are not part of it, so
+    that they are given beside it.
     What is wrong in it is carried over as it is, for check_template to name.
     """
     # Too large or too deep is refused before anything walks through it.
@@ -95,6 +96,7 @@ def read_constructor(
             "localizations": dict(localizations or {}),
             "barcode_policy": barcode_policy,
             "scan_when_void": scan_when_void,
+            "void_when_expired": void_when_expired,
         }
     )
 

@@ -95,6 +95,11 @@ class TemplateDocument(BaseModel):
         description="Whether the rules of a scan or check run on a pass that is voided or expired. "
         "If not, the event is logged as refused and changes nothing.",
     )
+    void_when_expired: bool = Field(
+        default=False,
+        description="Whether a pass is voided when its expirationDate passes, until it gets a "
+        "later one.",
+    )
 
     @model_validator(mode="after")
     def _is_storable(self) -> "TemplateDocument":

@@ -110,6 +110,7 @@ def a_creation(
     account_id: UUID = ACCOUNT,
     revision: int = 1,
     handle: str | None = None,
+    **how: Any,
 ) -> CreatePass:
     return CreatePass(
         command_id=new_id(),
@@ -120,6 +121,7 @@ def a_creation(
         serial_number=new_serial(),
         member=member,
         values=values or {},
+        **how,
     )
 
 

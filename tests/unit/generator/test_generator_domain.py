@@ -192,7 +192,7 @@ def test_own_images_lie_over_the_template_s_and_end_the_plain_icon():
     files = {name: an_image("a") for name in ("icon.png", "icon@2x.png", "logo.png", "strip.png")}
     plain = replace(a_bundle(), images=files, plain_icon=frozenset({"icon.png", "icon@2x.png"}))
 
-    own = lay_over(plain, {"logo.png": an_image("b"), "icon.png": an_image("c")})
+    own = lay_over(plain, OwnImages({"logo.png": an_image("b"), "icon.png": an_image("c")}))
 
     assert {name: image.sha1[0] for name, image in own.items()} == {
         "icon.png": "c",
@@ -205,7 +205,7 @@ def test_own_images_lie_over_the_template_s_and_end_the_plain_icon():
 def test_own_images_are_in_the_manifest():
     bundle = replace(a_bundle(), images={"icon.png": an_image("a")})
 
-    rendered = render(bundle, a_pass(), own={"logo.png": an_image("b")})
+    rendered = render(bundle, a_pass(), own=OwnImages({"logo.png": an_image("b")}))
 
     manifest = orjson.loads(rendered.manifest)
     assert (manifest["icon.png"], manifest["logo.png"]) == ("a" * 40, "b" * 40)
@@ -217,7 +217,7 @@ def test_own_images_are_so_in_every_language_and_strings_stay_beside_them():
     images = {name: an_image("a") for name in names}
     bundle = replace(a_bundle(), images=images, file_digests=strings)
 
-    rendered = render(bundle, a_pass(), own={"logo.png": an_image("b")})
+    rendered = render(bundle, a_pass(), own=OwnImages({"logo.png": an_image("b")}))
 
     manifest = orjson.loads(rendered.manifest)
     assert manifest.keys() - {"pass.json"} == {"logo.png", "de.lproj/strip.png", *strings}

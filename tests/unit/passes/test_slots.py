@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidError
 from shared.passes.language.paths import editable_images
-from shared.passes.schema.slots import IMAGE_PATHS, own_images
+from shared.passes.schema.slots import IMAGE_PATHS, lay_over, own_images
 from shared.passes.template.constructor import read_constructor, write_constructor
 from shared.passes.template.document import check_template
 from tests.unit.passes.samples import a_document, a_pass, a_template
@@ -20,6 +20,28 @@ def test_own_images_are_those_under_the_paths_of_images():
     assert own_images(values) == {"logo": DIGEST, "strip@2x": OTHER}
     assert own_images({"logoText": "x"}) == {}
     assert set(IMAGE_PATHS) >= {"images_icon", "images_venueMap@3x"}
+
+
+TEMPLATE_S = {"icon": "i", "icon@2x": "j", "de.lproj/icon": "k", "logo": "l", "de.lproj/logo": "m"}
+
+
+def test_an_image_of_a_pass_is_its_image_in_every_language():
+    assert lay_over(TEMPLATE_S, {"logo": "x"}) == {
+        "icon": "i",
+        "icon@2x": "j",
+        "de.lproj/icon": "k",
+        "logo": "x",
+    }
+
+
+def test_of_a_template_whose_images_are_not_shown_only_the_icon_is_left():
+    icons = {"icon": "i", "icon@2x": "j", "de.lproj/icon": "k"}
+
+    assert lay_over(TEMPLATE_S, {}, own_only=True) == icons
+    assert lay_over(TEMPLATE_S, {"strip@2x": "x"}, own_only=True) == {**icons, "strip@2x": "x"}
+    assert lay_over(TEMPLATE_S, {"icon@2x": "x"}, own_only=True) == {"icon@2x": "x"}
+    files = {f"{slot}.png": image for slot, image in TEMPLATE_S.items()}
+    assert lay_over(files, {}, own_only=True) == {f"{n}.png": image for n, image in icons.items()}
 
 
 @pytest.mark.parametrize("value", ["https://x.example/a.png", "A" * 64, "a" * 63, "", 7, ["x"]])

@@ -15,11 +15,15 @@ SOON = "2026-11-22T00:00:00Z"
 LATER = "2026-12-24T18:00+01:00"
 
 
-def a_template(expiration: Any = None, **properties: Any) -> CompiledTemplate:
+def a_template(
+    expiration: Any = None, *, void_when_expired: bool = False, **properties: Any
+) -> CompiledTemplate:
     pass_: dict[str, Any] = {"storeCard": {}}
     if expiration is not None:
         pass_["expirationDate"] = expiration
-    document = TemplateDocument.model_validate({"pass": pass_, "properties": properties})
+    document = TemplateDocument.model_validate(
+        {"pass": pass_, "properties": properties, "void_when_expired": void_when_expired}
+    )
     return compile_template(document, name="Card", organization="Beans")
 
 
@@ -63,16 +67,63 @@ def test_pass_expires_once_for_its_date_and_again_for_a_later_one():
     version = record.version
     after = MOMENT + timedelta(days=2)
 
-    expire(record, MOMENT)
-    expire(record, after)
-    expire(record, after)
+    expire(record, compiled, MOMENT)
+    expire(record, compiled, after)
+    expire(record, compiled, after)
     change(record, "update", {"expirationDate": LATER}, compiled, after)
-    expire(record, after)
-    expire(record, MOMENT + timedelta(days=60))
+    expire(record, compiled, after)
+    expire(record, compiled, MOMENT + timedelta(days=60))
 
     dates = [datetime.fromisoformat(text) for text in (SOON, LATER)]
     assert expirations(record) == [date.astimezone(UTC).isoformat() for date in dates]
     assert record.version == record.push_version == version + 3
+
+
+def test_a_date_voids_a_pass_where_its_template_says_so_and_a_later_one_makes_it_valid():
+    compiled = a_template(SOON, void_when_expired=True)
+    record = a_begun(compiled)
+    after = MOMENT + timedelta(days=2)
+
+    expire(record, compiled, after)
+    was_void = record.voided
+    change(record, "update", {"expirationDate": LATER}, compiled, after)
+
+    assert (was_void, record.voided) == (True, False)
+    assert [(e.kind, e.data.get("cause")) for e in record.events] == [
+        ("create", None),
+        ("expire", None),
+        ("void", "expiration"),
+        ("update", None),
+        ("unvoid", "expiration"),
+    ]
+
+
+def test_a_later_date_leaves_a_pass_void_that_somebody_voided():
+    compiled = a_template(SOON, void_when_expired=True)
+    after = MOMENT + timedelta(days=2)
+    before_its_date, after_it = a_begun(compiled), a_begun(compiled)
+
+    change(before_its_date, "void", {}, compiled, MOMENT)
+    for record in (before_its_date, after_it):
+        expire(record, compiled, after)
+    change(after_it, "void", {}, compiled, after)
+    for record in (before_its_date, after_it):
+        change(record, "update", {"expirationDate": LATER}, compiled, after)
+
+    assert before_its_date.voided
+    assert after_it.voided
+
+
+def test_a_pass_that_was_made_valid_by_hand_after_its_date_stays_so():
+    compiled = a_template(SOON, void_when_expired=True)
+    record = a_begun(compiled)
+    after = MOMENT + timedelta(days=2)
+
+    expire(record, compiled, after)
+    change(record, "unvoid", {}, compiled, after)
+    expire(record, compiled, after)
+
+    assert not record.voided
 
 
 def test_change_that_leaves_the_date_lets_nothing_expire_again():
@@ -80,9 +131,9 @@ def test_change_that_leaves_the_date_lets_nothing_expire_again():
     record = a_begun(compiled)
     after = MOMENT + timedelta(days=2)
 
-    expire(record, after)
+    expire(record, compiled, after)
     change(record, "update", {"note": "x"}, compiled, after)
-    expire(record, after)
+    expire(record, compiled, after)
 
     assert len(expirations(record)) == 1
 

@@ -136,6 +136,7 @@ class TemplateView(TemplateHead):
     localizations: dict[str, dict[str, str]] = Field(default_factory=dict)
     barcode_policy: str
     scan_when_void: bool = False
+    void_when_expired: bool = False
 
 
 class RevisionView(BaseModel):
