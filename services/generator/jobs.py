@@ -3,6 +3,7 @@
 import orjson
 
 from services.generator.renderers.apple import cut_out
+from services.generator.renderers.blanks import BETWEEN
 from services.generator.repository.contents import ContentRepository
 from services.generator.repository.passes import PassRepository
 from shared.database import Database
@@ -33,8 +34,8 @@ async def cut_tokens(database: Database, tokens: PassTokens, turn: int = CUT_TUR
             rows = await contents.lock_after(after, turn)
             cuts = [
                 (handle, *cut)
-                for handle, pass_json in rows
-                if pass_json is not None and (cut := _cut(pass_json, tokens)) is not None
+                for handle, files in rows
+                if files is not None and (cut := _cut(files, tokens)) is not None
             ]
             if cuts:
                 await contents.cut(cuts)
@@ -42,9 +43,9 @@ async def cut_tokens(database: Database, tokens: PassTokens, turn: int = CUT_TUR
             await contents.note_cut(None if is_over else rows[-1][0])
 
 
-def _cut(pass_json: bytes, tokens: PassTokens) -> tuple[bytes, int, str] | None:
+def _cut(files: bytes, tokens: PassTokens) -> tuple[bytes, int, str] | None:
     """Cut a pass's token out; None if its secret is gone, so that it opens nothing any more."""
-    written = orjson.loads(pass_json)
+    written = orjson.loads(files.partition(BETWEEN)[0])
     token = written.get("authenticationToken", "")
     key = tokens.find_key(written["passTypeIdentifier"], written["serialNumber"], token)
-    return None if key is None else (*cut_out(pass_json, token), key)
+    return None if key is None else (*cut_out(files, token), key)

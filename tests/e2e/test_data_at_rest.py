@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from services.generator.renderers.blanks import Blank
 from shared.sealing import MasterKeys
 from tests.apple import PushServer
 from tests.e2e.passsource import log_in
@@ -34,6 +35,12 @@ KEPT = frozenset({"member.members", "triggers.members", "member.points_entries",
                   "generator.passes", "generator.apple_contents", "member.outbox",
                   "triggers.outbox", "messaging.messages"})  # fmt: skip
 """Where a living member's values stand: as state, or in facts on their way."""
+
+PACKED = """
+    SELECT c.files, b.blank_id, b.files AS blank
+    FROM generator.apple_contents c
+    JOIN generator.blanks b USING (blank_id)
+    """
 
 Places = dict[str, list[str]]
 """What a value is called \u2192 the tables, logs and metrics where it stands."""
@@ -247,6 +254,9 @@ async def places(system: System, values: dict[str, str]) -> Places:
         for schema, table in tables:
             for row in await connection.fetch(f'SELECT t::text FROM "{schema}"."{table}" AS t'):
                 look(row[0], f"{schema}.{table}")
+        for row in await connection.fetch(PACKED):
+            unpacked = Blank(row["blank_id"], row["blank"]).unpack(row["files"])
+            look(b"".join(unpacked).decode(), "generator.apple_contents")
     finally:
         await connection.close()
     for process in system.processes.values():

@@ -1,6 +1,6 @@
 """Contents are read: composed if that is left to do, signed when they are served, once."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from uuid import UUID
@@ -18,6 +18,7 @@ from services.generator.renderers.apple import (
     lay_over,
     put_back,
 )
+from services.generator.renderers.blanks import Blank
 from services.generator.repository.bundles import BundleCache
 from services.generator.repository.contents import ContentRepository, StoredContent
 from services.generator.repository.passes import PassRepository
@@ -51,8 +52,10 @@ async def read_contents(
     refusals = [found.last_refusal(query) for query in queries]
     readable = [q for q, refusal in zip(queries, refusals, strict=True) if refusal is None]
     own = await _own_images(readable, found, work)
+    blank_ids = {found.contents[query.handle].blank_id for query in readable}
+    blanks = await cache.blanks(work.connection, [i for i in blank_ids if i is not None])
     return [
-        refusal or _answer(query, found, own.get(query.handle, NO_IMAGES))
+        refusal or _answer(query, found, own.get(query.handle, NO_IMAGES), blanks)
         for query, refusal in zip(queries, refusals, strict=True)
     ]
 
@@ -163,7 +166,9 @@ async def _own_images(
     return await find_own_images([one.load() for one in marked], work)
 
 
-def _answer(query: ReadContent, found: _Found, own: OwnImages) -> Content:
+def _answer(
+    query: ReadContent, found: _Found, own: OwnImages, blanks: Mapping[UUID, Blank]
+) -> Content:
     content, bundle = found.contents[query.handle], found.bundles[query.template_id]
     if is_known_to(query, content) or content.signed_at is None:
         return Content(
@@ -174,15 +179,16 @@ def _answer(query: ReadContent, found: _Found, own: OwnImages) -> Content:
             not_modified=True,
             pass_type_identifier=bundle.identity.pass_type_identifier,
         )
+    pass_json, manifest = content.unpack(blanks)
     return Content.model_construct(
         handle=content.handle,
         content_number=content.content_number,
         pass_version=content.version,
         last_modified=content.last_modified,
-        pass_json=_whole_pass_json(content, found.passes[query.handle], bundle),
-        manifest=content.manifest,
+        pass_json=_with_token(pass_json, content, found.passes[query.handle], bundle),
+        manifest=manifest,
         signature=bundle.identity.signer.assemble(
-            content.manifest, content.signed_at, content.signature_value or b""
+            content.manifest_digest, content.signed_at, content.signature_value or b""
         ),
         images=lay_over(bundle, own),
         files=dict(bundle.files),
@@ -190,12 +196,14 @@ def _answer(query: ReadContent, found: _Found, own: OwnImages) -> Content:
     )
 
 
-def _whole_pass_json(content: StoredContent, known: KnownPass, bundle: TemplateBundle) -> bytes:
+def _with_token(
+    pass_json: bytes, content: StoredContent, known: KnownPass, bundle: TemplateBundle
+) -> bytes:
     """Return the bytes that were signed, with the authentication token."""
     if content.token_at is None:
-        return content.pass_json
+        return pass_json
     serial_number = orjson.loads(known.state)["serial_number"]
     token = bundle.tokens.issue(
         content.token_key, bundle.identity.pass_type_identifier, serial_number
     )
-    return put_back(content.pass_json, token, content.token_at)
+    return put_back(pass_json, token, content.token_at)

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from services.generator.renderers.blanks import Blank
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.passes.apple.identities import SigningIdentity
@@ -14,8 +17,12 @@ from shared.passes.apple.manifest import compose_manifest
 from shared.passes.apple.pass_json import AppleIssuer, write_pass_json
 from shared.passes.apple.signing import PassSigner
 from shared.passes.apple.tokens import PassTokens
+from shared.passes.language.state import PassState
 from shared.passes.schema import slots
 from shared.passes.template.compiled import CompiledTemplate
+
+UNCHANGED: Final = datetime.fromtimestamp(0, UTC)
+"""When a blank changed last: never."""
 
 
 class IdentitySigner:
@@ -28,7 +35,7 @@ class IdentitySigner:
         self.signer = PassSigner(identity.certificate, identity.private_key, identity.intermediates)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TemplateBundle:
     """All that the passes of one template share: made once per revision of it and its identity."""
 
@@ -60,9 +67,16 @@ class TemplateBundle:
         """
         return self.revision > template_revision or self.identity.revision >= identity_revision
 
-    def sign(self, manifest: bytes, at: datetime) -> bytes:
+    @cached_property
+    def blank(self) -> Blank:
+        """A pass that has nothing of its own: no name, no values, no member."""
+        nothing = PassState("", "", {}, None, voided=False, changed_at=UNCHANGED)
+        pass_json = write_pass_json(self.compiled.card(nothing), self.issuer, "")
+        return Blank.of(pass_json, compose_manifest(pass_json, self.digests))
+
+    def sign(self, manifest_digest: bytes, at: datetime) -> bytes:
         """Make what of a signature differs from pass to pass; the costly part of a pass."""
-        return self.identity.signer.sign_value(manifest, at)
+        return self.identity.signer.sign_value(manifest_digest, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +98,7 @@ class Earlier:
 
     version: int
     """Of the pass, when it was composed."""
-    manifest: bytes
+    manifest_digest: bytes
     composed_with: ComposedWith
     content_number: int
     is_signed: bool
@@ -102,7 +116,9 @@ class Earlier:
 class RenderedPass:
     """One pass composed; what is None is as it was before, or not made yet."""
 
-    manifest: bytes
+    manifest_digest: bytes
+    """Its SHA-256, which is what is signed: the same digest, the same content."""
+    manifest: bytes | None = None
     pass_json: bytes | None = None
     """Without its authentication token, which is put back when it is read."""
     signature_value: bytes | None = None
@@ -143,26 +159,28 @@ class RenderJob:
             and earlier.version == self.pass_.version
             and earlier.is_made_with(self.bundle)
         ):
-            return RenderedPass(earlier.manifest, signature_value=self._sign(earlier.manifest, at))
+            digest = earlier.manifest_digest
+            return RenderedPass(digest, signature_value=self._sign(digest, at))
         token, token_key = self._token()
         card = self.bundle.compiled.card(self.pass_.state())
         pass_json = write_pass_json(card, self.bundle.issuer, token)
         manifest = compose_manifest(pass_json, self._digests())
-        signature_value = self._sign(manifest, at)
-        if earlier is not None and earlier.manifest == manifest:
-            return RenderedPass(manifest, signature_value=signature_value)
+        digest = sha256(manifest).digest()
+        signature_value = self._sign(digest, at)
+        if earlier is not None and earlier.manifest_digest == digest:
+            return RenderedPass(digest, signature_value=signature_value)
         bare, token_at = cut_out(pass_json, token)
-        return RenderedPass(manifest, bare, signature_value, token_at, token_key)
+        return RenderedPass(digest, manifest, bare, signature_value, token_at, token_key)
 
-    def _sign(self, manifest: bytes, at: datetime) -> bytes | None:
+    def _sign(self, manifest_digest: bytes, at: datetime) -> bytes | None:
         earlier = self.earlier
         is_signed = (
             earlier is not None
             and earlier.is_signed
-            and earlier.manifest == manifest
+            and earlier.manifest_digest == manifest_digest
             and keeps_signature(earlier.composed_with, ComposedWith.of(self.bundle))
         )
-        return self.bundle.sign(manifest, at) if self.sign and not is_signed else None
+        return self.bundle.sign(manifest_digest, at) if self.sign and not is_signed else None
 
     def _token(self) -> tuple[str, str]:
         tokens = self.bundle.tokens

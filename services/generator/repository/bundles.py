@@ -1,6 +1,6 @@
 """Templates and identities as the gateway announced them, prepared for rendering."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import sha1, sha256
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from cachetools import LRUCache
 from pydantic import TypeAdapter
 
 from services.generator.renderers.apple import IdentitySigner, TemplateBundle
+from services.generator.renderers.blanks import Blank
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
     AccountSaved,
@@ -43,6 +44,7 @@ class BundleCache:
         self._epochs: dict[UUID, int] = {}
         self._bundles = LRUCache[BundleKey, TemplateBundle](MAX_BUNDLES)
         self._signers = LRUCache[tuple[UUID, int], IdentitySigner](MAX_BUNDLES)
+        self._blanks = LRUCache[UUID, Blank](MAX_BUNDLES)
 
     async def newest(
         self, connection: Connection, template_ids: Iterable[UUID]
@@ -63,6 +65,20 @@ class BundleCache:
         )
         self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
         return {row["template_id"]: await self._bundle(connection, tuple(row)[:5]) for row in rows}
+
+    async def blanks(
+        self, connection: Connection, blank_ids: Collection[UUID]
+    ) -> dict[UUID, Blank]:
+        """Find the blanks that contents are packed against; each is what its id says for good."""
+        found = {i: blank for i in blank_ids if (blank := self._blanks.get(i)) is not None}
+        if missing := [i for i in blank_ids if i not in found]:
+            rows = await connection.fetch(
+                "SELECT blank_id, files FROM blanks WHERE blank_id = ANY($1::uuid[])", missing
+            )
+            read = {row["blank_id"]: Blank(**row) for row in rows}
+            self._blanks.update(read)
+            found |= read
+        return found
 
     async def _bundle(self, connection: Connection, key: BundleKey) -> TemplateBundle:
         bundle = self._bundles.get(key)

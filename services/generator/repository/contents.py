@@ -1,9 +1,10 @@
 """What Apple Wallet gets of each pass; whoever writes it has locked the pass."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -15,6 +16,7 @@ from services.generator.renderers.apple import (
     RenderJob,
     TemplateBundle,
 )
+from services.generator.renderers.blanks import BETWEEN, Blank
 from shared.database import Connection, columns
 
 
@@ -28,8 +30,11 @@ class StoredContent:
     identity_revision: int
     environment_digest: int
     content_number: int
-    pass_json: bytes
-    manifest: bytes
+    files: bytes
+    """pass.json and manifest, packed."""
+    blank_id: UUID | None
+    """What they are packed against; None: they are not, as in earlier times."""
+    manifest_digest: bytes
     signature_value: bytes | None
     signed_at: datetime | None
     """None: nobody has fetched these bytes, so that they are not signed."""
@@ -42,7 +47,7 @@ class StoredContent:
         """Return what composing has to know of it."""
         return Earlier(
             self.version,
-            self.manifest,
+            self.manifest_digest,
             ComposedWith(self.template_revision, self.identity_revision, self.environment_digest),
             self.content_number,
             self.signature_value is not None,
@@ -51,6 +56,14 @@ class StoredContent:
 
     def is_made_with(self, bundle: TemplateBundle) -> bool:
         return self.earlier().is_made_with(bundle)
+
+    def unpack(self, blanks: Mapping[UUID, Blank]) -> tuple[bytes, bytes]:
+        """Give pass.json, without its token, and the manifest."""
+        if self.blank_id is None:
+            pass_json, manifest = self.files.split(BETWEEN)
+        else:
+            pass_json, manifest = blanks[self.blank_id].unpack(self.files)
+        return pass_json, manifest
 
 
 class ContentRepository:
@@ -62,7 +75,7 @@ class ContentRepository:
         rows = await self._connection.fetch(
             """
             SELECT
-                handle, version, manifest, template_revision, identity_revision,
+                handle, version, manifest_digest, template_revision, identity_revision,
                 environment_digest, content_number, signature_value IS NOT NULL AS is_signed,
                 token_key
             FROM apple_contents
@@ -73,7 +86,7 @@ class ContentRepository:
         return {
             row["handle"]: Earlier(
                 row["version"],
-                row["manifest"],
+                row["manifest_digest"],
                 ComposedWith(
                     row["template_revision"], row["identity_revision"], row["environment_digest"]
                 ),
@@ -93,9 +106,9 @@ class ContentRepository:
             SELECT
                 p.handle, p.account_id, p.template_id, p.version AS known_version, p.state,
                 p.deleted_at IS NOT NULL AS is_deleted, c.version, c.template_revision,
-                c.identity_revision, c.environment_digest, c.content_number, c.pass_json,
-                c.manifest, c.signature_value, c.signed_at, c.last_modified, c.token_at,
-                c.token_key
+                c.identity_revision, c.environment_digest, c.content_number, c.files,
+                c.blank_id, c.manifest_digest, c.signature_value, c.signed_at,
+                c.last_modified, c.token_at, c.token_key
             FROM passes p
             LEFT JOIN apple_contents c USING (handle)
             WHERE p.handle = ANY($1::text[])
@@ -128,25 +141,32 @@ class ContentRepository:
         identity.
         """
         ordered = sorted(rendered, key=lambda item: item[0].pass_.handle)
-        jobs = [job for job, _ in ordered]
+        jobs, made = [job for job, _ in ordered], [one for _, one in ordered]
+        blanks = {job.bundle.blank.blank_id: job.bundle.blank for job in jobs}
         rows = await self._connection.fetch(
             """
+            WITH kept AS (
+                INSERT INTO blanks (blank_id, files)
+                SELECT *
+                FROM unnest($14::uuid[], $15::bytea[])
+                ON CONFLICT DO NOTHING
+            )
             INSERT INTO apple_contents AS old (
                 handle, version, template_revision, identity_revision, environment_digest,
-                content_number, manifest, pass_json, token_at, token_key, signature_value,
-                signed_at, last_modified, served
+                content_number, manifest_digest, files, blank_id, token_at, token_key,
+                signature_value, signed_at, last_modified, served
             )
             SELECT
                 handle, version, template_revision, identity_revision, environment_digest, 1,
-                manifest, pass_json, token_at, token_key, signature_value,
-                CASE WHEN signature_value IS NOT NULL THEN $11::timestamptz END,
-                $11, served
+                manifest_digest, files, blank_id, token_at, token_key, signature_value,
+                CASE WHEN signature_value IS NOT NULL THEN $12::timestamptz END,
+                $12, served
             FROM unnest(
-                $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[],
-                $7::bytea[], $8::integer[], $9::text[], $10::bytea[], $12::boolean[]
+                $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[],
+                $7::bytea[], $8::integer[], $9::text[], $10::bytea[], $11::bytea[], $13::boolean[]
             ) AS new (
                 handle, version, template_revision, identity_revision, environment_digest,
-                manifest, pass_json, token_at, token_key, signature_value, served
+                blank_id, manifest_digest, token_at, token_key, signature_value, files, served
             )
             ON CONFLICT (handle) DO UPDATE SET
                 version = excluded.version,
@@ -154,31 +174,32 @@ class ContentRepository:
                 identity_revision = excluded.identity_revision,
                 environment_digest = excluded.environment_digest,
                 content_number =
-                    old.content_number + (old.manifest <> excluded.manifest)::integer,
-                manifest = excluded.manifest,
-                pass_json = coalesce(nullif(excluded.pass_json, ''), old.pass_json),
-                token_at = CASE
-                    WHEN excluded.pass_json = '' THEN old.token_at
-                    ELSE excluded.token_at
-                END,
-                token_key = CASE
-                    WHEN excluded.pass_json = '' THEN old.token_key
-                    ELSE excluded.token_key
-                END,
+                    old.content_number
+                    + (old.manifest_digest <> excluded.manifest_digest)::integer,
+                manifest_digest = excluded.manifest_digest,
+                (files, blank_id, token_at, token_key) = (
+                    SELECT
+                        CASE WHEN stays THEN old.files ELSE excluded.files END,
+                        CASE WHEN stays THEN old.blank_id ELSE excluded.blank_id END,
+                        CASE WHEN stays THEN old.token_at ELSE excluded.token_at END,
+                        CASE WHEN stays THEN old.token_key ELSE excluded.token_key END
+                    FROM (SELECT excluded.files = '' AS stays) AS decided
+                ),
                 (signature_value, signed_at) = (
                     SELECT
                         CASE WHEN stays THEN old.signature_value ELSE excluded.signature_value END,
                         CASE WHEN stays THEN old.signed_at ELSE excluded.signed_at END
                     FROM (
                         SELECT excluded.signature_value IS NULL
-                            AND old.manifest = excluded.manifest
+                            AND old.manifest_digest = excluded.manifest_digest
                             AND old.identity_revision = excluded.identity_revision
                             AND old.environment_digest = excluded.environment_digest AS stays
                     ) AS decided
                 ),
-                served = excluded.served OR old.served AND old.manifest = excluded.manifest,
+                served = excluded.served
+                    OR old.served AND old.manifest_digest = excluded.manifest_digest,
                 last_modified = CASE
-                    WHEN old.manifest = excluded.manifest THEN old.last_modified
+                    WHEN old.manifest_digest = excluded.manifest_digest THEN old.last_modified
                     WHEN old.served
                     THEN greatest(
                         excluded.last_modified, old.last_modified + interval '1 second'
@@ -191,8 +212,8 @@ class ContentRepository:
                 )
             RETURNING
                 handle, version, template_revision, identity_revision, environment_digest,
-                content_number, pass_json, manifest, signature_value, signed_at, last_modified,
-                token_at, token_key
+                content_number, files, blank_id, manifest_digest, signature_value, signed_at,
+                last_modified, token_at, token_key
             """,
             *columns(jobs, "pass_.handle", "pass_.version"),
             *columns(
@@ -200,14 +221,13 @@ class ContentRepository:
                 "bundle.revision",
                 "bundle.identity.revision",
                 "bundle.environment_digest",
+                "bundle.blank.blank_id",
             ),
-            [one.manifest for _, one in ordered],
-            [one.pass_json or b"" for _, one in ordered],
-            [one.token_at for _, one in ordered],
-            [one.token_key for _, one in ordered],
-            [one.signature_value for _, one in ordered],
+            *columns(made, "manifest_digest", "token_at", "token_key", "signature_value"),
+            [_pack(one, job.bundle.blank) for job, one in ordered],
             at.replace(microsecond=0),
             [job.sign for job in jobs],
+            *columns((blanks[blank_id] for blank_id in sorted(blanks)), "blank_id", "files"),
         )
         return [_content(row) for row in rows]
 
@@ -218,10 +238,10 @@ class ContentRepository:
         )
 
     async def lock_after(self, handle: str, most: int) -> list[tuple[str, bytes | None]]:
-        """Lock the contents that follow; with the pass.json of those that hold their token."""
+        """Lock the contents that follow; with the files of those that hold their token."""
         rows = await self._connection.fetch(
             """
-            SELECT handle, CASE WHEN token_at IS NULL THEN pass_json END AS pass_json
+            SELECT handle, CASE WHEN token_at IS NULL THEN files END AS files
             FROM apple_contents
             WHERE handle > $1
             ORDER BY handle
@@ -230,17 +250,17 @@ class ContentRepository:
             """,
             handle, most,
         )  # fmt: skip
-        return [(row["handle"], row["pass_json"]) for row in rows]
+        return [(row["handle"], row["files"]) for row in rows]
 
     async def cut(self, cuts: Sequence[tuple[str, bytes, int, str]]) -> None:
-        """Store of locked contents: handle, pass.json without its token, where it was, its key."""
+        """Store of locked contents: handle, files without the token, where it was, its key."""
         rows: list[tuple[Any, ...]] = list(zip(*cuts, strict=True))
         await self._connection.execute(
             """
             UPDATE apple_contents
-            SET pass_json = cut.pass_json, token_at = cut.token_at, token_key = cut.token_key
+            SET files = cut.files, token_at = cut.token_at, token_key = cut.token_key
             FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[]) AS cut (
-                handle, pass_json, token_at, token_key
+                handle, files, token_at, token_key
             )
             WHERE apple_contents.handle = cut.handle
             """,
@@ -255,6 +275,13 @@ class ContentRepository:
             await self._connection.execute("UPDATE token_cuts SET after_handle = $1", after_handle)
 
 
+def _pack(rendered: RenderedPass, blank: Blank) -> bytes:
+    """Pack what was composed; nothing where it is as it was before."""
+    if rendered.pass_json is None or rendered.manifest is None:
+        return b""
+    return blank.pack(rendered.pass_json, rendered.manifest)
+
+
 def _content(row: asyncpg.Record) -> StoredContent:
     return StoredContent(
         row["handle"],
@@ -263,8 +290,9 @@ def _content(row: asyncpg.Record) -> StoredContent:
         row["identity_revision"],
         row["environment_digest"],
         row["content_number"],
-        row["pass_json"],
-        row["manifest"],
+        row["files"],
+        row["blank_id"],
+        row["manifest_digest"],
         row["signature_value"],
         row["signed_at"],
         row["last_modified"],

@@ -82,20 +82,24 @@ class PassSigner:
 
         ValueError for a naive time or a year outside 1950 to 2049, which UTCTime cannot say.
         """
-        return self.assemble(manifest, at, self.sign_value(manifest, at))
+        digest = sha256(manifest).digest()
+        return self.assemble(digest, at, self.sign_value(digest, at))
 
-    def sign_value(self, manifest: bytes, at: datetime) -> bytes:
-        """Make only what differs from pass to pass: 256 bytes with RSA-2048. This takes long."""
+    def sign_value(self, digest: bytes, at: datetime) -> bytes:
+        """Make only what differs from pass to pass: 256 bytes with RSA-2048. This takes long.
+
+        `digest` is the SHA-256 of the manifest.
+        """
         # Signed as a SET although they stand in the file under the tag [0] (RFC 5652, 5.4).
-        return self._sign(_wrap(SET, self._attributes_of(manifest, at)))
+        return self._sign(_wrap(SET, self._attributes_of(digest, at)))
 
-    def assemble(self, manifest: bytes, at: datetime, value: bytes) -> bytes:
-        """Make the file `signature` of a value that was signed for these bytes at this time."""
-        return self._compose(self._attributes_of(manifest, at), value)
+    def assemble(self, digest: bytes, at: datetime, value: bytes) -> bytes:
+        """Make the file `signature` of a value that was signed for this digest at this time."""
+        return self._compose(self._attributes_of(digest, at), value)
 
-    def _attributes_of(self, manifest: bytes, at: datetime) -> bytearray:
+    def _attributes_of(self, digest: bytes, at: datetime) -> bytearray:
         attributes = bytearray(self._attributes)
-        attributes[self._digest_at : self._digest_at + 32] = sha256(manifest).digest()
+        attributes[self._digest_at : self._digest_at + 32] = digest
         attributes[self._time_at : self._time_at + 13] = _utc_time(at)
         return attributes
 

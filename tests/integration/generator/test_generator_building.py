@@ -8,7 +8,9 @@ from services.generator import jobs
 from services.generator.app import build
 from services.generator.domain import ContentGoneError
 from services.generator.jobs import cut_tokens
+from services.generator.renderers.blanks import BETWEEN
 from services.generator.repository.bundles import BundleCache
+from services.generator.repository.contents import ContentRepository
 from services.generator.settings import Settings
 from shared.errors import RetryableError
 from shared.messaging.embedded import EmbeddedTransport
@@ -98,11 +100,11 @@ async def test_contents_that_hold_their_tokens_lose_them_and_are_served_as_befor
             await work.connection.execute(
                 """
                 UPDATE apple_contents
-                SET pass_json = $2, token_at = NULL, token_key = NULL
+                SET files = $2, blank_id = NULL, token_at = NULL, token_key = NULL
                 WHERE handle = $1
                 """,
                 content.handle,
-                content.pass_json,
+                content.pass_json + BETWEEN + content.manifest,
             )
         await work.connection.execute("INSERT INTO token_cuts VALUES ('')")
     as_it_was = [await generator.read(handle=handle) for handle in handles]
@@ -118,9 +120,16 @@ async def test_contents_that_hold_their_tokens_lose_them_and_are_served_as_befor
 
 
 async def stored(generator: Generator) -> str:
-    """Everything that the table of contents holds."""
+    """Everything that the table of contents holds, also unpacked."""
     async with generator.database.connection() as connection:
-        return await connection.fetchval("SELECT string_agg(c::text, ' ') FROM apple_contents c")
+        text = await connection.fetchval("SELECT string_agg(c::text, ' ') FROM apple_contents c")
+        handles = [row["handle"] for row in await connection.fetch("SELECT handle FROM passes")]
+        _, contents = await ContentRepository(connection).find(handles)
+        blanks = await generator.cache.blanks(
+            connection, {c.blank_id for c in contents.values() if c.blank_id is not None}
+        )
+    files = [file.hex() for c in contents.values() for file in c.unpack(blanks)]
+    return " ".join([text, *files])
 
 
 async def test_a_built_content_tells_the_first_version_that_may_be_new_in_it(generator: Generator):

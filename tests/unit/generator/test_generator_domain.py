@@ -20,6 +20,7 @@ from services.generator.renderers.apple import (
     lay_over,
     put_back,
 )
+from services.generator.renderers.blanks import Blank
 from shared.contracts.gateway import ImageReference
 from shared.contracts.triggers import Pass
 from shared.passes.apple.development import DevelopmentAuthority
@@ -90,7 +91,7 @@ def render(
 def there(rendered: RenderedPass, *, version: int = 1, is_signed: bool = True) -> Earlier:
     """A stored content."""
     made_with = ComposedWith(1, 1, 0)
-    return Earlier(version, rendered.manifest, made_with, 1, is_signed, rendered.token_key)
+    return Earlier(version, rendered.manifest_digest, made_with, 1, is_signed, rendered.token_key)
 
 
 def test_first_rendering_makes_every_part():
@@ -98,7 +99,7 @@ def test_first_rendering_makes_every_part():
 
     assert rendered.pass_json is not None
     assert rendered.signature_value is not None
-    assert set(orjson.loads(rendered.manifest)) == {"icon.png", "pass.json"}
+    assert set(orjson.loads(rendered.manifest or b"")) == {"icon.png", "pass.json"}
 
 
 def test_same_bytes_are_not_signed_again():
@@ -106,7 +107,7 @@ def test_same_bytes_are_not_signed_again():
 
     again = render(a_bundle(2), a_pass(), there(first))
 
-    assert again == RenderedPass(first.manifest, None, None)
+    assert again == RenderedPass(first.manifest_digest)
 
 
 def test_same_bytes_are_signed_again_by_a_renewed_identity():
@@ -114,7 +115,7 @@ def test_same_bytes_are_signed_again_by_a_renewed_identity():
 
     again = render(a_bundle(identity_revision=2), a_pass(), there(first))
 
-    assert (again.manifest, again.pass_json) == (first.manifest, None)
+    assert (again.manifest_digest, again.pass_json) == (first.manifest_digest, None)
     assert again.signature_value is not None
 
 
@@ -130,7 +131,7 @@ def test_what_is_composed_is_only_signed():
 
     again = render(a_bundle(), a_pass(), there(first, is_signed=False))
 
-    assert (again.manifest, again.pass_json) == (first.manifest, None)
+    assert (again.manifest_digest, again.pass_json) == (first.manifest_digest, None)
     assert again.signature_value is not None
 
 
@@ -139,7 +140,7 @@ def test_voided_pass_has_other_bytes():
 
     voided = render(a_bundle(), a_pass(version=2, voided=True), there(first))
 
-    assert voided.manifest != first.manifest
+    assert voided.manifest_digest != first.manifest_digest
     assert orjson.loads(voided.pass_json or b"{}")["voided"] is True
 
 
@@ -150,7 +151,31 @@ def test_other_images_are_other_bytes():
     other = replace(bundle, digests={"icon.png": "cd" * 20})
     again = render(other, a_pass(version=2), there(first))
 
-    assert again.manifest != first.manifest
+    assert again.manifest_digest != first.manifest_digest
+
+
+def test_a_packed_pass_is_the_same_to_the_byte_and_hardly_a_tenth_of_it():
+    bundle = a_bundle()
+    rendered = render(bundle, a_pass())
+    files = [rendered.pass_json or b"", rendered.manifest or b""]
+
+    packed = bundle.blank.pack(*files)
+
+    assert bundle.blank.unpack(packed) == files
+    assert len(packed) < len(b"".join(files)) / 3
+
+
+def test_a_pass_longer_than_what_deflate_looks_back_is_packed_too():
+    long = b'{"long":"%s"}' % b"".join(b"%d " % number for number in range(20_000))
+
+    blank = Blank.of(long, b"{}")
+
+    assert blank.unpack(blank.pack(long, b"{}")) == [long, b"{}"]
+
+
+def test_the_blank_of_a_template_is_the_same_in_every_process():
+    assert a_bundle().blank == a_bundle().blank
+    assert b"serial0" not in a_bundle().blank.files
 
 
 async def test_render_pool_keeps_the_order():
@@ -180,7 +205,7 @@ def test_the_token_on_a_pass_is_that_of_its_own_secret_for_life():
         written = orjson.loads(whole)
         assert written["authenticationToken"] == token
         assert written["webServiceURL"] == "https://p.example/wallet"
-        assert orjson.loads(rendered.manifest)["pass.json"] == sha1(whole).hexdigest()
+        assert orjson.loads(rendered.manifest or b"")["pass.json"] == sha1(whole).hexdigest()
         assert token.encode() not in (rendered.pass_json or b"")
 
 
@@ -207,7 +232,7 @@ def test_own_images_are_in_the_manifest():
 
     rendered = render(bundle, a_pass(), own=OwnImages({"logo.png": an_image("b")}))
 
-    manifest = orjson.loads(rendered.manifest)
+    manifest = orjson.loads(rendered.manifest or b"")
     assert (manifest["icon.png"], manifest["logo.png"]) == ("a" * 40, "b" * 40)
 
 
@@ -219,6 +244,6 @@ def test_own_images_are_so_in_every_language_and_strings_stay_beside_them():
 
     rendered = render(bundle, a_pass(), own=OwnImages({"logo.png": an_image("b")}))
 
-    manifest = orjson.loads(rendered.manifest)
+    manifest = orjson.loads(rendered.manifest or b"")
     assert manifest.keys() - {"pass.json"} == {"logo.png", "de.lproj/strip.png", *strings}
     assert manifest["logo.png"] == "b" * 40
