@@ -1,6 +1,7 @@
 """Devices of a notifier under trial, and the push job that wakes them."""
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from services.notifier.apple.clients.apns import APPLE, ApplePushSender
 from services.notifier.apple.handlers import contents, devices
 from services.notifier.apple.handlers.identities import keep_identities
 from services.notifier.apple.jobs.pushes import PushWorker
+from services.notifier.feed.repository.events import read_body
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.contracts.generator import BuiltContent, ContentBuilt
@@ -135,10 +137,8 @@ class Pushing:
         return [one for one in reversed(shown) if one.kind in (kinds or PUSHES)]
 
     async def told(self, kind: str) -> list[dict[str, Any]]:
-        rows = await self.notifier.sql(
-            "SELECT body::jsonb AS body FROM events WHERE kind = $1 ORDER BY number", kind
-        )
-        return [row["body"] for row in rows]
+        rows = await self.notifier.sql("SELECT * FROM events WHERE kind = $1 ORDER BY number", kind)
+        return [json.loads(read_body(row)) for row in rows]
 
     async def wakes(self) -> list[dict[str, Any]]:
         rows = await self.notifier.sql(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.notifier.feed.domain.happenings import (
     Happening,
+    KeptEvent,
     numbered,
     of_pass,
     webhook_id,
@@ -23,6 +24,13 @@ from shared.identifiers import new_id
 from tests.schemas import Schema, checked
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def an_event(kind: EventKind, data: dict[str, Any]) -> LoggedEvent:
+    return LoggedEvent(
+        event_id=new_id(), account_id=new_id(), template_id=new_id(), handle="h", kind=kind,
+        member_id="ada", sequence=2, version=3, occurred_at=NOW, data=data,
+    )  # fmt: skip
 
 
 def test_event_of_a_pass_tells_what_happened_why_and_in_which_order():
@@ -116,6 +124,27 @@ def test_body_never_exceeds_64_kib_and_says_when_it_is_thin(size: int, letter: s
     assert len(body) > 1000 or size > 65_000
 
 
+@pytest.mark.parametrize(
+    "happening",
+    [
+        of_pass(an_event("create", {"values": {"name": 'Ann "A" \u00c4\n'}})),
+        of_pass(an_event("update", {"cause": "member", "changes": {"a": [1, None]}})),
+        of_pass(an_event("update", {"changes": {"name": ["", "x" * 70_000]}})),
+        of_disabled(DisabledEndpoint(new_id(), new_id(), "gone"), NOW),
+        of_test(new_id(), new_id(), NOW),
+    ],
+)
+def test_an_event_is_told_to_the_letter_as_it_was_written(happening: Happening):
+    assert KeptEvent.of(happening).whole_body == write_body(happening)
+
+
+def test_what_happened_to_a_pass_is_kept_without_what_its_columns_say():
+    kept = KeptEvent.of(of_pass(an_event("scan", {})))
+
+    assert kept.whole_body.endswith(kept.body)
+    assert len(kept.body) < len(kept.whole_body) / 4
+
+
 def test_end_and_test_of_an_endpoint_fit_their_schemas():
     endpoint_id = new_id()
 
@@ -156,10 +185,3 @@ def test_every_event_says_what_it_is(kind: str):
 
 def told(happening: Happening, number: int | None = 1) -> Schema:
     return checked(numbered(write_body(happening), number))
-
-
-def an_event(kind: EventKind, data: dict[str, Any]) -> LoggedEvent:
-    return LoggedEvent(
-        event_id=new_id(), account_id=new_id(), template_id=new_id(), handle="h", kind=kind,
-        member_id="ada", sequence=2, version=3, occurred_at=NOW, data=data,
-    )  # fmt: skip

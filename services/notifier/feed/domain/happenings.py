@@ -18,6 +18,9 @@ from shared.identifiers import new_id
 RETENTION: Final = timedelta(days=30)
 """So long partners may ask for what happened, and what came of it."""
 
+BEGINNING_BYTES: Final = 480
+"""What the facts of a kept event add to its body at most."""
+
 SEQUENCE_BYTES: Final = 32
 """What the number in the feed adds to a body."""
 
@@ -65,6 +68,56 @@ class Happening:
     """The pass on whose timeline its deliveries are shown."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """A happening as it is kept: of what happened to a pass hardly a quarter of what is told."""
+
+    event_id: UUID
+    account_id: UUID
+    template_id: UUID | None
+    handle: str | None
+    kind: str
+    occurred_at: datetime
+    cause: str | None
+    """As JSON; None: the body is whole."""
+    body: str
+    """What follows after what the other fields say."""
+
+    @classmethod
+    def of(cls, happening: Happening) -> "KeptEvent":
+        cause = _json(happening.cause).decode()
+        facts = (
+            happening.event_id,
+            happening.account_id,
+            happening.template_id,
+            happening.handle,
+            happening.type,
+            happening.occurred_at,
+        )
+        whole, beginning = write_body(happening), cls(*facts, cause, "").whole_body
+        if happening.handle is None or not whole.startswith(beginning):
+            return cls(*facts, None, whole)
+        return cls(*facts, cause, whole[len(beginning) :])
+
+    @property
+    def whole_body(self) -> str:
+        """The body to the letter as it was written."""
+        if self.cause is None:
+            return self.body
+        beginning = _json(
+            {
+                "id": webhook_id(self.event_id),
+                "type": self.kind,
+                "timestamp": self.occurred_at,
+                "account": self.account_id,
+                "subject": {"kind": "pass", "id": self.handle},
+                "cause": orjson.loads(self.cause),
+                "data": {"handle": self.handle, "template_id": self.template_id},
+            }
+        )
+        return f"{beginning.decode().removesuffix('}}')},{self.body}"
+
+
 def webhook_id(event_id: UUID) -> str:
     """Name an event to its receivers: the same over all attempts and replays."""
     return f"evt_{event_id.hex}"
@@ -88,7 +141,7 @@ def write_body(happening: Happening) -> str:
     return written.decode()
 
 
-def _json(body: JsonObject) -> bytes:
+def _json(body: Mapping[str, Any]) -> bytes:
     return orjson.dumps(body, option=orjson.OPT_UTC_Z, default=str)  # the database's UUIDs
 
 

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from services.notifier.feed.domain.happenings import Happening, write_body
+import asyncpg
+
+from services.notifier.feed.domain.happenings import Happening, KeptEvent, numbered
 from shared.database import Connection, columns
 
 ROWS_A_TURN = 10_000
@@ -42,16 +45,18 @@ class EventRepository:
                 RETURNING account_id, last
             )
             INSERT INTO events (
-                event_id, account_id, template_id, handle, kind, body, occurred_at, number
+                event_id, account_id, template_id, handle, kind, occurred_at, cause, body,
+                number
             )
             SELECT
-                event_id, account_id, template_id, handle, kind, body, occurred_at,
+                event_id, account_id, template_id, handle, kind, occurred_at, cause, body,
                 last - behind
             FROM unnest(
-                $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                $7::timestamptz[], $8::bigint[]
+                $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+                $6::timestamptz[], $7::text[], $8::text[], $9::bigint[]
             ) AS told (
-                event_id, account_id, template_id, handle, kind, body, occurred_at, behind
+                event_id, account_id, template_id, handle, kind, occurred_at, cause, body,
+                behind
             )
             JOIN fed USING (account_id)
             ON CONFLICT (event_id) DO NOTHING
@@ -98,12 +103,12 @@ class EventRepository:
         await self._connection.execute(
             """
             INSERT INTO events (
-                event_id, account_id, template_id, handle, kind, body, occurred_at
+                event_id, account_id, template_id, handle, kind, occurred_at, cause, body
             )
             SELECT *
             FROM unnest(
-                $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                $7::timestamptz[]
+                $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+                $6::timestamptz[], $7::text[], $8::text[]
             )
             """,
             *_columns([test]),
@@ -142,12 +147,14 @@ class EventRepository:
         return gone == ROWS_A_TURN
 
 
+def read_body(row: asyncpg.Record) -> str:
+    """Write an event with its number as it is told."""
+    kept = KeptEvent(*(row[field.name] for field in fields(KeptEvent)))
+    return numbered(kept.whole_body, row["number"])
+
+
 def _columns(happenings: Sequence[Happening]) -> list[list[Any]]:
-    event_id, account_id, template_id, handle, kind, occurred_at = columns(
-        happenings, "event_id", "account_id", "template_id", "handle", "type", "occurred_at"
-    )
-    bodies = [write_body(happening) for happening in happenings]
-    return [event_id, account_id, template_id, handle, kind, bodies, occurred_at]
+    return columns(map(KeptEvent.of, happenings), *(field.name for field in fields(KeptEvent)))
 
 
 def _behind(account_ids: Sequence[UUID]) -> list[int]:

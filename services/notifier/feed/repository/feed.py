@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from services.notifier.feed.domain.happenings import numbered
+from services.notifier.feed.domain.happenings import BEGINNING_BYTES
+from services.notifier.feed.repository.events import read_body
 from shared.database import Connection
 
 MAX_EXAMINED: Final = 20_000
@@ -38,17 +39,17 @@ class FeedRepository:
         """
         rows = await self._connection.fetch(
             """
-            SELECT f.last, coalesce(g.number, 0) AS forgotten, e.number, e.body
+            SELECT f.last, coalesce(g.number, 0) AS forgotten, e.*
             FROM feeds f
             LEFT JOIN forgotten g USING (account_id)
             LEFT JOIN LATERAL (
                 SELECT
-                    number,
-                    CASE
-                        WHEN sum(octet_length(body)) OVER (ORDER BY number) <= $5 THEN body
-                    END AS body
+                    found.*,
+                    sum(octet_length(body) + $7) OVER (ORDER BY number) <= $5 AS has_room
                 FROM (
-                    SELECT v.number, v.body
+                    SELECT
+                        v.number, v.event_id, v.account_id, v.template_id, v.handle, v.kind,
+                        v.occurred_at, v.cause, v.body
                     FROM events v
                     WHERE v.account_id = f.account_id
                         AND v.number > greatest($2, g.number)
@@ -65,16 +66,17 @@ class FeedRepository:
             ORDER BY e.number
             """,
             account_id, after, list(kinds), limit + 1, room, MAX_EXAMINED,
+            BEGINNING_BYTES,
         )  # fmt: skip
         if not rows:
             return FeedTurn([], after=0, last=0, forgotten=0)
         last, forgotten = rows[0]["last"], rows[0]["forgotten"]
         start = max(after, forgotten)
         found = [row for row in rows if row["number"] is not None]
-        kept = [row for row in found[:limit] if row["body"] is not None]
+        kept = [row for row in found[:limit] if row["has_room"]]
         if len(kept) == len(found):
             reached = min(start + MAX_EXAMINED, last)
         else:
             reached = kept[-1]["number"] if kept else start
-        events = [numbered(row["body"], row["number"]) for row in kept]
+        events = [read_body(row) for row in kept]
         return FeedTurn(events, reached, last, forgotten)

@@ -1,10 +1,11 @@
 """Deliveries that are due: leased, then recorded. The row owns the count of attempts."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
-from services.notifier.feed.domain.happenings import numbered
+from services.notifier.feed.repository.events import read_body
 from services.notifier.partners.domain.happenings import DisabledEndpoint, ExhaustedDeliveries
 from services.notifier.partners.domain.webhooks import (
     FAILED_TOO_LONG,
@@ -14,6 +15,9 @@ from services.notifier.partners.domain.webhooks import (
 )
 from shared.contracts.partners import EXHAUSTED
 from shared.database import Connection, columns
+
+LEASED: Final = tuple(field.name for field in fields(DueDelivery) if field.name != "body")
+"""What of a delivery that is due its rows say."""
 
 LEASE_SECONDS: Final = 8
 """Renewed every 2 s while a post is on its way; what a killed process held is free after it."""
@@ -87,7 +91,7 @@ class SendingRepository:
                         SELECT f ->> 'secret'
                         FROM jsonb_array_elements(e.former_secrets) AS f
                         WHERE (f ->> 'until')::timestamptz > now()
-                    ) AS former_secrets, v.number, v.body
+                    ) AS former_secrets, v.template_id, v.occurred_at, v.cause, v.body, v.number
                 FROM unnest($1::uuid[], $2::int[]) AS wanted (endpoint_id, most)
                 JOIN endpoints e ON e.endpoint_id = wanted.endpoint_id AND e.enabled
                 CROSS JOIN LATERAL (
@@ -106,15 +110,13 @@ class SendingRepository:
             WHERE d.delivery_id = claimed.delivery_id
             RETURNING
                 d.delivery_id, d.account_id, d.endpoint_id, d.event_id, d.attempts, d.tries,
-                d.round, claimed.url, claimed.secret, claimed.secret_version,
-                claimed.former_secrets, claimed.number, claimed.body
+                d.round, d.handle, d.kind, claimed.url, claimed.secret, claimed.secret_version,
+                claimed.former_secrets, claimed.template_id, claimed.occurred_at, claimed.cause,
+                claimed.body, claimed.number
             """,
             list(wanted), list(wanted.values()), LEASE_SECONDS,
         )  # fmt: skip
-        return [
-            DueDelivery(*facts, body=numbered(body, number))
-            for *facts, number, body in (row.values() for row in rows)
-        ]
+        return [DueDelivery(*(row[name] for name in LEASED), body=read_body(row)) for row in rows]
 
     async def renew(self, deliveries: Collection[DueDelivery]) -> None:
         """Hold leases for longer, as long as they are held at all."""
