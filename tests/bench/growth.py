@@ -24,7 +24,7 @@ from tests.bench.issuing import (
     until_quiet,
 )
 from tests.bench.plot import draw
-from tests.bench.reading import ask_for_newer, download, register_phones
+from tests.bench.reading import AT_ONCE, ask_for_newer, download, register_phones
 from tests.bench.report import (
     LABEL_WIDTH,
     SYSTEM,
@@ -41,6 +41,8 @@ from tests.system import a_distributed_system
 PASSES: Final = 1_000_000
 FEW: Final = 10_000
 SECONDS: Final = 4.0
+FETCHED: Final = 3_000
+"""So many first downloads show what one leaves behind."""
 ALONE: Final = 200
 """So many requests of each kind, each sent when the one before was answered."""
 STEP: Final = 100_000
@@ -84,6 +86,8 @@ class Grown:
 
     points: tuple[Point, Point]
     bytes_per_pass: PerPass
+    bytes_per_fetch: PerPass
+    """What comes on top when a pass is fetched for the first time."""
     rates: list[Rate]
     curve: list[Rate]
     """The same in smaller steps."""
@@ -174,15 +178,29 @@ async def measure_growth(passes: int, seconds: float) -> Grown:
         await until_quiet(system)
         settling = time.perf_counter() - ended
         after = await measure_disk(system, stock.issued)
+        fetched = await measure_first_fetch(stock, min(FETCHED, passes // 4))
         second = await measure_point(stock, seconds)
     return Grown(
         (first, second),
         PerPass.between(before, after),
+        fetched,
         growth.rates(STEP),
         growth.rates(max(ROWS, wanted // CURVE_POINTS)),
         growth.most_behind,
         settling,
     )
+
+
+async def measure_first_fetch(stock: Stock, fetches: int) -> PerPass:
+    """Download passes that nobody has fetched before: how many bytes each leaves behind."""
+    say("first downloads …")
+    handles = await stock.take(fetches)
+    await until_quiet(stock.system)
+    before = await measure_disk(stock.system, 0)
+    with open_wires(AT_ONCE, stock.system.base_url) as wires:
+        await run_at_once(wires, handles, download)
+    await until_quiet(stock.system)
+    return PerPass.between(before, await measure_disk(stock.system, fetches))
 
 
 async def measure_point(stock: Stock, seconds: float) -> Point:
@@ -223,7 +241,6 @@ async def measure_alone(stock: Stock) -> dict[str, float]:
 def table(grown: Grown) -> str:
     """Show both points beside each other, and what a pass takes."""
     first, second = grown.points
-    per_pass = grown.bytes_per_pass
     lines = [
         f"{'':{LABEL_WIDTH}}{f'at {first.passes:,}':>14}{f'at {second.passes:,}':>14}{'ratio':>8}"
     ]
@@ -244,12 +261,15 @@ def table(grown: Grown) -> str:
     lines.append("resident memory, MiB")
     for name, size in first.memory_mib.items():
         compare(f"  {name}", size, second.memory_mib.get(name, 0))
-    lines.append("bytes of PostgreSQL per pass")
-    lines.append(f"  {'all that stays':{LABEL_WIDTH - 2}}{per_pass.lasting:14,.0f}")
-    lines += [f"    {name:{LABEL_WIDTH - 4}}{n:14,.0f}" for name, n in per_pass.tables.items()]
-    lines.append(
-        f"  {'outbox and inbox, kept for a day':{LABEL_WIDTH - 2}}{per_pass.passing:14,.0f}"
-    )
+    for per_one, label in (
+        (grown.bytes_per_pass, "bytes of PostgreSQL per pass"),
+        (grown.bytes_per_fetch, "and once it is fetched, on top"),
+    ):
+        lines.append(label)
+        lines.append(f"  {'all that stays':{LABEL_WIDTH - 2}}{per_one.lasting:14,.0f}")
+        lines += [f"    {name:{LABEL_WIDTH - 4}}{n:14,.0f}" for name, n in per_one.tables.items()]
+        kept_a_day = "outbox and inbox, kept for a day"
+        lines.append(f"  {kept_a_day:{LABEL_WIDTH - 2}}{per_one.passing:14,.0f}")
     lines.append("passes per second in bulk, up to")
     lines += [
         f"  {f'{rate.passes:,}':{LABEL_WIDTH - 2}}{rate.per_second:14,.0f}" for rate in grown.rates
