@@ -13,7 +13,7 @@ import aiohttp
 from tests.apple import Push, PushServer
 from tests.wallet.calls import Caller
 from tests.wallet.device import Card, Device
-from tests.wallet.files import verify_signature
+from tests.wallet.files import PassFile, verify_signature
 
 MAX_CONNECTIONS = 64
 
@@ -108,7 +108,7 @@ class Fleet:
         await asyncio.gather(*(device.close() for device in self.devices))
 
 
-def points_of(card: Card) -> int:
+def points_of(card: Card | PassFile) -> int:
     return card.content["storeCard"]["headerFields"][0]["value"]
 
 
