@@ -140,7 +140,7 @@ class Device:
         self.pushes[topic] += 1
         task = asyncio.create_task(self._follow(topic))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._let_go)
 
     async def on_push(self, topic: str) -> None:
         """List, fetch what is named, one push at a time; those meanwhile make one more list."""
@@ -164,11 +164,13 @@ class Device:
             await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """Switch it off in the middle of whatever it does."""
-        tasks = list(self._tasks)
+        """Switch it off in the middle of whatever it does; what broke it before is raised."""
+        tasks, self._tasks = self._tasks, set()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
 
     async def register(self, card: Card) -> int:
         """Call E1; give the status: 201 or 200."""
@@ -245,6 +247,11 @@ class Device:
         body = {"logs": [loglines.dated(line) for line in lines]}
         answer = await self.calls.ask("log", f"{service}/v1/log", body=body)
         self._expect(answer, "log", 200)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        """Forget what is done; what broke the device stays until somebody waits for it."""
+        if task.cancelled() or task.exception() is None:
+            self._tasks.discard(task)
 
     async def _follow(self, topic: str) -> None:
         try:

@@ -86,6 +86,24 @@ async def test_a_push_while_it_logs_is_not_lost(device: Device, toy: ToyServer, 
     assert toy.asked.count(LIST) == 2
 
 
+async def test_what_breaks_it_in_the_background_is_raised_when_it_is_switched_off(
+    device: Device, toy: ToyServer, card: Card
+):
+    is_broken = asyncio.Event()
+
+    def break_down(_card: Card) -> None:
+        is_broken.set()
+        raise ZeroDivisionError
+
+    device.on_change = break_down
+    toy.change()
+    device.receive_push(TOPIC)
+
+    await is_broken.wait()
+    with pytest.raises(ZeroDivisionError):
+        await device.close()
+
+
 async def test_apple_keeps_one_push_for_a_phone_that_is_away(
     device: Device, toy: ToyServer, card: Card
 ):
