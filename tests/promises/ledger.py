@@ -1,4 +1,4 @@
-"""Issues and scans passes amid a fault, and compares what was acknowledged with what is found.
+"""Issues, scans and fetches passes amid a fault; compares what was acknowledged with what is found.
 
 `python -m tests.promises.ledger [FAULT ...]`, or `make ledger FAULT="kill_triggers"`; all faults
 when none is named. It ends with 1 where something does not balance.
@@ -27,6 +27,7 @@ from tests.feed import latest, read_feed
 from tests.partner import Partner
 from tests.promises.faults import FAULTS, Fault, a_small_disk, fill_postgresql_disk
 from tests.system import System, a_distributed_system, poll
+from tests.wallet.files import open_pass
 
 POINTS: Final = "structure_headerFields_points_value"
 ADD_ONE: Final = {"action": "PSActionIncrementValue", "targetPath": POINTS, "amount": 1}
@@ -43,10 +44,16 @@ IMPATIENT: Final = aiohttp.ClientTimeout(total=10)
 
 FOUND: Final = {
     "passes": "SELECT count(*) FROM triggers.passes WHERE template_id = $1",
-    "contents": """
+    "states": """
         SELECT count(*)
         FROM triggers.passes
         JOIN generator.passes USING (handle, version)
+        WHERE triggers.passes.template_id = $1
+    """,
+    "contents": """
+        SELECT count(*)
+        FROM triggers.passes
+        JOIN generator.apple_contents USING (handle, version)
         WHERE triggers.passes.template_id = $1
     """,
     "templates": """
@@ -88,6 +95,8 @@ class Ledger:
     """Where the feed was when it began."""
     handles: list[str] = field(default_factory=list[str])
     """Passes whose creation was acknowledged."""
+    fetched: set[str] = field(default_factory=set[str])
+    """Those whose file somebody has: from then on each change of them is composed."""
     scans: int = 0
     templates: int = 0
     members: int = 0
@@ -97,30 +106,38 @@ class Ledger:
     """Seconds after which each 503 came."""
     acknowledged_at: float = 0.0
     """When the last answer was, on the monotonic clock."""
-    is_open: bool = True
-    """Whether `play_on` goes on."""
 
     async def play(self, issues: int = ISSUES, scans: int = SCANS) -> None:
-        """Issue and scan side by side, each request until it is acknowledged."""
+        """Issue, scan and fetch side by side, each request until it is acknowledged."""
         first = max(0, AT_ONCE - len(self.handles))
         await self._at_once(self._issue_one, first)  # something to scan
         async with asyncio.TaskGroup() as group:
             group.create_task(self._at_once(self._issue_one, issues - first))
             group.create_task(self._at_once(self._scan_one, scans))
+            group.create_task(self._at_once(self._fetch_one, issues // 20, 2))
             group.create_task(self._at_once(self._save_template, issues // 100 + 1, 2))
             group.create_task(self._at_once(self._save_member, issues // 20, 2))
 
-    async def play_on(self, pause: float = 0.0) -> None:
-        """Issue and scan until closed, each of the clients with a pause between two requests."""
+    @asynccontextmanager
+    async def playing_on(self, pause: float = 0.0) -> AsyncGenerator[None]:
+        """Issue, scan and fetch meanwhile, each of the clients with a pause between two requests.
 
-        def numbers() -> Iterator[int]:
-            yield from itertools.takewhile(lambda _: self.is_open, itertools.count())
+        What is done meanwhile ends at once when a request is answered as it must not be.
+        """
+        over = asyncio.Event()
 
         async def act(number: int) -> None:
-            await (self._scan_one if number % 5 == 4 and self.handles else self._issue_one)(number)
+            one = self._issue_one
+            if self.handles and number % 5 == 4:
+                one = self._fetch_one if number % 20 == 19 else self._scan_one
+            await one(number)
             await asyncio.sleep(pause)
 
-        await self._all_of(act, numbers())
+        async with asyncio.TaskGroup() as group:
+            numbers = itertools.takewhile(lambda _: not over.is_set(), itertools.count())
+            group.create_task(self._all_of(act, numbers))
+            yield
+            over.set()
 
     async def issue_in_bulk(self, rows: int) -> None:
         """Issue passes, a list of them with each request."""
@@ -128,7 +145,7 @@ class Ledger:
         body: dict[str, Any] = {"template_id": self.template, "passes": rows_of_one * BULK}
 
         async def issue(_number: int) -> None:
-            answer = await self._until_acknowledged("/v1/passes", body)
+            answer = json.loads(await self._until_acknowledged("/v1/passes", body))
             self.handles += [row["handle"] for row in answer["passes"]]
 
         await self._at_once(issue, rows // BULK, 6)
@@ -166,7 +183,8 @@ class Ledger:
         finally:
             await connection.close()
         issued, scans = len(self.handles), self.scans
-        told = {"passes": issued, "contents": issued, "points": scans}
+        told = {"passes": issued, "states": issued, "contents": len(self.fetched)}
+        told |= {"points": scans}
         told |= {"pass.created": issued, "pass.scanned": scans}
         told |= {"templates": self.templates, "templates told": self.templates}
         told |= {"members": self.members, "members told": self.members}
@@ -179,13 +197,18 @@ class Ledger:
 
     async def _issue_one(self, _number: int) -> None:
         body: dict[str, Any] = {"template_id": self.template, "values": {POINTS: 0}}
-        answer = await self._until_acknowledged("/v1/passes", body)
+        answer = json.loads(await self._until_acknowledged("/v1/passes", body))
         self.handles.append(answer["handle"])
 
     async def _scan_one(self, number: int) -> None:
         handle = self.handles[number % len(self.handles)]
         await self._until_acknowledged(f"/v1/passes/{handle}/scan", {})
         self.scans += 1
+
+    async def _fetch_one(self, number: int) -> None:
+        handle = self.handles[number % len(self.handles)]
+        open_pass(await self._until_acknowledged(f"/p/{handle}.pkpass", None, "GET"))
+        self.fetched.add(handle)
 
     async def _save_template(self, _number: int) -> None:
         body = {"name": f"Ledger {self.template}", "pass": TEMPLATE["pass"]}
@@ -198,8 +221,8 @@ class Ledger:
         await self._until_acknowledged(path, {"name": "Ada"}, "PUT")
 
     async def _until_acknowledged(
-        self, path: str, body: dict[str, Any], method: str = "POST"
-    ) -> dict[str, Any]:
+        self, path: str, body: dict[str, Any] | None, method: str = "POST"
+    ) -> bytes:
         """Send a request with its own key until it is answered with 200 or 201."""
         key = {"Idempotency-Key": secrets.token_hex(12)}
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -209,20 +232,22 @@ class Ledger:
                 async with self.session.request(
                     method, path, json=body, headers=key, timeout=IMPATIENT
                 ) as response:
-                    text = await response.text()
+                    content = await response.read()
                     self.answers[str(response.status)] += 1
-                    if response.status in (200, 201) and not _rows_failed(text):
+                    if response.status in (200, 201) and not _rows_failed(content):
                         self.acknowledged_at = time.monotonic()
-                        return await response.json()
+                        return content
                     if response.status != 201:
-                        self._verify_refusal(response, text, time.monotonic() - started)
+                        self._verify_refusal(response, content, time.monotonic() - started)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self.answers[type(error).__name__] += 1
             assert time.monotonic() < deadline, f"{path}: no answer in {PATIENCE_SECONDS} s"
             await asyncio.sleep(REPEAT_SECONDS)
 
-    def _verify_refusal(self, response: aiohttp.ClientResponse, text: str, seconds: float) -> None:
-        assert response.status == 503, f"{response.url}: {response.status} {text}"
+    def _verify_refusal(
+        self, response: aiohttp.ClientResponse, content: bytes, seconds: float
+    ) -> None:
+        assert response.status == 503, f"{response.url}: {response.status} {content!r}"
         assert int(response.headers["Retry-After"]) > 0
         assert response.content_type == "application/problem+json"
         self.refused.append(seconds)
@@ -303,12 +328,12 @@ def show(table: dict[str, tuple[int, int]]) -> str:
     return "\n".join(lines)
 
 
-def _rows_failed(text: str) -> bool:
+def _rows_failed(content: bytes) -> bool:
     """Whether rows of a list were not done, for the moment; then all are sent again."""
-    if '"error"' not in text:
+    if b'"error"' not in content:
         return False
-    errors = [row["error"] for row in json.loads(text)["passes"] if "error" in row]
-    assert all(error["status"] == 503 for error in errors), text
+    errors = [row["error"] for row in json.loads(content)["passes"] if "error" in row]
+    assert all(error["status"] == 503 for error in errors), content
     return bool(errors)
 
 

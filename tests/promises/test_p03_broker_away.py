@@ -18,17 +18,15 @@ async def test_two_minutes_without_a_broker_lose_nothing_that_was_acknowledged(
     system: System, figure: Figure
 ):
     async with a_ledger(system) as ledger:
-        playing = asyncio.create_task(ledger.play_on(PAUSE_SECONDS))
-        await asyncio.sleep(5)
-        before = len(ledger.handles)
-        await asyncio.to_thread(system.own_rabbitmq.kill)
-        await asyncio.sleep(AWAY_SECONDS)
-        refused = list(ledger.refused)
-        await asyncio.to_thread(system.own_rabbitmq.start)
-        returned = time.monotonic()
-        await asyncio.sleep(5)
-        ledger.is_open = False
-        await playing
+        async with ledger.playing_on(PAUSE_SECONDS):
+            await asyncio.sleep(5)
+            before = len(ledger.handles)
+            await asyncio.to_thread(system.own_rabbitmq.kill)
+            await asyncio.sleep(AWAY_SECONDS)
+            refused = list(ledger.refused)
+            await asyncio.to_thread(system.own_rabbitmq.start)
+            returned = time.monotonic()
+            await asyncio.sleep(5)
         await ledger.balance(DRAIN_SECONDS)
         seconds = time.monotonic() - returned
 

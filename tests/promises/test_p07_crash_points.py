@@ -87,6 +87,7 @@ async def phones(ledger: Ledger) -> AsyncGenerator[Fleet]:
     async with open_fleet(system.root, system.apple) as fleet:
         links = [f"{system.base_url}/p/{handle}.pkpass" for handle in ledger.handles[:PHONES]]
         await fleet.install(list(zip(fleet.add(PHONES), links, strict=True)))
+        ledger.fetched |= set(ledger.handles[:PHONES])
         yield fleet
 
 

@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from tests.promises.conftest import Figure
-from tests.promises.ledger import a_ledger
-from tests.system import SERVICES, System
+from tests.promises.ledger import PATIENCE_SECONDS, a_ledger
+from tests.system import SERVICES, System, poll
 
 STOPS = 100
 STOP_SECONDS = 25.0
@@ -17,20 +17,18 @@ async def test_a_hundred_clean_stops_under_load_lose_and_double_nothing(
     codes: set[int] = set()
     slowest = 0.0
     async with a_ledger(system) as ledger:
-        playing = asyncio.create_task(ledger.play_on())
-        for number in range(STOPS):
-            process = system.processes[SERVICES[number % len(SERVICES)]]
-            before = len(ledger.handles)
-            started = time.monotonic()
-            codes.add(await asyncio.to_thread(process.stop))
-            slowest = max(slowest, time.monotonic() - started)
-            process.start()
-            await system.until_ready()
-            while len(ledger.handles) < before + 20:  # there is a load again
-                assert not playing.done(), playing
-                await asyncio.sleep(0.05)
-        ledger.is_open = False
-        await playing
+        async with ledger.playing_on():
+            for number in range(STOPS):
+                process = system.processes[SERVICES[number % len(SERVICES)]]
+                loaded = len(ledger.handles) + 20
+                started = time.monotonic()
+                codes.add(await asyncio.to_thread(process.stop))
+                slowest = max(slowest, time.monotonic() - started)
+                process.start()
+                await system.until_ready()
+                await poll(
+                    lambda loaded=loaded: len(ledger.handles) >= loaded, "load", PATIENCE_SECONDS
+                )
         table = await ledger.balance()
 
     assert codes == {0}

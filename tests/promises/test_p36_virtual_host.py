@@ -22,35 +22,29 @@ async def test_a_virtual_host_that_is_deleted_amid_work_costs_nothing(
     system: System, figure: Figure
 ):
     async with a_ledger(system) as ledger:
-        issuing = asyncio.create_task(ledger.issue_in_bulk(PASSES))
-
-        def is_half() -> bool:
-            if issuing.done():
-                issuing.result()
-            return len(ledger.handles) >= PASSES / 2
-
-        await poll(is_half, "half of the passes", 240)
-        await delete_virtual_host(system)
-        await issuing
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ledger.issue_in_bulk(PASSES))
+            await poll(lambda: len(ledger.handles) >= PASSES / 2, "half of the passes", 240)
+            await delete_virtual_host(system)
         started = time.monotonic()
-        await poll(lambda: is_told(ledger), "contents and events", RECOVERY_SECONDS)
+        await poll(lambda: is_told(ledger), "states and events", RECOVERY_SECONDS)
         told = time.monotonic() - started
         await ledger.balance(DELIVERY_SECONDS)
         delivered = time.monotonic() - started
 
     figure(
-        f"{PASSES:,} passes, 0 lost: all contents and events {told:.0f} s after the last was taken,"
+        f"{PASSES:,} passes, 0 lost: all states and events {told:.0f} s after the last was taken,"
         f" all webhooks of one endpoint after {delivered:.0f} s"
     )
 
 
 async def is_told(ledger: Ledger) -> bool:
-    """Whether the generator has every content and the notifier every event."""
+    """Whether the generator has every state and the notifier every event."""
     connection = await asyncpg.connect(ledger.system.database_url)
     try:
         found = [
             await connection.fetchval(statement, UUID(ledger.template))
-            for statement in (FOUND["contents"], FEED)
+            for statement in (FOUND["states"], FEED)
         ]
     finally:
         await connection.close()
