@@ -129,10 +129,10 @@ async def play_round(scene: Scene, fault: Fault) -> str:
     count = random.randint(LEAST_CHANGES, MAX_CHANGES)
     target = scene.changer.acknowledged + count
     started = time.monotonic()
-    changing = asyncio.create_task(scene.changer.change(count))
-    await poll(lambda: scene.changer.acknowledged > target - 0.7 * count, "changes", 120)
-    await fault(scene)
-    await changing
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(scene.changer.change(count))
+        await poll(lambda: scene.changer.acknowledged > target - 0.7 * count, "changes", 120)
+        await fault(scene)
     changed = time.monotonic()
     await scene.fleet.until_newest(scene.changer.newest, seconds=HEALING_SECONDS)
     await scene.fleet.until_quiet()

@@ -81,16 +81,16 @@ async def test_killing_it_amid_a_thousand_issues_loses_and_doubles_nothing(
         body = {"url": partner.url, "template_id": template}
         partner.secret = (await post(session, "/v1/webhooks", body, expect=201))["secret"]
         issuer = Issuer(session, template)
-        issuing = asyncio.create_task(issuer.issue_all())
-
-        await poll(lambda: len(issuer.acknowledged) > ISSUES // 4, "a quarter issued", 90)
-        if server is not None:
-            await asyncio.to_thread(server.kill)
-            await asyncio.to_thread(server.start)
-        else:
-            distributed.processes[victim].kill()
-            distributed.processes[victim].start()
-        await asyncio.wait_for(issuing, 120)
+        async with asyncio.TaskGroup() as tasks:
+            issuing = tasks.create_task(issuer.issue_all())
+            await poll(lambda: len(issuer.acknowledged) > ISSUES // 4, "a quarter issued", 90)
+            if server is not None:
+                await asyncio.to_thread(server.kill)
+                await asyncio.to_thread(server.start)
+            else:
+                distributed.processes[victim].kill()
+                distributed.processes[victim].start()
+            await asyncio.wait_for(issuing, 120)
 
         await poll(lambda: len(partner.ids) >= ISSUES, f"{ISSUES} webhooks", 120)
         await poll(lambda: contents(distributed, template), "all contents", 60)

@@ -128,16 +128,16 @@ async def change_amid_kills(system: System) -> None:
         body = {"url": partner.url, "template_id": template}
         partner.secret = (await post(session, "/v1/webhooks", body, expect=201))["secret"]
         changer = await equip(system, fleet, session, template)
-        changing = asyncio.create_task(changer.change(CHANGES_WITH_KILLS))
-        await until_changed(changer, 0.2)
-        await apple.stop()
-        await until_changed(changer, 0.4)
-        await apple.start()
-        await until_changed(changer, 0.6)
-        notifier = system.processes.get("notifier") or system.processes["run"]
-        await asyncio.to_thread(notifier.kill)
-        notifier.start()
-        await changing
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(changer.change(CHANGES_WITH_KILLS))
+            await until_changed(changer, 0.2)
+            await apple.stop()
+            await until_changed(changer, 0.4)
+            await apple.start()
+            await until_changed(changer, 0.6)
+            notifier = system.processes.get("notifier") or system.processes["run"]
+            await asyncio.to_thread(notifier.kill)
+            notifier.start()
 
         await fleet.until_newest(changer.newest, seconds=90)
         await fleet.until_quiet()

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from contextlib import suppress
 
 from tests.promises.conftest import Figure
 from tests.promises.faults import kill
@@ -26,13 +25,10 @@ async def test_a_hundred_thousand_requests_have_one_effect_each_while_processes_
             kills += 1
 
     async with a_ledger(system) as ledger:
-        killing = asyncio.create_task(kill_now_and_then())
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            killing = tasks.create_task(kill_now_and_then())
             await ledger.play(ISSUES, SCANS)
-        finally:
             killing.cancel()
-            with suppress(asyncio.CancelledError):
-                await killing
         await ledger.balance()
 
     assert kills > 10
