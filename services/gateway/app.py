@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from services.gateway.catalogue import attempts
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
@@ -19,6 +20,7 @@ from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.notes import Notes
+from services.gateway.catalogue.passwords import Passwords
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.showcase import Showcase
@@ -134,7 +136,7 @@ def open_context(
     allow_loopback: bool = False,
 ) -> Context:
     """Put the catalogue together."""
-    keyring, images = Keyring(database), Images(database)
+    keyring, images, passwords = Keyring(database), Images(database), Passwords()
     identities = Identities(database, master_keys, base_url)
     templates = Templates(database, images, identities)
     accounts = Accounts(database, Authority(database, master_keys), identities)
@@ -151,7 +153,7 @@ def open_context(
         images=images,
         identities=identities,
         identity_requests=IdentityRequests(database, master_keys),
-        logins=Logins(database, master_keys),
+        logins=Logins(database, passwords, master_keys),
         pictures=Pictures(
             OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
         ),
@@ -199,7 +201,8 @@ def build(settings: Settings, transport: Transport) -> Service:
         migrations=MIGRATIONS,
         jobs=[
             Job("forget expired claims", context.claims.forget_expired, every=600),
-            Job("forget login attempts", context.logins.forget_old_attempts, every=600),
+            Job("forget attempts", partial(attempts.forget_old, database), every=600),
+            Job("forget networks", context.logins.forget_old_networks, every=600),
         ],
         opened=[partial(recall_roots, database, keys, context.tokens), context.pictures.open, warn],
         application=_application(context, settings),

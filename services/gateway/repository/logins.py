@@ -1,6 +1,5 @@
-"""Logins in PostgreSQL: passwords as scrypt leaves them, and attempts to guess them."""
+"""Logins in PostgreSQL: passwords as scrypt leaves them, and where they were right."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,8 +7,6 @@ from services.gateway.domain import Account
 from services.gateway.repository.accounts import AccountRepository
 from shared.database import Connection
 from shared.errors import ConflictError
-
-_ATTEMPTS_LOCK = 7_205_759
 
 
 class EmailTakenError(ConflictError):
@@ -100,57 +97,12 @@ class LoginRepository:
             place,
         )
 
-    async def lock_places(self, places: Sequence[bytes]) -> None:
-        """Let others at these places wait for us."""
-        for place in sorted(places):
-            await self._connection.execute(
-                "SELECT pg_advisory_xact_lock($1, $2)",
-                _ATTEMPTS_LOCK,
-                int.from_bytes(place[:4], "big", signed=True),
-            )
-
-    async def count_attempts(self, place: bytes, within: timedelta) -> int:
-        """Count the attempts at a place."""
-        return await self._connection.fetchval(
-            """
-            SELECT count(*)
-            FROM login_attempts
-            WHERE place = $1
-                AND occurred_at > clock_timestamp() - $2::interval
-            """,
-            place,
-            within,
-        )
-
-    async def add_attempt(self, attempt_id: UUID, places: Sequence[bytes]) -> None:
-        """Note an attempt at each place."""
-        await self._connection.execute(
-            "INSERT INTO login_attempts (attempt_id, place) SELECT $1, unnest($2::bytea[])",
-            attempt_id,
-            places,
-        )
-
-    async def forget_attempt(self, attempt_id: UUID, places: Sequence[bytes]) -> None:
-        """Take back an attempt that turned out to be right."""
-        await self._connection.execute(
-            "DELETE FROM login_attempts WHERE place = ANY($2::bytea[]) AND attempt_id = $1",
-            attempt_id,
-            places,
-        )
-
-    async def forget_old(self, within: timedelta, used_within: timedelta) -> None:
-        """Delete attempts that count no more, and networks that were not used for long."""
-        await self._connection.execute(
-            """
-            DELETE FROM login_attempts
-            WHERE occurred_at <= now() - $1::interval
-            """,
-            within,
-        )
+    async def forget_unused(self, within: timedelta) -> None:
+        """Delete places at which no login has succeeded within this time."""
         await self._connection.execute(
             """
             DELETE FROM login_networks
             WHERE used_at <= now() - $1::interval
             """,
-            used_within,
+            within,
         )

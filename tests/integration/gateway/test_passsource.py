@@ -11,12 +11,13 @@ from urllib.parse import quote, urlencode
 import pytest
 import pytest_asyncio
 
+from services.gateway.catalogue import attempts
+from services.gateway.catalogue.attempts import TooManyAttemptsError
 from services.gateway.catalogue.logins import (
-    MAX_ATTEMPTS,
-    MAX_ATTEMPTS_OF_STRANGERS,
+    ATTEMPTS,
+    ATTEMPTS_OF_STRANGERS,
     LoginChange,
     LoginRefusedError,
-    TooManyAttemptsError,
 )
 from shared import clock
 from shared.contracts.triggers import ChangePass, CreatePass, PassesPushed, PushPasses
@@ -38,7 +39,7 @@ async def owners(gateway: Gateway) -> Owners:
 
 @pytest_asyncio.fixture(autouse=True)
 async def _forgiving(gateway: Gateway) -> None:
-    await gateway.query("DELETE FROM login_attempts")
+    await gateway.query("DELETE FROM attempts")
 
 
 async def ask(gateway: Gateway, function: str, data: bytes | None = None, **query: str) -> Any:
@@ -118,20 +119,20 @@ async def test_after_five_wrong_attempts_the_right_password_waits_too(
     gateway: Gateway, an_account: AnAccount, another_account: AnAccount
 ):
     email, other = await with_login(an_account), await with_login(another_account)
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(ATTEMPTS.most):
         await ask(gateway, "login", email=email, password="wrong")
 
     right = await ask(gateway, "login", email=email, password=PASSWORD)
     elsewhere = await ask(gateway, "login", email=other, password=PASSWORD)
-    await gateway.query("UPDATE login_attempts SET occurred_at = now() - interval '16 minutes'")
+    await gateway.query("UPDATE attempts SET occurred_at = now() - interval '16 minutes'")
     later = await ask(gateway, "login", email=email, password=PASSWORD)
-    await gateway.query("UPDATE login_attempts SET occurred_at = now() - interval '61 minutes'")
-    await gateway.context.logins.forget_old_attempts()
+    await gateway.query("UPDATE attempts SET occurred_at = now() - interval '61 minutes'")
+    await attempts.forget_old(gateway.context.database)
 
     assert "Too many" in right["message"]
     assert elsewhere["success"]  # behind the same proxy as whoever guesses
     assert later["success"]
-    assert await gateway.query("SELECT FROM login_attempts") == []
+    assert await gateway.query("SELECT FROM attempts") == []
 
 
 async def test_behind_a_proxy_attempts_count_by_the_client_that_it_names(
@@ -143,7 +144,7 @@ async def test_behind_a_proxy_attempts_count_by_the_client_that_it_names(
         path = f"/api/login.php?{urlencode({'email': email, 'password': password})}"
         return (await gateway.call("GET", path, headers={"X-Forwarded-For": client})).json
 
-    for number in range(MAX_ATTEMPTS):
+    for number in range(ATTEMPTS.most):
         await login(f"203.0.113.{number}, 198.51.100.7", "wrong")
 
     assert "Too many" in (await login("198.51.100.7", PASSWORD))["message"]
@@ -156,13 +157,13 @@ async def test_who_guesses_elsewhere_does_not_lock_the_owner_out(
     email = await with_login(an_account)
     logins = gateway.context.logins
     await logins.login(email, PASSWORD, "192.0.2.7")
-    for network in range(MAX_ATTEMPTS_OF_STRANGERS):
+    for network in range(ATTEMPTS_OF_STRANGERS.most):
         with pytest.raises(LoginRefusedError):
             await logins.login(email, "wrong", f"10.0.{network}.1")
 
     with pytest.raises(TooManyAttemptsError):
         await logins.login(email, PASSWORD, "10.1.0.1")
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(ATTEMPTS.most):
         with pytest.raises(LoginRefusedError):
             await logins.login(email, "mistyped", "192.0.2.9")
 
@@ -177,13 +178,13 @@ async def test_many_attempts_at_once_do_not_slip_by(gateway: Gateway, an_account
     )
 
     refused = [answer for answer in answers if "Too many" in answer["message"]]
-    assert len(refused) == 12 - MAX_ATTEMPTS
+    assert len(refused) == 12 - ATTEMPTS.most
 
 
 async def test_right_passwords_do_not_count(gateway: Gateway, an_account: AnAccount):
     email = await with_login(an_account)
 
-    for _ in range(MAX_ATTEMPTS + 1):
+    for _ in range(ATTEMPTS.most + 1):
         assert (await ask(gateway, "login", email=email, password=PASSWORD))["success"]
 
 
@@ -191,7 +192,7 @@ async def test_attempts_keep_no_address(gateway: Gateway):
     email = "curious@x.example"
     await ask(gateway, "login", email=email, password="wrong")
 
-    rows = await gateway.query("SELECT place FROM login_attempts")
+    rows = await gateway.query("SELECT place FROM attempts")
 
     assert len(rows) == 2
     assert hashlib.sha256(f"email:{email}".encode()).digest() in {row["place"] for row in rows}

@@ -10,15 +10,15 @@ import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.gateway.catalogue.accounts import AccountNotFoundError
+from services.gateway.catalogue.attempts import TooManyAttemptsError
 from services.gateway.catalogue.keys import ScopeNotHeldError
 from services.gateway.catalogue.logins import (
     MAX_EMAIL_CHARACTERS,
-    MAX_PASSWORD_CHARACTERS,
     MIN_PASSWORD_CHARACTERS,
     LoginChange,
     PasswordNeededError,
-    TooManyAttemptsError,
 )
+from services.gateway.catalogue.passwords import MAX_PASSWORD_CHARACTERS
 from services.gateway.context import Context
 from services.gateway.domain import EVERY_SCOPE
 from services.gateway.repository.logins import EmailTakenError
