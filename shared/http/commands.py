@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
+from shared.http.parsing import FORM_MEDIA
 from shared.http.schema_view import SchemaView
 
 Document = Mapping[str, Any]
@@ -56,6 +57,9 @@ class CommandWriter:
         if not content:
             return []
         media, entry = next(iter(content.items()))
+        if media == FORM_MEDIA:
+            fields: Document = self._example(entry["schema"])
+            return [f"--data-urlencode {shlex.quote(f'{n}={v}')}" for n, v in fields.items()]
         kind = f"-H {shlex.quote(f'Content-Type: {media}')}"
         if not media.endswith("json"):
             return [kind, '--data-binary "@$FILE"']

@@ -3,10 +3,11 @@
 import asyncio
 import re
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Annotated, Any, TypeVar, cast
+from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
@@ -20,9 +21,11 @@ Model = TypeVar("Model", bound=BaseModel)
 Step = str | int
 
 JSON_MEDIA = "application/json"
+FORM_MEDIA = "application/x-www-form-urlencoded"
 BODY_SECONDS = 60
 KEY_LENGTH = 255
 MAX_FAULTS = 100
+MAX_FORM_FIELDS = 100
 NO_NUL = "Text may not hold the character U+0000"
 
 
@@ -108,35 +111,61 @@ def _nul_error(document: object) -> InvalidError:
 
 def query_parser(model: type[Model]) -> Callable[[web.Request], Model]:
     """Make a function that turns the query parameters into the model."""
+    read = _fields_reader(model, "?")
+    return lambda request: read(request.query.items())
+
+
+def form_parser(model: type[Model]) -> Callable[[bytes], Model]:
+    """Make a function that turns a form, as a browser sends it, into the model."""
+    read = _fields_reader(model, "/")
+
+    def parse(body: bytes) -> Model:
+        try:
+            fields = parse_qsl(
+                body.decode(errors="replace"),
+                keep_blank_values=True,
+                max_num_fields=MAX_FORM_FIELDS,
+            )
+        except ValueError as error:
+            raise InvalidError(f"A form has at most {MAX_FORM_FIELDS} fields.") from error
+        return read(fields)
+
+    return parse
+
+
+def _fields_reader(model: type[Model], mark: str) -> Callable[[Iterable[tuple[str, str]]], Model]:
+    """Make a function that turns named texts into the model; `mark` tells where they stand."""
     validate = model.__pydantic_validator__.validate_python
     lists = _list_parameters(model)
 
-    def parse(request: web.Request) -> Model:
+    def read(fields: Iterable[tuple[str, str]]) -> Model:
         values: dict[str, Any] = {}
-        for name, value in request.query.items():
+        for name, value in fields:
             if "\0" in name or "\0" in value:
-                raise _query_error([(name, NO_NUL)])
+                raise _fields_error(mark, [(name, NO_NUL)])
             if name in lists:
                 values.setdefault(name, []).append(value)
             elif name in values:
-                raise _query_error([(name, "Given more than once")])
+                raise _fields_error(mark, [(name, "Given more than once")])
             else:
                 values[name] = value
         try:
             return cast("Model", validate(values))
         except ValidationError as error:
             faults = error.errors(include_url=False, include_input=False, include_context=False)
-            raise _query_error(
-                [(str((fault["loc"] or ("",))[0]), _text(fault["msg"])) for fault in faults]
+            raise _fields_error(
+                mark, [(str((fault["loc"] or ("",))[0]), _text(fault["msg"])) for fault in faults]
             ) from error
 
-    return parse
+    return read
 
 
 def refuse_query(request: web.Request) -> None:
     """For addresses that take no query parameters: a misspelt one is not silently ignored."""
     if request.query:
-        raise _query_error([(name, "Unknown parameter") for name in dict.fromkeys(request.query)])
+        raise _fields_error(
+            "?", [(name, "Unknown parameter") for name in dict.fromkeys(request.query)]
+        )
 
 
 def read_idempotency_key(request: web.Request) -> str | None:
@@ -199,9 +228,11 @@ def _json_error(error: ValidationError, body: bytes) -> BadRequestError | Invali
     )
 
 
-def _query_error(faults: list[tuple[str, str]]) -> InvalidError:
+def _fields_error(mark: str, faults: list[tuple[str, str]]) -> InvalidError:
     return InvalidError(
-        errors=[{"pointer": f"?{name}", "detail": detail} for name, detail in faults[:MAX_FAULTS]]
+        errors=[
+            {"pointer": f"{mark}{name}", "detail": detail} for name, detail in faults[:MAX_FAULTS]
+        ]
     )
 
 

@@ -19,7 +19,7 @@ from shared.contracts.triggers import EventKind
 from shared.errors import ApplicationError, InvalidError, TooLargeError
 from shared.http.endpoint import JSON_MEDIA, MEBIBYTE
 from shared.http.limiting import RateLimitedError
-from shared.http.parsing import BODY_SECONDS, NO_NUL, read_within
+from shared.http.parsing import BODY_SECONDS, FORM_MEDIA, NO_NUL, read_within
 from shared.passes.schema.encodings import encoding_name
 from shared.passes.schema.slots import IMAGE_SLOTS
 from shared.passes.schema.values import holds_nul, json_pointer, texts_within
@@ -44,12 +44,11 @@ TRIGGER_NAMES: Final = (
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
-_FORM: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 _PIECE: Final = 64 * 1024
 
 
-FORM_MEDIAS: Final = (JSON_MEDIA, _FORM, _MULTIPART)
+FORM_MEDIAS: Final = (JSON_MEDIA, FORM_MEDIA, _MULTIPART)
 
 
 class Form(BaseModel):
@@ -251,7 +250,7 @@ async def _read_form(request: web.Request) -> tuple[dict[str, Any], dict[str, by
     raw = await read_within(request, MAX_FORM_BYTES)
     if request.content_type == JSON_MEDIA:
         return _object(load_json(raw, "The body")), {}
-    if request.content_type not in {_FORM, "application/octet-stream"}:
+    if request.content_type not in {FORM_MEDIA, "application/octet-stream"}:
         raise ParameterError("Send a form, or JSON.")
     # Latin-1 is bytes as text: what was sent comes back whole, whatever it is.
     try:
