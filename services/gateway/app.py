@@ -20,6 +20,7 @@ from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.notes import Notes
+from services.gateway.catalogue.passcodes import Passcodes
 from services.gateway.catalogue.passwords import Passwords
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.served import ServedContents
@@ -32,7 +33,7 @@ from services.gateway.routes.apple import web_service as wallet
 from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.depth import read_depth
 from services.gateway.routes.limits import limiter
-from services.gateway.routes.pages import bundles, index
+from services.gateway.routes.pages import bundles, index, passcodes
 from services.gateway.routes.pages import passes as pages
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
@@ -103,6 +104,7 @@ ROUTE_MODULES = (
     deliveries,
     events,
     pages,
+    passcodes,
     wallet,
     passsource_api,
     passsource_links,
@@ -154,6 +156,7 @@ def open_context(
         identities=identities,
         identity_requests=IdentityRequests(database, master_keys),
         logins=Logins(database, passwords, master_keys),
+        passcodes=Passcodes(database, passwords, master_keys),
         pictures=Pictures(
             OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
         ),

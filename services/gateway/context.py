@@ -12,6 +12,7 @@ from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.notes import Notes
+from services.gateway.catalogue.passcodes import Passcodes
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.showcase import Showcase
@@ -39,6 +40,7 @@ class Context:
     identity_requests: IdentityRequests
     constructors: Constructors
     logins: Logins
+    passcodes: Passcodes
     pictures: Pictures
     showcase: Showcase
     notes: Notes

@@ -4,7 +4,7 @@ Nothing here is taken to be so still: whoever uses it compares the pass's versio
 triggers tells at that moment, and the template's standing with the database.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -27,9 +27,13 @@ class ServedContent:
     """The newest content of a pass, and what it was made of: the same makes the same bytes."""
 
     handle: str
+    version: int
+    """Of the pass: the content may be a newer one, of which the passcode says nothing."""
     account_id: UUID
     template_id: UUID
     serial_number: str
+    passcode: str | None = field(repr=False)
+    """What is kept of the passcode that guards the pass."""
     standing: Standing
     content: Content
 
@@ -37,9 +41,11 @@ class ServedContent:
     def of(cls, issued: Pass, content: Content, standing: Standing) -> "ServedContent":
         return cls(
             issued.handle,
+            issued.version,
             issued.account_id,
             issued.template_id,
             issued.serial_number,
+            issued.passcode,
             standing,
             content,
         )

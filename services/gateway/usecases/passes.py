@@ -288,7 +288,7 @@ async def look_again(
     if served is None or not (served.has_files or served.is_known_since(modified_since)):
         return None
     question = ReadPassSince(
-        account_id=served.account_id, handle=served.handle, version=served.content.pass_version
+        account_id=served.account_id, handle=served.handle, version=served.version
     )
     standing, since = await asyncio.gather(
         context.templates.standing(served.account_id, served.template_id),

@@ -13,7 +13,9 @@ def a_content(number: int = 1, pass_json: bytes = b"") -> ServedContent:
         handle="handle", content_number=number, pass_version=number, last_modified=NOON,
         not_modified=not pass_json, pass_json=pass_json,
     )  # fmt: skip
-    return ServedContent("handle", UUID(int=1), UUID(int=2), "serial", Standing(1, 1, 1), content)
+    return ServedContent(
+        "handle", number, UUID(int=1), UUID(int=2), "serial", None, Standing(1, 1, 1), content
+    )
 
 
 def test_the_content_served_last_is_remembered():

@@ -8,13 +8,18 @@ from typing import Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.context import Context
 from services.gateway.routes.files import note_download, send_file
-from services.gateway.routes.pages.passes import ERROR_PAGES, FILE_HEADERS, TAG
+from services.gateway.routes.pages.passes import (
+    ERROR_PAGES,
+    FILE_HEADERS,
+    GUARDED,
+    HTML_MEDIA,
+    TAG,
+)
 from services.gateway.usecases import passes
 from services.gateway.usecases.passes import FILE_SUFFIX, PassFile
-from shared.contracts.generator import Content
-from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError, TooLargeError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.identifiers import trim_handle
@@ -49,19 +54,17 @@ class BundleQuery(BaseModel):
 async def download_passes(call: Call[None, BundleQuery], *, context: Context) -> web.StreamResponse:
     """Give out up to ten passes in one file."""
     handles = list(dict.fromkeys(map(trim_handle, call.query.handles)))
-    found = await asyncio.gather(*(_read(context, handle) for handle in handles))
-    file = _bundle([passes.pass_file(context, content) for _, content in found])
+    found = await asyncio.gather(*(passes.read(context, None, handle) for handle in handles))
+    for issued in found:
+        context.passcodes.guard(issued, call.request.cookies)
+    contents = await asyncio.gather(*(passes.content(context, issued) for issued in found))
+    file = _bundle([passes.pass_file(context, content) for content in contents])
     response = web.StreamResponse(headers=FILE_HEADERS)
     name = f"passes{BUNDLE_SUFFIX}"
     await send_file(call.request, response, file, name, media=BUNDLE_MEDIA)
-    for issued, content in found:
+    for issued, content in zip(found, contents, strict=True):
         note_download(call.request, context, issued, content, 200)
     return response
-
-
-async def _read(context: Context, handle: str) -> tuple[Pass, Content]:
-    issued = await passes.read(context, None, handle)
-    return issued, await passes.content(context, issued)
 
 
 def _bundle(files: Sequence[PassFile]) -> PassFile:
@@ -98,8 +101,9 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             query=BundleQuery,
             raw=True,
             media=BUNDLE_MEDIA,
+            also_media=(HTML_MEDIA,),
             other_errors=ERROR_PAGES,
-            errors=(NotFoundError, GoneError, BundleTooLargeError),
-            description="A `.pkpasses` file, which Wallet adds in one step.",
+            errors=(PasscodeNeededError, NotFoundError, GoneError, BundleTooLargeError),
+            description=f"A `.pkpasses` file, which Wallet adds in one step. {GUARDED}",
         ),
     ]

@@ -17,6 +17,7 @@ from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from services.gateway.catalogue.passcodes import MAX_PASSCODE_CHARACTERS, PasscodeNeededError
 from services.gateway.catalogue.served import ServedContent
 from services.gateway.catalogue.showcase import Shown
 from services.gateway.context import Context
@@ -53,6 +54,12 @@ TAG = "Pages"
 ERROR_PAGES: Final = {HTML_MEDIA: None}
 """What browsers are shown at public addresses, in documents."""
 
+GUARDED: Final = (
+    "Where the pass has a passcode, browsers are asked for it on a page and programs get 403 until "
+    "they send the cookie that `POST /d/{handle}` gives for it."
+)
+"""What documents say of whatever a passcode guards."""
+
 PRIVATE: Final = {
     hdrs.CACHE_CONTROL: "no-store",
     "X-Robots-Tag": "noindex, nofollow",
@@ -60,7 +67,7 @@ PRIVATE: Final = {
 }
 FILE_HEADERS: Final = {**PRIVATE, hdrs.CACHE_CONTROL: "private, no-cache"}
 
-_PUBLIC: Final = re.compile(r"/(?:p|pass)(?:[./].*)?", re.DOTALL)
+_PUBLIC: Final = re.compile(r"/(?:d|p|pass)(?:[./].*)?", re.DOTALL)
 """The paths that people open; what fails there is told to browsers as a page."""
 
 
@@ -84,6 +91,10 @@ _NOTICES: Final = (
 _ADDRESS = re.compile(rf"({HANDLE_PATTERN})(\.pkpass)?[^0-9A-Za-z]{{0,20}}", re.IGNORECASE)
 """A handle, and behind it what is not part of an address."""
 
+_BUNDLE: Final = re.compile(
+    rf"/p\.pkpasses\?pass={HANDLE_PATTERN}(?:&pass={HANDLE_PATTERN}){{0,9}}"
+)
+
 
 class Pages:
     """Renders what people see."""
@@ -98,6 +109,7 @@ class Pages:
         )
         self._pass = environment.get_template("pass.html")
         self._notice = environment.get_template("notice.html")
+        self._passcode = environment.get_template("passcode.html")
 
     def render_pass(
         self, issued: Pass, shown: Shown, accepted: Sequence[str], page_url: str
@@ -137,10 +149,32 @@ class Pages:
         text = _faults(error) if kind == "bad_link" else WORDINGS[words][f"{kind}_why"]
         title = WORDINGS[words][kind]
         response = _page(self._notice, error.status, words, words, title=title, text=text)
-        response.headers.update(getattr(error, "headers", {}))
-        response.headers[hdrs.VARY] += f", {hdrs.ACCEPT}"
+        _tell_more(response, error)
         if isinstance(error, UnavailableError):
             response.headers.setdefault(hdrs.RETRY_AFTER, "1")
+        return response
+
+    def render_passcode(
+        self, handle: str, then: str, error: ApplicationError, accepted: Sequence[str]
+    ) -> web.Response:
+        """Ask for the passcode of a pass, of which nothing else is told.
+
+        To be asked is no fault of the reader's; what was wrong with the answer is.
+        """
+        words = wording_language(*accepted)
+        is_first = isinstance(error, PasscodeNeededError)
+        response = _page(
+            self._passcode,
+            HTTPStatus.OK if is_first else error.status,
+            words,
+            words,
+            forms="'self'",
+            address=passcode_path(handle),
+            then=then,
+            longest=MAX_PASSCODE_CHARACTERS,
+            fault="" if is_first else WORDINGS[words][error.code],
+        )
+        _tell_more(response, error)
         return response
 
 
@@ -153,16 +187,37 @@ def error_pages() -> Middleware:
 
     @web.middleware
     async def show_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not _wants_page(request):
+        if not wants_page(request):
             return await handler(request)
         try:
             return await handler(request)
+        except PasscodeNeededError as error:
+            then = way_back(request.path_qs, error.handle)
+            return pages.render_passcode(error.handle, then, error, accepted_languages(request))
         except ApplicationError as error:
             return pages.render_notice(error, accepted_languages(request))
         except web.HTTPNotFound:
             return pages.render_notice(AddressNotFoundError(), accepted_languages(request))
 
     return show_errors
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether somebody looks at a public address with a browser."""
+    accepts = request.headers.get(hdrs.ACCEPT, "")
+    return HTML_MEDIA in accepts.lower() and _PUBLIC.fullmatch(request.path) is not None
+
+
+def passcode_path(handle: str) -> str:
+    """Give the path of the page that takes the passcode of a pass, and then shows the pass."""
+    return f"/d/{handle}"
+
+
+def way_back(path: str, handle: str) -> str:
+    """Give the path if it leads to this pass, else that of its page: a form may name any."""
+    own = {f"/p/{handle}", f"/p/{handle}{passes.FILE_SUFFIX}"}
+    is_bundle = _BUNDLE.fullmatch(path) is not None and f"pass={handle}" in path
+    return path if path in own or is_bundle else passcode_path(handle)
 
 
 def barcode(display: Display, title: str) -> Markup | None:
@@ -189,8 +244,16 @@ async def show_pass(
     """Show a pass on a page of its own."""
     accepted = accepted_languages(call.request)
     issued = await passes.read(context, None, call.path["handle"])
+    context.passcodes.guard(issued, call.request.cookies)
     shown = await context.showcase.show(issued, accepted)
     return pages.render_pass(issued, shown, accepted, passes.page_url(context, issued.handle))
+
+
+async def show_download_page(
+    call: Call[None, None], *, context: Context, pages: Pages
+) -> web.StreamResponse:
+    """Show a pass at the address that Pass2U's links have."""
+    return await show_pass(call, context=context, pages=pages)
 
 
 async def find_pass_page(call: Call[None, None], *, context: Context) -> web.StreamResponse:
@@ -203,16 +266,21 @@ async def find_pass_page(call: Call[None, None], *, context: Context) -> web.Str
     return web.Response(status=HTTPStatus.FOUND, headers={**PRIVATE, hdrs.LOCATION: target})
 
 
-async def download_pass(call: Call[None, None], *, context: Context) -> web.StreamResponse:
-    """Give out the file that goes into the wallet."""
+async def download_pass(
+    call: Call[None, None], *, context: Context, is_guarded: bool = True
+) -> web.StreamResponse:
+    """Give out the file that goes into the wallet; not guarded from who has a right to it."""
     request = call.request
     since = modified_since(request) if hdrs.IF_NONE_MATCH not in request.headers else None
     handle = call.path["handle"]
     known = await passes.look_again(context, handle, since)
-    if isinstance(known, ServedContent):
-        return await _send_download(request, context, known, known.content, since)
     issued = known or await passes.read(context, None, handle)
-    content = await passes.content(context, issued, since, known_as=handle, keep_files=True)
+    if is_guarded:
+        context.passcodes.guard(issued, request.cookies)
+    if isinstance(issued, ServedContent):
+        content = issued.content
+    else:
+        content = await passes.content(context, issued, since, known_as=handle, keep_files=True)
     return await _send_download(request, context, issued, content, since)
 
 
@@ -244,6 +312,12 @@ async def refuse_page(_call: Call[None, None]) -> web.StreamResponse:
     raise NotAvailableYetError
 
 
+def _tell_more(response: web.Response, error: ApplicationError) -> None:
+    """Say of a page in place of a problem what the problem would say in headers."""
+    response.headers.update(getattr(error, "headers", {}))
+    response.headers[hdrs.VARY] += f", {hdrs.ACCEPT}"
+
+
 def _label(response: web.StreamResponse, content: Content, tag: ETag) -> None:
     response.etag = tag
     response.last_modified = content.last_modified
@@ -256,11 +330,6 @@ def _locale(language: str, accepted: Sequence[str]) -> Locale:
         return find_locale(*accepted)
     primary = primary_language(language)
     return find_locale(*(tag for tag in accepted if primary_language(tag) == primary), language)
-
-
-def _wants_page(request: web.Request) -> bool:
-    accepts = request.headers.get(hdrs.ACCEPT, "")
-    return HTML_MEDIA in accepts.lower() and _PUBLIC.fullmatch(request.path) is not None
 
 
 def _notice_kind(error: ApplicationError) -> str:
@@ -280,12 +349,14 @@ def _page(
     status: int,
     words: str,
     language: str,
+    *,
+    forms: str = "'none'",
     **facts: Any,  # noqa: ANN401
 ) -> web.Response:
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; img-src 'self'; style-src 'nonce-{nonce}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
     )
     language = language.replace("_", "-")
     return web.Response(
@@ -312,6 +383,15 @@ def _page(
 def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module; the file's comes first: the page's would match it."""
     pages = Pages()
+    page: partial[AnyEndpoint] = partial(
+        Endpoint,
+        tag=TAG,
+        scope=None,
+        raw=True,
+        media=HTML_MEDIA,
+        other_errors=ERROR_PAGES,
+        errors=(PasscodeNeededError, NotFoundError, GoneError),
+    )
     return [
         Endpoint(
             "GET",
@@ -323,27 +403,29 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             raw=True,
             media=WALLET_MEDIA,
             also=(HTTPStatus.NOT_MODIFIED,),
+            also_media=(HTML_MEDIA,),
             other_errors=ERROR_PAGES,
-            errors=(NotFoundError, GoneError),
-            description="Always the newest version; 304 where `If-None-Match` names it.",
+            errors=(PasscodeNeededError, NotFoundError, GoneError),
+            description=f"Always the newest version; 304 where `If-None-Match` names it. {GUARDED}",
         ),
-        Endpoint(
+        page(
             "GET",
             f"/p/{{handle:{HANDLE_PATTERN}}}",
             partial(show_pass, context=context, pages=pages),
             summary="Show a pass on its public page",
-            tag=TAG,
-            scope=None,
-            raw=True,
-            media=HTML_MEDIA,
-            other_errors=ERROR_PAGES,
-            errors=(NotFoundError, GoneError),
             description="A page for its holder, in the reader's language, with what the pass shows "
-            "and a link to its file.",
+            f"and a link to its file. {GUARDED}",
+        ),
+        page(
+            "GET",
+            passcode_path(f"{{handle:{HANDLE_PATTERN}}}"),
+            partial(show_download_page, context=context, pages=pages),
+            summary="Show a pass on its public page, at Pass2U's address",
+            description=f"The same page as at `/p/{{handle}}`. {GUARDED}",
         ),
         Endpoint(
             "GET",
-            "/p/{address:.+}",
+            "/{page:[pd]}/{address:.+}",
             partial(find_pass_page, context=context),
             summary="Lead to a pass from an address that was damaged on its way",
             tag=TAG,

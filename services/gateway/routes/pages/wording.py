@@ -28,6 +28,13 @@ ENGLISH: Final[Mapping[str, str]] = {
     "gone_why": "Its issuer has deleted it. If that surprises you, ask them.",
     "too_large": "These passes are too large for one file",
     "too_large_why": "Download them one by one.",
+    "enter_passcode": "Enter the passcode",
+    "enter_passcode_why": "This pass is protected by a passcode. Whoever sent you the link can "
+    "tell you.",
+    "passcode": "Passcode",
+    "go_on": "Continue",
+    "passcode_wrong": "That is not the passcode. Check it and try again.",
+    "too_many_attempts": "Too many wrong attempts. Try again in a quarter of an hour.",
     "bad_link": "This link does not work",
     "away": "One moment, please",
     "away_why": "The pass cannot be shown right now. Try again in a few seconds.",
@@ -57,6 +64,15 @@ GERMAN: Final[Mapping[str, str]] = {
     "gone_why": "Ihr Herausgeber hat sie gelöscht. Wenn Sie das überrascht, fragen Sie dort nach.",
     "too_large": "Diese Karten sind zu groß für eine Datei",
     "too_large_why": "Laden Sie sie einzeln herunter.",
+    "enter_passcode": "Code eingeben",
+    "enter_passcode_why": "Diese Karte ist mit einem Code geschützt. Sie bekommen ihn dort, wo Sie "
+    "den Link bekommen haben.",
+    "passcode": "Code",
+    "go_on": "Weiter",
+    "passcode_wrong": "Das ist nicht der richtige Code. Prüfen Sie ihn und versuchen Sie es noch "
+    "einmal.",
+    "too_many_attempts": "Zu viele falsche Eingaben. Versuchen Sie es in einer Viertelstunde noch "
+    "einmal.",
     "bad_link": "Dieser Link funktioniert nicht",
     "away": "Einen Moment bitte",
     "away_why": "Die Karte kann gerade nicht angezeigt werden. "

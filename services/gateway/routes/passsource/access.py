@@ -1,5 +1,6 @@
 """Whose call it is, and what it may reach: its own account, and those that it manages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -51,6 +52,7 @@ class Visit:
     words: Words
     client: Account | None
     address: str
+    cookies: Mapping[str, str] = field(repr=False)
     command_id: UUID = field(default_factory=new_id)
     """Under which its effect is done once: that of an Idempotency-Key, if one was sent."""
     named_template: str = ""
@@ -113,17 +115,23 @@ class Visit:
         return trim_handle(handle)
 
     async def find_pass(self) -> Pass:
-        """Read a pass, whosever it is."""
-        try:
-            return await passes.read(self.context, None, self.handle())
-        except NotFoundError as error:
-            raise UnknownPassError from error
+        """Read a pass, whosever it is; who has no right to it must have given its passcode."""
+        found = await self._read_pass()
+        if found.passcode is not None and await self.owner_of(found.account_id) is None:
+            self.context.passcodes.guard(found, self.cookies)
+        return found
 
     async def own_pass(self) -> tuple[Account, Pass]:
         """Read a pass of the caller's, or of an account that it manages."""
         _ = self.account
-        found = await self.find_pass()
+        found = await self._read_pass()
         return await self.need_owner(found.account_id), found
+
+    async def _read_pass(self) -> Pass:
+        try:
+            return await passes.read(self.context, None, self.handle())
+        except NotFoundError as error:
+            raise UnknownPassError from error
 
     def template_hash(self, account_id: UUID, template_id: UUID) -> str:
         """Write the hash of a template."""
@@ -140,4 +148,4 @@ async def begin_visit(context: Context, request: web.Request) -> Visit:
     else:
         prove(request, text)
         bind_contextvars(account_id=str(client.account_id))
-    return Visit(context, words, client, client_address(request))
+    return Visit(context, words, client, client_address(request), request.cookies)

@@ -6,9 +6,16 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
+from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.context import Context
 from services.gateway.routes.files import CSV_MEDIA, WALLET_MEDIA, send_csv
-from services.gateway.routes.pages.passes import ERROR_PAGES, HTML_MEDIA, PRIVATE, download_pass
+from services.gateway.routes.pages.passes import (
+    ERROR_PAGES,
+    GUARDED,
+    HTML_MEDIA,
+    PRIVATE,
+    download_pass,
+)
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import (
     ClientHashError,
@@ -57,7 +64,8 @@ async def open_link(call: Call[Any, Any], *, context: Context) -> web.StreamResp
     if visit.words.flag("generate"):
         return web.Response(text=handle, headers=PRIVATE)
     if visit.words.flag("download"):
-        return await download_pass(replace(call, path={"handle": handle}), context=context)
+        call = replace(call, path={"handle": handle})
+        return await download_pass(call, context=context, is_guarded=False)
     url = usecases.page_url(context, handle)
     agent = request.headers.get(hdrs.USER_AGENT, "")
     is_phone = any(phone in agent for phone in PHONES)
@@ -102,6 +110,7 @@ async def export_passes(call: Call[Any, Any], *, context: Context) -> web.Stream
 def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
     errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
+    guarded = (PasscodeNeededError, *errors)
     endpoint: partial[AnyEndpoint] = partial(
         Endpoint,
         dialect="passsource",
@@ -118,23 +127,24 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         status=303,
         also=(200, 304),
         media="text/plain",
-        also_media=(WALLET_MEDIA,),
+        also_media=(WALLET_MEDIA, HTML_MEDIA),
     )
     return [
         create(
             "GET",
             handler=partial(open_link, context=context),
             summary="Create a pass from a link, or show one",
-            errors=errors,
+            errors=guarded,
             description="With `templateHash` and values by API path a pass is created, of which "
             "only user-editable ones are set without a `clientHash`; with `hashedSerialNumber` "
-            "that pass is shown. `download=true` gives the file, `generate=true` the hash.",
+            "that pass is shown. `download=true` gives the file, `generate=true` the hash. "
+            f"Without a `clientHash` that has a right to it: {GUARDED[0].lower()}{GUARDED[1:]}",
         ),
         create(
             "POST",
             handler=partial(post_link, context=context),
             summary="Create a pass from a form",
-            errors=(*errors, SlowRequestError, TooLargeError),
+            errors=(*guarded, SlowRequestError, TooLargeError),
             body=Form,
             described=FORM_MEDIAS,
             body_limit=MAX_UPLOAD_BYTES,
