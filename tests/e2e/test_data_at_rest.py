@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from services.gateway.catalogue.passwords import Passwords
 from services.generator.renderers.blanks import Blank
 from shared.sealing import MasterKeys
 from tests.apple import PushServer
@@ -96,6 +97,11 @@ async def test_no_secret_stands_unsealed_anywhere_at_any_time(
         await held.ask("fetch", token="0" * 64)
         shop = await log_in(system, session)
         known |= {"client hash": shop.client_hash, "password": shop.password}
+        known["passcode"] = secrets.token_urlsafe(20)
+        known["wrong passcode"] = f"not {known['passcode'][::-1]}"
+        await set_passcode(system, held.handle, known["passcode"])
+        assert await try_passcode(system, held.handle, known["wrong passcode"]) == 403
+        assert await try_passcode(system, held.handle, known["passcode"]) == 303
 
     assert await places(system, known) == {}
 
@@ -199,6 +205,28 @@ async def a_busy_member(
     async with session.get(link(system, handle).removesuffix(".pkpass")) as response:
         await response.read()
     return handle
+
+
+async def set_passcode(system: System, handle: str, passcode: str) -> None:
+    """Give a pass a passcode, as an issuer's change does."""
+    connection = await asyncpg.connect(system.database_url)
+    try:
+        kept = await Passwords().hash(passcode)
+        statement = "UPDATE triggers.passes SET passcode = $2 WHERE handle = $1"
+        assert await connection.execute(statement, handle, kept) == "UPDATE 1"
+    finally:
+        await connection.close()
+
+
+async def try_passcode(system: System, handle: str, passcode: str) -> int:
+    """Send the form that stands in place of a pass; the status of the answer."""
+    async with (
+        aiohttp.ClientSession(system.base_url) as session,
+        session.post(
+            f"/d/{handle}", data={"passcode": passcode}, allow_redirects=False
+        ) as response,
+    ):
+        return response.status
 
 
 def a_person() -> Person:

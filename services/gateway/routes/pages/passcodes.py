@@ -32,7 +32,7 @@ from shared.errors import GoneError, InvalidError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.http.forwarding import client_address
 from shared.http.parsing import FORM_MEDIA, form_parser
-from shared.identifiers import HANDLE_PATTERN
+from shared.identifiers import trim_handle
 
 MAX_FORM_BYTES: Final = 4 * 1024
 
@@ -56,24 +56,23 @@ async def give_passcode(
     call: Call[Any, None], *, context: Context, pages: Pages
 ) -> web.StreamResponse:
     """Take a passcode; whoever gives the right one goes on to the pass, with a permit."""
-    request, handle = call.request, call.path["handle"]
-    form = _read_form(await call.read())
-    issued = await passes.read(context, None, handle)
-    then = way_back(form.then, handle)
+    request, form = call.request, _read_form(await call.read())
+    issued = await passes.read(context, None, trim_handle(call.path["handle"]))
+    then = way_back(form.then, issued.handle)
     response = web.Response(status=HTTPStatus.SEE_OTHER, headers={**PRIVATE, hdrs.LOCATION: then})
     if issued.passcode is None:
         return response
     # Another site may not use up the attempts of its visitors' networks.
     if request.headers.get(_FETCH_SITE, "none") not in _OWN_SITES:
-        raise PasscodeNeededError(handle)
+        raise PasscodeNeededError(issued.handle)
     try:
         await context.passcodes.check(issued, form.passcode, client_address(request))
     except (WrongPasscodeError, TooManyAttemptsError) as error:
         if not wants_page(request):
             raise
-        return pages.render_passcode(handle, then, error, accepted_languages(request))
+        return pages.render_passcode(issued.handle, then, error, accepted_languages(request))
     response.set_cookie(
-        cookie_name(handle),
+        cookie_name(issued.handle),
         context.passcodes.permit(issued),
         max_age=int(PERMITTED.total_seconds()),
         httponly=True,
@@ -88,7 +87,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     return [
         Endpoint(
             "POST",
-            passcode_path(f"{{handle:{HANDLE_PATTERN}}}"),
+            passcode_path("{handle}"),
             partial(give_passcode, context=context, pages=Pages()),
             summary="Give the passcode of a pass",
             tag=TAG,
@@ -109,8 +108,8 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
                 InvalidError,
                 TooManyAttemptsError,
             ),
-            description="The right one is answered with a cookie, which opens the pages and files "
-            "of this pass for an hour. After five wrong ones in 15 minutes a network has to wait. "
-            "200: the form once more, for a browser that another site sent here.",
+            description="The right one is answered with 303 and a cookie, which opens the pages "
+            "and files of this pass for an hour. After five wrong ones in 15 minutes a network has "
+            "to wait. 200: the form once more, for a browser that another site sent here.",
         ),
     ]
