@@ -18,6 +18,7 @@ from zipfile import ZipFile
 import aiohttp
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
+from services.demo_model import EXAMPLE_HEX, MEMBER, MODEL, MODEL_IMAGES
 from services.gateway.catalogue.logins import LoginChange
 from services.gateway.context import Context
 from services.local import write_private
@@ -122,6 +123,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
             {"template_id": template["template_id"], "member_id": "ada", "values": {}},
         )
         things = await _make_things(session, template["template_id"])
+        things |= await _make_model(session, context, account.account_id)
         bearer = await _read_bearer(session, issued["handle"])
     demo = {
         "base_url": base_url,
@@ -206,6 +208,19 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         "job_id": job["job_id"],
         "identity_id": identity["identity_id"],
     }
+
+
+async def _make_model(
+    session: aiohttp.ClientSession, context: Context, account_id: UUID
+) -> dict[str, str]:
+    """Make a model and a pass of it, as callers of the Pass2U API have them."""
+    images = {name: await _upload(session, name) for name in MODEL_IMAGES}
+    async with context.database.work() as work:
+        await context.images.name(work, account_id, EXAMPLE_HEX, images["thumbnail@2x"])
+    model = await _post(session, "/v1/templates", MODEL | {"images": images})
+    model_id = str(model["model_id"])
+    issued = await _post(session, f"/v2/models/{model_id}/passes", MEMBER)
+    return {"pass2u_model_id": model_id, "pass2u_pass_id": issued["passId"]}
 
 
 def _make_certificate() -> dict[str, str]:

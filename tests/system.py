@@ -27,7 +27,11 @@ from tests.apple import PushServer
 ROOT = Path(__file__).parent.parent
 SERVICES = ("gateway", "member", "triggers", "generator", "notifier")
 START_SECONDS = 60
-NO_LIMITS = {"PASSWRIGHT_LIMIT_PER_NETWORK": "0", "PASSWRIGHT_LIMIT_PER_KEY": "0"}
+NO_LIMITS = {
+    "PASSWRIGHT_LIMIT_PER_NETWORK": "0",
+    "PASSWRIGHT_LIMIT_PER_KEY": "0",
+    "PASSWRIGHT_PASS2U_LIMIT": "0",
+}
 """All that tests and benches send comes from one network."""
 
 

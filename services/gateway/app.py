@@ -19,11 +19,13 @@ from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.models import Models
 from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.passcodes import Passcodes
 from services.gateway.catalogue.passwords import Passwords
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.served import ServedContents
+from services.gateway.catalogue.shares import BEAT_SECONDS, SharedLimit
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.context import Context
@@ -35,6 +37,10 @@ from services.gateway.routes.depth import read_depth
 from services.gateway.routes.limits import limiter
 from services.gateway.routes.pages import bundles, index, passcodes
 from services.gateway.routes.pages import passes as pages
+from services.gateway.routes.pass2u import dialect as pass2u
+from services.gateway.routes.pass2u import images as pass2u_images
+from services.gateway.routes.pass2u import passes as pass2u_passes
+from services.gateway.routes.pass2u.words import write_message
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
 from services.gateway.routes.problems import UNLISTED
@@ -49,6 +55,7 @@ from services.gateway.routes.v1 import (
     messages,
     passes,
     pushes,
+    sources,
     templates,
     webhooks,
 )
@@ -60,7 +67,7 @@ from shared.http.docs import docs_routes
 from shared.http.endpoint import AnyEndpoint, routes
 from shared.http.forwarding import TRUSTED_PROXIES
 from shared.http.limiting import Buckets, Limits, install_limits
-from shared.http.middleware import install_middleware
+from shared.http.middleware import DIALECTS, install_middleware
 from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.requests import Requester
@@ -88,6 +95,7 @@ TAGS = {
     "Pages": "What holders of passes open: the public page of a pass and its file.",
     "Apple Wallet": "Apple's web service for passes, which phones ask; no API key.",
     "PassSource": "PassSource's API and links, for shops that come from there.",
+    pass2u.TAG: "Pass2U's Pass API 2.0; also described alone at `/v2/openapi.json`.",
 }
 ROUTE_MODULES = (
     accounts,
@@ -96,6 +104,7 @@ ROUTE_MODULES = (
     images,
     identities,
     passes,
+    sources,
     pushes,
     messages,
     members,
@@ -108,6 +117,8 @@ ROUTE_MODULES = (
     wallet,
     passsource_api,
     passsource_links,
+    pass2u_passes,
+    pass2u_images,
 )
 CREDENTIALS = {
     wallet.CREDENTIAL: {
@@ -136,12 +147,14 @@ def open_context(
     *,
     tokens: PassTokens,
     allow_loopback: bool = False,
+    pass2u_limit: int = 0,
 ) -> Context:
     """Put the catalogue together."""
     keyring, images, passwords = Keyring(database), Images(database), Passwords()
     identities = Identities(database, master_keys, base_url)
     templates = Templates(database, images, identities)
     accounts = Accounts(database, Authority(database, master_keys), identities)
+    showcase = Showcase(templates, accounts, identities, master_keys, base_url)
     return Context(
         database=database,
         requester=requester,
@@ -160,7 +173,9 @@ def open_context(
         pictures=Pictures(
             OutgoingClient(OutgoingAddressPolicy(allow_loopback=allow_loopback)), images
         ),
-        showcase=Showcase(templates, accounts, identities, master_keys, base_url),
+        showcase=showcase,
+        models=Models(database, templates, showcase),
+        pass2u_limit=SharedLimit(database, pass2u_limit),
         notes=Notes(requester),
         served=ServedContents(),
         tokens=tokens,
@@ -186,6 +201,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         settings.public_url,
         tokens=settings.read_pass_tokens(keys),
         allow_loopback=settings.allow_loopback,
+        pass2u_limit=settings.pass2u_limit,
     )
 
     async def warn() -> None:
@@ -193,6 +209,7 @@ def build(settings: Settings, transport: Transport) -> Service:
             await context.identities.warn_of_plain_http()
 
     async def close() -> None:
+        await context.pass2u_limit.leave()
         await context.keyring.close()
         await context.pictures.close()
 
@@ -206,6 +223,7 @@ def build(settings: Settings, transport: Transport) -> Service:
             Job("forget expired claims", context.claims.forget_expired, every=600),
             Job("forget attempts", partial(attempts.forget_old, database), every=600),
             Job("forget networks", context.logins.forget_old_networks, every=600),
+            Job("share limits", context.pass2u_limit.beat, every=BEAT_SECONDS),
         ],
         opened=[partial(recall_roots, database, keys, context.tokens), context.pictures.open, warn],
         application=_application(context, settings),
@@ -233,6 +251,7 @@ def _application(context: Context, settings: Settings) -> web.Application:
     endpoints = list_endpoints(context)
     app = web.Application()
     app[TRUSTED_PROXIES] = settings.trusted_proxies
+    app[DIALECTS] = {pass2u.ROOT: write_message}
     install_middleware(app)
     limits = Limits(
         Buckets("network", settings.limit_per_network, settings.limit_network_burst),
@@ -252,6 +271,8 @@ def _application(context: Context, settings: Settings) -> web.Application:
             ),
         ]
     )
+    scopes = {str(scope): sentence for scope, sentence in SCOPES.items()}
+    app.add_routes([pass2u.document_route(endpoints, _version(), scopes)])
     app.add_routes(routes(endpoints, authenticate=authenticator(context.keyring)))
     return app
 

@@ -11,10 +11,12 @@ from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.models import Models
 from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.passcodes import Passcodes
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.served import ServedContents
+from services.gateway.catalogue.shares import SharedLimit
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
@@ -43,6 +45,8 @@ class Context:
     passcodes: Passcodes
     pictures: Pictures
     showcase: Showcase
+    models: Models
+    pass2u_limit: SharedLimit
     notes: Notes
     served: ServedContents
     tokens: PassTokens

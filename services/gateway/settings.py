@@ -30,3 +30,6 @@ class Settings(CommonSettings):
     limit_per_key: int = Field(2000, ge=0, le=MOST)
     """Requests a second with one API key or client hash; 0: no limit."""
     limit_key_burst: int = Field(10_000, ge=1, le=MOST)
+    pass2u_limit: int = Field(100, ge=0, le=MOST)
+    """Requests of one API key to one operation of the Pass2U API in any second, over all gateways;
+    0: no limit."""

@@ -83,6 +83,7 @@ class Endpoint(Generic[Body_co, Query_co]):
     other_errors: Mapping[str, type[BaseModel] | None] = field(  # media types of errors, too
         default_factory=dict[str, type[BaseModel] | None]
     )
+    writes_no_problems: bool = False  # all errors are of `other_errors`, none a problem
     shown: tuple[str, ...] = ()  # the paths in documents, where the routed one takes several
     hidden: bool = False  # not in documents: nobody is meant to ask it
     credential: str = ""  # the security scheme by which the handler itself knows the caller

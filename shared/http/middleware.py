@@ -1,9 +1,11 @@
 """What every request passes: an id, one log line, metrics, safe headers, written errors."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
+from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
@@ -31,10 +33,15 @@ CONTENT_SECURITY_POLICY = (
 UNMATCHED = "(unmatched)"
 CLIENT_LEFT = 499
 
+DIALECTS: web.AppKey[Mapping[str, ErrorWriter]] = web.AppKey("dialects")
+"""Beginning of a path → how errors are written of addresses below it that there are not."""
+
 _HTML = "text/html"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 _STARTED: web.RequestKey[web.StreamResponse] = web.RequestKey("started", web.StreamResponse)
+
+_NO_DIALECTS: Final[Mapping[str, ErrorWriter]] = {}
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -89,8 +96,14 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _render(request: web.Request, error: ApplicationError) -> web.StreamResponse:
     """Write an error as the dialect of the address does; see Endpoint.write_error."""
-    write: ErrorWriter = getattr(request.match_info.handler, "write_error", write_problem)
-    return _cut(request) or write(error)
+    write: ErrorWriter | None = getattr(request.match_info.handler, "write_error", None)
+    return _cut(request) or (write or _dialect_of(request))(error)
+
+
+def _dialect_of(request: web.Request) -> ErrorWriter:
+    dialects = request.app.get(DIALECTS, _NO_DIALECTS)
+    found = (write for start, write in dialects.items() if request.path.startswith(start))
+    return next(found, write_problem)
 
 
 def _render_foreign(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

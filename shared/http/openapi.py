@@ -248,7 +248,7 @@ def _request_content(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
 def _responses(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
     by_status: dict[int, list[type[ApplicationError]]] = defaultdict(list)
     for kind in errors_of(endpoint):
-        by_status[kind.status].append(kind)
+        by_status[_status_of(endpoint, kind)].append(kind)
     return {
         **{
             str(status): _success(endpoint, schemas, status)
@@ -259,6 +259,12 @@ def _responses(endpoint: AnyEndpoint, schemas: Schemas) -> dict[str, Any]:
             for status, kinds in by_status.items()
         },
     }
+
+
+def _status_of(endpoint: AnyEndpoint, kind: type[ApplicationError]) -> int:
+    """Find with which status a dialect tells an error; that of success is told apart elsewhere."""
+    written = endpoint.write_error(kind()).status
+    return written if written >= HTTPStatus.BAD_REQUEST else kind.status
 
 
 def _success(endpoint: AnyEndpoint, schemas: Schemas, status: int) -> dict[str, Any]:
@@ -283,16 +289,17 @@ def _problem_response(
         "description": " ".join(dict.fromkeys(str(each["title"]) for each in problems.values())),
     }
     if endpoint.write_error is not write_status:
-        response["content"] = {
+        others = {
+            media: {"schema": schemas[model, "serialization"] if model else {"type": "string"}}
+            for media, model in endpoint.other_errors.items()
+        }
+        as_problems = {
             PROBLEM_MEDIA: {
                 "schema": {"$ref": _COMPONENTS + "Problem"},
                 "examples": {code: {"value": value} for code, value in problems.items()},
-            },
-            **{
-                media: {"schema": schemas[model, "serialization"] if model else {"type": "string"}}
-                for media, model in endpoint.other_errors.items()
-            },
+            }
         }
+        response["content"] = others if endpoint.writes_no_problems else as_problems | others
     if any(issubclass(kind, RateLimitedError | UnavailableError) for kind in kinds):
         response["headers"] = {
             "Retry-After": {

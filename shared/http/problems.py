@@ -127,15 +127,16 @@ def application_error(error: web.HTTPException) -> ApplicationError | None:
 
 def write_problem(error: ApplicationError) -> web.Response:
     """Answer an error as a problem, which is how all dialects do that have no form of their own."""
-    return _with_headers(problem_response(problem(error)), error)
+    return with_headers(problem_response(problem(error)), error)
 
 
 def write_status(error: ApplicationError) -> web.Response:
     """Answer an error to somebody who reads nothing of it but its status."""
-    return _with_headers(web.Response(status=error.status), error)
+    return with_headers(web.Response(status=error.status), error)
 
 
-def _with_headers(response: web.Response, error: ApplicationError) -> web.Response:
+def with_headers(response: web.Response, error: ApplicationError) -> web.Response:
+    """Add what the error says in headers: when to come again, how to sign in."""
     headers: dict[str, str] = getattr(error, "headers", {})
     response.headers.update(headers)
     if isinstance(error, UnavailableError):

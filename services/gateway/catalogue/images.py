@@ -56,6 +56,15 @@ class Images:
         await ImageRepository(work.connection).add(png)
         return await self._give(work, account_id, [png]) > 0
 
+    async def name(self, work: UnitOfWork, account_id: UUID, name: str, sha256: str) -> None:
+        """Let an account know an image of its own by a name, as the Pass2U API does."""
+        await ImageRepository(work.connection).name(account_id, name, sha256)
+
+    async def find_named(self, account_id: UUID, names: Iterable[str]) -> dict[str, str]:
+        """Find which images, by SHA-256, an account knows by these names; unknown ones lack."""
+        async with self._database.connection() as connection:
+            return await ImageRepository(connection).find_named(account_id, list(set(names)))
+
     async def share(self, work: UnitOfWork, account_id: UUID, hashes: Iterable[str]) -> None:
         """Let an account use images that others have uploaded."""
         known = await ImageRepository(work.connection).find_any(list(hashes))

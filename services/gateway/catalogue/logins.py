@@ -69,6 +69,7 @@ class LoginChange:
     additional: dict[str, Any] | Unset = UNSET
     whitelabel: bool | Unset = UNSET
     background_color: str | Unset | None = UNSET
+    utc_offset: str | Unset = UNSET
 
 
 class Logins:
@@ -196,6 +197,7 @@ def _changed(account: Account, change: LoginChange) -> Account:
         additional=_or(change.additional, account.additional),
         whitelabel=_or(change.whitelabel, account.whitelabel),
         background_color=_or(change.background_color, account.background_color),
+        utc_offset=_or(change.utc_offset, account.utc_offset),
     )
 
 

@@ -34,7 +34,7 @@ class PassWithoutTemplateError(GoneError):
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ShownTemplate:
     """One revision of a template, ready to show its passes; it never changes."""
 
     compiled: CompiledTemplate
@@ -77,7 +77,7 @@ class Showcase:
         self._identities = identities
         self._master_keys = master_keys
         self._base_url = base_url
-        self._models = LRUCache[tuple[UUID, int], Model](MAX_COMPILED)
+        self._known = LRUCache[tuple[UUID, int], ShownTemplate](MAX_COMPILED)
 
     async def show(self, issued: Pass, accepted: Sequence[str] = ()) -> Shown:
         """Lay the pass's values over the newest revision of its template.
@@ -108,23 +108,32 @@ class Showcase:
             *(self._model(account_id, template_id) for template_id, account_id in owners.items()),
             return_exceptions=True,
         )
-        models: dict[UUID, Model] = {}
+        models: dict[UUID, ShownTemplate] = {}
         for template_id, model in zip(owners, found_models, strict=True):
-            if isinstance(model, Model):
+            if isinstance(model, ShownTemplate):
                 models[template_id] = model
             elif not isinstance(model, PassWithoutTemplateError):
                 raise model
         return [_moved(found, models.get(found.template_id)) for found in passes]
 
-    async def compiled(self, account_id: UUID, template_id: UUID) -> CompiledTemplate:
-        """Give the newest revision of a template, ready to read its passes."""
-        return (await self._model(account_id, template_id)).compiled
+    async def compiled(
+        self, account_id: UUID, template_id: UUID, revision: int | None = None
+    ) -> CompiledTemplate:
+        """Give the newest revision of a template, ready to read its passes.
 
-    async def _model(self, account_id: UUID, template_id: UUID) -> Model:
-        revisions = await self._templates.current(account_id, [template_id])
-        if template_id not in revisions:
-            raise PassWithoutTemplateError
-        known = self._models.get((template_id, revisions[template_id]))
+        Whoever has just learned which one that is names it, and none is asked for again.
+        """
+        return (await self._model(account_id, template_id, revision)).compiled
+
+    async def _model(
+        self, account_id: UUID, template_id: UUID, revision: int | None = None
+    ) -> ShownTemplate:
+        if revision is None:
+            revisions = await self._templates.current(account_id, [template_id])
+            if template_id not in revisions:
+                raise PassWithoutTemplateError
+            revision = revisions[template_id]
+        known = self._known.get((template_id, revision))
         if known is not None:
             return known
         try:
@@ -134,7 +143,7 @@ class Showcase:
         account = await self._accounts.get(account_id, account_id)
         identity = await self._identities.get(account_id, template.identity_id)
         document = TemplateDocument.model_validate(template.document)
-        model = Model(
+        model = ShownTemplate(
             compile_template(
                 document,
                 name=template.name,
@@ -147,11 +156,11 @@ class Showcase:
             document.localizations,
             identity.development,
         )
-        self._models[template_id, template.revision] = model
+        self._known[template_id, template.revision] = model
         return model
 
 
-def _moved(found: Pass, model: Model | None) -> Pass:
+def _moved(found: Pass, model: ShownTemplate | None) -> Pass:
     if model is None:
         return found
     state = found.state()

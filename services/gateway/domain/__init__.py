@@ -82,6 +82,8 @@ class Standing:
     """Of the account: texts may hold what its credentials seal."""
     identity_revision: int
     """Of the identity that signs them for Apple Wallet."""
+    utc_offset: str
+    """In which the account wants times to be written, such as `+08:00`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ class Account:
     background_color: str | None = None
     credential_epoch: int = 1
     """Rises with e-mail, password and subscription; a client hash holds for one of them."""
+    utc_offset: str = "+00:00"
+    """In which times are written that the Pass2U API answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +215,8 @@ class Template:
     """A template at one of its revisions."""
 
     template_id: UUID
+    model_id: int
+    """The number by which the Pass2U API knows it."""
     account_id: UUID
     identity_id: UUID
     revision: int
@@ -225,6 +231,7 @@ class TemplateSummary:
     """A template in a list."""
 
     template_id: UUID
+    model_id: int
     identity_id: UUID
     revision: int
     name: str

@@ -7,7 +7,7 @@ from shared.database import Connection
 
 _ACCOUNT = (
     "account_id, name, organization_name, managed_by, created_at, email, subscription_expires_at,"
-    " additional, whitelabel, background_color, credential_epoch"
+    " additional, whitelabel, background_color, credential_epoch, utc_offset"
 )
 
 

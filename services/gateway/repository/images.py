@@ -62,6 +62,33 @@ class ImageRepository:
         )
         return {row["sha256"]: Image(**row) for row in rows}
 
+    async def name(self, account_id: UUID, name: str, sha256: str) -> None:
+        """Let an account know an image by a name; one that is taken keeps its meaning."""
+        await self._connection.execute(
+            """
+            INSERT INTO image_names (account_id, name, sha256)
+            VALUES ($1, $2, $3)
+            ON CONFLICT DO NOTHING
+            """,
+            account_id,
+            name,
+            sha256,
+        )
+
+    async def find_named(self, account_id: UUID, names: Sequence[str]) -> dict[str, str]:
+        """Find which images, by SHA-256, an account knows by these names."""
+        rows = await self._connection.fetch(
+            """
+            SELECT name, sha256
+            FROM image_names
+            WHERE account_id = $1
+                AND name = ANY($2::text[])
+            """,
+            account_id,
+            names,
+        )
+        return {row["name"]: row["sha256"] for row in rows}
+
     async def find_any(self, hashes: Sequence[str]) -> dict[str, Image]:
         """Find those that are there, whosever they are."""
         rows = await self._connection.fetch(

@@ -46,7 +46,7 @@ class LoginRepository:
             UPDATE accounts
             SET
                 email = $2, subscription_expires_at = $3, additional = $4, whitelabel = $5,
-                background_color = $6, credential_epoch = $7
+                background_color = $6, credential_epoch = $7, utc_offset = $8
             WHERE account_id = $1
             """,
             account.account_id,
@@ -56,6 +56,7 @@ class LoginRepository:
             account.whitelabel,
             account.background_color,
             account.credential_epoch,
+            account.utc_offset,
         )
 
     async def save_password(self, account_id: UUID, secret: str | None) -> None:

@@ -8,7 +8,7 @@ from services.gateway.domain import Revision, Standing, Template, TemplateSummar
 from shared.database import Connection
 
 _TEMPLATE = (
-    "t.template_id, t.account_id, t.identity_id, r.revision, r.name, r.document,"
+    "t.template_id, t.model_id, t.account_id, t.identity_id, r.revision, r.name, r.document,"
     " t.created_at, t.updated_at"
 )
 _CURRENT = "templates t JOIN template_revisions r USING (template_id, revision)"
@@ -111,8 +111,8 @@ class TemplateRepository:
         row = await self._connection.fetchrow(
             """
             SELECT
-                t.template_id, t.account_id, t.identity_id, r.revision, r.name, r.document,
-                t.created_at, r.created_at AS updated_at
+                t.template_id, t.model_id, t.account_id, t.identity_id, r.revision, r.name,
+                r.document, t.created_at, r.created_at AS updated_at
             FROM templates t
             JOIN template_revisions r USING (template_id)
             WHERE t.account_id = $1
@@ -132,7 +132,9 @@ class TemplateRepository:
         """List an account's templates, newest first."""
         rows = await self._connection.fetch(
             f"""
-            SELECT t.template_id, t.identity_id, r.revision, r.name, t.created_at, t.updated_at
+            SELECT
+                t.template_id, t.model_id, t.identity_id, r.revision, r.name, t.created_at,
+                t.updated_at
             FROM {_CURRENT}
             WHERE t.account_id = $1
                 AND t.deleted_at IS NULL
@@ -177,7 +179,7 @@ class TemplateRepository:
             """
             SELECT
                 w.account_id, w.template_id, t.revision, a.credential_epoch,
-                i.revision AS identity_revision
+                i.revision AS identity_revision, a.utc_offset
             FROM unnest($1::uuid[], $2::uuid[]) AS w (account_id, template_id)
             JOIN templates t USING (account_id, template_id)
             JOIN accounts a ON a.account_id = w.account_id
@@ -189,10 +191,26 @@ class TemplateRepository:
         )
         return {
             (row["account_id"], row["template_id"]): Standing(
-                row["revision"], row["credential_epoch"], row["identity_revision"]
+                row["revision"],
+                row["credential_epoch"],
+                row["identity_revision"],
+                row["utc_offset"],
             )
             for row in rows
         }
+
+    async def find_model(self, account_id: UUID, model_id: int) -> UUID | None:
+        """Find the template that has a number, whether it still lives or not."""
+        return await self._connection.fetchval(
+            """
+            SELECT template_id
+            FROM templates
+            WHERE account_id = $1
+                AND model_id = $2
+            """,
+            account_id,
+            model_id,
+        )
 
     async def list_all(self, after: UUID | None, limit: int) -> list[tuple[Template, str]]:
         """Templates of all accounts with the organization's name, to be announced again."""

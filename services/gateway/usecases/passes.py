@@ -90,6 +90,15 @@ class Order:
     """If not, only user-editable values are set and others are ignored."""
     withheld: Sequence[Withheld] = ()
     """What the values may not show, since who orders may not see it."""
+    literal: bool = False
+    """Whether brackets in the values are plain text."""
+    voided: bool = False
+    passcode: str | None = None
+    """What is kept of the passcode of its public pages."""
+    source: str | None = None
+    """The channel for which it is counted."""
+    revision: int | None = None
+    """The newest revision of the template, if who orders has just learned it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,7 @@ async def issue(
     patience: float | None = None,
 ) -> PassCreated:
     """Issue one pass, for somebody who waits, where rules call for up to `patience` seconds."""
-    revision = await _revision(context, account_id, template_id)
+    revision = order.revision or await _revision(context, account_id, template_id)
     member = None
     if order.member_id is not None:
         member = await _member(context, account_id, order.member_id, "interactive")
@@ -191,10 +200,17 @@ async def change(
     push: bool = True,
     withheld: Sequence[Withheld] = (),
     patience: float | None = None,
+    template_id: UUID | None = None,
+    literal: bool = False,
+    voided: bool | None = None,
+    passcode: str | None = None,
 ) -> PassChanged:
     """Let something happen to a pass, waiting up to `patience` seconds for rules that call.
 
-    `withheld` is what the values may not show, since who writes them may not see it.
+    `withheld` is what the values may not show, since who writes them may not see it; brackets of
+    `literal` values are plain text. A pass of another template than the one named is not found. An
+    update may make it void or valid, and give it another passcode, as what is kept of it; an empty
+    one takes it away.
     """
     values = values or {}
     if not trusted and has_images(values):
@@ -212,6 +228,10 @@ async def change(
         push=push,
         withheld=list(withheld),
         depth=present_depth(),
+        template_id=template_id,
+        literal=literal,
+        voided=voided,
+        passcode=passcode,
     )
     try:
         return await context.requester.ask(command, PassChanged, patience=patience)
@@ -397,6 +417,10 @@ def _creation(
         trusted=order.trusted,
         withheld=list(order.withheld),
         depth=present_depth(),
+        literal=order.literal,
+        voided=order.voided,
+        passcode=order.passcode,
+        source=order.source,
     )
 
 

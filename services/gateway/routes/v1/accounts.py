@@ -77,6 +77,9 @@ class AccountView(BaseModel):
     additional: JsonObject = {}
     whitelabel: bool = False
     background_color: str | None = None
+    utc_offset: str = Field(
+        "+00:00", description="In which times are written that the Pass2U API answers."
+    )
 
 
 class ChangedAccount(BaseModel):
@@ -106,6 +109,11 @@ class ChangedAccount(BaseModel):
     additional: JsonObject = Field({}, description="Anything the account wants kept with it.")
     whitelabel: bool = False
     background_color: str | None = Field(None, max_length=64)
+    utc_offset: str = Field(
+        "+00:00",
+        pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$",
+        description="In which times are written that the Pass2U API answers.",
+    )
 
     @field_validator("additional")
     @classmethod

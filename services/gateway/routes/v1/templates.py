@@ -111,6 +111,7 @@ class TemplateHead(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     template_id: UUID
+    model_id: int = Field(description="The number by which the Pass2U API knows it.")
     name: str
     revision: int = Field(description="Rises by one with each change.")
     identity_id: UUID
