@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
 from importlib.resources import files
 from itertools import count, islice
-from typing import Final
+from typing import Any, Final
 
 import aio_pika
 import asyncpg
@@ -95,17 +95,23 @@ class Stock:
 
 async def create_template(system: System) -> str:
     """Save the demo's template with its images."""
+    return (await save_template(system, TEMPLATE, IMAGES))["template_id"]
+
+
+async def save_template(
+    system: System, template: dict[str, Any], image_names: Iterable[str]
+) -> dict[str, Any]:
+    """Save a template with images of the demo."""
     with open_wires(1, system.base_url, system.api_key) as (wire,):
         images: dict[str, str] = {}
-        for name in IMAGES:
+        for name in image_names:
             png = (files("services") / "demo_images" / f"{name}.png").read_bytes()
             answer = await wire.post("/v1/images", png, media="image/png")
             assert answer.status in (200, 201), answer.body
             images[name] = orjson.loads(answer.body)["sha256"]
-        body = orjson.dumps(TEMPLATE | {"images": images})
-        answer = await wire.post("/v1/templates", body)
+        answer = await wire.post("/v1/templates", orjson.dumps(template | {"images": images}))
         assert answer.status == 201, answer.body
-        return orjson.loads(answer.body)["template_id"]
+        return orjson.loads(answer.body)
 
 
 async def measure_singles(stock: Stock, seconds: float) -> Measured:

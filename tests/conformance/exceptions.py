@@ -28,6 +28,22 @@ REFUSED: Final[Mapping[str, str]] = {
     "template_invalid": "Texts with brackets, rules and Wallet's own demands.",
     "invalid #": "A template takes numbers of at most 64 bits, and 256 KiB.",
     "apple_register_device 400": "Only Apple's devices must have a hexadecimal push token.",
+    # The Pass2U API.
+    "pass2u backgroundColor": "Which texts are colours is not said by a pattern.",
+    "pass2u foregroundColor": "Which texts are colours is not said by a pattern.",
+    "pass2u labelColor": "Which texts are colours is not said by a pattern.",
+    "pass2u expirationDate": "A moment that is in no calendar, or without its zone.",
+    "pass2u relevantDate": "A moment that is in no calendar, or without its zone.",
+    "pass2u groupingIdentifier": "Only passes of some styles have one.",
+    "pass2u images.hex": "Only uploaded images have a hash.",
+    "pass2u images.type": "Each style has images of its own.",
+    "pass2u barcode.message": "A pass keeps the message that it was issued with.",
+    "pass2u fields.key": "A key may be named once.",
+    "pass2u fields.level.value": "What a field takes, its template says.",
+    "pass2u The form cannot be read.": "These bytes are no form.",
+    "pass2u The form has no file.": "An empty form is one, too.",
+    "pass2u Only PNG images are supported.": "These bytes are no PNG.",
+    "pass2u The image is not a complete PNG file.": "These bytes are no PNG.",
     # PassSource's dialect.
     "parameter_invalid": "Of two query parameters one is needed, which OpenAPI cannot say.",
 }

@@ -5,6 +5,7 @@ It runs in the process of schemathesis, which is told by the environment what th
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -66,6 +67,10 @@ def kinds_of(case: Case[Any], response: Response) -> Iterator[str]:
         yield f"{name_of(case)} {response.status_code}"
         return
     problem = response.json()
+    if "message" in problem:  # the Pass2U API says no more than this
+        for fault in problem["message"].split("; "):
+            yield re.sub(r"\[\d+\]", "", f"pass2u {fault.partition(':')[0]}")
+        return
     yield problem["code"]
     pointers = {fault["pointer"] for fault in problem.get("errors", ())}
     places = {"/".join(pointer.split("/", 2)[:2]) or "#" for pointer in pointers}

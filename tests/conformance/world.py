@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from services.demo import TEMPLATE
+from services.demo_model import MODEL
 from shared import clock
 from shared.passes.apple.development import DevelopmentAuthority
 from tests.system import System
@@ -83,7 +84,12 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
     issued = await post(session, "/v1/passes", order)
     job = await post(session, f"/v1/templates/{template}/push")
     identities = await get(session, "/v1/identities")
+    model_id, pass_id = await make_model(session)
     return {
+        "modelId": model_id,
+        "passId": pass_id,
+        "attributeName": "logoText",
+        "fieldKey": "level",
         "account_id": owner["account_id"],
         "template_id": template,
         "revision": "1",
@@ -122,6 +128,14 @@ async def make_template(session: aiohttp.ClientSession) -> str:
     template["pass"]["storeCard"]["backFields"].append(NEWS)
     saved = await post(session, "/v1/templates", {**template, "images": images})
     return saved["template_id"]
+
+
+async def make_model(session: aiohttp.ClientSession) -> tuple[str, str]:
+    """Make a model and a pass of it, as the Pass2U API names them."""
+    model = await post(session, "/v1/templates", {**MODEL, "barcode_policy": "random"})
+    model_id = str(model["model_id"])
+    issued = await post(session, f"/v2/models/{model_id}/passes", {})
+    return model_id, issued["passId"]
 
 
 def make_certificate() -> str:

@@ -172,6 +172,7 @@ async def running_gateway(url: str, **extra: object) -> AsyncGenerator[Gateway]:
             "trusted_proxies": "127.0.0.0/8",
             "limit_per_network": 0,
             "limit_per_key": 0,
+            "pass2u_limit": 0,
             **extra,
         }
     )

@@ -14,7 +14,14 @@ def a_content(number: int = 1, pass_json: bytes = b"") -> ServedContent:
         not_modified=not pass_json, pass_json=pass_json,
     )  # fmt: skip
     return ServedContent(
-        "handle", number, UUID(int=1), UUID(int=2), "serial", None, Standing(1, 1, 1), content
+        "handle",
+        number,
+        UUID(int=1),
+        UUID(int=2),
+        "serial",
+        None,
+        Standing(1, 1, 1, "+00:00"),
+        content,
     )
 
 

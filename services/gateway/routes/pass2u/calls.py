@@ -40,9 +40,10 @@ def serve(
     The limit is for each API key and operation; see SharedLimit. What does not accept the answer's
     media type is refused before anything is done.
     """
-    name, limit = operation.__name__, context.pass2u_limit
+    name = operation.__name__
 
     async def handle(call: Call[Any, Any]) -> Answer:
+        limit = context.pass2u_limit
         if not limit.admits((call.caller.key_id, name)):
             raise OperationLimitError(name, limit.limit)
         check_accept(call.request, media)

@@ -67,7 +67,7 @@ class _Words(BaseModel):
 class PassImage(_Words):
     """An image that the pass shows instead of the model's."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(title="Pass2UPassImage")
+    model_config: ClassVar[ConfigDict] = ConfigDict(title="ModelPassImage")
 
     type: Literal["icon", "logo", "strip", "background", "thumbnail", "footer"]
     hex: str = Field(max_length=50, description="As the upload of the image answered.")
@@ -76,7 +76,7 @@ class PassImage(_Words):
 class Beacon(_Words):
     """A Bluetooth beacon near which the pass is shown."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(title="Pass2UBeacon")
+    model_config: ClassVar[ConfigDict] = ConfigDict(title="ModelPassBeacon")
 
     proximity_uuid: str = Field(alias="proximityUUID", max_length=36)
     major: Unsigned16 | None = None
@@ -88,7 +88,7 @@ class Beacon(_Words):
 class Location(_Words):
     """A place near which the pass is shown."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(title="Pass2ULocation")
+    model_config: ClassVar[ConfigDict] = ConfigDict(title="ModelPassLocation")
 
     latitude: float = Field(ge=-90, le=90, description="In degrees.")
     longitude: float = Field(ge=-180, le=180, description="In degrees.")
@@ -99,7 +99,7 @@ class Location(_Words):
 class Barcode(_Words):
     """What the barcode says, and the text below it."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(title="Pass2UBarcode")
+    model_config: ClassVar[ConfigDict] = ConfigDict(title="ModelPassBarcode")
 
     message: str | None = Field(
         None, max_length=7089, description="Stays for as long as the pass lives."
@@ -110,7 +110,7 @@ class Barcode(_Words):
 class FieldValue(_Words):
     """What a pass says in a dynamic field of its model; what is left out stays."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(title="Pass2UField")
+    model_config: ClassVar[ConfigDict] = ConfigDict(title="ModelPassField")
 
     key: str = Field(min_length=1, max_length=100, description="The key of the model's field.")
     label: str | None = Field(None, max_length=150)
@@ -120,6 +120,7 @@ class FieldValue(_Words):
     change_message: Annotated[str, AfterValidator(_check_message)] | None = Field(
         None,
         max_length=80,
+        json_schema_extra={"pattern": "%@"},
         description="What the lock screen says when the value changes; contains `%@`.",
     )
 
@@ -132,7 +133,7 @@ class PassData(_Words):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
-        title="Pass2UPass",
+        title="ModelPass",
         json_schema_extra={
             "additionalProperties": True,
             "examples": [
@@ -195,7 +196,7 @@ class PassData(_Words):
 class Issued(BaseModel):
     """A pass that was created, and what the model's barcode and date say on it."""
 
-    model_config = ConfigDict(title="Pass2UCreated")
+    model_config = ConfigDict(title="CreatedModelPass")
 
     barcodeMessage: str  # noqa: N815  the reference's names
     modelId: int  # noqa: N815
@@ -210,7 +211,7 @@ class Issued(BaseModel):
 class Updated(BaseModel):
     """A pass that was updated."""
 
-    model_config = ConfigDict(title="Pass2UUpdated")
+    model_config = ConfigDict(title="UpdatedModelPass")
 
     barcodeMessage: str  # noqa: N815
     modelId: int  # noqa: N815
@@ -225,7 +226,7 @@ class Updated(BaseModel):
 class UploadedImage(BaseModel):
     """An image, ready to be named by its hexadecimal hash."""
 
-    model_config = ConfigDict(title="Pass2UImage")
+    model_config = ConfigDict(title="ModelImage")
 
     hex: str = Field(pattern="^[0-9a-f]{40}$", description="The SHA-1 of its pixels as a PNG.")
 
@@ -233,7 +234,7 @@ class UploadedImage(BaseModel):
 class Message(BaseModel):
     """Why a request failed."""
 
-    model_config = ConfigDict(title="Pass2UMessage")
+    model_config = ConfigDict(title="ErrorMessage")
 
     message: str
 
