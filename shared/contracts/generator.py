@@ -79,9 +79,9 @@ class BuiltContent(BaseModel):
 
 
 class ContentBuilt(Event):
-    """The bytes of passes are new; nothing is announced when they are the same.
+    """The bytes of passes are other ones than before; nothing is announced when they are the same.
 
-    The first content of a pass is made, and announced, when somebody fetches it.
+    The first content of a pass is made when somebody fetches it, and told of by `NoteFetch`.
     """
 
     name: ClassVar = "generator.content_built.v1"

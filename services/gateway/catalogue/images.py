@@ -84,6 +84,8 @@ class Images:
             sha256: data for sha256 in wanted if (data := self._remembered.get(sha256)) is not None
         }
         missing = [sha256 for sha256 in wanted if sha256 not in found]
+        if not missing:
+            return found
         read = await asyncio.gather(*(self._readers.join(sha256) for sha256 in missing))
         fresh = dict(zip(missing, read, strict=True))
         return found | {sha256: data for sha256, data in fresh.items() if data is not None}

@@ -25,16 +25,19 @@ _CSV_HEADERS: Final = {
 
 async def send_file(
     request: web.Request,
-    response: web.StreamResponse,
+    response: web.Response,
     file: PassFile,
     name: str,
     *,
     media: str = WALLET_MEDIA,
 ) -> None:
-    """Send a file under a name in a response that has its other headers already."""
+    """Send a file under a name in a response that has its other headers already.
+
+    A `web.Response` without a body is sent with its first piece, and not in a packet before it.
+    """
     response.headers[hdrs.CONTENT_TYPE] = media
     response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
-    response.content_length = file.archive.size
+    response.headers[hdrs.CONTENT_LENGTH] = str(file.archive.size)
     await response.prepare(request)
     if request.method != hdrs.METH_HEAD:
         async for piece in file.pieces:

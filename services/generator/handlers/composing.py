@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from services.generator.clients import RenderPool
-from services.generator.renderers.apple import Earlier, OwnImages, RenderJob
+from services.generator.renderers.apple import Earlier, OwnImages, RenderJob, TemplateBundle
 from services.generator.repository.contents import ContentRepository, StoredContent
 from services.generator.repository.images import ImageRepository
 from shared import clock
@@ -40,9 +40,10 @@ async def find_own_images(passes: Collection[Pass], work: UnitOfWork) -> dict[st
 async def compose_and_store(
     jobs: Sequence[RenderJob], work: UnitOfWork, pool: RenderPool
 ) -> dict[str, StoredContent]:
-    """Compose, store, announce what has new bytes; returns what was stored, by handle.
+    """Compose, store, announce what is new to those who have the pass; returns what was stored.
 
-    What is there was made with a newer revision than this process knew, if it is not stored.
+    Its first content is noted with its fetch. What is there was made with a newer revision than
+    this process knew, if it is not stored.
     """
     now = clock.now()
     rendered = await pool.render(jobs, now)
@@ -51,20 +52,19 @@ async def compose_and_store(
     )
     by_handle = {job.pass_.handle: job for job in jobs}
     built = [
-        _built(one, job) for one in stored if _is_new(one, (job := by_handle[one.handle]).earlier)
+        _built(one, job.pass_, job.bundle, earlier)
+        for one in stored
+        if (earlier := (job := by_handle[one.handle]).earlier) is not None
+        and earlier.content_number < one.content_number
     ]
     if built:
         work.publish(ContentBuilt.model_construct(contents=built))
     return {one.handle: one for one in stored}
 
 
-def _is_new(stored: StoredContent, earlier: Earlier | None) -> bool:
-    """Whether its bytes differ from those before."""
-    return earlier is None or earlier.content_number < stored.content_number
-
-
-def _built(stored: StoredContent, job: RenderJob) -> BuiltContent:
-    pass_ = job.pass_
+def _built(
+    stored: StoredContent, pass_: Pass, bundle: TemplateBundle, earlier: Earlier
+) -> BuiltContent:
     return BuiltContent.model_construct(
         handle=stored.handle,
         account_id=pass_.account_id,
@@ -73,7 +73,7 @@ def _built(stored: StoredContent, job: RenderJob) -> BuiltContent:
         pass_version=pass_.version,
         push_version=pass_.push_version,
         last_modified=stored.last_modified,
-        pass_type_identifier=job.bundle.identity.pass_type_identifier,
+        pass_type_identifier=bundle.identity.pass_type_identifier,
         serial_number=pass_.serial_number,
-        since_version=0 if job.earlier is None else job.earlier.version + 1,
+        since_version=earlier.version + 1,
     )

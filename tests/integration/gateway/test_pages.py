@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import ClientPayloadError
+from PIL import Image
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from services.gateway.routes.pages.passes import qr_code
+from services.gateway.usecases.passes import PIECE_BYTES
 from shared import clock
 from shared.contracts.gateway import ImageReference
 from shared.contracts.generator import Content, ReadContent
@@ -522,7 +524,10 @@ async def test_half_a_file_is_never_taken_for_a_whole_one(
     gateway: Gateway, an_account: AnAccount, owners: Owners
 ):
     found = a_pass(owners, an_account, await make_template(an_account))
-    owners.answer(ReadContent, rendered({"icon.png": a_png("pink")}))  # never uploaded
+    large = a_noisy_png()
+    await upload(an_account, large)
+    missing = a_png("pink")  # never uploaded
+    owners.answer(ReadContent, rendered({"background.png": large, "icon.png": missing}))
 
     with pytest.raises(ClientPayloadError):
         await gateway.call("GET", f"/p/{found.handle}.pkpass")
@@ -543,6 +548,14 @@ async def test_content_that_is_long_overdue_is_told_to_operators(
     assert answer.status == 503
     assert [line["event"] for line in lines if line["event"] != "request"] == told
     assert overdue_contents() - counted == len(told)
+
+
+def a_noisy_png() -> bytes:
+    """Make an image so large that what stands before the next one is sent at once."""
+    output = io.BytesIO()
+    Image.effect_noise((400, 400), 100).save(output, "PNG")
+    assert len(output.getvalue()) > PIECE_BYTES
+    return output.getvalue()
 
 
 def overdue_contents() -> float:

@@ -182,11 +182,11 @@ class Generator:
         await self._do(passes.keep_passes, events, cache=self.cache, pool=self.pool)
         return self.built
 
-    async def fetch(self, *batches: Sequence[Pass]) -> list[BuiltContent]:
+    async def fetch(self, *batches: Sequence[Pass]) -> list[Content]:
         """Let passes come, and somebody fetch each."""
         await self.build(*batches)
-        await self.ask(*(a_query(p.handle) for batch in batches for p in batch))
-        return self.built
+        answers = await self.ask(*(a_query(p.handle) for batch in batches for p in batch))
+        return [good(answer) for answer in answers]
 
     async def build_in(self, work: UnitOfWork, *changed: Pass) -> None:
         event = PassesChanged(passes=list(changed))

@@ -12,12 +12,14 @@ from services.notifier.apple.handlers import contents, devices
 from shared import clock
 from shared.contracts.generator import BuiltContent, ContentBuilt
 from shared.contracts.notifier import (
+    ContentNotice,
     DeviceAct,
     DeviceRegistered,
     DevicesActed,
     ListUpdated,
     NoteFetch,
     Observation,
+    PassNotices,
     ReadNotices,
     RegisterDevice,
     UnregisterDevice,
@@ -164,8 +166,14 @@ class Phones:
         return {row["device"]: row["handles"] for row in rows}
 
     async def seen(self, card: Card, account_id: UUID | None = None) -> list[Observation]:
+        return (await self._notices(card, account_id)).observations
+
+    async def contents(self, card: Card) -> list[ContentNotice]:
+        return (await self._notices(card)).contents
+
+    async def _notices(self, card: Card, account_id: UUID | None = None) -> PassNotices:
         query = ReadNotices(account_id=account_id or card.account_id, handle=card.handle)
-        return (await self.notifier.tell(handlers.read_notices, query))[0].observations
+        return (await self.notifier.tell(handlers.read_notices, query))[0]
 
     async def until_blocked(self, task: asyncio.Task[Any]) -> None:
         """Wait until a statement waits for a lock; fails if the task ends without waiting."""

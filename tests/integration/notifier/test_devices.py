@@ -459,6 +459,19 @@ async def test_what_was_seen_is_told_newest_first_and_to_its_account_only(phones
     assert await phones.seen(card, new_id()) == []
 
 
+async def test_a_first_content_stands_on_the_timeline_since_its_first_fetch(phones: Phones):
+    card = Card()
+    first, again = card.fetched(1, source="public"), card.fetched(1)
+    await phones.fetch(first, again)
+    await phones.fetch(card.fetched(1, status=304))
+    await phones.build(card.built(2))
+
+    [newest, noted] = await phones.contents(card)
+
+    assert (newest.content_number, noted.content_number) == (2, 1)
+    assert (noted.pass_version, noted.at) == (first.pass_version, first.at)
+
+
 async def test_device_log_lines_are_tied_to_pass_and_version(phones: Phones):
     card, device = Card(), a_device()
     await phones.fetch(card.fetched(3, source="public"))

@@ -151,6 +151,12 @@ def test_a_change_of_this_moment_is_being_built():
 
 
 def test_a_pass_that_nobody_has_downloaded_says_so():
-    verdict = verdict_of(version=3, changed_at=NOW - timedelta(seconds=1), contents=[])
+    verdict = verdict_of(version=3, changed_at=NOW - timedelta(seconds=1), contents=[], holders=[])
 
     assert verdict.code == "not_downloaded"
+
+
+def test_a_device_whose_fetch_was_not_noted_has_the_first_content():
+    verdict = verdict_of(contents=[], holders=[holder(registered_at=after(5))])
+
+    assert (verdict.code, len(verdict.devices)) == ("current", 1)

@@ -186,7 +186,7 @@ async def send_pass(call: Call[Any, None], *, context: Context) -> web.StreamRes
     if content.not_modified:
         return _not_modified(call, context, bearer, issued, content)
     _check_type(bearer, content)
-    response = web.StreamResponse(headers=NO_STORE)
+    response = web.Response(headers=NO_STORE)
     response.last_modified = content.last_modified
     file = passes.pass_file(context, content)
     await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")

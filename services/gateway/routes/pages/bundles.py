@@ -59,7 +59,7 @@ async def download_passes(call: Call[None, BundleQuery], *, context: Context) ->
         context.passcodes.guard(issued, call.request.cookies)
     contents = await asyncio.gather(*(passes.content(context, issued) for issued in found))
     file = _bundle([passes.pass_file(context, content) for content in contents])
-    response = web.StreamResponse(headers=FILE_HEADERS)
+    response = web.Response(headers=FILE_HEADERS)
     name = f"passes{BUNDLE_SUFFIX}"
     await send_file(call.request, response, file, name, media=BUNDLE_MEDIA)
     for issued, content in zip(found, contents, strict=True):

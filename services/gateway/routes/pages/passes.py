@@ -298,7 +298,7 @@ async def _send_download(
         _label(response, content, tag)
         note_download(request, context, issued, content, 304)
         return response
-    response = web.StreamResponse()
+    response = web.Response()
     _label(response, content, tag)
     await send_file(
         request, response, passes.pass_file(context, content), f"pass{passes.FILE_SUFFIX}"

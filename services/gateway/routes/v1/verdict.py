@@ -63,6 +63,9 @@ def judge(issued: Pass, notices: PassNotices, now: datetime) -> Verdict:
     new before a fetch of the newest content counts as having it.
     """
     newest = max(notices.contents, key=lambda c: c.content_number, default=None)
+    if newest is None and notices.holders:
+        # The note of the first fetch was lost; of a later content we would know.
+        newest = ContentNotice(content_number=1, pass_version=issued.version, at=issued.created_at)
     if newest is None:
         return NOT_DOWNLOADED
     if newest.pass_version < issued.version and now - issued.updated_at < BUILD_TIME:

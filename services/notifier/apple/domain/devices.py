@@ -161,6 +161,12 @@ def _news(content: BuiltContent) -> News:
     )
 
 
+def is_first_content(note: NoteFetch, copies: Copies | None) -> bool:
+    """Tell whether a fetch is the first that is known of a pass's first content."""
+    is_known = copies is not None and copies.first_downloaded == 1
+    return note.content_number == 1 and not is_known
+
+
 def check_push_token(command: RegisterDevice) -> InvalidError | None:
     """Refuse a push token that cannot be one."""
     token = command.push_token

@@ -14,12 +14,14 @@ from services.notifier.apple.domain.devices import (
     Seen,
     Tally,
     check_push_token,
+    is_first_content,
     is_same_push_token,
     manual_updates,
     readable_lines,
     seal_push_token,
 )
 from services.notifier.apple.repository import (
+    ContentRepository,
     DeviceRepository,
     ObservationRepository,
     PassRepository,
@@ -215,6 +217,9 @@ async def note_fetches(
     devices, passes = DeviceRepository(work.connection), PassRepository(work.connection)
     copies = await passes.lock_copies(query.handle for query in queries)
     await passes.keep_downloads(queries)
+    first = [q for q in queries if is_first_content(q, copies.get(q.handle))]
+    if first:
+        await ContentRepository(work.connection).add_first(first)
     by_device = Counter(q.handle for q in queries if q.source == "device")
     if by_device:
         told = await devices.take_awaited(dict(by_device))

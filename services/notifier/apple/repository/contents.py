@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.notifier.feed.repository.events import ROWS_A_TURN
 from shared.contracts.generator import BuiltContent
-from shared.contracts.notifier import ContentNotice
+from shared.contracts.notifier import ContentNotice, NoteFetch
 from shared.contracts.triggers import DeletedPass
 from shared.database import Connection, columns
 
@@ -25,6 +25,27 @@ class ContentRepository:
             ON CONFLICT DO NOTHING
             """,
             *columns(contents, "handle", "content_number", "account_id", "pass_version"),
+        )
+
+    async def add_first(self, notes: Sequence[NoteFetch]) -> None:
+        """Note first contents, which are built for whoever fetches them first."""
+        await self._connection.execute(
+            """
+            INSERT INTO contents (handle, content_number, account_id, pass_version, at)
+            SELECT *
+            FROM unnest(
+                $1::text[], $2::bigint[], $3::uuid[], $4::bigint[], $5::timestamptz[]
+            )
+            ON CONFLICT DO NOTHING
+            """,
+            *columns(
+                sorted(notes, key=lambda note: note.at),
+                "handle",
+                "content_number",
+                "account_id",
+                "pass_version",
+                "at",
+            ),
         )
 
     async def mark_deleted(self, passes: Iterable[DeletedPass]) -> None:
