@@ -12,6 +12,7 @@ from services.notifier.apple.repository import (
 from services.notifier.feed.domain.happenings import of_fetch, of_pass
 from services.notifier.feed.handlers.events import Tell
 from services.notifier.feed.handlers.sources import note_ends
+from services.notifier.feed.repository import FetchRepository
 from services.notifier.partners.domain.happenings import of_disabled
 from services.notifier.partners.repository import DeliveryRepository, EndpointRepository
 from shared import clock
@@ -36,9 +37,9 @@ async def store_events(
 async def tell_fetches(
     queries: list[NoteFetch], work: UnitOfWork, *, tell: Tell, start_pushing: StartPushing
 ) -> list[Done]:
-    """Note what was served, and tell what was kept of it."""
-    kept = await note_fetches(queries, work, start_pushing=start_pushing)
-    await tell(work, [of_fetch(query) for query in kept])
+    """Note what was served, and tell of it."""
+    told = await note_fetches(queries, work, start_pushing=start_pushing)
+    await tell(work, [of_fetch(query) for query in told])
     return [Done() for _ in queries]
 
 
@@ -62,9 +63,13 @@ async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[Pas
         deliveries, _ = await DeliveryRepository(work.connection).list_page(
             query.account_id, handle=query.handle, limit=limit
         )
-        observations = await ObservationRepository(work.connection).list_newest(
+        seen = await ObservationRepository(work.connection).list_newest(
             query.account_id, query.handle, limit
         )
+        seen += await FetchRepository(work.connection).list_newest(
+            query.account_id, query.handle, limit
+        )
+        seen.sort(key=lambda observation: observation.at, reverse=True)
         holders, count = await DeviceRepository(work.connection).list_holders(
             query.account_id, query.handle, MAX_HOLDERS
         )
@@ -72,7 +77,7 @@ async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[Pas
             PassNotices(
                 contents=contents,
                 deliveries=deliveries,
-                observations=observations,
+                observations=seen[:limit],
                 holders=holders,
                 holder_count=count,
                 unpushed_since=await PassRepository(work.connection).find_unpushed(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from services.notifier import handlers
-from services.notifier.apple.repository.observations import MAX_A_DAY
 from services.notifier.feed.domain.happenings import of_pass
 from services.notifier.feed.handlers import sources
 from services.notifier.feed.repository import feed as feeds
+from services.notifier.feed.repository.fetches import MAX_A_DAY
 from services.notifier.jobs import forget_old
 from services.notifier.partners.domain.webhooks import GONE, TEMPLATE_DELETED
 from shared import clock

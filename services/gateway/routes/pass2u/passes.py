@@ -188,7 +188,7 @@ async def fetch_pass(call: Call[None, None], *, context: Context) -> web.StreamR
     if issued.template_id != model.template_id:
         raise PassNotFoundError
     content = await passes.content(context, issued)
-    response = web.StreamResponse(headers={hdrs.CACHE_CONTROL: "no-store"})
+    response = web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})
     file = passes.pass_file(context, content)
     await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")
     note_download(call.request, context, issued, content, 200)

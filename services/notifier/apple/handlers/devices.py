@@ -27,6 +27,7 @@ from services.notifier.apple.repository import (
     PassRepository,
     WakeRepository,
 )
+from services.notifier.feed.repository import FetchRepository
 from shared import clock, metrics
 from shared.contracts.message import Done
 from shared.contracts.notifier import (
@@ -212,7 +213,7 @@ async def note_fetches(
 ) -> list[NoteFetch]:
     """Note what was served; what a device fetched of its own accord is a manual update.
 
-    Returns what was kept of it: whoever has a link can fetch a pass as often as they like.
+    Returns what is to be told of it: whoever has a link can fetch a pass as often as they like.
     """
     devices, passes = DeviceRepository(work.connection), PassRepository(work.connection)
     copies = await passes.lock_copies(query.handle for query in queries)
@@ -222,8 +223,8 @@ async def note_fetches(
         await ContentRepository(work.connection).add_first(first)
     by_device = Counter(q.handle for q in queries if q.source == "device")
     if by_device:
-        told = await devices.take_awaited(dict(by_device))
-        await _tell_manual(manual_updates(queries, told, copies), work)
+        awaited = await devices.take_awaited(dict(by_device))
+        await _tell_manual(manual_updates(queries, awaited, copies), work)
     surprising = {
         q.handle
         for q in queries
@@ -231,21 +232,13 @@ async def note_fetches(
     }
     if surprising:  # an older download was noted late: who registered meanwhile may hold that
         await _make_news(await devices.find_holders(surprising), work, start_pushing)
-    room = await ObservationRepository(work.connection).add(
-        [
-            Seen(q.account_id, q.handle, "fetched", q.at, None,
-                 {"status": q.status, "content_number": q.content_number,
-                  "version": q.pass_version, "source": q.source})
-            for q in queries
-        ]
-    )  # fmt: skip
-    kept: list[NoteFetch] = []
+    room = await FetchRepository(work.connection).find_room({query.handle for query in queries})
+    told: list[NoteFetch] = []
     for query in sorted(queries, key=lambda q: q.at):
-        place = (query.handle, "fetched")
-        if room[place] > 0:
-            room[place] -= 1
-            kept.append(query)
-    return kept
+        if room[query.handle] > 0:
+            room[query.handle] -= 1
+            told.append(query)
+    return told
 
 
 async def _tell_manual(notes: Sequence[NoteFetch], work: UnitOfWork) -> None:

@@ -3,5 +3,6 @@
 from services.notifier.feed.repository.announced import AnnouncedRepository
 from services.notifier.feed.repository.events import EventRepository
 from services.notifier.feed.repository.feed import FeedRepository
+from services.notifier.feed.repository.fetches import FetchRepository
 
-__all__ = ["AnnouncedRepository", "EventRepository", "FeedRepository"]
+__all__ = ["AnnouncedRepository", "EventRepository", "FeedRepository", "FetchRepository"]
