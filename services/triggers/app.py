@@ -19,6 +19,7 @@ from services.triggers.handlers import (
 from services.triggers.jobs import templates
 from services.triggers.jobs.comparisons import compare_in_background, compare_on_command
 from services.triggers.jobs.runs import CALL_SECONDS, RunJob
+from services.triggers.repository.channels import ChannelCache
 from services.triggers.repository.templates import TemplateCache
 from services.triggers.settings import Settings
 from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
@@ -33,11 +34,11 @@ from shared.contracts.triggers import (
     ListPasses,
     ListTemplatePushes,
     PushPasses,
+    ReadChannels,
     ReadCounts,
     ReadLastEvent,
     ReadPass,
     ReadPassSince,
-    ReadSources,
     ReadTemplatePush,
     ReadTimeline,
 )
@@ -68,6 +69,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
     keys = settings.read_master_keys()
     cache = TemplateCache(keys, settings.public_url)
     begun = asyncio.Event()
+    channels = ChannelCache()
     token_key = settings.read_pass_tokens(keys).newest_id
     runs = RunJob(database, cache, UrlCaller(client), begun)
     return Service(
@@ -86,7 +88,13 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(DevicesActed, partial(devices.follow_devices, cache=cache, begun=begun)),
             answer(
                 CreatePass,
-                partial(passes.create_passes, cache=cache, begun=begun, token_key=token_key),
+                partial(
+                    passes.create_passes,
+                    cache=cache,
+                    channels=channels,
+                    begun=begun,
+                    token_key=token_key,
+                ),
             ),
             answer(
                 ChangePass,
@@ -99,7 +107,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),
-            answer(ReadSources, questions.read_sources),
+            answer(ReadChannels, questions.read_channels),
             answer(ReadLastEvent, questions.read_last_events),
             answer(PushPasses, partial(pushes.push_passes, cache=cache)),
             answer(ControlTemplatePush, pushes.control_template_pushes),

@@ -103,6 +103,20 @@ class PassCreated(BaseModel):
     """The message that was made up for it, if its template has that done."""
 
 
+class Channel(BaseModel, frozen=True):
+    """Where a pass comes from: the link program and what it says, or the `utm_` words of a call.
+
+    Each text has at most 80 characters; an empty one says nothing.
+    """
+
+    program_id: UUID | None = None
+    source: str = ""
+    medium: str = ""
+    campaign: str = ""
+    term: str = ""
+    content: str = ""
+
+
 class CreatePass(Command):
     """Issue one pass and run its template's onCreate rules."""
 
@@ -129,8 +143,8 @@ class CreatePass(Command):
     """Whether it is void from the beginning."""
     passcode: str | None = Field(default=None, repr=False)
     """What is kept of the passcode that its public pages ask for."""
-    source: str | None = None
-    """The channel for which it is counted (utm_source)."""
+    channel: Channel | None = None
+    """From where it comes, and for what it is counted."""
 
 
 class PassChanged(BaseModel):
@@ -404,13 +418,13 @@ class ReadCounts(Query):
     template_id: UUID
 
 
-class SourceDay(BaseModel):
-    source: str
+class ChannelDay(BaseModel):
+    channel: Channel
     day: date
     """In UTC."""
 
 
-class SourceCount(SourceDay):
+class ChannelCount(ChannelDay):
     """What came of one channel on one day."""
 
     issued: int = 0
@@ -418,24 +432,26 @@ class SourceCount(SourceDay):
     """Passes that got onto a device for the first time."""
 
 
-class Sources(BaseModel):
-    counts: list[SourceCount]
+class ChannelCounts(BaseModel):
+    counts: list[ChannelCount]
     """By channel and day."""
     more: bool
 
 
-class ReadSources(Query):
-    """A keyset page of the channels that passes of a template were issued for, by channel and day.
+class ReadChannels(Query):
+    """A keyset page of the channels that passes of a template came from, by channel and day.
 
     Passes without one are not among them.
     """
 
-    name: ClassVar = "triggers.read_sources.v1"
-    reply: ClassVar = Sources
+    name: ClassVar = "triggers.read_channels.v1"
+    reply: ClassVar = ChannelCounts
 
     account_id: UUID
     template_id: UUID
-    after: SourceDay | None = None
+    program_id: UUID | None = None
+    """Only of this link program."""
+    after: ChannelDay | None = None
     """The channel and day of the last entry of the page before."""
     limit: int = 100
 

@@ -25,6 +25,7 @@ from shared.contracts.notifier import NoteFetch
 from shared.contracts.triggers import (
     MAX_RUN_TIME,
     ChangePass,
+    Channel,
     CreatePass,
     FindPass,
     Pass,
@@ -95,8 +96,8 @@ class Order:
     voided: bool = False
     passcode: str | None = None
     """What is kept of the passcode of its public pages."""
-    source: str | None = None
-    """The channel for which it is counted."""
+    channel: Channel | None = None
+    """From where it comes, and for what it is counted."""
     revision: int | None = None
     """The newest revision of the template, if who orders has just learned it."""
 
@@ -420,7 +421,7 @@ def _creation(
         literal=order.literal,
         voided=order.voided,
         passcode=order.passcode,
-        source=order.source,
+        channel=order.channel,
     )
 
 

@@ -18,7 +18,11 @@ _NUMBERS: Final = 90_000_000
 
 
 def new_record(
-    command: CreatePass, facts: dict[str, Any] | None, at: datetime, token_key: str | None
+    command: CreatePass,
+    facts: dict[str, Any] | None,
+    at: datetime,
+    token_key: str | None,
+    channel_id: int | None,
 ) -> PassRecord:
     """Make a pass to which nothing has happened; `facts` are its member's, if it has one."""
     return PassRecord(
@@ -37,7 +41,7 @@ def new_record(
         updated_at=at,
         token_key=token_key,
         member=facts,
-        source=command.source,
+        channel_id=channel_id,
         passcode=command.passcode,
     )
 

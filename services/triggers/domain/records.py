@@ -169,8 +169,8 @@ class PassRecord:
     """Whether the event of that date is logged."""
     voided_by_date: bool = False
     """Whether it is void because of that date alone, so that a later one makes it valid."""
-    source: str | None = None
-    """The channel for which it is counted."""
+    channel_id: int | None = None
+    """The channel from which it comes."""
     passcode: str | None = field(default=None, repr=False)
     """What is kept of the passcode of its public pages."""
     position: int = 0

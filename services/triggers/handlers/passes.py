@@ -25,6 +25,7 @@ from services.triggers.domain import (
 )
 from services.triggers.handlers.barcodes import claim_messages, release_messages
 from services.triggers.handlers.waiting import RunAnswer, Waiting
+from services.triggers.repository.channels import ChannelCache
 from services.triggers.repository.members import Learned, MemberKey, MemberRepository
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import KnownTemplate, TemplateCache
@@ -32,6 +33,7 @@ from shared import clock
 from shared.contracts.member import Member
 from shared.contracts.triggers import (
     ChangePass,
+    Channel,
     CreatePass,
     PassChanged,
     PassCreated,
@@ -55,6 +57,7 @@ async def create_passes(
     work: UnitOfWork,
     *,
     cache: TemplateCache,
+    channels: ChannelCache,
     begun: asyncio.Event | None = None,
     token_key: str | None = None,
 ) -> list[PassCreated | ApplicationError | NotReadyError]:
@@ -62,7 +65,7 @@ async def create_passes(
 
     `token_key` names the secret that their authentication tokens derive from.
     """
-    issuing = await _Issuing.load(commands, work, cache, begun)
+    issuing = await _Issuing.load(commands, work, cache, channels, begun)
     now = clock.now()
     drafts = [issuing.draft(one, now, token_key) async for one in yielding(commands)]
     claimed, refused = await claim_messages(drafts, issuing.templates, work)
@@ -91,6 +94,7 @@ class _Issuing:
 
     templates: Mapping[UUID, KnownTemplate]
     members: Mapping[MemberKey, Learned]
+    channels: Mapping[Channel, int]
     waiting: Waiting[PassCreated]
 
     @classmethod
@@ -99,9 +103,10 @@ class _Issuing:
         commands: Sequence[CreatePass],
         work: UnitOfWork,
         cache: TemplateCache,
+        channels: ChannelCache,
         begun: asyncio.Event | None,
     ) -> "_Issuing":
-        """Read templates, lock members and carry what is new of them to their other passes."""
+        """Read templates, number channels, lock members and carry what is new to their passes."""
         needed: dict[UUID, int] = {}
         for command in commands:
             known = needed.get(command.template_id, 0)
@@ -111,7 +116,9 @@ class _Issuing:
         members = await carry_members([c.member for c in allowed if c.member], work, cache)
         calling = (c for c in commands if templates[c.template_id].compiled.may_call("onCreate"))
         waiting = await Waiting[PassCreated].look(work, PassCreated, calling, begun)
-        return cls(templates, members, waiting)
+        named = {command.channel for command in allowed if command.channel is not None}
+        numbers = await channels.numbers(work, named)
+        return cls(templates, members, numbers, waiting)
 
     def draft(
         self, command: CreatePass, at: datetime, token_key: str | None
@@ -125,7 +132,8 @@ class _Issuing:
             return TemplateGoneError(errors=[fault])
         member = command.member
         facts = self.members[member.account_id, member.member_id].after if member else None
-        record = new_record(command, facts, at, token_key)
+        channel_id = self.channels[command.channel] if command.channel else None
+        record = new_record(command, facts, at, token_key, channel_id)
         try:
             fill(record, command, template.compiled)
         except InvalidError as error:

@@ -8,6 +8,7 @@ from services.triggers.domain import PassDeletedError, PassNotFoundError, PassRe
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from shared import clock
 from shared.contracts.triggers import (
+    ChannelCounts,
     Counts,
     EventPage,
     FindPass,
@@ -16,13 +17,12 @@ from shared.contracts.triggers import (
     Pass,
     PassPage,
     PassSince,
+    ReadChannels,
     ReadCounts,
     ReadLastEvent,
     ReadPass,
     ReadPassSince,
-    ReadSources,
     ReadTimeline,
-    Sources,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
@@ -169,13 +169,11 @@ async def read_counts(queries: list[ReadCounts], work: UnitOfWork) -> list[Count
     return [await counters.read(query.account_id, query.template_id) for query in queries]
 
 
-async def read_sources(queries: list[ReadSources], work: UnitOfWork) -> list[Sources]:
+async def read_channels(queries: list[ReadChannels], work: UnitOfWork) -> list[ChannelCounts]:
     """Count issues and installs by channel and day."""
     counters = CounterRepository(work.connection)
-    pages: list[Sources] = []
+    pages: list[ChannelCounts] = []
     for query in queries:
-        found = await counters.read_sources(
-            query.account_id, query.template_id, query.after, query.limit + 1
-        )
-        pages.append(Sources(counts=found[: query.limit], more=len(found) > query.limit))
+        found = await counters.read_channels(query, query.limit + 1)
+        pages.append(ChannelCounts(counts=found[: query.limit], more=len(found) > query.limit))
     return pages

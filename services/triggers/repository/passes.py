@@ -10,15 +10,16 @@ import asyncpg
 
 from services.triggers.domain import PassRecord
 from services.triggers.repository.barcodes import BarcodeRepository
+from services.triggers.repository.channels import NO_PROGRAM, channel_of
 from services.triggers.repository.listing import DUE_AT, listing
 from services.triggers.repository.members import MemberKey, MemberRepository
 from shared.contracts.triggers import (
+    ChannelCount,
     Counts,
     EventKind,
     ListPasses,
     LoggedEvent,
-    SourceCount,
-    SourceDay,
+    ReadChannels,
 )
 from shared.database import Connection, columns, json_array
 from shared.errors import NotReadyError
@@ -27,8 +28,8 @@ COLUMNS = (
     "token_key,"
     " handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
     " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
-    " refreshed_at, devices, registration_number, expires_at, expired, voided_by_date, source,"
-    " passcode"
+    " refreshed_at, devices, registration_number, expires_at, expired, voided_by_date,"
+    " channel_id, passcode"
 )
 
 READ_COLUMNS = f"{COLUMNS}, position"
@@ -109,16 +110,16 @@ class PassRepository:
                 token_key, handle, account_id, template_id, serial_number, member_id, version,
                 sequence, push_version, own_values::jsonb, happened, voided, created_at,
                 updated_at, NULL, literal::jsonb, NULL, devices, 0, expires_at, false, false,
-                source, passcode
+                channel_id, passcode
             FROM unnest(
                 $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
                 $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],
                 $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
-                $16::integer[], $17::timestamptz[], $18::text[], $19::text[]
+                $16::integer[], $17::timestamptz[], $18::integer[], $19::text[]
             ) AS new (
                 handle, account_id, template_id, serial_number, member_id, version, sequence,
                 push_version, own_values, happened, voided, created_at, updated_at, literal,
-                token_key, devices, expires_at, source, passcode
+                token_key, devices, expires_at, channel_id, passcode
             )
             """,  # noqa: S608 - our own column names
             *columns(
@@ -135,7 +136,7 @@ class PassRepository:
             json_array([r.own_values for r in records]),
             *columns(records, "happened", "voided", "created_at", "updated_at"),
             json_array([r.literal for r in records]),
-            *columns(records, "token_key", "devices", "expires_at", "source", "passcode"),
+            *columns(records, "token_key", "devices", "expires_at", "channel_id", "passcode"),
         )
 
     async def remove(self, handle: str) -> None:
@@ -461,7 +462,7 @@ class PassRepository:
             json_array([e.data for e in events]),
         )
         counted = Counter(
-            (record.template_id, e.occurred_at.date(), _counted_kind(e), record.source or "")
+            (record.template_id, e.occurred_at.date(), _counted_kind(e), record.channel_id or 0)
             for record in records
             for e in record.events
         )
@@ -470,16 +471,16 @@ class PassRepository:
                 record.template_id,
                 record.events[0].occurred_at.date(),
                 f"passes_{kind}",
-                record.source or "",
+                record.channel_id or 0,
             )
             for record in records
             for kind in record.first
         )
         await self._connection.execute(
             """
-            INSERT INTO counter_deltas (template_id, day, kind, source, amount)
+            INSERT INTO counter_deltas (template_id, day, kind, channel_id, amount)
             SELECT *
-            FROM unnest($1::uuid[], $2::date[], $3::text[], $4::text[], $5::bigint[])
+            FROM unnest($1::uuid[], $2::date[], $3::text[], $4::integer[], $5::bigint[])
             """,
             *columns(list(counted), 0, 1, 2, 3),
             list(counted.values()),
@@ -529,61 +530,77 @@ class CounterRepository:
             days.setdefault(day.isoformat(), {})[row["kind"]] = row["amount"]
         return Counts(totals=dict(totals), days=days)
 
-    async def read_sources(
-        self, account_id: UUID, template_id: UUID, after: SourceDay | None, limit: int
-    ) -> list[SourceCount]:
+    async def read_channels(self, query: ReadChannels, limit: int) -> list[ChannelCount]:
         """List what came of channels by day: passes issued, and those that got onto a device."""
+        after = query.after.channel if query.after else None
         rows = await self._connection.fetch(
             """
             SELECT
-                source, day,
+                program_id, source, medium, campaign, term, content, day,
                 coalesce(sum(amount) FILTER (WHERE kind = 'create'), 0)::bigint AS issued,
                 coalesce(sum(amount) FILTER (WHERE kind = 'passes_install'), 0)::bigint
                     AS installed
             FROM (
-                SELECT source, day, kind, amount
+                SELECT channel_id, day, kind, amount
                 FROM counters
                 WHERE template_id = $2
-                    AND source <> ''
+                    AND channel_id <> 0
                 UNION ALL
-                SELECT source, day, kind, amount
+                SELECT channel_id, day, kind, amount
                 FROM counter_deltas
                 WHERE template_id = $2
-                    AND source <> ''
+                    AND channel_id <> 0
             ) AS both_kinds
+            JOIN channels USING (channel_id)
             WHERE kind IN ('create', 'passes_install')
-                AND ($3::text IS NULL OR (source, day) > ($3::text COLLATE "C", $4::date))
+                AND ($3::uuid IS NULL OR program_id = $3)
+                AND (
+                    $10::date IS NULL
+                    OR (program_id, source, medium, campaign, term, content, day)
+                        > ($4::uuid, $5::text, $6::text, $7::text, $8::text, $9::text, $10::date)
+                )
                 AND EXISTS (
                     SELECT
                     FROM templates
                     WHERE template_id = $2
                         AND account_id = $1
                 )
-            GROUP BY source, day
-            ORDER BY source COLLATE "C", day
-            LIMIT $5
+            GROUP BY program_id, source, medium, campaign, term, content, day
+            ORDER BY program_id, source, medium, campaign, term, content, day
+            LIMIT $11
             """,
-            account_id,
-            template_id,
-            after and after.source,
-            after and after.day,
+            query.account_id,
+            query.template_id,
+            query.program_id,
+            (after.program_id if after else None) or NO_PROGRAM,
+            *((after.source, after.medium, after.campaign) if after else ("", "", "")),
+            *((after.term, after.content) if after else ("", "")),
+            query.after.day if query.after else None,
             limit,
         )
-        return [SourceCount(**row) for row in rows]
+        return [
+            ChannelCount(
+                channel=channel_of(dict(row)),
+                day=row["day"],
+                issued=row["issued"],
+                installed=row["installed"],
+            )
+            for row in rows
+        ]
 
     async def fold(self) -> None:
         """Add the deltas of whole batches into one row per template, day, kind and channel."""
         await self._connection.execute(
             """
             WITH gone AS (
-                DELETE FROM counter_deltas RETURNING template_id, day, kind, source, amount
+                DELETE FROM counter_deltas RETURNING template_id, day, kind, channel_id, amount
             )
-            INSERT INTO counters (template_id, day, kind, source, amount)
-            SELECT template_id, day, kind, source, sum(amount)
+            INSERT INTO counters (template_id, day, kind, channel_id, amount)
+            SELECT template_id, day, kind, channel_id, sum(amount)
             FROM gone
-            GROUP BY template_id, day, kind, source
-            ORDER BY template_id, day, kind, source
-            ON CONFLICT (template_id, day, kind, source) DO UPDATE SET
+            GROUP BY template_id, day, kind, channel_id
+            ORDER BY template_id, day, kind, channel_id
+            ON CONFLICT (template_id, day, kind, channel_id) DO UPDATE SET
                 amount = counters.amount + excluded.amount
             """
         )

@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from services.triggers.handlers import catalogue, devices, passes, pushes, questions
+from services.triggers.repository.channels import ChannelCache
 from services.triggers.repository.templates import TemplateCache
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
@@ -153,10 +154,13 @@ class Life:
             MasterKeys.parse(MasterKeys.generate_text()), "https://passes.example"
         )
     )
+    channels: ChannelCache = field(default_factory=ChannelCache)
     told: list[Event] = field(default_factory=list[Event])
 
     async def create(self, *commands: CreatePass) -> list[PassCreated | ApplicationError]:
-        return await self._do(passes.create_passes, commands, cache=self.cache)
+        return await self._do(
+            passes.create_passes, commands, cache=self.cache, channels=self.channels
+        )
 
     async def change(self, *commands: ChangePass) -> list[PassChanged | ApplicationError]:
         return await self._do(passes.change_passes, commands, cache=self.cache)
@@ -229,7 +233,10 @@ class Life:
             "interactive",
             self.database,
             [
-                answer(CreatePass, partial(passes.create_passes, cache=self.cache)),
+                answer(
+                    CreatePass,
+                    partial(passes.create_passes, cache=self.cache, channels=self.channels),
+                ),
                 answer(ChangePass, partial(passes.change_passes, cache=self.cache)),
             ],
         )
@@ -272,7 +279,7 @@ async def until_somebody_waits(database: Database) -> None:
 
 
 async def create_in(work: UnitOfWork, life: Life, command: CreatePass) -> None:
-    good((await passes.create_passes([command], work, cache=life.cache))[0])
+    good((await passes.create_passes([command], work, cache=life.cache, channels=life.channels))[0])
 
 
 def good(outcome: Reply | ApplicationError) -> Reply:

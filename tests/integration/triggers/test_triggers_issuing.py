@@ -74,8 +74,12 @@ async def test_a_pass_is_told_to_whoever_knows_another_version_of_it(life: Life)
 async def test_a_pass_keeps_the_id_of_its_secret_for_life(life: Life):
     older, newer = a_creation(), a_creation()
     async with life.database.work() as work:
-        await passes.create_passes([older], work, cache=life.cache, token_key="old")
-        await passes.create_passes([newer], work, cache=life.cache, token_key="new")
+        await passes.create_passes(
+            [older], work, cache=life.cache, channels=life.channels, token_key="old"
+        )
+        await passes.create_passes(
+            [newer], work, cache=life.cache, channels=life.channels, token_key="new"
+        )
     await life.change(a_change(older.handle, "update", {POINTS: 3}))
 
     assert [p.token_key for p in life.changed()] == ["old"]

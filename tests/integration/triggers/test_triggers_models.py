@@ -9,8 +9,8 @@ import pytest
 
 from services.triggers import jobs
 from services.triggers.handlers import questions
-from shared.contracts.triggers import PassesChanged, ReadSources, Sources
-from shared.errors import ApplicationError
+from shared.contracts.triggers import Channel, ChannelCounts, PassesChanged, ReadChannels
+from shared.errors import ApplicationError, InvalidError
 from tests.integration.triggers.life import (
     ACCOUNT,
     DOCUMENT,
@@ -267,30 +267,48 @@ async def test_a_refused_change_changes_no_passcode(life: Life):
     assert (found.passcode, found.voided) == ("digest-1", False)
 
 
-async def sources(life: Life, **rest: Any) -> Sources:
-    query = ReadSources.model_validate({"account_id": ACCOUNT, "template_id": TEMPLATE, **rest})
-    return (await life.ask(questions.read_sources, query))[0]  # type: ignore[index]
+async def channels(life: Life, **rest: Any) -> ChannelCounts:
+    query = ReadChannels.model_validate({"account_id": ACCOUNT, "template_id": TEMPLATE, **rest})
+    return (await life.ask(questions.read_channels, query))[0]  # type: ignore[index]
+
+
+SHOP, MAIL = Channel(source="shop"), Channel(source="mail", program_id=OTHER_ACCOUNT, term="t")
 
 
 async def test_issues_and_installs_are_counted_for_the_channel_of_the_pass(life: Life):
-    commands = [a_creation(source=name) for name in ("shop", "shop", "mail", None)]
+    commands = [a_creation(channel=channel) for channel in (SHOP, SHOP, MAIL, None)]
     await life.create(*commands)
     for command in commands[1:]:
         for kind in ("install", "remove", "install"):
             await life.happened(command.handle, kind)
 
-    fresh = await sources(life)
+    fresh = await channels(life)
     await jobs.fold_counters(life.database)
-    folded = await sources(life)
+    folded = await channels(life)
 
-    assert [(c.source, c.issued, c.installed) for c in folded.counts] == [
-        ("mail", 1, 1),
-        ("shop", 2, 1),
+    assert [(c.channel, c.issued, c.installed) for c in folded.counts] == [
+        (SHOP, 2, 1),
+        (MAIL, 1, 1),
     ]
     assert fresh == folded
     assert (await life.counts()).totals["create"] == 4
-    page = await sources(life, limit=1)
-    [first] = page.counts
-    rest = await sources(life, after=first)
-    assert (page.more, [c.source for c in rest.counts]) == (True, ["shop"])
-    assert (await sources(life, account_id=OTHER_ACCOUNT)).counts == []
+    page = await channels(life, limit=1)
+    rest = await channels(life, after=page.counts[0])
+    assert (page.more, [c.channel for c in rest.counts]) == (True, [MAIL])
+    of_program = await channels(life, program_id=OTHER_ACCOUNT)
+    assert [c.channel for c in of_program.counts] == [MAIL]
+    assert (await channels(life, account_id=OTHER_ACCOUNT)).counts == []
+
+
+async def test_a_channel_that_came_in_a_transaction_that_failed_is_numbered_anew(life: Life):
+    async def number_in_vain() -> None:
+        async with life.database.work() as work:
+            await life.channels.numbers(work, [SHOP])
+            raise InvalidError
+
+    with pytest.raises(InvalidError):
+        await number_in_vain()
+
+    await life.create(a_creation(channel=SHOP))
+
+    assert [c.channel for c in (await channels(life)).counts] == [SHOP]

@@ -32,7 +32,7 @@ from services.gateway.usecases import passes
 from services.gateway.usecases.passes import Order
 from shared import clock
 from shared.contracts.message import JsonObject
-from shared.contracts.triggers import Pass, PassCreated
+from shared.contracts.triggers import Channel, Pass, PassCreated
 from shared.errors import ApplicationError, ConflictError, NotFoundError
 from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Call, Reply
 from shared.identifiers import new_id
@@ -105,7 +105,7 @@ async def create_pass(call: Call[PassData, CreateQuery], *, context: Context) ->
         literal=True,
         voided=data.voided or False,
         passcode=await context.passcodes.hash(data.passcode) if data.passcode else None,
-        source=call.query.utm_source or None,
+        channel=Channel(source=call.query.utm_source) if call.query.utm_source else None,
         revision=model.revision,
     )
     try:
