@@ -109,6 +109,91 @@ class AdjustPoints(Command):
     reason: str | None = None
 
 
+class Enrolment(BaseModel):
+    """That a person came to a template's pass, by a link or a batch: the member, and its pass."""
+
+    enrolment_id: UUID
+    account_id: UUID
+    template_id: UUID
+    member_id: str
+    handle: str
+    """Of the pass, which may still be to be made: whoever finds none issues it under this name."""
+    external_id: str | None = None
+    program_id: UUID | None = None
+    """The link program, if it was a link."""
+    campaign: str = ""
+    created_at: datetime
+
+
+class Enrolled(BaseModel):
+    """What became of an enrolment."""
+
+    enrolment: Enrolment
+    member: Member
+    is_new: bool
+    """If not, the person had this enrolment before: the pass is the one made then."""
+    differs: bool = False
+    """Whether another name, e-mail or phone came with an external id than its member has: what was
+    there first stands."""
+
+
+class EnrolMember(Command):
+    """Find or make the member and the enrolment of somebody who is to have a pass of a template.
+
+    With an external id the account's member of that id is taken, or made with these fields; there
+    is one enrolment for account, template and external id, whoever asks first. Without one a new
+    member and a new enrolment are made each time. At most `max_uses` enrolments are made for a link
+    (GoneError, code `link_used_up`); one that is there already is given also then.
+    """
+
+    name: ClassVar = "member.enrol_members.v1"
+    reply: ClassVar = Enrolled
+
+    account_id: UUID
+    template_id: UUID
+    member_id: str
+    """The id that a new member gets."""
+    handle: str
+    """The handle for the pass of a new enrolment."""
+    fields: JsonObject
+    """Any of name, email, phone, external_id, tier (text) and points (integer), as in SaveMember;
+    they are set only on a new member."""
+    program_id: UUID | None = None
+    link_id: UUID | None = None
+    campaign: str = ""
+    max_uses: int | None = None
+    replaces: str | None = None
+    """The handle of a deleted pass: if the enrolment still names it, it gets the new handle."""
+
+
+class ConfirmEnrolment(Command):
+    """Note that the pass of an enrolment was made: until then a link without an external id gives
+    the same enrolment again rather than be used up by one that led to no pass."""
+
+    name: ClassVar = "member.confirm_enrolments.v1"
+    reply: ClassVar = Enrolment
+
+    account_id: UUID
+    handle: str
+
+
+class EnrolmentPage(BaseModel):
+    enrolments: list[Enrolment]
+    more: bool
+
+
+class ListEnrolments(Query):
+    """A keyset page of a member's enrolments, newest first."""
+
+    name: ClassVar = "member.list_enrolments.v1"
+    reply: ClassVar = EnrolmentPage
+
+    account_id: UUID
+    member_id: str
+    before: UUID | None = None
+    limit: int = 50
+
+
 class ReadMember(Query):
     name: ClassVar = "member.read_member.v1"
     reply: ClassVar = Member
