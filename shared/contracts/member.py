@@ -167,8 +167,11 @@ class EnrolMember(Command):
 
 
 class ConfirmEnrolment(Command):
-    """Note that the pass of an enrolment was made: until then a link without an external id gives
-    the same enrolment again rather than be used up by one that led to no pass."""
+    """Note that the pass of an enrolment was made.
+
+    Until then a link without an external id, with `max_uses`, gives the same enrolment again rather
+    than be used up by one that led to no pass.
+    """
 
     name: ClassVar = "member.confirm_enrolments.v1"
     reply: ClassVar = Enrolment
