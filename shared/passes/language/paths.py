@@ -68,6 +68,9 @@ SPECIAL_PROPERTIES: Final = (
 )
 """Properties with a meaning of their own: every template has them, declared or not."""
 
+DYNAMIC_NAMES: Final = ("label", "value", "changeMessage")
+"""What of a dynamic field a pass is given."""
+
 Location = tuple[str | int, ...]
 Source = Literal["pass", "property", "member", "style", "serial", "image"]
 
@@ -324,6 +327,23 @@ def _old_paths(known: Mapping[str, Leaf], properties: Mapping[str, Any]) -> dict
     """Return the former names of paths, which go on naming them where nothing else took them."""
     moves = follow_moves(read_migrations(properties.get(MIGRATIONS_PATH)))
     return {old: new for old, new in moves.items() if old not in known and new in known}
+
+
+def moved_fields(path_index: PathIndex) -> dict[str, str]:
+    """Return where dynamic fields would stand in other groups → where they stand, path by path.
+
+    Who fills them names them by key alone: what a pass was given follows them through the template.
+    """
+    moves: dict[str, str] = {}
+    for leaf in path_index.given.values():
+        if leaf.dynamic and leaf.is_field_value:
+            stem = leaf.path.removesuffix("_value")
+            for group in FIELD_GROUPS:
+                other = f"{STRUCTURE_PATH}_{group}_{leaf.field_key}"
+                for name in DYNAMIC_NAMES:
+                    if f"{other}_{name}" not in path_index.known:
+                        moves[f"{other}_{name}"] = f"{stem}_{name}"
+    return moves
 
 
 _FIELD_DEPTH: Final = 3

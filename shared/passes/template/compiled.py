@@ -27,6 +27,7 @@ from shared.passes.language.paths import (
     Leaf,
     Location,
     PathIndex,
+    moved_fields,
     pass_style,
     survey,
 )
@@ -138,7 +139,10 @@ class CompiledTemplate:
         return checking.merge_values(self.path_index, current, changes)
 
     def migrate(self, state: PassState) -> PassState:
-        """Return the pass with its values under the paths of this revision (psPathMigrations)."""
+        """Return the pass with its values under the paths of this revision.
+
+        They follow psPathMigrations, and dynamic fields from one group to another.
+        """
         return migrate(state, self._moves)
 
     def read(self, state: PassState, path: str) -> Json:
@@ -375,7 +379,8 @@ def compile_template(
 
 def _moves(path_index: PathIndex) -> dict[str, str]:
     """Return old path → new path, of those that lead to a path of today."""
-    moves = follow_moves(read_migrations(path_index.known[MIGRATIONS_PATH].default))
+    written = read_migrations(path_index.known[MIGRATIONS_PATH].default)
+    moves = follow_moves(moved_fields(path_index) | written)
     return {
         old: leaf.path
         for old, new in moves.items()

@@ -91,7 +91,7 @@ _SCALARS: Final[dict[str, Schema]] = {
 _ATTRIBUTE: Final[dict[str, Schema]] = {
     "value": {"description": "The value itself."},
     "editable": {"type": "boolean", "description": "Whether users may change it on a pass."},
-    "dynamic": {"type": "boolean", "description": "Kept for editors; means nothing here."},
+    "dynamic": {"type": "boolean", "description": "Whether the Pass2U API may set it."},
     "label": {"type": ["string", "null"], "description": "What people read of it."},
     "type": {"type": ["string", "null"], "description": "How an editor asks for it."},
     "options": {"description": "What an editor offers."},
