@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.catalogue.models import Model, ModelField, ModelNotFoundError
+from services.gateway.catalogue.models import COUNTED, Model, ModelField, ModelNotFoundError
 from services.gateway.context import Context
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
 from services.gateway.routes.once import REPLAYED, claim
@@ -52,6 +52,9 @@ def _named(name: str, description: str, example: str, pattern: str = "") -> dict
         "example": example,
     }
 
+
+_DONE: Final = Reply(headers={hdrs.CONTENT_TYPE: JSON_MEDIA})
+"""Says nothing, in the media type that the reference prints even so."""
 
 _MODEL: Final = _named(
     "modelId", "The number of the model: `model_id` of a template.", "$PASS2U_MODEL_ID", "^[0-9]+$"
@@ -119,7 +122,7 @@ async def create_pass(call: Call[PassData, CreateQuery], *, context: Context) ->
         modelId=model.model_id,
         passId=issued.handle,
         createdTime=_time(issued.created_at or clock.now(), model.zone),
-        expirationDate=_date(model, _state(issued.handle, made.values)),
+        expirationDate=data.expiration_date or _date(model, _state(issued.handle, made.values)),
         warnings=made.warnings or None,
     )
     return Reply(answer, headers=REPLAYED if claimed.replayed else {})
@@ -144,12 +147,12 @@ async def update_pass(call: Call[PassData, None], *, context: Context) -> Update
         modelId=model.model_id,
         passId=found.handle,
         updatedTime=_time(found.updated_at, model.zone),
-        expirationDate=_date(model, state),
+        expirationDate=data.expiration_date or _date(model, state),
         warnings=made.warnings or None,
     )
 
 
-async def delete_attribute(call: Call[None, None], *, context: Context) -> None:
+async def delete_attribute(call: Call[None, None], *, context: Context) -> Reply:
     """Reset an attribute of a pass to the model's."""
     name = call.path["attributeName"]
     model = await find_model(call, context)
@@ -163,22 +166,25 @@ async def delete_attribute(call: Call[None, None], *, context: Context) -> None:
         voided=False if name == "voided" else None,
         passcode="" if name == "passcode" else None,
     )
+    return _DONE
 
 
-async def delete_field(call: Call[None, None], *, context: Context) -> None:
+async def delete_field(call: Call[None, None], *, context: Context) -> Reply:
     """Reset a field of a pass to the model's."""
     model = await find_model(call, context)
     field = _field(call, model)
     await _change(call, context, model, dict.fromkeys(field.paths))
+    return _DONE
 
 
-async def delete_field_attribute(call: Call[None, None], *, context: Context) -> None:
+async def delete_field_attribute(call: Call[None, None], *, context: Context) -> Reply:
     """Reset an attribute of a field of a pass to the model's."""
     model = await find_model(call, context)
     field, name = _field(call, model), FIELD_ATTRIBUTES.get(call.path["attributeName"])
     if name is None:
         raise AttributeNotFoundError
     await _change(call, context, model, {getattr(field, name): None})
+    return _DONE
 
 
 async def fetch_pass(call: Call[None, None], *, context: Context) -> web.StreamResponse:
@@ -234,6 +240,8 @@ def _field(call: Call[Any, Any], model: Model) -> ModelField:
     found = model.fields.get(call.path["fieldKey"])
     if found is None:
         raise FieldNotFoundError
+    if found.kind in COUNTED:
+        raise RefusedError(f"{call.path['fieldKey']} holds {found.kind}, which no call resets.")
     return found
 
 
@@ -319,13 +327,13 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             serve(context, delete_field, JSON_MEDIA),
             summary="Reset a field of a pass to its model's",
             parameters=(_MODEL, _PASS, _FIELD),
-            errors=(*always, FieldNotFoundError),
+            errors=(*always, RefusedError, FieldNotFoundError),
         ),
         reset_endpoint(
             f"{one}/fields/{{fieldKey}}/attributes/{{attributeName}}",
             serve(context, delete_field_attribute, JSON_MEDIA),
             summary="Reset an attribute of a field of a pass to its model's",
             parameters=(_MODEL, _PASS, _FIELD, _FIELD_ATTRIBUTE),
-            errors=(*always, FieldNotFoundError, AttributeNotFoundError),
+            errors=(*always, RefusedError, FieldNotFoundError, AttributeNotFoundError),
         ),
     ]

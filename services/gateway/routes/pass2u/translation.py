@@ -30,12 +30,15 @@ PLAIN: Final = (
     "labelColor",
     "logoText",
     "sharingProhibited",
-    "beacons",
-    "locations",
 )
 """Attributes whose names are paths."""
 
-ATTRIBUTES: Final = frozenset({*PLAIN, "passcode", "voided", "images", "barcode", "fields"})
+PLACES: Final = ("beacons", "locations")
+"""The same, of lists whose entries may say more than the reference knows."""
+
+ATTRIBUTES: Final = frozenset(
+    {*PLAIN, *PLACES, "passcode", "voided", "images", "barcode", "fields"}
+)
 
 FIELD_ATTRIBUTES: Final[Mapping[str, str]] = {
     "label": "label",
@@ -81,6 +84,9 @@ def translate(
     found.values = data.model_dump(
         mode="json", by_alias=True, exclude_none=True, include=_PLAIN_FIELDS
     )
+    for key, entries in zip(PLACES, (data.beacons, data.locations), strict=True):
+        if entries is not None:
+            found.values[key] = [entry.known() for entry in entries]
     for beacon in found.values.get("beacons", ()):
         if (minor := beacon.pop("minjor", None)) is not None:
             beacon.setdefault("minor", minor)
@@ -91,7 +97,7 @@ def translate(
     _translate_images(data, model, images, found, faults)
     _translate_barcode(data, model, found, is_new=is_new)
     _translate_fields(data, model, found, faults)
-    found.warnings += [f"{name}: unknown, ignored" for name in data.model_extra or ()]
+    found.warnings += [f"{name}: unknown, ignored" for name in data.unknown_names()]
     if faults:
         raise RefusedError(errors=faults)
     return found
@@ -122,7 +128,7 @@ def reset(name: str, model: Model) -> JsonObject:
             return {
                 path: None
                 for one in model.fields.values()
-                if one.kind == "dynamic"
+                if one.kind not in COUNTED
                 for path in one.paths
             }
         case "passcode" | "voided":
@@ -154,10 +160,13 @@ def _translate_images(
 ) -> None:
     if data.images is None:
         return
-    style = _style(model)
+    style, seen = _style(model), set[str]()
     found.values[OWN_IMAGES_ONLY_PATH] = True
     for index, image in enumerate(data.images):
         sha256 = images.get(image.hex.lower())
+        if image.type in seen:
+            faults.append(_fault(f"images/{index}/type", f"{image.type} is given twice"))
+        seen.add(image.type)
         if image.type not in IMAGES_OF.get(style, ()):
             detail = f"A pass of the style {style} has no {image.type}"
             faults.append(_fault(f"images/{index}/type", detail))

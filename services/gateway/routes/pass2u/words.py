@@ -5,6 +5,7 @@ out, as programs write what they have not set.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -14,9 +15,11 @@ from aiohttp import hdrs, web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from shared.contracts.message import JsonObject
 from shared.errors import ApplicationError, UnavailableError
 from shared.http.parsing import JSON_MEDIA, WHOLE
 from shared.http.problems import with_headers
+from shared.passes.schema.values import is_list
 
 MAX_SHOWN_FAULTS: Final = 10
 MAX_PLACES: Final = 10
@@ -40,7 +43,7 @@ def _check_date(text: str) -> str:
 
 
 def _check_message(text: str) -> str:
-    if "%@" not in text:
+    if text and "%@" not in text:  # an empty one says nothing
         raise ValueError("It must contain %@, which is replaced with the new value")
     return text
 
@@ -60,8 +63,25 @@ def _is_none(value: object) -> bool:
 
 class _Words(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, alias_generator=to_camel, validate_by_alias=True
+        frozen=True, extra="allow", alias_generator=to_camel, validate_by_alias=True
     )
+
+    def known(self) -> JsonObject:
+        """Write what was given, without what the reference does not know."""
+        names = set(type(self).model_fields)
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=names)
+
+    def unknown_names(self, place: str = "") -> Iterator[str]:
+        """Name what the reference does not know, here and in all entries."""
+        yield from (f"{place}{name}" for name in self.model_extra or ())
+        for name, info in type(self).model_fields.items():
+            value: object = getattr(self, name)
+            if isinstance(value, _Words):
+                yield from value.unknown_names(f"{place}{info.alias}.")
+            elif is_list(value):
+                for index, entry in enumerate(value):
+                    if isinstance(entry, _Words):
+                        yield from entry.unknown_names(f"{place}{info.alias}[{index}].")
 
 
 class PassImage(_Words):
@@ -120,8 +140,8 @@ class FieldValue(_Words):
     change_message: Annotated[str, AfterValidator(_check_message)] | None = Field(
         None,
         max_length=80,
-        json_schema_extra={"pattern": "%@"},
-        description="What the lock screen says when the value changes; contains `%@`.",
+        json_schema_extra={"pattern": "^$|%@"},
+        description="What the lock screen says when the value changes: contains `%@`, or nothing.",
     )
 
 
@@ -132,10 +152,8 @@ class PassData(_Words):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        extra="allow",
         title="ModelPass",
         json_schema_extra={
-            "additionalProperties": True,
             "examples": [
                 {
                     "expirationDate": "2038-12-31T23:00:15+08:00",
