@@ -15,6 +15,7 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.rabbitmq import PrivateRabbitMQ
 from tests import servers
 from tests.apple import PushServer
+from tests.e2e.pass2u import Model, Pass2U, open_shop
 from tests.partner import Partner
 from tests.system import System, free_port, start_distributed, start_embedded
 from tests.wallet.fleet import Fleet, open_fleet
@@ -98,3 +99,17 @@ async def partner() -> AsyncIterator[Partner]:
     await partner.start()
     yield partner
     await partner.stop()
+
+
+@pytest.fixture(scope="session")
+async def shop(system: System) -> AsyncIterator[Pass2U]:
+    """An account that calls Pass2U's API."""
+    api = await open_shop(system)
+    yield api
+    await api.http.close()
+
+
+@pytest.fixture(scope="session")
+async def model(shop: Pass2U) -> Model:
+    """A model of it, which no test changes."""
+    return await shop.model()
