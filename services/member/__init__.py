@@ -1,11 +1,13 @@
-"""The people an account knows, and their points.
+"""The people an account knows, their points, and how they came to their passes.
 
 Owns members (one row each; a deleted one leaves a row without personal data, so that its version
-keeps rising) and the append-only ledger of their points.
+keeps rising), the append-only ledger of their points, their enrolments (one for each template and
+member, gone with the member) and how often limited links were used.
 
-Answers SaveMember, DeleteMember, AdjustPoints; ReadMember, ListMembers, ListPoints.
+Answers SaveMember, DeleteMember, AdjustPoints, EnrolMember, ConfirmEnrolment; ReadMember,
+ListMembers, ListPoints, ListEnrolments.
 
 Announces MembersChanged: once per batch, the newest state of each member that changed.
 
-Listens to nothing.
+Listens to PointsAdjusted: what rules of passes have done to points.
 """

@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-from services.member.handlers import (
+from services.member.handlers.enrolments import (
+    confirm_enrolments,
+    enrol_members,
+    list_enrolments,
+    recall_enrolled,
+    recall_enrolments,
+    reduce_enrolled,
+    reduce_enrolment,
+)
+from services.member.handlers.members import (
     adjust_points,
     delete_members,
     follow_adjustments,
@@ -18,7 +27,10 @@ from services.member.handlers import (
 from services.member.settings import Settings
 from shared.contracts.member import (
     AdjustPoints,
+    ConfirmEnrolment,
     DeleteMember,
+    EnrolMember,
+    ListEnrolments,
     ListMembers,
     ListPoints,
     ReadMember,
@@ -48,8 +60,13 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(SaveMember, save_members, Memory(reduce_saved, recall_saved)),
             answer(DeleteMember, delete_members),
             answer(AdjustPoints, adjust_points, Memory(reduce_entry, recall_entries)),
+            answer(EnrolMember, enrol_members, Memory(reduce_enrolled, recall_enrolled)),
+            answer(
+                ConfirmEnrolment, confirm_enrolments, Memory(reduce_enrolment, recall_enrolments)
+            ),
             answer(ReadMember, read_members),
             answer(ListMembers, list_members),
             answer(ListPoints, list_points),
+            answer(ListEnrolments, list_enrolments),
         ],
     )

@@ -143,7 +143,9 @@ class EnrolMember(Command):
     With an external id the account's member of that id is taken, or made with these fields; there
     is one enrolment for account, template and external id, whoever asks first. Without one a new
     member and a new enrolment are made each time. At most `max_uses` enrolments are made for a link
-    (GoneError, code `link_used_up`); one that is there already is given also then.
+    (GoneError, code `link_used_up`), also when members are deleted; one that is there already, by
+    external id or by `replaces`, is given also then, and so is one made for the link whose pass was
+    not confirmed. Uses are counted while a limit is given.
     """
 
     name: ClassVar = "member.enrol_members.v1"
@@ -163,7 +165,8 @@ class EnrolMember(Command):
     campaign: str = ""
     max_uses: int | None = None
     replaces: str | None = None
-    """The handle of a deleted pass: if the enrolment still names it, it gets the new handle."""
+    """The handle of a deleted pass: if the enrolment still names it, it gets the new handle.
+    Without an external id it also tells which enrolment is meant."""
 
 
 class ConfirmEnrolment(Command):

@@ -1,12 +1,20 @@
 """Makes commands, and sends them as the consumer does: each list in one unit of work."""
 
+import asyncio
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from services.member import handlers
+from services.member.handlers import enrolments
+from services.member.handlers import members as handlers
 from shared.contracts.member import (
     AdjustPoints,
+    ConfirmEnrolment,
     DeleteMember,
+    Enrolled,
+    EnrolMember,
+    Enrolment,
+    EnrolmentPage,
+    ListEnrolments,
     ListMembers,
     ListPoints,
     Member,
@@ -19,11 +27,14 @@ from shared.contracts.member import (
     SaveMember,
 )
 from shared.database import Database
-from shared.errors import ApplicationError
-from shared.identifiers import new_id
+from shared.errors import ApplicationError, NotReadyError
+from shared.identifiers import new_handle, new_id
 
 ACCOUNT = UUID(int=1)
 OTHER_ACCOUNT = UUID(int=2)
+TEMPLATE = UUID(int=3)
+OTHER_TEMPLATE = UUID(int=4)
+LINK = UUID(int=5)
 
 Mode = Literal["create", "replace", "merge"]
 Reply = TypeVar("Reply")
@@ -57,6 +68,35 @@ def an_adjustment(
     )
 
 
+def an_enrolment(
+    external_id: str | None = None,
+    *,
+    account_id: UUID = ACCOUNT,
+    template_id: UUID = TEMPLATE,
+    member_id: str | None = None,
+    max_uses: int | None = None,
+    replaces: str | None = None,
+    campaign: str = "",
+    **fields: Any,
+) -> EnrolMember:
+    return EnrolMember(
+        command_id=new_id(),
+        account_id=account_id,
+        template_id=template_id,
+        member_id=member_id or str(new_id()),
+        handle=new_handle(),
+        fields=fields if external_id is None else {"external_id": external_id, **fields},
+        link_id=LINK if max_uses is not None else None,
+        campaign=campaign,
+        max_uses=max_uses,
+        replaces=replaces,
+    )
+
+
+def a_confirmation(handle: str) -> ConfirmEnrolment:
+    return ConfirmEnrolment(command_id=new_id(), account_id=ACCOUNT, handle=handle)
+
+
 async def save(
     database: Database, *commands: SaveMember
 ) -> tuple[list[MemberSaved | ApplicationError], list[Member]]:
@@ -85,6 +125,34 @@ async def adjust(
     async with database.work() as work:
         outcomes = await handlers.adjust_points(list(commands), work)
     return outcomes, announced(work.announced)
+
+
+async def enrol(
+    database: Database, *commands: EnrolMember
+) -> tuple[list[Enrolled | NotReadyError | ApplicationError], list[Member]]:
+    async with database.work() as work:
+        outcomes = await enrolments.enrol_members(list(commands), work)
+    return outcomes, announced(work.announced)
+
+
+async def enrolled(database: Database, *commands: EnrolMember) -> list[Enrolled]:
+    outcomes, _ = await enrol(database, *commands)
+    return [good(outcome) for outcome in outcomes]
+
+
+async def confirm(
+    database: Database, *commands: ConfirmEnrolment
+) -> list[Enrolment | ApplicationError]:
+    async with database.work() as work:
+        return await enrolments.confirm_enrolments(list(commands), work)
+
+
+async def enrolment_page(
+    database: Database, member_id: str, *, before: UUID | None = None, limit: int = 50
+) -> EnrolmentPage | ApplicationError:
+    query = ListEnrolments(account_id=ACCOUNT, member_id=member_id, before=before, limit=limit)
+    async with database.work() as work:
+        return (await enrolments.list_enrolments([query], work))[0]
 
 
 async def read(
@@ -120,11 +188,17 @@ def announced(events: list[Any]) -> list[Member]:
     return [member for event in events for member in event.members]
 
 
-def good(outcome: Reply | ApplicationError) -> Reply:
-    if isinstance(outcome, ApplicationError):
+def good(outcome: Reply | NotReadyError | ApplicationError) -> Reply:
+    if isinstance(outcome, NotReadyError | ApplicationError):
         raise outcome
     return outcome
 
 
 def kinds(outcomes: list[Any]) -> list[str]:
     return [type(outcome).__name__ for outcome in outcomes]
+
+
+async def until_somebody_waits(database: Database) -> None:
+    async with asyncio.timeout(10), database.connection() as connection:
+        while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)

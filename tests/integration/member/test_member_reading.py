@@ -2,8 +2,8 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from services.member import handlers
 from services.member.app import build
+from services.member.handlers import members as handlers
 from services.member.settings import Settings
 from shared.contracts.member import ListMembers, ListPoints
 from shared.database import Database
@@ -149,5 +149,8 @@ async def test_service_is_built_from_its_settings(fresh_database: str):
     service = build(settings, EmbeddedTransport(fresh_database))
 
     assert service.name == "member"
-    assert len({s.message.name for s in service.subscriptions}) == 7
-    assert sorted(path.name for path in service.migrations.glob("*.sql")) == ["0001_members.sql"]
+    assert len({s.message.name for s in service.subscriptions}) == 10
+    assert sorted(path.name for path in service.migrations.glob("*.sql")) == [
+        "0001_members.sql",
+        "0002_enrolments.sql",
+    ]

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from services.member.app import build
 from services.member.settings import Settings
-from shared.contracts.member import MemberSaved, PointsEntry
+from shared.contracts.member import Enrolled, MemberSaved, PointsEntry
 from shared.contracts.message import Command
 from shared.database import Database
 from shared.messaging.consumer import QuestionConsumer
@@ -16,7 +16,13 @@ from shared.messaging.embedded import EmbeddedTransport
 from shared.messaging.envelope import Question
 from shared.messaging.requests import Outcome
 from shared.sealing import MasterKeys
-from tests.integration.member.people import a_deletion, a_save, an_adjustment
+from tests.integration.member.people import (
+    a_confirmation,
+    a_deletion,
+    a_save,
+    an_adjustment,
+    an_enrolment,
+)
 
 FIELDS: dict[str, Any] = {
     "name": "Ada",
@@ -114,3 +120,27 @@ async def test_a_repeated_adjustment_is_answered_with_the_reason_that_the_ledger
     assert again == first
     assert REASON not in text
     assert REASON.encode() not in after
+
+
+async def test_a_repeated_enrolment_is_answered_as_before_and_nothing_personal_is_stored(
+    consumer: QuestionConsumer, database: Database
+):
+    command = an_enrolment("crm-7", **FIELDS)
+    confirmation = a_confirmation(command.handle)
+
+    first = await answer(consumer, command)
+    again = await answer(consumer, command)
+    confirmed = [await answer(consumer, confirmation) for _ in range(2)]
+    text = await stored(database)
+    await answer(consumer, a_deletion(command.member_id))
+    after = [await answer(consumer, command), await answer(consumer, confirmation)]
+
+    [one] = TypeAdapter(list[Outcome[Enrolled]]).validate_json(first)
+    assert one.ok is not None
+    assert one.ok.enrolment.external_id == "crm-7"
+    assert one.ok.member.model_dump(include=set(FIELDS)) == FIELDS
+    assert again == first
+    assert confirmed[0] == confirmed[1]
+    assert b"crm-7" in confirmed[0]
+    assert [value for value in (*FIELDS.values(), "crm-7") if value in text] == []
+    assert all(b"member_not_found" in reply and b"crm-7" not in reply for reply in after)

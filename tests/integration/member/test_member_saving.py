@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from services.member.domain import ExternalIdTakenError
+from services.member.domain.members import ExternalIdTakenError
 from shared.contracts.member import Member
 from shared.database import Database
 from shared.errors import ApplicationError, InvalidError
@@ -19,6 +19,7 @@ from tests.integration.member.people import (
     read,
     save,
     saved,
+    until_somebody_waits,
 )
 
 
@@ -282,9 +283,3 @@ async def test_replacing_a_deleted_member_creates_it_and_merging_does_not(databa
 async def stored_count(database: Database) -> int:
     async with database.connection() as connection:
         return await connection.fetchval("SELECT count(*) FROM members")
-
-
-async def until_somebody_waits(database: Database) -> None:
-    async with asyncio.timeout(10), database.connection() as connection:
-        while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.01)

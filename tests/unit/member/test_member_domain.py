@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.member.domain import (
+from services.member.domain.members import (
     Draft,
     ExternalIdTakenError,
     MemberExistsError,

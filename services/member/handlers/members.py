@@ -1,10 +1,10 @@
-"""What the member service does when it is asked: lock, change, store, announce."""
+"""Members and the ledger of their points: saved, deleted, read, listed."""
 
 from collections.abc import Sequence
 
 import structlog
 
-from services.member.domain import (
+from services.member.domain.members import (
     Draft,
     MemberNotFoundError,
     Roster,
@@ -13,8 +13,10 @@ from services.member.domain import (
     draft,
     each,
     possible_key,
+    without_person,
 )
-from services.member.repository import MemberRepository
+from services.member.repository.enrolments import EnrolmentRepository
+from services.member.repository.members import MemberRepository
 from shared.clock import now
 from shared.contracts.member import (
     AdjustPoints,
@@ -44,13 +46,13 @@ async def save_members(
     drafts = each(draft, commands)
     sound = [d for d in drafts if isinstance(d, Draft)]
     members = MemberRepository(work.connection)
-    coming = {d.key for d in sound if d.command.mode != "merge"}
+    coming = [(*d.key, None) for d in sound if d.command.mode != "merge"]
     if coming:
         await members.reserve(coming, now())
     claimed = {(d.command.account_id, d.external_id) for d in sound if d.external_id is not None}
     roster = Roster(await members.lock({d.key for d in sound}, claimed), now())
     outcomes = each(roster.save, drafts)
-    await _store(roster, members, work)
+    await store_roster(roster, members, work)
     return outcomes
 
 
@@ -61,9 +63,11 @@ async def delete_members(
     members = MemberRepository(work.connection)
     roster = await _locked(commands, members)
     outcomes = each(roster.delete, commands)
-    await _store(roster, members, work)
+    await store_roster(roster, members, work)
     if erased := roster.changed():
-        await members.erase_reasons((m.account_id, m.member_id) for m in erased)
+        keys = [(m.account_id, m.member_id) for m in erased]
+        await members.erase_reasons(keys)
+        await EnrolmentRepository(work.connection).delete_of(keys)
         work.erase(m.person for m in erased)
     return outcomes
 
@@ -75,16 +79,12 @@ async def adjust_points(
     members = MemberRepository(work.connection)
     roster = await _locked(commands, members)
     outcomes = each(roster.adjust, each(checked_adjustment, commands))
-    await _store(roster, members, work)
+    await store_roster(roster, members, work)
     return outcomes
 
 
 def reduce_saved(saved: MemberSaved) -> MemberSaved:
-    """Leave out who a member is and what it has."""
-    kept = {"account_id", "member_id", "version", "created_at", "updated_at"}
-    return MemberSaved(
-        member=Member(**saved.member.model_dump(include=kept)), created=saved.created
-    )
+    return MemberSaved(member=without_person(saved.member), created=saved.created)
 
 
 async def recall_saved(
@@ -192,7 +192,8 @@ async def _locked(
     return Roster(await members.lock(keys), now())
 
 
-async def _store(roster: Roster, members: MemberRepository, work: UnitOfWork) -> None:
+async def store_roster(roster: Roster, members: MemberRepository, work: UnitOfWork) -> None:
+    """Store and announce what a batch has made of its members."""
     if unused := roster.unused():
         await members.release(unused)
     if handed_over := roster.handed_over():

@@ -14,6 +14,7 @@ from shared.contracts.member import (
     REASON,
     AdjustPoints,
     DeleteMember,
+    ListEnrolments,
     ListMembers,
     ListPoints,
     Member,
@@ -34,7 +35,7 @@ Key = tuple[UUID, str]
 Fault = dict[str, Any]
 Row = TypeVar("Row")
 Reply = TypeVar("Reply")
-Page = TypeVar("Page", ListMembers, ListPoints)
+Page = TypeVar("Page", ListMembers, ListPoints, ListEnrolments)
 
 _TEXTS: Final = {
     "name": "must be at most 200 characters without control characters, or null",
@@ -114,9 +115,17 @@ def is_member_id(text: str) -> bool:
     return _fits(text, MEMBER_ID)
 
 
-def possible_key(message: DeleteMember | AdjustPoints | ReadMember | ListPoints) -> Key | None:
+def possible_key(
+    message: DeleteMember | AdjustPoints | ReadMember | ListPoints | ListEnrolments,
+) -> Key | None:
     """Name the member a message is about; None if no member can have such an id."""
     return (message.account_id, message.member_id) if is_member_id(message.member_id) else None
+
+
+def without_person(member: Member) -> Member:
+    """Leave out who a member is and what it has."""
+    kept = {"account_id", "member_id", "version", "created_at", "updated_at"}
+    return Member(**member.model_dump(include=kept))
 
 
 def draft(command: SaveMember) -> Draft:
@@ -219,6 +228,15 @@ class Roster:
             raise PointsRefusedError(errors=[_fault("/delta", f"the balance must not {limit}")])
         self._change(before, {"points": balance}, command.reason)
         return self.lines[-1].entry
+
+    def find(self, key: Key) -> Member | None:
+        """Find a member as it is by now; one of version 0 is a reservation."""
+        return self._members.get(key)
+
+    def holder(self, account_id: UUID, external_id: str) -> Member | None:
+        """Find who has an external id, or is reserved for it."""
+        member_id = self._holders.get((account_id, external_id))
+        return None if member_id is None else self._members[account_id, member_id]
 
     def changed(self) -> list[Member]:
         """List the newest state of each member that is no longer as stored."""

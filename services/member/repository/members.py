@@ -1,4 +1,4 @@
-"""The member service's tables. Whoever changes members has locked them first, all at once."""
+"""Members, living and deleted, and the ledger of their points."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.member.domain import ExternalIdTakenError, Key, LedgerLine
+from services.member.domain.members import ExternalIdTakenError, Key, LedgerLine
 from shared.contracts.member import Member, PointsEntry
 from shared.database import Connection, columns
 
@@ -22,19 +22,25 @@ class MemberRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def reserve(self, keys: Iterable[Key], moment: datetime) -> None:
-        """Make a row for each member there is none of, so that there is something to lock."""
+    async def reserve(self, rows: Iterable[tuple[UUID, str, str | None]], moment: datetime) -> None:
+        """Make a row for each member there is none of, so that there is something to lock.
+
+        A row is account, member id and the external id it is for: there is one row for each
+        external id too, whoever asks at the same time.
+        """
         await self._connection.execute(
             """
             INSERT INTO members (
-                account_id, member_id, version, created_at, updated_at, deleted
+                account_id, member_id, external_id, version, created_at, updated_at, deleted
             )
-            SELECT DISTINCT account_id, member_id, 0, $3::timestamptz, $3::timestamptz, true
-            FROM unnest($1::uuid[], $2::text[] COLLATE "C") AS wanted (account_id, member_id)
-            ORDER BY account_id, member_id
-            ON CONFLICT (account_id, member_id) DO NOTHING
+            SELECT DISTINCT
+                account_id, member_id, external_id, 0, $4::timestamptz, $4::timestamptz, true
+            FROM unnest($1::uuid[], $2::text[] COLLATE "C", $3::text[] COLLATE "C")
+                AS wanted (account_id, member_id, external_id)
+            ORDER BY account_id, external_id, member_id
+            ON CONFLICT DO NOTHING
             """,
-            *columns(keys, 0, 1),
+            *columns(rows, 0, 1, 2),
             moment,
         )
 

@@ -1,0 +1,1 @@
+"""The rules of members and their enrolments, no I/O."""
