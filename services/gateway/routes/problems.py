@@ -17,6 +17,7 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "attribute_not_found": (404, "A pass has no such attribute."),
     "delivery_not_found": (404, "There is no such delivery in this account."),
     "endpoint_not_found": (404, "There is no such webhook endpoint in this account."),
+    "enrolment_not_found": (404, "No enrolment of this account has a pass of this handle."),
     "event_not_found": (
         404,
         "There is no such event in this account, or it is older than 30 days.",
@@ -53,6 +54,7 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
         409,
         "A webhook endpoint signs with at most 10 former secrets: rotate without grace, or wait.",
     ),
+    "link_used_up": (410, "As many passes as this link may give have been given."),
     "pass_deleted": (410, "The pass was deleted."),
     "pass_gone": (410, "The pass has been deleted."),
     "expectation_failed": (417, "The request expects something that is not done here."),
