@@ -8,6 +8,7 @@ Answers SaveMember, DeleteMember, AdjustPoints, EnrolMember, ConfirmEnrolment; R
 ListMembers, ListPoints, ListEnrolments.
 
 Announces MembersChanged: once per batch, the newest state of each member that changed.
+MembersEnrolled: who enrolled, and with whom other data came than the member has; ids only.
 
 Listens to PointsAdjusted: what rules of passes have done to points.
 """

@@ -23,7 +23,7 @@ from services.notifier.partners.repository import sealed as sealed_of_endpoints
 from services.notifier.settings import Settings
 from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.contracts.generator import ContentBuilt
-from shared.contracts.member import MembersChanged
+from shared.contracts.member import MembersChanged, MembersEnrolled
 from shared.contracts.notifier import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -83,6 +83,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(TemplateSaved, partial(sources.tell_templates, tell=tell)),
             on(TemplateDeleted, partial(handlers.end_templates, tell=tell)),
             on(MembersChanged, partial(sources.tell_members, tell=tell)),
+            on(MembersEnrolled, partial(sources.tell_enrolments, tell=tell)),
             on(EventsLogged, partial(handlers.store_events, tell=tell, start_pushing=pushes.set)),
             on(EventsListed, events.compare_events),
             on(ContentBuilt, partial(contents.store_contents, start_pushing=pushes.set)),

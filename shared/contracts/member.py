@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar, Final, Literal, NamedTuple, Self
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from shared.contracts.message import Command, Event, JsonObject, Person, Query
 
@@ -240,6 +240,30 @@ class ListPoints(Query):
     member_id: str
     before: UUID | None = None
     limit: int = 50
+
+
+class EnrolmentNews(BaseModel):
+    """That somebody enrolled, or that other data came with an external id than its member has."""
+
+    event_id: UUID
+    kind: Literal["enrolled", "conflict"]
+    account_id: UUID
+    template_id: UUID
+    member_id: str
+    enrolment_id: UUID
+    handle: str
+    program_id: UUID | None = None
+    fields: list[str] = Field(default_factory=list)
+    """Names of the fields that came otherwise, in a conflict."""
+    occurred_at: datetime
+
+
+class MembersEnrolled(Event):
+    """Who enrolled, by ids: who a person is stays with the member."""
+
+    name: ClassVar = "member.members_enrolled.v1"
+
+    news: list[EnrolmentNews]
 
 
 class MembersChanged(Event):

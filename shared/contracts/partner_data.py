@@ -10,7 +10,7 @@ from shared.contracts.message import JsonObject
 
 CauseKind = Literal[
     "api", "scan", "holder", "device", "public", "member", "rule", "expiry", "push_job", "push",
-    "clock", "delivery",
+    "clock", "delivery", "link",
 ]  # fmt: skip
 
 
@@ -21,7 +21,7 @@ class Cause(BaseModel):
         description="api: a call; scan: a scanner; holder: who has the pass; device: a wallet; "
         "public: the pass's page; member: its member changed; rule: a rule; expiry: its date; "
         "push_job: all passes of a template were updated; push: pushing it; clock: time; "
-        "delivery: posting webhooks."
+        "delivery: posting webhooks; link: a link that gives passes, by its program."
     )
     id: str | None = Field(None, description="Which one, where that is known.")
 
@@ -176,6 +176,22 @@ class PointsChange(MemberFacts):
     points: int = Field(description="The balance after it.")
     before: int = Field(description="The balance last told.")
     delta: int
+
+
+class MemberEnrolment(BaseModel):
+    """That a member came to a template's pass, by a link or a batch."""
+
+    member_id: str
+    enrolment_id: UUID
+    template_id: UUID
+    handle: str = Field(description="Of its pass, which is made after the enrolment.")
+    program_id: UUID | None = Field(None, description="The link program, if it was a link.")
+
+
+class EnrolmentConflict(MemberEnrolment):
+    """What came otherwise than its member has it; the member stays as it is."""
+
+    fields: list[str] = Field(description="Names of the fields: name, email, phone.")
 
 
 class TemplateState(BaseModel):

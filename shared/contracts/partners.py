@@ -8,9 +8,11 @@ from pydantic import BaseModel, Field
 
 from shared.contracts.partner_data import (
     Cause,
+    EnrolmentConflict,
     IdentityEnd,
     IdentitySubject,
     MemberChange,
+    MemberEnrolment,
     MemberFacts,
     MemberState,
     MemberSubject,
@@ -228,6 +230,22 @@ class MemberDeleted(PartnerEvent):
     data: MemberFacts
 
 
+class MemberEnrolled(PartnerEvent):
+    """A member came to a pass of a template, by a link or a batch."""
+
+    type: Literal["member.enrolled"]
+    subject: MemberSubject
+    data: MemberEnrolment
+
+
+class MemberConflict(PartnerEvent):
+    """Another name, e-mail or phone came with an external id than its member has."""
+
+    type: Literal["member.enrolment_conflict"]
+    subject: MemberSubject
+    data: EnrolmentConflict
+
+
 class PointsChanged(PartnerEvent):
     """A member's balance changed; several entries at once are told as one change."""
 
@@ -306,8 +324,9 @@ EVENTS: Final[dict[str, type[PartnerEvent]]] = {
         PassCreated, PassUpdated, PassEdited, PassScanned, PassChecked, PassRegistered,
         PassInstalled, PassRemoved, PassRefreshed, PassPushed, PassFetched, PassVoided,
         PassUnvoided, PassExpired, PassDeleted, MemberCreated, MemberUpdated, MemberDeleted,
-        PointsChanged, PushFailed, IdentityExpiring, TemplateCreated, TemplateUpdated,
-        TemplateDeleted, EndpointDisabled, DeliveryExhausted, WebhookTest,
+        MemberEnrolled, MemberConflict, PointsChanged, PushFailed, IdentityExpiring,
+        TemplateCreated, TemplateUpdated, TemplateDeleted, EndpointDisabled, DeliveryExhausted,
+        WebhookTest,
     )
 }  # fmt: skip
 """Every event by its type."""

@@ -10,7 +10,7 @@ from shared.contracts.gateway import (
     TemplateSaved,
 )
 from shared.contracts.generator import ContentBuilt, PassesCompared
-from shared.contracts.member import MembersChanged
+from shared.contracts.member import MembersChanged, MembersEnrolled
 from shared.contracts.message import Event
 from shared.contracts.notifier import DevicesActed, EventsCompared
 from shared.contracts.triggers import (
@@ -50,6 +50,7 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
         TemplateSaved,
         TemplateDeleted,
         MembersChanged,
+        MembersEnrolled,
         EventsLogged,
         EventsListed,
         ContentBuilt,

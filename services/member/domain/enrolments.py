@@ -1,12 +1,19 @@
 """The rules of enrolments: who is given the one there is, and who gets a new one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from services.member.domain.members import Draft, Key, MemberExistsError, Roster, draft
-from shared.contracts.member import Enrolled, EnrolMember, Enrolment, Member, SaveMember
+from shared.contracts.member import (
+    Enrolled,
+    EnrolMember,
+    Enrolment,
+    EnrolmentNews,
+    Member,
+    SaveMember,
+)
 from shared.errors import GoneError, NotFoundError, NotReadyError
 from shared.identifiers import new_id
 
@@ -92,6 +99,7 @@ class Desk:
     stored: list[Entry]
     others: Mapping[Key, Member]
     """Members of stored enrolments that are not in the roster."""
+    news: list[EnrolmentNews] = field(default_factory=list[EnrolmentNews])
     _uses: dict[Link, int] = field(init=False)
     _entries: dict[Seat, Entry] = field(init=False)
 
@@ -105,17 +113,20 @@ class Desk:
             holder = self.roster.holder(*wanted.claim)
             if holder is None:
                 return self._without_holder(wanted)
-        differs = holder is not None and bool(differing(holder, wanted))
+        unlike = [] if holder is None else differing(holder, wanted)
         found = self._find(wanted, holder)
         if found is None:
             entry = self._make(wanted, holder)
+            self._note("enrolled", entry.enrolment.enrolment_id, entry, command)
         else:
             entry = self._with_new_handle(found, command)
+        if unlike:
+            self._note("conflict", new_id(), entry, command, unlike)
         return Enrolled(
             enrolment=entry.enrolment,
             member=self.roster.find(entry.key) or self.others[entry.key],
             is_new=found is None,
-            differs=differs,
+            differs=bool(unlike),
         )
 
     def added(self) -> list[Entry]:
@@ -184,6 +195,30 @@ class Desk:
         entry = replace(entry, enrolment=enrolment, replaced_handle=command.replaces)
         self._entries[entry.seat] = entry
         return entry
+
+    def _note(
+        self,
+        kind: Literal["enrolled", "conflict"],
+        event_id: UUID,
+        entry: Entry,
+        command: EnrolMember,
+        fields: Sequence[str] = (),
+    ) -> None:
+        one = entry.enrolment
+        self.news.append(
+            EnrolmentNews(
+                event_id=event_id,
+                kind=kind,
+                account_id=one.account_id,
+                template_id=one.template_id,
+                member_id=one.member_id,
+                enrolment_id=one.enrolment_id,
+                handle=one.handle,
+                program_id=command.program_id,
+                fields=list(fields),
+                occurred_at=self.roster.moment,
+            )
+        )
 
     def _is_used_up(self, wanted: Wanted) -> bool:
         most = wanted.command.max_uses

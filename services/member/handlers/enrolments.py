@@ -20,6 +20,7 @@ from shared.contracts.member import (
     Enrolment,
     EnrolmentPage,
     ListEnrolments,
+    MembersEnrolled,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, NotReadyError
@@ -60,6 +61,8 @@ async def enrol_members(
     outcomes = each(desk.enrol, checked)
     await store_roster(roster, members, work)
     await _store(desk, enrolments)
+    if desk.news:
+        work.publish(MembersEnrolled(news=desk.news))
     return outcomes
 
 

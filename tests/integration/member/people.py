@@ -13,6 +13,7 @@ from shared.contracts.member import (
     Enrolled,
     EnrolMember,
     Enrolment,
+    EnrolmentNews,
     EnrolmentPage,
     ListEnrolments,
     ListMembers,
@@ -21,6 +22,7 @@ from shared.contracts.member import (
     MemberPage,
     MemberSaved,
     MembersChanged,
+    MembersEnrolled,
     PointsEntry,
     PointsPage,
     ReadMember,
@@ -129,14 +131,17 @@ async def adjust(
 
 async def enrol(
     database: Database, *commands: EnrolMember
-) -> tuple[list[Enrolled | NotReadyError | ApplicationError], list[Member]]:
+) -> tuple[list[Enrolled | NotReadyError | ApplicationError], list[Member], list[EnrolmentNews]]:
+    """Enrol, and tell what was announced too, of members and of enrolments."""
     async with database.work() as work:
         outcomes = await enrolments.enrol_members(list(commands), work)
-    return outcomes, announced(work.announced)
+    events = [event for event in work.announced if isinstance(event, MembersEnrolled)]
+    members = announced([event for event in work.announced if event not in events])
+    return outcomes, members, [news for event in events for news in event.news]
 
 
 async def enrolled(database: Database, *commands: EnrolMember) -> list[Enrolled]:
-    outcomes, _ = await enrol(database, *commands)
+    outcomes, *_ = await enrol(database, *commands)
     return [good(outcome) for outcome in outcomes]
 
 

@@ -8,6 +8,7 @@ import pytest
 from shared.contracts.member import Enrolled, EnrolMember, EnrolmentPage, ListMembers
 from shared.database import Database
 from shared.errors import NotReadyError
+from shared.identifiers import new_id
 from tests.integration.member.people import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -55,7 +56,7 @@ async def at_once(processes: list[Database], *commands: EnrolMember) -> list[Enr
 async def test_new_person_gets_a_member_and_an_enrolment(database: Database):
     command = an_enrolment("7", name="Ada", points=5, campaign="spring")
 
-    outcomes, news = await enrol(database, command)
+    outcomes, news, _ = await enrol(database, command)
 
     one = good(outcomes[0])
     assert (one.is_new, one.differs) == (True, False)
@@ -73,12 +74,12 @@ async def test_person_who_comes_again_gets_the_same_handle_and_nothing_is_announ
 ):
     [first] = await enrolled(database, an_enrolment("7", name="Ada"))
 
-    outcomes, news = await enrol(database, an_enrolment("7", name=" Ada"), an_enrolment("7"))
+    outcomes, *news = await enrol(database, an_enrolment("7", name=" Ada"), an_enrolment("7"))
 
     again = [good(outcome) for outcome in outcomes]
     assert [one.enrolment for one in again] == [first.enrolment] * 2
     assert [(one.is_new, one.differs) for one in again] == [(False, False)] * 2
-    assert news == []
+    assert news == [[], []]
 
 
 async def test_fifty_who_ask_at_once_in_four_processes_get_one_handle(processes: list[Database]):
@@ -158,8 +159,28 @@ async def test_other_name_email_or_phone_than_the_member_has_is_told_and_changes
     assert await read(database, "ada") == [ada]
 
 
+async def test_enrolments_and_conflicts_are_announced_by_ids_alone(database: Database):
+    program_id = new_id()
+    first = an_enrolment("crm-7", name="Ada", email="ada@example.org", campaign="ada-spring")
+    second = an_enrolment("crm-7", name="Grace", email="ada@example.org", phone="2")
+    second = second.model_copy(update={"program_id": program_id})
+
+    outcomes, _, news = await enrol(database, first, second)
+
+    one = good(outcomes[0]).enrolment
+    assert [(n.kind, n.fields, n.program_id) for n in news] == [
+        ("enrolled", [], None),
+        ("conflict", ["name", "phone"], program_id),
+    ]
+    assert {(n.member_id, n.enrolment_id, n.handle) for n in news} == {
+        (first.member_id, one.enrolment_id, first.handle)
+    }
+    told = str(news)
+    assert not any(word in told for word in ("Ada", "ada@", "crm-7", "ada-spring", "Grace"))
+
+
 async def test_fields_that_a_member_may_not_have_fail_alone(database: Database):
-    outcomes, news = await enrol(
+    outcomes, news, _ = await enrol(
         database,
         an_enrolment("7", email="x"),
         an_enrolment("\x00"),
@@ -183,7 +204,7 @@ async def test_without_an_external_id_everybody_is_somebody_new(database: Databa
 async def test_member_id_that_is_taken_is_a_conflict(database: Database):
     await saved(database, a_save("ada"))
 
-    outcomes, _ = await enrol(
+    outcomes, *_ = await enrol(
         database,
         an_enrolment(member_id="ada"),
         an_enrolment("7", member_id="ada"),
@@ -202,7 +223,7 @@ async def test_member_id_that_is_taken_is_a_conflict(database: Database):
 
 async def test_link_gives_no_more_than_it_may_however_many_ask_at_once(processes: list[Database]):
     async def ask(number: int) -> str:
-        outcomes, _ = await enrol(
+        outcomes, *_ = await enrol(
             processes[number % 4], an_enrolment(str(number), max_uses=7), an_enrolment()
         )
         return kinds(outcomes)[0]
@@ -217,7 +238,7 @@ async def test_link_gives_no_more_than_it_may_however_many_ask_at_once(processes
 async def test_link_that_is_used_up_still_gives_those_who_were_enrolled_theirs(database: Database):
     [first] = await enrolled(database, an_enrolment("7", max_uses=1))
 
-    outcomes, _ = await enrol(
+    outcomes, *_ = await enrol(
         database, an_enrolment("8", max_uses=1), an_enrolment("7", max_uses=1)
     )
 
@@ -231,7 +252,7 @@ async def test_link_gives_an_enrolment_again_that_led_to_no_pass(database: Datab
     [again] = await enrolled(database, an_enrolment(max_uses=1))
     [confirmed] = await confirm(database, a_confirmation(first.enrolment.handle))
 
-    outcomes, _ = await enrol(database, an_enrolment(max_uses=1), an_enrolment(max_uses=2))
+    outcomes, *_ = await enrol(database, an_enrolment(max_uses=1), an_enrolment(max_uses=2))
 
     assert (again.enrolment, again.member) == (first.enrolment, first.member)
     assert confirmed == first.enrolment
@@ -242,7 +263,7 @@ async def test_link_gives_an_enrolment_again_that_led_to_no_pass(database: Datab
 async def test_nobody_is_given_the_enrolment_of_a_person_with_an_external_id(database: Database):
     await enrolled(database, an_enrolment("7", max_uses=1))
 
-    outcomes, _ = await enrol(database, an_enrolment(max_uses=1))
+    outcomes, *_ = await enrol(database, an_enrolment(max_uses=1))
 
     assert kinds(outcomes) == ["LinkUsedUpError"]
 
@@ -251,7 +272,7 @@ async def test_deletion_of_a_member_gives_no_use_back(database: Database):
     [one] = await enrolled(database, an_enrolment("7", max_uses=1))
     await delete(database, a_deletion(one.member.member_id))
 
-    outcomes, _ = await enrol(database, an_enrolment("7", max_uses=1))
+    outcomes, *_ = await enrol(database, an_enrolment("7", max_uses=1))
 
     assert kinds(outcomes) == ["LinkUsedUpError"]
 
@@ -303,7 +324,7 @@ async def test_enrolments_of_a_deleted_member_go_with_it_and_the_person_may_come
 
 async def test_clicks_and_deletions_at_once_leave_nobody_half(processes: list[Database]):
     async def click(number: int) -> None:
-        outcomes, _ = await enrol(processes[number % 4], an_enrolment("7"))
+        outcomes, *_ = await enrol(processes[number % 4], an_enrolment("7"))
         if isinstance(outcomes[0], NotReadyError):  # the messaging asks such a row again
             return
         if number % 3 == 0:
@@ -333,7 +354,7 @@ async def test_external_id_that_leaves_its_member_meanwhile_is_asked_for_again(
         asked = asyncio.create_task(enrol(database, an_enrolment("7")))
         await until_somebody_waits(database)
         await holding.connection.execute("UPDATE members SET external_id = NULL")
-    outcomes, news = await asked
+    outcomes, news, _ = await asked
 
     [again] = await enrolled(database, an_enrolment("7"))
 

@@ -17,7 +17,7 @@ from services.notifier.jobs import forget_old
 from services.notifier.partners.domain.webhooks import GONE, TEMPLATE_DELETED
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
-from shared.contracts.member import Member, MembersChanged
+from shared.contracts.member import EnrolmentNews, Member, MembersChanged, MembersEnrolled
 from shared.contracts.notifier import NoteFetch, ReplayDeliveries, UpdateEndpoint
 from shared.contracts.triggers import EventsLogged
 from shared.database import UnitOfWork
@@ -235,6 +235,31 @@ async def test_members_are_told_once_and_who_they_are_never(notifier: Notifier, 
         FROM announced
     """))  # fmt: skip
     assert not any(secret in kept for secret in ("Grace", "Ada", "example.com"))
+
+
+async def test_enrolments_are_told_to_those_who_hear_of_members_or_of_the_template(
+    notifier: Notifier, partner: Partner
+):
+    template_id = new_id()
+    news = EnrolmentNews(
+        event_id=new_id(), kind="enrolled", account_id=ACCOUNT, template_id=template_id,
+        member_id="m", enrolment_id=new_id(), handle="h", occurred_at=NOON,
+    )  # fmt: skip
+    conflict = news.model_copy(
+        update={"event_id": new_id(), "kind": "conflict", "fields": ["email"]}
+    )
+    await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/a", kinds=["member.*"]))
+    for name, bound in (("bound", template_id), ("other", new_id())):
+        await notifier.create(an_endpoint(ACCOUNT, f"{partner.url}/{name}", template_id=bound))
+    handler = partial(sources.tell_enrolments, tell=notifier.announce)
+
+    for _ in range(2):
+        await notifier.tell(handler, MembersEnrolled(news=[news, conflict]))
+    await notifier.run()
+
+    told = await notifier.told(ACCOUNT)
+    assert [e["type"] for e in told] == ["member.enrolled", "member.enrolment_conflict"]
+    assert [len(partner.at(name)) for name in ("a", "bound", "other")] == [2, 2, 0]
 
 
 async def test_two_transactions_tell_a_member_once(notifier: Notifier):

@@ -17,7 +17,8 @@ ISSUE = [
             "registered", "edited", "voided", "expired", "deleted",
         )
     ),
-    "member.created", "member.updated", "member.deleted", "points.changed", "push.failed",
+    "member.created", "member.updated", "member.deleted",
+    "member.enrolled", "member.enrolment_conflict", "points.changed", "push.failed",
     "identity.expiring", "template.updated",
 ]  # fmt: skip
 

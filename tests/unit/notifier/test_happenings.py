@@ -1,7 +1,7 @@
 """What partners are told of each thing that happens, and what they are not told."""
 
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import orjson
@@ -13,11 +13,13 @@ from services.notifier.feed.domain.happenings import (
     Happening,
     KeptEvent,
     numbered,
+    of_enrolment,
     of_pass,
     webhook_id,
     write_body,
 )
 from services.notifier.partners.domain.happenings import DisabledEndpoint, of_disabled, of_test
+from shared.contracts.member import EnrolmentNews
 from shared.contracts.partners import EVENTS, TYPE_OF
 from shared.contracts.triggers import EventKind, LoggedEvent
 from shared.identifiers import new_id
@@ -74,6 +76,37 @@ def test_creation_tells_the_values_with_which_a_pass_begins():
 
     assert body["data"]["values"] == {"number": "1"}
     assert "changes" not in body["data"]
+
+
+def an_enrolment(kind: Literal["enrolled", "conflict"], **facts: Any) -> EnrolmentNews:
+    return EnrolmentNews(
+        event_id=new_id(), kind=kind, account_id=new_id(), template_id=new_id(), member_id="ada",
+        enrolment_id=new_id(), handle="h", occurred_at=NOW, **facts,
+    )  # fmt: skip
+
+
+def test_enrolment_tells_whose_it_is_for_what_and_by_which_link_program():
+    news = an_enrolment("enrolled", program_id=new_id())
+
+    body = told(of_enrolment(news), 7)
+
+    assert body["type"] == "member.enrolled"
+    assert body["subject"] == {"kind": "member", "id": "ada"}
+    assert body["cause"] == {"kind": "link", "id": str(news.program_id)}
+    assert body["data"] == {
+        "member_id": "ada",
+        "enrolment_id": str(news.enrolment_id),
+        "template_id": str(news.template_id),
+        "handle": "h",
+        "program_id": str(news.program_id),
+    }
+
+
+def test_conflict_tells_names_of_fields_and_no_program_when_a_call_brought_it():
+    body = told(of_enrolment(an_enrolment("conflict", fields=["name"])))
+
+    assert (body["type"], body["cause"]) == ("member.enrolment_conflict", {"kind": "api"})
+    assert (body["data"]["fields"], body["data"]["program_id"]) == (["name"], None)
 
 
 def test_null_that_is_a_value_is_told_from_no_value():

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from shared.contracts.member import EnrolmentNews
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import NoteFetch
 from shared.contracts.partner_data import CauseKind
@@ -63,7 +64,8 @@ class Happening:
     """`kind`, and `id` where there is one."""
     data: JsonObject
     template_id: UUID | None = None
-    """Endpoints bound to a template hear only what has its id here: what happens to its passes."""
+    """Endpoints bound to a template hear only what has its id here: what happens to its passes,
+    and who enrols for one."""
     handle: str | None = None
     """The pass on whose timeline its deliveries are shown."""
 
@@ -203,6 +205,30 @@ def of_fetch(note: NoteFetch) -> Happening:
         },
         template_id=note.template_id,
         handle=note.handle,
+    )
+
+
+def of_enrolment(news: EnrolmentNews) -> Happening:
+    """Tell that somebody enrolled, or came with other data than the member has."""
+    data: JsonObject = {
+        "member_id": news.member_id,
+        "enrolment_id": news.enrolment_id,
+        "template_id": news.template_id,
+        "handle": news.handle,
+        "program_id": news.program_id,
+    }
+    if news.kind == "conflict":
+        data["fields"] = news.fields
+    program_id = news.program_id
+    return Happening(
+        event_id=news.event_id,
+        account_id=news.account_id,
+        type="member.enrolled" if news.kind == "enrolled" else "member.enrolment_conflict",
+        subject={"kind": "member", "id": news.member_id},
+        occurred_at=news.occurred_at,
+        cause={"kind": "link", "id": str(program_id)} if program_id else {"kind": "api"},
+        data=data,
+        template_id=news.template_id,
     )
 
 

@@ -1,6 +1,6 @@
 """What is told to partners beside the logs of passes: members and templates."""
 
-from services.notifier.feed.domain.happenings import Happening
+from services.notifier.feed.domain.happenings import Happening, of_enrolment
 from services.notifier.feed.domain.news import (
     end_of_template,
     member_key,
@@ -12,7 +12,7 @@ from services.notifier.feed.handlers.events import Tell
 from services.notifier.feed.repository import AnnouncedRepository
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
-from shared.contracts.member import MembersChanged
+from shared.contracts.member import MembersChanged, MembersEnrolled
 from shared.database import UnitOfWork
 
 
@@ -30,6 +30,11 @@ async def tell_members(messages: list[MembersChanged], work: UnitOfWork, *, tell
     await AnnouncedRepository(work.connection).save(told.values())
     await tell(work, happenings)
     work.erase(member.person for member in members if member.deleted)
+
+
+async def tell_enrolments(messages: list[MembersEnrolled], work: UnitOfWork, *, tell: Tell) -> None:
+    """Tell who enrolled, by ids."""
+    await tell(work, [of_enrolment(news) for message in messages for news in message.news])
 
 
 async def tell_templates(messages: list[TemplateSaved], work: UnitOfWork, *, tell: Tell) -> None:
