@@ -7,26 +7,24 @@ import argparse
 import asyncio
 import json
 import ssl
-import tempfile
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import H2Error, StreamClosedError
 from h2.settings import SettingCodes, Settings
+
+from tests.tls import Identity
 
 Trick = Literal["drop", "goaway", "hang", "reset", "bare"]
 """Close the connection, end it politely, never answer, end the stream, or leave out the body."""
@@ -89,14 +87,10 @@ class PushServer:
 
     async def start(self) -> None:
         """Listen, on the same port and with the same certificate as before if there was one."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = self._identity.server_context()
         context.set_alpn_protocols(["h2"])
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=self.client_root)
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(self._identity)
-            file.flush()
-            context.load_cert_chain(file.name)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: _Connection(self), "127.0.0.1", self.port, ssl=context
@@ -110,15 +104,9 @@ class PushServer:
         await self._server.wait_closed()
 
     def __post_init__(self) -> None:
-        self._identity, self.root = _server_identity()
-        if self.kept is None:
-            return
-        if self.kept.exists():
-            self._identity = self.kept.read_bytes()
-            self.root = self._identity[self._identity.index(b"-----BEGIN CERTIFICATE") :]
-        else:
-            self.kept.touch(mode=0o600)
-            self.kept.write_bytes(self._identity)
+        name = "Push server for tests"
+        self._identity = Identity.kept(self.kept, name) if self.kept else Identity.create(name)
+        self.root = self._identity.certificate
 
     @property
     def url(self) -> str:
@@ -265,29 +253,6 @@ async def a_push_server(client_root: bytes) -> AsyncGenerator[PushServer]:
 
 def _user_ids(certificate: x509.Certificate) -> list[str | bytes]:
     return [one.value for one in certificate.subject.get_attributes_for_oid(NameOID.USER_ID)]
-
-
-def _server_identity() -> tuple[bytes, bytes]:
-    """Make key and certificate for localhost, and the certificate alone: it is its own root."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Push server for tests")])
-    now = datetime.now(UTC)  # noqa: TID251 - a certificate of today, whatever the clock of a test
-    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=3650))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    public = certificate.public_bytes(Encoding.PEM)
-    return private + public, public
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
