@@ -24,7 +24,7 @@ from h2.events import ConnectionTerminated, DataReceived, RequestReceived, Strea
 from h2.exceptions import H2Error, StreamClosedError
 from h2.settings import SettingCodes, Settings
 
-from tests.tls import Identity
+from tests.sockets import Identity
 
 Trick = Literal["drop", "goaway", "hang", "reset", "bare"]
 """Close the connection, end it politely, never answer, end the stream, or leave out the body."""

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.rabbitmq import PrivateRabbitMQ
 from shared.sealing import MasterKeys
 from tests.apple import PushServer
+from tests.sockets import free_port
 
 ROOT = Path(__file__).parent.parent
 SERVICES = ("gateway", "member", "triggers", "generator", "notifier")
@@ -33,12 +33,6 @@ NO_LIMITS = {
     "PASSWRIGHT_PASS2U_LIMIT": "0",
 }
 """All that tests and benches send comes from one network."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

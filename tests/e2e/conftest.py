@@ -17,7 +17,8 @@ from tests import servers
 from tests.apple import PushServer
 from tests.e2e.pass2u import Model, Pass2U, open_shop
 from tests.partner import Partner
-from tests.system import System, free_port, start_distributed, start_embedded
+from tests.sockets import free_port
+from tests.system import System, start_distributed, start_embedded
 from tests.wallet.fleet import Fleet, open_fleet
 
 TALKATIVE: Final = {"PASSWRIGHT_LOG_LEVEL": "DEBUG"}

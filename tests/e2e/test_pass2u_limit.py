@@ -14,7 +14,8 @@ import pytest
 
 from tests.e2e.conftest import stop
 from tests.e2e.pass2u import Model, Pass2U, open_shop
-from tests.system import Process, System, free_port, poll, start_embedded
+from tests.sockets import free_port
+from tests.system import Process, System, poll, start_embedded
 
 LIMIT: Final = 4
 AT_ONCE: Final = 200

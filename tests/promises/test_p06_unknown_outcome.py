@@ -9,7 +9,8 @@ import pytest
 from tests.promises.conftest import Figure
 from tests.promises.faults import fill_rabbitmq_memory
 from tests.promises.ledger import a_ledger, play_amid
-from tests.system import System, free_port
+from tests.sockets import free_port
+from tests.system import System
 
 FROZEN_SECONDS = 30.0
 TEXT = re.MULTILINE

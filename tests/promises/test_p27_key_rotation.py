@@ -15,7 +15,8 @@ from shared.sealing import MasterKeys
 from tests.e2e.test_data_at_rest import key_id, places
 from tests.partner import Partner
 from tests.promises.conftest import Figure
-from tests.system import SERVICES, Process, System, free_port, poll, run_command
+from tests.sockets import free_port
+from tests.system import SERVICES, Process, System, poll, run_command
 
 CLIENTS: Final = 4
 SECONDS: Final = 3.0

@@ -23,7 +23,8 @@ from services.notifier.settings import Settings as NotifierSettings
 from services.triggers.settings import Settings as TriggersSettings
 from shared.sealing import MasterKeys
 from shared.settings import CommonSettings
-from tests.system import ROOT, SERVICES, Process, clean_environment, free_port, poll, run_command
+from tests.sockets import free_port
+from tests.system import ROOT, SERVICES, Process, clean_environment, poll, run_command
 
 DEPLOY = ROOT / "deploy"
 OF_THE_CONTAINER = {

@@ -1,5 +1,6 @@
-"""Key and certificate of a server on this machine, made for a test or kept in a file."""
+"""Servers on this machine: a free port, and a key with a certificate."""
 
+import socket
 import ssl
 import tempfile
 from dataclasses import dataclass
@@ -12,6 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @dataclass(frozen=True)
