@@ -47,9 +47,9 @@ async def serve(arguments: argparse.Namespace) -> None:
         google.issuer(arguments.issuer).invited.add(email)
     _keep_account(google, folder / "service_account.json", arguments.issuer)
     google.listeners.append(say)
-    for name, value in google.settings(folder / "root.pem").items():
-        say(f"export {name}={shlex.quote(value)}")
     async with google:
+        for name, value in google.settings(folder / "root.pem").items():
+            say(f"export {name}={shlex.quote(value)}")
         await asyncio.Event().wait()
 
 

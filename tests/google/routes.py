@@ -195,6 +195,7 @@ class Routes:
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         await response.prepare(request)
         holders.listeners.append(changes.put_nowait)
+        await response.write(b"watching\n\n")
         try:
             while True:
                 change = await changes.get()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal, get_args
 
-from tests.google.documents import Document
+from tests.google.documents import Document, is_document, is_list
 from tests.google.errors import invalid, unreadable
 from tests.google_schema import Part, discovery, faults, schema_name
 
@@ -202,17 +202,21 @@ def issuer_of(id_: object) -> str:
 
 
 def image_urls(name: str, document: Document) -> set[str]:
-    return {one["uri"] for _, kind, one in parts(name, document) if kind == "ImageUri"}
+    """Return the addresses of pictures, also of a document that may be out of order."""
+    uris = [one.get("uri") for _, kind, one in parts(name, document) if kind == "ImageUri"]
+    return {uri for uri in uris if isinstance(uri, str)}
 
 
-def parts(kind: str, part: Document, path: str = "$") -> Iterator[tuple[str, str, Document]]:
+def parts(kind: str, part: object, path: str = "$") -> Iterator[tuple[str, str, Document]]:
     """Walk through a document: the path, the schema's name and the value of each of its parts."""
+    if not is_document(part):
+        return
     yield path, kind, part
     properties = discovery()["schemas"][kind]["properties"]
     for key, value in part.items():
         schema = properties.get(key, {})
         if "$ref" in schema:
             yield from parts(schema["$ref"], value, f"{path}.{key}")
-        elif "$ref" in schema.get("items", {}):
+        elif "$ref" in schema.get("items", {}) and is_list(value):
             for number, one in enumerate(value):
                 yield from parts(schema["items"]["$ref"], one, f"{path}.{key}[{number}]")

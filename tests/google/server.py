@@ -22,6 +22,8 @@ from tests.sockets import Identity, free_port
 ISSUER: Final = "3388000000000000001"
 PROJECT: Final = "a-project"
 NAME: Final = "an-issuer"
+SOON: Final = 0.05
+"""How many seconds answers that are under way still have when it stops; for aiohttp 0 is never."""
 
 
 class FakeGoogle(World):
@@ -89,7 +91,7 @@ class FakeGoogle(World):
         """Listen."""
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
         routes = Routes(self, self._http)
-        self._runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=0)
+        self._runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=SOON)
         await self._runner.setup()
         context = self._identity.server_context()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=context).start()

@@ -42,6 +42,9 @@ class IssuerServer:
     bearer: str = ""
     callback_url: str = ""
     called_back: list[Document] = field(default_factory=list[Document])
+    picture_url: str = ""
+    pictures_fetched: list[str] = field(default_factory=list[str])
+    """The query of each."""
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> Answer:
         """Ask the REST interface."""
@@ -84,7 +87,7 @@ class IssuerServer:
         assert answer.status == 200, answer.body
         self.bearer = answer.body["access_token"]
 
-    def link(self, payload: Document, **claims: Any) -> str:
+    def link(self, payload: Document, /, **claims: Any) -> str:
         """Make a save link."""
         usual = {
             "iss": self.key_file["client_email"],
@@ -95,6 +98,10 @@ class IssuerServer:
             "payload": payload,
         }
         return self.google.save_url + self.signed(usual | claims)
+
+    async def show_picture(self, request: web.Request) -> web.Response:
+        self.pictures_fetched.append(request.query_string)
+        return web.Response(body=b"\x89PNG", content_type="image/png")
 
     async def take_callback(self, request: web.Request) -> web.Response:
         self.called_back.append(await request.json())
@@ -118,10 +125,12 @@ async def an_issuer_server(
         server = IssuerServer(google, key_file, http)
         app = web.Application()
         app.router.add_post("/callbacks", server.take_callback)
+        app.router.add_get("/picture.png", server.show_picture)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.callback_url = f"http://127.0.0.1:{runner.addresses[0][1]}/callbacks"
+        own_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        server.callback_url, server.picture_url = f"{own_url}/callbacks", f"{own_url}/picture.png"
         await server.log_in()
         try:
             yield server
