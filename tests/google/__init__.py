@@ -5,6 +5,13 @@ server writes both over REST, with a token it gets for a signed assertion. A hol
 link*, a signed JWT that names an object; from then on the card changes by itself when the object
 does. What a holder saves or removes, Google tells the issuer by a signed *callback*.
 
+    async with FakeGoogle() as google:
+        ...  # whatever is tried, with google.key_file, at google.url, trusting google.root
+        (card,) = await google.save(link)
+        google.faults.lose(of="PATCH")
+        google.clock.advance(hours=24)
+        assert google.objects[card.object["id"]].document == expected
+
 `FakeGoogle` does all this and refuses what Google refuses, with Google's words. It knows nothing of
 Passwright: whatever speaks to Google Wallet can be tried on it.
 
@@ -19,5 +26,6 @@ Passwright: whatever speaks to Google Wallet can be tried on it.
 | `links`, `holders` | save links; who holds which card, and what they see of it |
 | `callbacks` | Google's signing keys, and callbacks signed with them |
 | `cards` | a card as text |
-| `faults` | what goes wrong on order |
+| `faults`, `clock` | what goes wrong on order; the time, which tests may set |
+| `world` | all of these, put together |
 """

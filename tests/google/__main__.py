@@ -56,11 +56,12 @@ async def serve(arguments: argparse.Namespace) -> None:
 def _keep_account(google: FakeGoogle, path: Path, issuer: str) -> None:
     """Invite the account of a file, made when there is none; only its owner may read it."""
     if path.exists():
-        account = google.accounts.add_file(json.loads(path.read_text()))
-        google.issuer(issuer).invited.add(account.email)
+        key_file = json.loads(path.read_text()) | {"token_uri": google.token_url}
+        google.issuer(issuer).invited.add(google.accounts.add_file(key_file).email)
     else:
         path.touch(mode=0o600)
-        path.write_text(json.dumps(google.invite("an-issuer", issuer), indent=2))
+        key_file = google.invite("an-issuer", issuer)
+    path.write_text(json.dumps(key_file, indent=2))
 
 
 async def save(arguments: argparse.Namespace) -> None:

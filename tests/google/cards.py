@@ -78,7 +78,8 @@ class Card:
     language: str = "en"
 
     def __str__(self) -> str:
-        first, *others = filter(None, map(self.text_at, TITLES[self.kind.type]))
+        titles = [text for path in TITLES[self.kind.type] if (text := self.text_at(path))]
+        first, *others = titles or ["Without a title"]
         lines = [f"{first}  ({', '.join([self.kind.type, *others])})"]
         lines += [f"  {line}" for line in self._front()]
         lines += [f"    {line}" for line in self._details()]
@@ -91,12 +92,12 @@ class Card:
             if is_list(value):
                 value = _chosen(value, word)
             else:
-                value = value.get(word) if is_document(value) else None
+                value = _member(value, word) if is_document(value) else None
         return self._text(value)
 
     def _front(self) -> Iterator[str]:
-        if rows := self._rows():
-            yield from (" | ".join(filter(None, map(self.text_at, row))) for row in rows)
+        for row in self._rows():
+            yield " | ".join(filter(None, map(self.text_at, row)))
         for label, path in FACTS[self.kind.type]:
             if text := self.text_at(path):
                 yield f"{label}: {text}"
@@ -115,10 +116,9 @@ class Card:
                 if f"{name}.textModulesData['{module.get('id')}']" not in in_rows:
                     yield self._text(module)
             for uri in part.get("linksModuleData", {}).get("uris", ()):
-                yield f"{self._either(uri, 'description') or 'Link'}: {uri['uri']}"
+                yield f"{self._text_of(uri, 'description') or 'Link'}: {uri.get('uri', '')}"
             for message in part.get("messages", ()):
-                header = self._either(message, "header")
-                yield f"Message: {header}: {self._either(message, 'body')}"
+                yield f"Message: {self._text(message)}"
         if interval := self.object.get("validTimeInterval"):
             for word, end in (("from", "start"), ("until", "end")):
                 if date := interval.get(end, {}).get("date"):
@@ -128,7 +128,7 @@ class Card:
         override = self.class_.get("classTemplateInfo", {}).get("cardTemplateOverride", {})
         return [
             [
-                reference["fieldPath"]
+                reference.get("fieldPath", "")
                 for place in ("item", "startItem", "middleItem", "endItem")
                 for value in ("firstValue", "secondValue")
                 for reference in item.get(place, {}).get(value, {}).get("fields", ())[:1]
@@ -140,26 +140,29 @@ class Card:
     def _text(self, value: Any) -> str:
         if not is_document(value):
             return "" if value is None else str(value)
-        if "defaultValue" in value:
+        if value.keys() & {"defaultValue", "translatedValues"}:
             return self._localized(value)
         if "micros" in value:
             return f"{int(value['micros']) / 1_000_000:.2f} {value.get('currencyCode', '')}"
         if "balance" in value:
             amount = self._text(next(iter(value["balance"].values())))
-            return f"{amount} {self._either(value, 'label')}".strip()
-        header, body = self._either(value, "header"), self._either(value, "body")
+            return f"{amount} {self._text_of(value, 'label')}".strip()
+        header, body = self._text_of(value, "header"), self._text_of(value, "body")
         return f"{header}: {body}" if header and body else header or body
 
-    def _either(self, part: Document, key: str) -> str:
-        """Read a text that may also be there in several languages."""
-        localized = part.get(f"localized{key[0].upper()}{key[1:]}")
-        return self._localized(localized) if localized else part.get(key, "")
+    def _text_of(self, part: Document, key: str) -> str:
+        return self._text(_member(part, key))
 
     def _localized(self, text: Document) -> str:
         for one in text.get("translatedValues", ()):
             if one.get("language") == self.language:
                 return one.get("value", "")
-        return text["defaultValue"].get("value", "")
+        return text.get("defaultValue", {}).get("value", "")
+
+
+def _member(part: Document, key: str) -> Any:
+    """Read a key, preferring the one that says the same in several languages."""
+    return part.get(f"localized{key[0].upper()}{key[1:]}") or part.get(key)
 
 
 def _chosen(values: list[Any], word: str) -> Any:

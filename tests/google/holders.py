@@ -2,7 +2,8 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -18,7 +19,7 @@ from tests.google.errors import GoogleError, LinkError
 from tests.google.images import Images
 from tests.google.links import Link
 from tests.google.resources import Change, Kind, Resource, Resources
-from tests.google.rules import issuer_of
+from tests.google.rules import check, image_urls, issuer_of
 
 HOLDER: Final = "holder@example.com"
 EventType = Literal["save", "del"]
@@ -64,25 +65,26 @@ class Holders:
 
     def preview(self, link: Link) -> list[Card]:
         """Show what a link would save, without saving it."""
-        described = {entry.get("id", ""): entry for _, entry in link.entries}
-
-        def document(id_: str) -> Document:
-            known = self.resources.find(id_)
-            return known.document if known else described.get(id_, {})
-
-        objects = [
-            (kind, document(entry.get("id", "")))
-            for kind, entry in link.entries
-            if kind.part == "object"
-        ]
-        return [Card(kind, document(one.get("classId", "")), one) for kind, one in objects]
+        with _told_to_holders():
+            shown = {
+                entry.get("id"): self._found(link, kind, entry) or _described(kind, entry)
+                for kind, entry in link.entries
+            }
+            objects = [one for one in shown.values() if one.kind.part == "object"]
+            classes = shown | self.resources.classes
+            pairs = [(one, classes.get(one.document["classId"])) for one in objects]
+            return [
+                Card(one.kind, class_.document if class_ else {}, one.document)
+                for one, class_ in pairs
+            ]
 
     async def create(self, link: Link, http: aiohttp.ClientSession) -> list[Resource]:
         """Make what a link describes and is not there yet; what is there does not change."""
-        try:
-            return [await self._found_or_made(link, *entry, http) for entry in link.entries]
-        except GoogleError as error:
-            raise LinkError(error.message) from None
+        with _told_to_holders():
+            return [
+                self._found(link, kind, entry) or await self._made(kind, entry, http)
+                for kind, entry in link.entries
+            ]
 
     async def save(self, link: Link, holder: str, http: aiohttp.ClientSession) -> list[Card]:
         """Take the cards of a link; the issuer hears of each that this holder did not have."""
@@ -137,9 +139,8 @@ class Holders:
         if self.sends_callbacks:
             await self.deliver(callback, http)
 
-    async def _found_or_made(
-        self, link: Link, kind: Kind, entry: Document, http: aiohttp.ClientSession
-    ) -> Resource:
+    def _found(self, link: Link, kind: Kind, entry: Document) -> Resource | None:
+        """Find what an entry of a link names; None when it describes something new."""
         id_ = entry.get("id", "")
         issuer = self.issuers.get(issuer_of(id_))
         if issuer is None or link.account.email not in issuer.invited:
@@ -149,7 +150,10 @@ class Holders:
             return self.resources.get(kind, id_)
         if entry.keys() <= {"id", "classId"} and kind.part == "object":
             raise LinkError(f"There is no object {id_}, and the link does not describe one.")
-        await self.images.fetch(self.resources.images(kind, entry), http)
+        return None
+
+    async def _made(self, kind: Kind, entry: Document, http: aiohttp.ClientSession) -> Resource:
+        await self.images.fetch(image_urls(kind.schema, entry), http)
         return self.resources.insert(kind, entry)
 
     def _check_may_have(self, object_: Resource, holder: str) -> None:
@@ -163,6 +167,20 @@ class Holders:
         is_for_one = class_.get("multipleDevicesAndHoldersAllowedStatus", "") in _FOR_ONE
         if is_for_one and self.resources.users.get(object_.id, set()) - {holder}:
             raise LinkError(f"{object_.id} was saved by somebody else.")
+
+
+def _described(kind: Kind, entry: Document) -> Resource:
+    check(kind.type, kind.part, entry)
+    return Resource(kind, entry)
+
+
+@contextmanager
+def _told_to_holders() -> Generator[None]:
+    """Tell holders in words what Google would answer an issuer's server."""
+    try:
+        yield
+    except GoogleError as error:
+        raise LinkError(error.message) from None
 
 
 def _new_nonce() -> str:

@@ -13,7 +13,6 @@ from tests.google.rules import (
     PASS_TYPES,
     PassType,
     check,
-    image_urls,
     issuer_of,
     refuse_output_only,
 )
@@ -206,13 +205,12 @@ class Resources:
             shown["review"] = {"comments": resource.comments}
         return shown
 
-    def review(self, class_id: str, status: Literal["APPROVED", "REJECTED"], comments: str = ""):
+    def review(
+        self, class_id: str, status: Literal["APPROVED", "REJECTED"], comments: str = ""
+    ) -> None:
         """Decide about a class, as the people do who review at Google."""
         class_ = self.classes[class_id]
         class_.document["reviewStatus"], class_.comments = status, comments
-
-    def images(self, kind: Kind, body: Document) -> set[str]:
-        return image_urls(kind.schema, body)
 
     def _all(self, kind: Kind) -> dict[str, Resource]:
         return self.classes if kind.part == "class" else self.objects

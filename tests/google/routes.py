@@ -13,13 +13,15 @@ from aiohttp import web
 from tests.google.accounts import GOOGLES_TOKEN_URL, ServiceAccount
 from tests.google.documents import Document, is_document
 from tests.google.errors import GoogleError, LinkError, TokenError, denied, invalid, unreadable
+from tests.google.faults import Fault
 from tests.google.holders import HOLDER
 from tests.google.links import Link, open_link, read_token
 from tests.google.resources import KINDS, Change, Kind, Resource
-from tests.google.rules import issuer_of
+from tests.google.rules import image_urls, issuer_of
 from tests.google.world import Request, World
 
 BASE: Final = "/walletobjects/v1"
+HOLDERS: Final = ("/gp/v/save/", "/cards")
 PAGE: Final = """<!doctype html><meta charset=utf-8><title>Save to Google Wallet (a fake)</title>
 <h1>Save to Google Wallet (a fake)</h1><pre>{text}</pre>"""
 FORM: Final = "<form method=post><button>Save</button></form>"
@@ -243,7 +245,7 @@ class Routes:
         return self._world.resources.get(call.kind, call.id)
 
     async def _fetch_images(self, call: Call) -> None:
-        urls = self._world.resources.images(call.kind, call.body)
+        urls = image_urls(call.kind.schema, call.body)
         await self._world.images.fetch(urls, self._http)
 
     def _issuer(self, id_: str) -> Document:
@@ -251,18 +253,17 @@ class Routes:
 
     @web.middleware
     async def _observe(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Let go wrong what was ordered to, and keep a record."""
+        """Let go wrong what was ordered to, and record what issuers' servers ask."""
+        if request.path.startswith(HOLDERS):
+            return await handler(request)
         faults = self._world.faults
-        fault = faults.next(f"{request.method} {request.path}")
         if faults.away:
             return _cut(request)
-        if faults.seconds:
-            await asyncio.sleep(faults.seconds)
+        fault = faults.next(f"{request.method} {request.path}")
+        await asyncio.sleep(faults.seconds)
         if fault and fault.kind == "fail":
-            wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            error = GoogleError(fault.status, "backendError", "Service unavailable.", "global")
-            request[REASON] = error.reason
-            response = _json(error.body, fault.status, wait)
+            request[REASON] = "backendError"
+            response = _failure(fault)
         else:
             response = await handler(request)
         await self._record(request, response.status)
@@ -305,6 +306,12 @@ def _json(
     return web.Response(
         body=orjson.dumps(value), status=status, headers=headers, content_type="application/json"
     )
+
+
+def _failure(fault: Fault) -> web.Response:
+    wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    error = GoogleError(fault.status, "backendError", "Service unavailable.", domain="global")
+    return _json(error.body, fault.status, wait)
 
 
 def _cut(request: web.Request) -> web.Response:

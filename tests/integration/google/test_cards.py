@@ -53,13 +53,13 @@ def test_rows_stand_where_the_class_puts_them_and_nowhere_else():
 
 
 def test_texts_are_in_the_holders_language_where_there_is_one():
-    header = text("Library card")
-    header["translatedValues"] = [{"language": "de", "value": "Ausweis"}]
-    object_ = object_of("generic", header=header)
+    name = text("Bean Circle")
+    name["translatedValues"] = [{"language": "de", "value": "Bohnenkreis"}]
+    class_ = class_of(localizedProgramName=name)
 
-    shown = [card("generic", {}, object_, language) for language in ("de", "fr")]
+    shown = [card("loyalty", class_, object_of(), language) for language in ("de", "fr")]
 
-    assert [one.partition("  (")[0] for one in shown] == ["Ausweis", "Library card"]
+    assert [one.partition("  (")[0] for one in shown] == ["Bohnenkreis", "Bean Circle"]
 
 
 def test_links_messages_and_state_are_shown():
