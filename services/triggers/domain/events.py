@@ -36,7 +36,7 @@ from shared.contracts.triggers import (
     PointsAdjustment,
     Refusal,
 )
-from shared.errors import ApplicationError, InvalidError
+from shared.errors import ApplicationError
 from shared.passes.language.loops import has_brackets
 from shared.passes.language.rights import marks_for, marks_outside, marks_within
 from shared.passes.language.rules import MAX_VALUES, MAX_VALUES_BYTES
@@ -45,6 +45,7 @@ from shared.passes.language.specials import COLOURS
 from shared.passes.language.state import PassState
 from shared.passes.schema.barcodes import ONE_PER_PASS
 from shared.passes.template.compiled import CompiledTemplate
+from shared.passes.template.showing import check_shown
 
 MAX_WARNINGS = 10
 
@@ -170,7 +171,7 @@ def lay_over(
     record.own_values = own_values
     record.literal = sorted({*kept, *marks_of(written, manner)})
     if allowed:
-        check_shown(record, allowed, compiled)
+        check_shown(record.state(), allowed, compiled)
 
 
 def _check_message(
@@ -182,27 +183,6 @@ def _check_message(
     after = changed_values(record, values, compiled)
     if compiled.own_message(after) != compiled.own_message(record.own_values):
         raise BarcodeFixedError
-
-
-def check_shown(record: PassRecord, values: Mapping[str, Any], compiled: CompiledTemplate) -> None:
-    """Refuse values with which Wallet would refuse the pass; InvalidError names each path."""
-    unfit = compiled.unfit_values(record.state())
-    if not unfit:
-        return
-    paths = {_full_path(path, compiled) for path in values}
-    errors = [
-        {"pointer": path, "detail": detail}
-        for path, detail in unfit.items()
-        if any(path == given or _is_beside(path, given) for given in paths)
-    ]
-    if errors:
-        raise InvalidError("These values cannot be shown.", errors=errors)
-
-
-def _is_beside(path: str, given: str) -> bool:
-    """Whether a value's field, or what holds it, is what was given."""
-    field = path.removesuffix("_value")
-    return given.rpartition("_")[0] == field or field == given or field.startswith(f"{given}_")
 
 
 def only_editable(values: Mapping[str, Any], compiled: CompiledTemplate) -> dict[str, Any]:

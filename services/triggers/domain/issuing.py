@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from services.triggers.domain.events import check_shown, marks_of, only_editable
+from services.triggers.domain.events import marks_of, only_editable
 from services.triggers.domain.records import BarcodeNeededError, Manner, PassRecord
 from shared.contracts.triggers import CreatePass, PassCreated
 from shared.passes.language.paths import MESSAGE_PATH
-from shared.passes.schema.barcodes import ONE_PER_PASS, UNIQUE
+from shared.passes.schema.barcodes import UNIQUE
 from shared.passes.template.compiled import CompiledTemplate
+from shared.passes.template.showing import check_shown
 
 _LOWEST_NUMBER: Final = 10_000_000
 _NUMBERS: Final = 90_000_000
@@ -55,11 +56,11 @@ def fill(record: PassRecord, command: CreatePass, compiled: CompiledTemplate) ->
     record.literal = marks_of(record.own_values, manner)
     if compiled.barcode_policy == "random":
         make_up_message(record)
-    elif compiled.barcode_policy in ONE_PER_PASS and not compiled.own_message(record.own_values):
+    elif compiled.lacks_message(record.own_values):
         fault = {"pointer": MESSAGE_PATH, "detail": "the message of the barcode is needed"}
         raise BarcodeNeededError(errors=[fault])
     if record.own_values:
-        check_shown(record, record.own_values, compiled)
+        check_shown(record.state(), record.own_values, compiled)
 
 
 def make_up_message(record: PassRecord) -> None:

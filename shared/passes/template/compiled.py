@@ -170,6 +170,11 @@ class CompiledTemplate:
         value, _ = own_value(self.path_index, values, self.path_index.known[MESSAGE_PATH])
         return "" if value is MISSING else to_text(value)
 
+    def lacks_message(self, values: Mapping[str, Any]) -> bool:
+        """Whether a pass with these values cannot be issued for want of a message of its own."""
+        is_needed = self.barcode_policy in ONE_PER_PASS and self.barcode_policy != "random"
+        return is_needed and not self.own_message(values)
+
     def barcode_message(self, state: PassState) -> str:
         """Return what the barcode of a pass says, empty if it has none."""
         return "" if self.barcode_policy == "none" else self.text_of(state, MESSAGE_PATH)
