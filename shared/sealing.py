@@ -72,7 +72,7 @@ class MasterKeys:
     def parse(cls, text: str) -> Self:
         """Read keys in base64url divided by commas; ValueError, which never shows the text."""
         try:
-            return cls([_decode(part.strip().rstrip("=")) for part in text.split(",")])
+            return cls([read_base64url(part.strip().rstrip("=")) for part in text.split(",")])
         except ValueError:
             # Not chained: the cause could show a part of the key in a log.
             raise ValueError("master keys are 32 bytes in base64url, divided by commas") from None
@@ -80,7 +80,7 @@ class MasterKeys:
     @staticmethod
     def generate_text() -> str:
         """One new random key, as `parse` reads it."""
-        return _encode(secrets.token_bytes(KEY_LENGTH))
+        return write_base64url(secrets.token_bytes(KEY_LENGTH))
 
     def seal(self, plain: bytes, *, purpose: str, owner: str) -> str:
         """Seal for one purpose (what the secret is) and one owner (whose row it stands in)."""
@@ -89,7 +89,7 @@ class MasterKeys:
         cipher = self._cipher(self._sealing_id, salt, purpose)
         context = _context(self._sealing_id, purpose, owner)
         content = salt + nonce + cipher.encrypt(nonce, plain, context)
-        return f"{VERSION}.{self._sealing_id}.{_encode(content)}"
+        return f"{VERSION}.{self._sealing_id}.{write_base64url(content)}"
 
     def open(self, sealed: str, *, purpose: str, owner: str) -> bytes:
         """Give the secret; SealBrokenError if anything differs, UnknownKeyError without its key."""
@@ -100,7 +100,7 @@ class MasterKeys:
         if key_id not in self._keys:
             raise UnknownKeyError
         try:
-            content = _decode(text)
+            content = read_base64url(text)
         except ValueError:
             raise SealBrokenError from None
         salt, nonce, ciphertext = (
@@ -129,12 +129,12 @@ class MasterKeys:
         AES-SIV needs no nonce, so nothing has to be kept of a token to check it.
         """
         content = self._token_ciphers(purpose)[0].encrypt(plain, _token_context(purpose, owner))
-        return _encode(content)
+        return write_base64url(content)
 
     def read_token(self, token: str, *, purpose: str, owner: str | None = None) -> bytes | None:
         """Give what a token was made of; None if it is not one of ours, or not for this purpose."""
         try:
-            content = _decode(token)
+            content = read_base64url(token)
         except ValueError:
             return None
         if len(content) <= TAG_LENGTH:
@@ -187,13 +187,15 @@ def _token_context(purpose: str, owner: str | None) -> list[bytes]:
     return [purpose.encode()] if owner is None else [purpose.encode(), owner.encode()]
 
 
-def _encode(content: bytes) -> str:
+def write_base64url(content: bytes) -> str:
+    """Write bytes in letters that addresses may have, without padding."""
     return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def read_base64url(text: str) -> bytes:
+    """Read bytes from the one text that stands for them; ValueError for any other."""
     content = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    # The last character has bits to spare: only one writing of each secret is taken.
-    if _encode(content) != text:
+    # The last character has bits to spare: only one writing of them is taken.
+    if write_base64url(content) != text:
         raise ValueError
     return content
