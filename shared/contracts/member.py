@@ -1,5 +1,6 @@
 """The member service's public face."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import ClassVar, Final, Literal, NamedTuple, Self
@@ -19,6 +20,9 @@ class TextForm(NamedTuple):
 
     pattern: str
     max_length: int
+
+    def fits(self, text: str) -> bool:
+        return len(text) <= self.max_length and re.fullmatch(self.pattern, text) is not None
 
 
 MEMBER_ID: Final = TextForm("[A-Za-z0-9._~-]+", 64)

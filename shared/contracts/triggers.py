@@ -456,6 +456,38 @@ class ReadChannels(Query):
     limit: int = 100
 
 
+class CampaignSource(BaseModel):
+    campaign: str
+    source: str
+
+
+class CampaignCount(CampaignSource):
+    """What came of the links of a campaign and source."""
+
+    issued: int = 0
+    installed: int = 0
+    """Passes that got onto a device for the first time."""
+
+
+class CampaignCounts(BaseModel):
+    counts: list[CampaignCount]
+    """By campaign and source."""
+
+
+class ReadCampaigns(Query):
+    """What came of the links of a program in all, by campaign and source."""
+
+    name: ClassVar = "triggers.read_campaigns.v1"
+    reply: ClassVar = CampaignCounts
+
+    account_id: UUID
+    template_id: UUID
+    program_id: UUID
+    after: CampaignSource | None = None
+    """The campaign and source of the last entry of the page before."""
+    limit: int = 100
+
+
 class PassesChanged(Event):
     """Passes have new states; an older version that arrives late is dropped."""
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import InvalidError
 
-CURSOR_LENGTH = 512
+CURSOR_LENGTH = 4096
 Item = TypeVar("Item")
 
 

@@ -1,6 +1,5 @@
 """The rules of members: what their fields may hold, and how a batch of commands changes them."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +21,6 @@ from shared.contracts.member import (
     PointsEntry,
     ReadMember,
     SaveMember,
-    TextForm,
 )
 from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoundError
 from shared.identifiers import new_id
@@ -112,7 +110,7 @@ class LedgerLine:
 
 
 def is_member_id(text: str) -> bool:
-    return _fits(text, MEMBER_ID)
+    return MEMBER_ID.fits(text)
 
 
 def possible_key(
@@ -147,7 +145,7 @@ def checked_adjustment(command: AdjustPoints) -> AdjustPoints:
     faults: list[Fault] = []
     if command.delta == 0 or abs(command.delta) > MAX_POINTS:
         faults.append(_fault("/delta", "must be other than 0, within ±1,000,000,000,000"))
-    if command.reason is not None and not _fits(command.reason, REASON):
+    if command.reason is not None and not REASON.fits(command.reason):
         faults.append(_fault("/reason", "must be at most 200 characters, none a control one"))
     if faults:
         raise PointsRefusedError(errors=faults)
@@ -301,13 +299,9 @@ def _complaint(name: str, value: object) -> str | None:
     form = MEMBER_TEXTS.get(name)
     if form is None:
         return "is not a field of a member"
-    if value is None or (isinstance(value, str) and _fits(value, form)):
+    if value is None or (isinstance(value, str) and form.fits(value)):
         return None
     return _TEXTS[name]
-
-
-def _fits(text: str, form: TextForm) -> bool:
-    return len(text) <= form.max_length and re.fullmatch(form.pattern, text) is not None
 
 
 def _fault(pointer: str, detail: str) -> Fault:

@@ -8,6 +8,7 @@ from services.triggers.domain import PassDeletedError, PassNotFoundError, PassRe
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from shared import clock
 from shared.contracts.triggers import (
+    CampaignCounts,
     ChannelCounts,
     Counts,
     EventPage,
@@ -17,6 +18,7 @@ from shared.contracts.triggers import (
     Pass,
     PassPage,
     PassSince,
+    ReadCampaigns,
     ReadChannels,
     ReadCounts,
     ReadLastEvent,
@@ -167,6 +169,12 @@ async def read_timelines(
 async def read_counts(queries: list[ReadCounts], work: UnitOfWork) -> list[Counts]:
     counters = CounterRepository(work.connection)
     return [await counters.read(query.account_id, query.template_id) for query in queries]
+
+
+async def read_campaigns(queries: list[ReadCampaigns], work: UnitOfWork) -> list[CampaignCounts]:
+    """Count issues and installs of link programs by campaign and source."""
+    counters = CounterRepository(work.connection)
+    return [CampaignCounts(counts=await counters.read_campaigns(query)) for query in queries]
 
 
 async def read_channels(queries: list[ReadChannels], work: UnitOfWork) -> list[ChannelCounts]:

@@ -14,11 +14,13 @@ from services.triggers.repository.channels import NO_PROGRAM, channel_of
 from services.triggers.repository.listing import DUE_AT, listing
 from services.triggers.repository.members import MemberKey, MemberRepository
 from shared.contracts.triggers import (
+    CampaignCount,
     ChannelCount,
     Counts,
     EventKind,
     ListPasses,
     LoggedEvent,
+    ReadCampaigns,
     ReadChannels,
 )
 from shared.database import Connection, columns, json_array
@@ -529,6 +531,47 @@ class CounterRepository:
             day: date = row["day"]
             days.setdefault(day.isoformat(), {})[row["kind"]] = row["amount"]
         return Counts(totals=dict(totals), days=days)
+
+    async def read_campaigns(self, query: ReadCampaigns) -> list[CampaignCount]:
+        """List what came of the links of a program by campaign and source."""
+        rows = await self._connection.fetch(
+            """
+            SELECT
+                campaign, source,
+                coalesce(sum(amount) FILTER (WHERE kind = 'create'), 0)::bigint AS issued,
+                coalesce(sum(amount) FILTER (WHERE kind = 'passes_install'), 0)::bigint
+                    AS installed
+            FROM channels
+            JOIN (
+                SELECT channel_id, kind, amount
+                FROM counters
+                WHERE template_id = $2
+                UNION ALL
+                SELECT channel_id, kind, amount
+                FROM counter_deltas
+                WHERE template_id = $2
+            ) AS both_kinds USING (channel_id)
+            WHERE program_id = $3
+                AND kind IN ('create', 'passes_install')
+                AND ($4::text IS NULL OR (campaign, source) > ($4, $5::text))
+                AND EXISTS (
+                    SELECT
+                    FROM templates
+                    WHERE template_id = $2
+                        AND account_id = $1
+                )
+            GROUP BY campaign, source
+            ORDER BY campaign, source
+            LIMIT $6
+            """,
+            query.account_id,
+            query.template_id,
+            query.program_id,
+            query.after and query.after.campaign,
+            query.after and query.after.source,
+            query.limit,
+        )
+        return [CampaignCount(**row) for row in rows]
 
     async def read_channels(self, query: ReadChannels, limit: int) -> list[ChannelCount]:
         """List what came of channels by day: passes issued, and those that got onto a device."""
