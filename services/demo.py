@@ -70,7 +70,7 @@ TEMPLATE: dict[str, Any] = {
                 }
             ],
         },
-        "barcode": {"format": "PKBarcodeFormatQR"},
+        "barcode": {"format": "PKBarcodeFormatQR", "altText": "{hashedSerialNumber}"},
     },
     "properties": {
         "psScanText": "",
@@ -123,6 +123,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
             {"template_id": template["template_id"], "member_id": "ada", "values": {}},
         )
         things = await _make_things(session, template["template_id"])
+        things |= await _make_link(session, template["template_id"])
         things |= await _make_model(session, context, account.account_id)
         bearer = await _read_bearer(session, issued["handle"])
     demo = {
@@ -207,6 +208,22 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         "webhook_id": webhook["webhook_id"],
         "job_id": job["job_id"],
         "identity_id": identity["identity_id"],
+    }
+
+
+async def _make_link(session: aiohttp.ClientSession, template_id: str) -> dict[str, str]:
+    """Make a link program, and a link of it for somebody whose clicks all lead to one pass."""
+    wanted = {"name": "Welcome", "template_id": template_id, "auto_fill_external_id": "email"}
+    program = await _post(session, "/v1/link-programs", wanted)
+    program_id = program["program_id"]
+    person = {"name": "Percy PassKit", "email": "percy@example.com", "tier": "Silver"}
+    wanted = {"external_id": "percy", "member": person, "campaign": "welcome"}
+    link = await _post(session, f"/v1/link-programs/{program_id}/links", wanted)
+    return {
+        "program_id": program_id,
+        "link_program_id": program_id,
+        "link_url": link["url"],
+        "link_data": link["url"].partition("data=")[2],
     }
 
 

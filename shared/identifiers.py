@@ -5,7 +5,7 @@ import hashlib
 import re
 import secrets
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -16,6 +16,9 @@ HANDLE_PATTERN = "[0-9a-v]{32}"
 
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 """Below and above every id."""
+
+_WITH_TIME = 7
+"""The version of ids that begin with the time."""
 
 _DAMAGED_HANDLE = re.compile(rf"({HANDLE_PATTERN})[^0-9A-Za-z]{{0,20}}", re.IGNORECASE)
 
@@ -39,6 +42,12 @@ def id_before(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
+def moment_of(identifier: UUID) -> datetime:
+    """Tell when an id was made; an id that does not say so is as old as can be."""
+    milliseconds = identifier.int >> 80 if identifier.version == _WITH_TIME else 0
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
 def new_handle() -> str:
     """Make the public name of a pass: seconds, so that new rows lie together, and 128 random bits.
 
@@ -46,6 +55,13 @@ def new_handle() -> str:
     """
     moment = int(time.time()).to_bytes(4, "big")
     return base64.b32hexencode(moment + secrets.token_bytes(16)).decode().lower()
+
+
+def id_of_handle(handle: str) -> UUID:
+    """Make an id of a handle: the same one each time, and sorted by when the handle was made."""
+    content = base64.b32hexdecode(handle.upper())
+    moment = int.from_bytes(content[:4], "big") * 1000
+    return derived_id(UUID(bytes=moment.to_bytes(6, "big") + content[4:14]), 0)
 
 
 def trim_handle(text: str) -> str:

@@ -18,6 +18,8 @@ from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
+from services.gateway.catalogue.link_clicks import FLUSH_SECONDS, LinkClicks
+from services.gateway.catalogue.links import LinkPrograms
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.models import Models
 from services.gateway.catalogue.notes import Notes
@@ -44,6 +46,7 @@ from services.gateway.routes.pass2u.words import write_message
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
 from services.gateway.routes.problems import UNLISTED
+from services.gateway.routes.smartpass import clicks
 from services.gateway.routes.v1 import (
     accounts,
     deliveries,
@@ -51,6 +54,7 @@ from services.gateway.routes.v1 import (
     identities,
     images,
     keys,
+    links,
     members,
     messages,
     passes,
@@ -89,6 +93,7 @@ TAGS = {
     "Passes": "Issue, read, change, scan, void and delete passes, and see what happened to them.",
     "Pushes": "Push all installed passes of a template, in a job that may be paused.",
     "Messages": "Texts that Wallet shows, for one pass or for all of a template.",
+    "Links": "Programs of links that make a pass at the first click; nothing of them is stored.",
     "Members": "People known to an account, and their points ledger.",
     "Webhooks": "Addresses that are told what happens, signed as Standard Webhooks says.",
     "Events": "The feed: every event of the account once, in order and without gaps.",
@@ -108,6 +113,7 @@ ROUTE_MODULES = (
     pushes,
     messages,
     members,
+    links,
     webhooks,
     bundles,
     deliveries,
@@ -119,6 +125,7 @@ ROUTE_MODULES = (
     passsource_links,
     pass2u_passes,
     pass2u_images,
+    clicks,
 )
 CREDENTIALS = {
     wallet.CREDENTIAL: {
@@ -168,6 +175,8 @@ def open_context(
         images=images,
         identities=identities,
         identity_requests=IdentityRequests(database, master_keys),
+        links=LinkPrograms(database, master_keys),
+        link_clicks=LinkClicks(database),
         logins=Logins(database, passwords, master_keys),
         passcodes=Passcodes(database, passwords, master_keys),
         pictures=Pictures(
@@ -209,6 +218,7 @@ def build(settings: Settings, transport: Transport) -> Service:
             await context.identities.warn_of_plain_http()
 
     async def close() -> None:
+        await context.link_clicks.flush()
         await context.pass2u_limit.leave()
         await context.keyring.close()
         await context.pictures.close()
@@ -223,6 +233,7 @@ def build(settings: Settings, transport: Transport) -> Service:
             Job("forget expired claims", context.claims.forget_expired, every=600),
             Job("forget attempts", partial(attempts.forget_old, database), every=600),
             Job("forget networks", context.logins.forget_old_networks, every=600),
+            Job("count clicks", context.link_clicks.flush, every=FLUSH_SECONDS),
             Job("share limits", context.pass2u_limit.beat, every=BEAT_SECONDS),
         ],
         opened=[partial(recall_roots, database, keys, context.tokens), context.pictures.open, warn],

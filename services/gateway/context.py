@@ -10,6 +10,8 @@ from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.keyring import Keyring
 from services.gateway.catalogue.keys import Keys
+from services.gateway.catalogue.link_clicks import LinkClicks
+from services.gateway.catalogue.links import LinkPrograms
 from services.gateway.catalogue.logins import Logins
 from services.gateway.catalogue.models import Models
 from services.gateway.catalogue.notes import Notes
@@ -41,6 +43,8 @@ class Context:
     identities: Identities
     identity_requests: IdentityRequests
     constructors: Constructors
+    links: LinkPrograms
+    link_clicks: LinkClicks
     logins: Logins
     passcodes: Passcodes
     pictures: Pictures

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from itertools import islice
 from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import orjson
 from aiohttp import web
@@ -158,6 +159,14 @@ def _fields_reader(model: type[Model], mark: str) -> Callable[[Iterable[tuple[st
             ) from error
 
     return read
+
+
+def uuid_in_path(text: str) -> UUID | None:
+    """Read an id in an address; what is no id names nothing."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def refuse_query(request: web.Request) -> None:

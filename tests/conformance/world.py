@@ -100,6 +100,7 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
         "key_id": await make_key(session),
         "request_id": await make_request(session),
         "webhook_id": await make_webhook(session),
+        **await make_link(session, template),
         "sha256": await upload(session, "logo"),
         "device": secrets.token_hex(16),
         "pem": make_certificate(),
@@ -119,6 +120,7 @@ async def fill_spare(session: aiohttp.ClientSession, template: str) -> dict[str,
         "key_id": [await make_key(session) for _ in range(SPARE)],
         "request_id": [await make_request(session) for _ in range(SPARE)],
         "webhook_id": [await make_webhook(session) for _ in range(SPARE)],
+        "program_id": [await make_program(session, template) for _ in range(SPARE)],
     }
 
 
@@ -158,6 +160,18 @@ async def make_request(session: aiohttp.ClientSession) -> str:
 async def make_webhook(session: aiohttp.ClientSession) -> str:
     body = {"url": "https://hooks.example.com/passes", "types": ["endpoint.disabled"]}
     return (await post(session, "/v1/webhooks", body))["webhook_id"]
+
+
+async def make_program(session: aiohttp.ClientSession, template: str) -> str:
+    body = {"name": "spare", "template_id": template}
+    return (await post(session, "/v1/link-programs", body))["program_id"]
+
+
+async def make_link(session: aiohttp.ClientSession, template: str) -> dict[str, str]:
+    """Make a program and a link of it, as its address names it."""
+    program_id = await make_program(session, template)
+    link = await post(session, f"/v1/link-programs/{program_id}/links", {"external_id": "ada"})
+    return {"program_id": program_id, "data": link["url"].partition("data=")[2]}
 
 
 async def read_bearer(session: aiohttp.ClientSession, values: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ from services.gateway.domain import (
     REQUEST_PURPOSE,
     RESPONSE_PURPOSE,
 )
+from services.gateway.domain.links import LINK_KEY_PURPOSE
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.resealing import FORMER_KEYS, SealedColumn, sealed_for
 from shared.sealing import MasterKeys
@@ -41,6 +42,10 @@ SEALED: Final = (
     SealedColumn(
         "idempotency_keys", ("account_id", "operation", "key"), "response", "account_id",
         sealed_for(RESPONSE_PURPOSE),
+    ),
+    SealedColumn(
+        "link_keys", ("program_id", "key_id"), "sealed", "program_id",
+        sealed_for(LINK_KEY_PURPOSE),
     ),
     # What was announced is kept for a day, to be sent again; there are no columns in it.
     SealedColumn(

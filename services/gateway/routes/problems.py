@@ -77,7 +77,6 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "pass_full": (422, "The pass has no room for more values."),
     "points_refused": (422, "The points cannot be changed so."),
     "template_deleted": (422, "The template was deleted."),
-    "template_unknown": (422, "There is no such template in this account."),
     "too_many_images": (422, "One request names at most 20 addresses of images."),
     "too_many_replayed": (
         422,

@@ -100,6 +100,10 @@ class Order:
     """From where it comes, and for what it is counted."""
     revision: int | None = None
     """The newest revision of the template, if who orders has just learned it."""
+    member: Member | None = None
+    """Whose it is, if who orders has just read the member."""
+    handle: str | None = None
+    """The name it is to have, if that is settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ async def issue(
 ) -> PassCreated:
     """Issue one pass, for somebody who waits, where rules call for up to `patience` seconds."""
     revision = order.revision or await _revision(context, account_id, template_id)
-    member = None
+    member = order.member
     if order.member_id is not None:
         member = await _member(context, account_id, order.member_id, "interactive")
     values = order.values
@@ -411,7 +415,7 @@ def _creation(
         account_id=account_id,
         template_id=template_id,
         template_revision=revision,
-        handle=new_handle(),
+        handle=order.handle or new_handle(),
         serial_number=new_serial(),
         member=member,
         values=order.values,

@@ -17,6 +17,7 @@ from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from services.gateway.catalogue.links import LinkEndedError, LinkNotFoundError
 from services.gateway.catalogue.passcodes import MAX_PASSCODE_CHARACTERS, PasscodeNeededError
 from services.gateway.catalogue.served import ServedContent
 from services.gateway.catalogue.showcase import Shown
@@ -67,8 +68,10 @@ PRIVATE: Final = {
 }
 FILE_HEADERS: Final = {**PRIVATE, hdrs.CACHE_CONTROL: "private, no-cache"}
 
-_PUBLIC: Final = re.compile(r"/(?:d|p|pass)(?:[./].*)?", re.DOTALL)
+_PUBLIC: Final = re.compile(r"/(?:c|d|p|pass)(?:[./].*)?", re.DOTALL)
 """The paths that people open; what fails there is told to browsers as a page."""
+
+_PHONES: Final = ("iPhone", "iPod")
 
 
 class NotAvailableYetError(NotFoundError):
@@ -78,6 +81,7 @@ class NotAvailableYetError(NotFoundError):
 
 
 _NOTICES: Final = (
+    ((LinkNotFoundError, LinkEndedError), "link_ended"),
     (NotAvailableYetError, "not_available"),
     (AddressNotFoundError, "no_page"),
     (NotFoundError, "not_found"),
@@ -110,6 +114,7 @@ class Pages:
         self._pass = environment.get_template("pass.html")
         self._notice = environment.get_template("notice.html")
         self._passcode = environment.get_template("passcode.html")
+        self._offer = environment.get_template("offer.html")
 
     def render_pass(
         self, issued: Pass, shown: Shown, accepted: Sequence[str], page_url: str
@@ -177,6 +182,11 @@ class Pages:
         _tell_more(response, error)
         return response
 
+    def render_offer(self, accepted: Sequence[str]) -> web.Response:
+        """Ask to press a button, which posts to the address of the page, before a pass is made."""
+        words = wording_language(*accepted)
+        return _page(self._offer, HTTPStatus.OK, words, words, forms="'self'")
+
 
 def error_pages() -> Middleware:
     """Make the middleware that shows errors of public addresses to browsers as pages.
@@ -206,6 +216,12 @@ def wants_page(request: web.Request) -> bool:
     """Whether somebody looks at a public address with a browser."""
     accepts = request.headers.get(hdrs.ACCEPT, "")
     return HTML_MEDIA in accepts.lower() and _PUBLIC.fullmatch(request.path) is not None
+
+
+def is_phone(request: web.Request) -> bool:
+    """Whether a phone asks that can open the file of a pass at once."""
+    agent = request.headers.get(hdrs.USER_AGENT, "")
+    return any(phone in agent for phone in _PHONES)
 
 
 def passcode_path(handle: str) -> str:

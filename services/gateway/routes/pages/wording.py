@@ -35,6 +35,11 @@ ENGLISH: Final[Mapping[str, str]] = {
     "go_on": "Continue",
     "passcode_wrong": "That is not the passcode. Check it and try again.",
     "too_many_attempts": "Too many wrong attempts. Try again in a quarter of an hour.",
+    "link_ended": "This link no longer works",
+    "link_ended_why": "Ask whoever sent it to you for a new one.",
+    "offer": "Your pass is ready",
+    "offer_why": "Press the button to get it.",
+    "get_pass": "Get the pass",
     "bad_link": "This link does not work",
     "away": "One moment, please",
     "away_why": "The pass cannot be shown right now. Try again in a few seconds.",
@@ -73,6 +78,11 @@ GERMAN: Final[Mapping[str, str]] = {
     "einmal.",
     "too_many_attempts": "Zu viele falsche Eingaben. Versuchen Sie es in einer Viertelstunde noch "
     "einmal.",
+    "link_ended": "Dieser Link funktioniert nicht mehr",
+    "link_ended_why": "Bitten Sie um einen neuen, wo Sie ihn bekommen haben.",
+    "offer": "Ihre Karte ist bereit",
+    "offer_why": "Drücken Sie den Knopf, um sie zu bekommen.",
+    "get_pass": "Karte holen",
     "bad_link": "Dieser Link funktioniert nicht",
     "away": "Einen Moment bitte",
     "away_why": "Die Karte kann gerade nicht angezeigt werden. "

@@ -15,6 +15,7 @@ from services.gateway.routes.pages.passes import (
     HTML_MEDIA,
     PRIVATE,
     download_pass,
+    is_phone,
 )
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import (
@@ -51,7 +52,6 @@ PARAMETERS: Final = (
     GENERATE,
     query_parameter("download", "`true`: answer the file."),
 )
-PHONES: Final = ("iPhone", "iPod")
 
 
 async def open_link(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
@@ -67,10 +67,8 @@ async def open_link(call: Call[Any, Any], *, context: Context) -> web.StreamResp
         call = replace(call, path={"handle": handle})
         return await download_pass(call, context=context, is_guarded=False)
     url = usecases.page_url(context, handle)
-    agent = request.headers.get(hdrs.USER_AGENT, "")
-    is_phone = any(phone in agent for phone in PHONES)
     # Elsewhere than at the link itself, so that looking again creates nothing.
-    headers = {**PRIVATE, hdrs.LOCATION: url + FILE_SUFFIX if is_phone else url}
+    headers = {**PRIVATE, hdrs.LOCATION: url + FILE_SUFFIX if is_phone(request) else url}
     return web.Response(status=303, headers=headers)
 
 

@@ -23,11 +23,12 @@ from services.gateway.context import Context
 from services.gateway.domain import EVERY_SCOPE
 from services.gateway.repository.logins import EmailTakenError
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
-from services.gateway.routes.v1.paging import page_of, uuid_in_path, uuid_position
+from services.gateway.routes.v1.paging import page_of, uuid_position
 from shared.contracts.message import JsonObject
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
+from shared.http.parsing import uuid_in_path
 
 TAG = "Accounts"
 PEM_MEDIA = "application/x-pem-file"

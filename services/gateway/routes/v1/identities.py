@@ -16,10 +16,11 @@ from services.gateway.catalogue.identity_requests import (
 from services.gateway.context import Context
 from services.gateway.domain import Identity
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
-from services.gateway.routes.v1.paging import page_of, uuid_in_path, uuid_position
+from services.gateway.routes.v1.paging import page_of, uuid_position
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
+from shared.http.parsing import uuid_in_path
 from shared.http.schema_view import IN_COMMANDS
 from shared.passes.apple import identities, identity_files
 from shared.passes.apple.signing import SigningKey

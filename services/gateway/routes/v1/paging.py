@@ -55,11 +55,3 @@ def page_of(
         last = position(shown[-1])
         cursor = encode_cursor({_POSITION: last if isinstance(last, int) else str(last)})
     return Page[Item](data=[item(row) for row in shown], next_cursor=cursor)
-
-
-def uuid_in_path(text: str) -> UUID | None:
-    """Read an id in an address; what is no id names nothing."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -9,12 +9,11 @@ from pydantic import BaseModel
 from services.gateway.catalogue.claims import Claim
 from services.gateway.context import Context
 from services.gateway.routes.once import REPLAYED, fingerprint_of, operation_of
-from services.gateway.routes.v1.paging import uuid_in_path
 from services.gateway.usecases.passes import UnknownTemplateError
 from shared.errors import NotFoundError
 from shared.http.endpoint import Call, Reply
 from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor, encode_cursor
-from shared.http.parsing import read_idempotency_key
+from shared.http.parsing import read_idempotency_key, uuid_in_path
 
 POSITION = "at"
 """What `paging` calls it, too."""

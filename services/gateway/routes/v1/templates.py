@@ -23,13 +23,12 @@ from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from services.gateway.routes.v1.paging import (
     number_position,
     page_of,
-    uuid_in_path,
     uuid_position,
 )
 from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
-from shared.http.parsing import WHOLE
+from shared.http.parsing import WHOLE, uuid_in_path
 from shared.passes.language.paths import Leaf
 from shared.passes.schema.findings import Finding
 from shared.passes.schema.registry import enumeration

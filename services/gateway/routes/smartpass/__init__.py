@@ -1,0 +1,1 @@
+"""Links as PassKit has them, under /c: a click makes a pass."""

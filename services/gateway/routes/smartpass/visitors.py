@@ -1,0 +1,36 @@
+"""Who opens a link: a person, or a program that looks what is there."""
+
+import re
+from typing import Final
+
+from aiohttp import hdrs, web
+
+PREVIEWERS: Final = (
+    "facebookexternalhit", "Facebot", "WhatsApp", "Twitterbot", "Slackbot", "Slack-ImgProxy",
+    "LinkedInBot", "TelegramBot", "Discordbot", "SkypeUriPreview", "MicrosoftPreview",
+    "Microsoft-BotFramework", "ms-office", "SafeLinks", "Googlebot", "Google-Safety",
+    "GoogleImageProxy", "Google-InspectionTool", "AdsBot-Google", "Mediapartners-Google",
+    "YahooMailProxy", "bingbot", "BingPreview", "Applebot", "DuckDuckBot", "YandexBot",
+    "Baiduspider", "Pinterestbot", "redditbot", "vkShare", "KAKAOTALK-SCRAP", "Embedly",
+    "Iframely", "Mastodon", "Bluesky Cardyb", "Barracuda", "Proofpoint", "Mimecast",
+    "Trend Micro", "HubSpot", "HeadlessChrome", "archive.org_bot",
+)  # fmt: skip
+"""What programs that look at links call themselves. Scanners of mail that claim to be a browser are
+not known: `create_on: "button"` is for them."""
+
+_PREVIEWER: Final = re.compile("|".join(map(re.escape, PREVIEWERS)), re.IGNORECASE)
+_PURPOSES: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+_LOOKING_AHEAD: Final = re.compile(r"prefetch|prerender|preview", re.IGNORECASE)
+_MODE: Final = "Sec-Fetch-Mode"
+_NAVIGATION: Final = "navigate"
+
+
+def is_person(request: web.Request) -> bool:
+    """Whether this looks like a person who follows a link, as far as one can tell."""
+    headers = request.headers
+    return not (
+        request.method == hdrs.METH_HEAD
+        or any(_LOOKING_AHEAD.search(headers.get(name, "")) for name in _PURPOSES)
+        or headers.get(_MODE, _NAVIGATION) != _NAVIGATION
+        or _PREVIEWER.search(headers.get(hdrs.USER_AGENT, ""))
+    )
