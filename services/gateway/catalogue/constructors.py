@@ -173,6 +173,7 @@ def _document(
             constructor,
             images=present.images,
             localizations=present.localizations,
+            google=present.google,
             barcode_policy=present.barcode_policy,
             scan_when_void=present.scan_when_void,
             void_when_expired=present.void_when_expired,

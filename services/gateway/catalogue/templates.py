@@ -340,6 +340,6 @@ def template_saved(
 def _plain(document: TemplateDocument) -> dict[str, Any]:
     # Without what is newer than templates are, unless it is used: saving the same again makes no
     # revision.
-    newer = ("localizations", "scan_when_void", "void_when_expired")
+    newer = ("localizations", "google", "scan_when_void", "void_when_expired")
     left_out = {name for name in newer if not getattr(document, name)}
     return document.model_dump(mode="json", by_alias=True, exclude=left_out)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+Wallet: TypeAlias = Literal["apple", "google"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,8 @@ class Finding:
     code: str
     path: str
     detail: str
+    wallet: Wallet | None = None
+    """The wallet that minds; None: whichever the pass is for."""
 
 
 @dataclass(slots=True)
@@ -20,6 +24,8 @@ class Findings:
     """All that one check found, in the order of the document."""
 
     entries: list[Finding] = field(default_factory=list[Finding])
+    wallet: Wallet | None = None
+    """Of what is found."""
 
     @property
     def errors(self) -> list[Finding]:
@@ -33,10 +39,10 @@ class Findings:
         return iter(self.entries)
 
     def error(self, code: str, path: str, detail: str) -> None:
-        self.entries.append(Finding("error", code, path, detail))
+        self.entries.append(Finding("error", code, path, detail, self.wallet))
 
     def warn(self, code: str, path: str, detail: str) -> None:
-        self.entries.append(Finding("warning", code, path, detail))
+        self.entries.append(Finding("warning", code, path, detail, self.wallet))
 
     def as_problem_errors(self) -> list[dict[str, Any]]:
         """Return the errors in the shape of shared.errors.InvalidError."""

@@ -109,6 +109,17 @@ class CompiledTemplate:
             path_index, self._texts, self.barcode_policy, _edit_code(path_index), environment
         )
         self.rules: Mapping[str, list[Action]] = compile_triggers(triggers, path_index)
+        self._touched = {
+            *(placed.leaf.location for placed in self._placed),
+            *(hiding.location for hiding in self._hidings),
+            *(leaf.location for leaf in self.leaves.values() if leaf.editable or leaf.dynamic),
+            *(
+                leaf.location
+                for actions in self.rules.values()
+                for action in actions
+                if (leaf := path_index.find(action.target_path)) is not None
+            ),
+        } - {()}
         self._workings = Workings(
             lexicon=self._lexicon,
             lists=compile_lists(self.rules, path_index),
@@ -122,6 +133,16 @@ class CompiledTemplate:
     def find(self, path: str) -> Leaf | None:
         """Any path that a pass may have, whether the template gives it a value or not."""
         return self.path_index.find(path)
+
+    def varies(self, location: Location) -> bool:
+        """Tell whether passes differ at this place, at one within it or at one around it.
+
+        That is where a text has brackets, a condition decides, or users or rules change something;
+        a pass may have a value of its own anywhere.
+        """
+        return any(
+            touched[: len(location)] == location[: len(touched)] for touched in self._touched
+        )
 
     def check_values(
         self, values: Mapping[str, Any], *, may_expand: bool = False

@@ -66,14 +66,15 @@ def read_constructor(
     *,
     images: Mapping[str, str] | None = None,
     localizations: Mapping[str, Mapping[str, str]] | None = None,
+    google: Mapping[str, Any] | None = None,
     barcode_policy: BarcodePolicy = "template",
     scan_when_void: bool = False,
     void_when_expired: bool = False,
 ) -> TemplateDocument:
     """Translate a constructor; ValidationError if it is too large or no plain JSON.
 
-    Images, strings, the barcode policy and what a void or expired pass does are not part of it, so
-    that they are given beside it.
+    Images, strings, what is for Google Wallet, the barcode policy and what a void or expired pass
+    does are not part of it, so that they are given beside it.
     What is wrong in it is carried over as it is, for check_template to name.
     """
     # Too large or too deep is refused before anything walks through it.
@@ -94,6 +95,7 @@ def read_constructor(
             "triggers": _read_triggers(constructor.get(TRIGGERS)),
             "images": dict(images or {}),
             "localizations": dict(localizations or {}),
+            "google": dict(google or {}),
             "barcode_policy": barcode_policy,
             "scan_when_void": scan_when_void,
             "void_when_expired": void_when_expired,

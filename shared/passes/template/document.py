@@ -64,9 +64,11 @@ _NEW_FORMATS: Final = frozenset(
 )
 
 
-# Checked by check_template, which tells errors from oddities; described by json_schema.py.
+# Checked by check_template, the part for Google by check_google: they tell errors from oddities.
+# Described by json_schema.py.
 PassPart: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"x-component": "Pass"})]
 PropertiesPart: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"x-component": "Properties"})]
+GooglePart: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"x-component": "Google"})]
 TriggersPart: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"x-component": "Triggers"})]
 
 
@@ -89,6 +91,11 @@ class TemplateDocument(BaseModel):
         description="Language → text of the pass → the same in that language.",
         examples=[{"de": {"Points": "Punkte"}}],
     )
+    google: GooglePart = Field(
+        default_factory=dict,
+        description="What Google Wallet shows otherwise than it follows from `pass`.",
+        examples=[{"issuer_id": "3388000000012345678", "rows": [["points", "tier"]]}],
+    )
     barcode_policy: BarcodePolicy = "template"
     scan_when_void: bool = Field(
         default=False,
@@ -104,6 +111,7 @@ class TemplateDocument(BaseModel):
     @model_validator(mode="after")
     def _is_storable(self) -> "TemplateDocument":
         parts = [self.pass_, self.properties, self.triggers, self.images, self.localizations]
+        parts.append(self.google)
         try:
             raw = orjson.dumps(parts)
         except TypeError as error:

@@ -157,6 +157,7 @@ def template_schemas() -> dict[str, Schema]:
         _object("Pass"),
         _properties(),
         _property(),
+        _google(),
         _triggers(),
         _actions(),
         *(_action(name) for name in ACTION_NEEDS),
@@ -288,6 +289,47 @@ def _property() -> Schema:
         "title": "Property",
         "description": "Any JSON value, by itself or in an attribute object.",
         "anyOf": [_reference("Attribute"), _ANY],
+    }
+
+
+def _google() -> Schema:
+    text = {"type": "string"}
+    raw = {"type": "object"}
+    pictures = ("logo", "wide_logo", "hero")
+    return {
+        "title": "Google",
+        "type": "object",
+        "description": "What Google Wallet shows otherwise than it follows from the pass.",
+        "properties": {
+            "issuer_id": {**text, "description": "The issuer of Google's console, by its number."},
+            "type": {
+                **text,
+                "description": "loyalty, generic, eventTicket, offer, giftCard, transit or flight; "
+                "else it follows from the style.",
+            },
+            "class_id": {
+                **text,
+                "description": "A class that is already at Google and is left as it is.",
+            },
+            "language": {**text, "description": "Of the texts as they stand; `en` if left out."},
+            "rows": {
+                "type": "array",
+                "maxItems": 3,
+                "items": {"type": "array", "minItems": 1, "maxItems": 3, "items": text},
+                "description": "What stands on the front: keys of fields, or Google's field paths.",
+            },
+            "images": {
+                "type": "object",
+                "properties": dict.fromkeys(pictures, text),
+                "description": "SHA-256 of images that take the place of icon, logo and strip.",
+            },
+            "class": {**raw, "description": "Laid over the class as a merge patch."},
+            "object": {
+                **raw,
+                "description": "Laid over each object as a merge patch; brackets are replaced.",
+            },
+        },
+        "examples": [{"issuer_id": "3388000000012345678", "rows": [["points", "tier"]]}],
     }
 
 

@@ -30,10 +30,11 @@ from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
 from shared.http.parsing import WHOLE, uuid_in_path
 from shared.passes.language.paths import Leaf
-from shared.passes.schema.findings import Finding
+from shared.passes.schema.findings import Finding, Wallet
 from shared.passes.schema.registry import enumeration
 from shared.passes.schema.values import MISSING
 from shared.passes.template.document import (
+    GooglePart,
     PassPart,
     PropertiesPart,
     TemplateDocument,
@@ -102,6 +103,9 @@ class FindingView(BaseModel):
     code: str
     path: str = Field(description="A JSON path.", examples=["$.pass.storeCard.headerFields[0]"])
     detail: str
+    wallet: Wallet | None = Field(
+        None, description="The wallet that minds; null: whichever the pass is for."
+    )
 
 
 class TemplateHead(BaseModel):
@@ -134,6 +138,7 @@ class TemplateView(TemplateHead):
     triggers: TriggersPart
     images: dict[str, str]
     localizations: dict[str, dict[str, str]] = Field(default_factory=dict)
+    google: GooglePart = Field(default_factory=dict)
     barcode_policy: str
     scan_when_void: bool = False
     void_when_expired: bool = False
