@@ -159,7 +159,7 @@ def open_context(
     """Put the catalogue together."""
     keyring, images, passwords = Keyring(database), Images(database), Passwords()
     identities = Identities(database, master_keys, base_url)
-    templates = Templates(database, images, identities)
+    templates = Templates(database, images, identities, base_url)
     accounts = Accounts(database, Authority(database, master_keys), identities)
     showcase = Showcase(templates, accounts, identities, master_keys, base_url)
     return Context(

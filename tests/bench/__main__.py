@@ -7,7 +7,12 @@ import uvloop
 
 from tests.bench.deliveries import measure_changes, measure_webhooks
 from tests.bench.issuing import Stock, create_template
-from tests.bench.kernel import evaluations_per_second, kernel_per_second, openssl_rsa_per_second
+from tests.bench.kernel import (
+    evaluations_per_second,
+    google_compose_per_second,
+    kernel_per_second,
+    openssl_rsa_per_second,
+)
 from tests.bench.report import load_before, percentile, percentiles, say, table, write_json
 from tests.bench.rows import measure_rows
 from tests.bench.scanning import measure_steady_scans, measure_steady_scans_beside_bulk
@@ -24,6 +29,8 @@ async def measure(seconds: float) -> dict[str, float]:
     result["kernel_per_s"] = kernel_per_second(seconds)
     say("conditions …")
     result["evaluation_per_s"] = evaluations_per_second(seconds)
+    say("classes and objects for Google …")
+    result["google_compose_per_s"] = google_compose_per_second(seconds)
     say("starting PostgreSQL, RabbitMQ and five processes …")
     async with a_distributed_system() as system:
         stock = await Stock.of_new_template(system)

@@ -39,6 +39,7 @@ SYSTEM: Final = (
 )
 OTHERS: Final = (
     Row("conditions evaluated, one core", "evaluation"),
+    Row("class and object for Google, one core", "google_compose"),
     Row("changes delivered on phones", "change"),
     Row("webhook deliveries", "webhook"),
 )

@@ -118,6 +118,10 @@ class Images:
             for slots in documents
         ]
 
+    async def plain_logo(self) -> str:
+        """Tell the SHA-256 of the largest plain icon, which stands in where a wallet needs one."""
+        return (await self._plain_icon())[file_name("icon@3x")].sha256
+
     async def _give(self, work: UnitOfWork, account_id: UUID, images: Iterable[Image | Png]) -> int:
         """Note whose images these are too, and announce those that are new there; how many."""
         given = ImageRepository(work.connection)

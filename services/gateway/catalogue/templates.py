@@ -10,18 +10,29 @@ import orjson
 
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.images import Images
+from services.gateway.catalogue.previews import SAMPLE, Preview, Sample, Setting, preview
 from services.gateway.domain import Revision, Standing, Template, TemplateSummary
 from services.gateway.repository.accounts import AccountRepository
 from services.gateway.repository.templates import TemplateRepository
+from shared import clock
 from shared.contracts.gateway import ImageReference, TemplateDeleted, TemplateSaved
 from shared.database import Database, UnitOfWork
 from shared.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from shared.identifiers import new_id
 from shared.messaging.joining import Joiner
+from shared.passes.apple.pass_json import WEB_SERVICE_PATH, AppleIssuer
 from shared.passes.language.paths import Leaf
 from shared.passes.language.rights import Withheld, is_withheld
 from shared.passes.schema.findings import Finding, Findings
-from shared.passes.schema.values import MISSING, Steps, json_pointer, texts_within
+from shared.passes.schema.values import (
+    MISSING,
+    Json,
+    Steps,
+    is_object,
+    json_pointer,
+    texts_within,
+)
+from shared.passes.template.checking import IMAGE_DIGEST
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument, check_template
 
@@ -82,26 +93,35 @@ class Draft:
 class Templates:
     """The templates of accounts."""
 
-    def __init__(self, database: Database, images: Images, identities: Identities) -> None:
+    def __init__(
+        self, database: Database, images: Images, identities: Identities, base_url: str
+    ) -> None:
         self._database = database
         self._images = images
         self._identities = identities
+        self._base_url = base_url
         self._readers: Joiner[tuple[UUID, UUID], Standing | None] = Joiner(self._read, most=500)
 
     async def check(
-        self, account_id: UUID, document: TemplateDocument, identity_id: UUID | None
+        self, account_id: UUID, name: str, document: TemplateDocument, identity_id: UUID | None
     ) -> Findings:
         """Find all that is wrong or odd with a template, its images and its identity included."""
-        async with self._database.connection() as connection:
-            identity = await self._identities.choose(connection, account_id, identity_id)
-        findings = await asyncio.to_thread(check_template, document)
-        for detail in self._identities.warnings(identity):
-            findings.warn("identity", "$.identity_id", detail)
-        own = await self._images.find_own(account_id, document.images.values())
-        for name, sha256 in document.images.items():
-            if sha256 not in own:
-                findings.error("unknown-image", f"$.images.{name}", "upload this image first")
+        findings, setting = await self._inspect(account_id, name, document, identity_id)
+        if document.google:
+            await asyncio.to_thread(preview, document, SAMPLE, setting, findings)
         return findings
+
+    async def try_out(
+        self,
+        account_id: UUID,
+        name: str,
+        document: TemplateDocument,
+        identity_id: UUID | None,
+        sample: Sample,
+    ) -> tuple[Findings, Preview]:
+        """Check a template, and compose a sample of it for both wallets whatever is found."""
+        findings, setting = await self._inspect(account_id, name, document, identity_id)
+        return findings, await asyncio.to_thread(preview, document, sample, setting, findings)
 
     async def prepare(
         self,
@@ -120,7 +140,7 @@ class Templates:
         revision: WithheldError.
         """
         kept = present.identity_id if present else None
-        findings = await self.check(account_id, document, identity_id or kept)
+        findings = await self.check(account_id, name, document, identity_id or kept)
         if findings.errors:
             raise TemplateInvalidError(errors=findings.as_problem_errors())
         if withheld:
@@ -265,6 +285,37 @@ class Templates:
             found = await TemplateRepository(connection).find_current(pairs)
         return [found.get(pair) for pair in wanted]
 
+    async def _inspect(
+        self, account_id: UUID, name: str, document: TemplateDocument, identity_id: UUID | None
+    ) -> tuple[Findings, Setting]:
+        """Check what no sample is needed for; with it comes what a sample needs."""
+        async with self._database.connection() as connection:
+            identity = await self._identities.choose(connection, account_id, identity_id)
+            account = await AccountRepository(connection).find(account_id, account_id)
+        if account is None:
+            raise LookupError(account_id)
+        findings = await asyncio.to_thread(check_template, document)
+        for detail in self._identities.warnings(identity):
+            findings.warn("identity", "$.identity_id", detail)
+        images = dict(_images_of(document))
+        own = await self._images.find_own(account_id, images.values())
+        for path, sha256 in images.items():
+            if sha256 not in own:
+                findings.error("unknown-image", path, "upload this image first")
+        return findings, Setting(
+            name=name,
+            organization=account.organization_name,
+            apple=AppleIssuer(
+                identity.pass_type_identifier,
+                identity.team_identifier,
+                self._base_url + WEB_SERVICE_PATH,
+            ),
+            base_url=self._base_url,
+            images=own,
+            plain_logo=await self._images.plain_logo(),
+            at=clock.now(),
+        )
+
     async def _next_identity(
         self, work: UnitOfWork, present: Template, wanted: UUID | None
     ) -> UUID:
@@ -287,6 +338,16 @@ class Templates:
         if account is None:
             raise LookupError(template.account_id)
         work.publish(template_saved(template, account.organization_name, images))
+
+
+def _images_of(document: TemplateDocument) -> Iterator[tuple[str, str]]:
+    """Give the images that a template names, by JSON path."""
+    for name, sha256 in document.images.items():
+        yield f"$.images.{name}", sha256
+    given: Json = document.google.get("images")
+    for name, sha256 in given.items() if is_object(given) else ():
+        if isinstance(sha256, str) and IMAGE_DIGEST.fullmatch(sha256):
+            yield f"$.google.images.{name}", sha256
 
 
 def _check_rights(

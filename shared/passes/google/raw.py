@@ -76,7 +76,10 @@ class RawPart:
         if not is_list(value):
             return self._unfit(key.text, path)
         entries = [self._one(key, entry, f"{path}[{at}]") for at, entry in enumerate(value)]
-        return MISSING if any(entry is MISSING for entry in entries) else entries
+        if any(entry is MISSING for entry in entries):
+            return MISSING
+        # A list is sent as it is: nothing is there that a null in it could remove.
+        return [merge({}, entry) if is_object(entry) else entry for entry in entries]
 
     def _one(self, key: Key, value: Json, path: str) -> Json:
         if isinstance(value, str) and BRACKET.search(value) and self._expands(key, value, path):

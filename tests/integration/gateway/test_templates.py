@@ -8,6 +8,7 @@ import pytest
 from services.gateway.catalogue.resending import resend_catalogue
 from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
 from shared.identifiers import new_id
+from tests.google_schema import validate
 from tests.integration.gateway.conftest import AnAccount, Answer, Gateway
 from tests.integration.gateway.test_images import PNG, a_png
 
@@ -263,6 +264,87 @@ async def test_check_reports_and_saves_nothing(an_account: AnAccount):
     assert answer.status == 200
     assert {finding["severity"] for finding in answer.json["findings"]} == {"error", "warning"}
     assert (await an_account.call("GET", "/v1/templates")).json["data"] == []
+
+
+async def test_check_shows_a_sample_pass_in_both_wallets(an_account: AnAccount):
+    answer = await an_account.call("POST", "/v1/templates/check", a_card())
+
+    shown = answer.json["apple"]["pass"]
+    assert shown["storeCard"]["primaryFields"][0]["value"] == "Ada Lovelace"
+    assert shown["passTypeIdentifier"].startswith("pass.")
+    assert "authenticationToken" not in shown
+    class_, object_ = answer.json["google"]["class"], answer.json["google"]["object"]
+    validate("loyalty", "class", class_)
+    validate("loyalty", "object", object_)
+    assert (class_["programName"], class_["issuerName"]) == ("Coffee card", "Blue Bottle")
+    assert (object_["accountName"], object_["classId"]) == ("Ada Lovelace", class_["id"])
+    assert "google" not in str(answer.json["findings"])
+
+
+async def test_check_takes_values_and_member_of_the_sample(an_account: AnAccount):
+    points = "structure_headerFields_points_value"
+    sample = {"values": {points: 42}, "member": {"name": "Grace"}}
+
+    answer = await an_account.call("POST", "/v1/templates/check", a_card(sample=sample))
+
+    object_ = answer.json["google"]["object"]
+    assert object_["loyaltyPoints"]["balance"] == {"int": 42}
+    assert object_["accountName"] == "Grace"
+
+
+@pytest.mark.parametrize("member", [None, {}])
+async def test_a_sample_may_be_nobodys(an_account: AnAccount, member: dict[str, str] | None):
+    card = a_card(sample={"member": member})
+
+    answer = await an_account.call("POST", "/v1/templates/check", card)
+
+    assert "accountName" not in answer.json["google"]["object"]
+
+
+async def test_unfit_values_of_a_sample_are_found_and_left_out(an_account: AnAccount):
+    card = a_card(sample={"values": {"nothing": 1}})
+
+    answer = await an_account.call("POST", "/v1/templates/check", card)
+
+    paths = [finding["path"] for finding in answer.json["findings"]]
+    assert "$.sample.values.nothing" in paths
+    assert answer.json["apple"]["pass"]["description"] == "Coffee card"
+
+
+async def test_both_documents_are_shown_despite_errors(an_account: AnAccount):
+    answer = await an_account.call("POST", "/v1/templates/check", {"pass": {}})
+
+    assert answer.json["google"]["object"]["state"] == "ACTIVE"
+    validate("generic", "class", answer.json["google"]["class"])
+
+
+async def test_findings_name_the_wallet_that_minds(an_account: AnAccount):
+    google = {"issuer_id": "1" * 21, "images": {"logo": "0" * 64}, "rows": [["stars"]]}
+
+    answer = await an_account.call("POST", "/v1/templates", a_card(google=google))
+    check = await an_account.call("POST", "/v1/templates/check", a_card(google=google))
+
+    paths = {"$.google.issuer_id", "$.google.images.logo", "$.google.rows[0][0]"}
+    wallets = {finding["path"]: finding["wallet"] for finding in check.json["findings"]}
+    assert (answer.status, paths - set(answer.faults)) == (422, set())
+    assert wallets["$.google.issuer_id"] == "google"
+    assert wallets["$.images"] is None
+
+
+async def test_a_section_for_google_is_kept_and_an_empty_one_left_out(an_account: AnAccount):
+    google = {"issuer_id": "3388000000012345678", "rows": [["points"]]}
+    with_google = await saved_card(an_account, google=google)
+    without = await saved_card(an_account, google={})
+
+    shown = await an_account.call("GET", with_google.headers["location"])
+    path = without.headers["location"]
+    same = await an_account.call("PUT", path, a_card())
+    other = await an_account.call("PUT", path, a_card(google=google))
+
+    assert shown.json["google"] == google
+    assert (same.json["revision"], other.json["revision"]) == (1, 2)
+    stored = [event["document"] for event in await announced(an_account)]
+    assert sorted("google" in document for document in stored) == [False, True, True]
 
 
 async def test_image_of_another_account_is_422(an_account: AnAccount, another_account: AnAccount):

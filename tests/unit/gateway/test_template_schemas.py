@@ -147,7 +147,9 @@ def test_what_the_check_refuses_is_not_of_the_schemas(name: str, part: dict[str,
     assert faults(part, SCHEMAS[name])
 
 
-@pytest.mark.parametrize("schema", ["DraftTemplate", "NewTemplate", "ChangedTemplate", "Template"])
+@pytest.mark.parametrize(
+    "schema", ["CheckedTemplate", "NewTemplate", "ChangedTemplate", "Template"]
+)
 def test_requests_and_answers_refer_to_the_schemas(schema: str):
     properties = SCHEMAS[schema]["properties"]
 

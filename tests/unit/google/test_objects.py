@@ -497,6 +497,14 @@ def test_brackets_of_the_raw_part_are_replaced_and_null_removes():
     assert content["smartTapRedemptionValue"] == "{nothing}"
 
 
+def test_a_null_within_a_list_is_left_out():
+    raw = {"textModulesData": [{"id": "a", "header": None, "body": "{member_name}"}]}
+
+    content = a_google_card(google={"object": raw}).object_()
+
+    assert content["textModulesData"] == [{"id": "a", "body": "Ann"}]
+
+
 def test_the_same_pass_makes_the_same_bytes_and_a_changed_one_others():
     card = a_google_card({"headerFields": [a_field("points", "{member_points}")]})
     one, again = (card.project().object_ for _ in range(2))

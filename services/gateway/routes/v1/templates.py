@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.gateway.catalogue.identities import UnknownIdentityError
+from services.gateway.catalogue.previews import SAMPLE_MEMBER, Sample
 from services.gateway.catalogue.templates import (
     IdentityFixedError,
     RevisionConflictError,
@@ -29,6 +30,7 @@ from shared.database import UnitOfWork
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
 from shared.http.parsing import WHOLE, uuid_in_path
+from shared.passes.language.actions import MAX_POINTS
 from shared.passes.language.paths import Leaf
 from shared.passes.schema.findings import Finding, Wallet
 from shared.passes.schema.registry import enumeration
@@ -74,6 +76,38 @@ class DraftTemplate(TemplateDocument):
     def document(self) -> TemplateDocument:
         """What of it is the template itself."""
         return TemplateDocument.model_validate({name: getattr(self, name) for name in DOCUMENT})
+
+
+class SampleMember(BaseModel):
+    """What a sample pass knows of its member."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, max_length=200)
+    email: str | None = Field(None, max_length=320)
+    points: Annotated[int, Field(ge=-MAX_POINTS, le=MAX_POINTS)] | None = None
+    tier: str | None = Field(None, max_length=200)
+    external_id: str | None = Field(None, max_length=200)
+
+
+class SamplePass(BaseModel):
+    """A pass that a template is tried on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    values: dict[str, Any] = Field(
+        default_factory=dict[str, Any], description="Its own values, by path."
+    )
+    member: SampleMember | None = Field(
+        default_factory=lambda: SampleMember.model_validate(SAMPLE_MEMBER),
+        description="Its member; null: it has none. Left out, it is somebody made up.",
+    )
+
+
+class CheckedTemplate(DraftTemplate):
+    """A template to be checked, and what it is to be tried on."""
+
+    sample: SamplePass = Field(default_factory=SamplePass)
 
 
 class NewTemplate(DraftTemplate):
@@ -184,10 +218,30 @@ class PathView(BaseModel):
     )
 
 
+class AppleDocuments(BaseModel):
+    """What Apple Wallet would be given of the sample."""
+
+    pass_: dict[str, Any] = Field(alias="pass", description="Its pass.json, without a token.")
+
+
+class GoogleDocuments(BaseModel):
+    """What Google Wallet would be given of the sample; the ids are made up."""
+
+    class_: dict[str, Any] | None = Field(
+        alias="class", description="null: the template names a class that is there already."
+    )
+    object_: dict[str, Any] = Field(alias="object")
+
+
 class Check(BaseModel):
-    """All that was found in a template; without errors it can be saved."""
+    """All that was found in a template; without errors it can be saved.
+
+    A sample pass is composed for both wallets also with errors: what is wrong is left out.
+    """
 
     findings: list[FindingView]
+    apple: AppleDocuments
+    google: GoogleDocuments
 
 
 async def create_template(call: Call[NewTemplate, None], *, context: Context) -> Reply:
@@ -204,12 +258,19 @@ async def create_template(call: Call[NewTemplate, None], *, context: Context) ->
     return await answer_once(context, call, add)
 
 
-async def check_template(call: Call[DraftTemplate, None], *, context: Context) -> Check:
-    body = call.body
-    findings = await context.templates.check(
-        call.caller.account_id, body.document, body.identity_id
+async def check_template(call: Call[CheckedTemplate, None], *, context: Context) -> Check:
+    body, member = call.body, call.body.sample.member
+    sample = Sample(body.sample.values, None if member is None else member.model_dump())
+    findings, shown = await context.templates.try_out(
+        call.caller.account_id, body.name, body.document, body.identity_id, sample
     )
-    return Check(findings=[FindingView.model_validate(finding) for finding in findings])
+    return Check.model_validate(
+        {
+            "findings": [FindingView.model_validate(finding) for finding in findings],
+            "apple": {"pass": shown.pass_json},
+            "google": {"class": shown.google_class, "object": shown.google_object},
+        }
+    )
 
 
 async def list_templates(call: Call[None, PageQuery], *, context: Context) -> Page[TemplateHead]:
@@ -350,9 +411,10 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             summary="Check a template without saving it",
             tag=TAG,
             scope=read,
-            body=DraftTemplate,
+            body=CheckedTemplate,
             returns=Check,
             errors=(UnknownIdentityError,),
+            description="What was found, and what both wallets would be given of a sample pass.",
         ),
         Endpoint(
             "GET",
