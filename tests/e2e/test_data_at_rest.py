@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from services.gateway.catalogue.passwords import Passwords
 from services.generator.renderers.blanks import Blank
 from shared.sealing import MasterKeys
 from tests.apple import PushServer
@@ -23,6 +22,7 @@ from tests.e2e.test_journeys import (
     download,
     get,
     post,
+    put,
     send,
     template_body,
 )
@@ -99,7 +99,7 @@ async def test_no_secret_stands_unsealed_anywhere_at_any_time(
         known |= {"client hash": shop.client_hash, "password": shop.password}
         known["passcode"] = secrets.token_urlsafe(20)
         known["wrong passcode"] = f"not {known['passcode'][::-1]}"
-        await set_passcode(system, held.handle, known["passcode"])
+        await set_passcode(session, template, held.handle, known["passcode"])
         assert await try_passcode(system, held.handle, known["wrong passcode"]) == 403
         assert await try_passcode(system, held.handle, known["passcode"]) == 303
 
@@ -207,15 +207,13 @@ async def a_busy_member(
     return handle
 
 
-async def set_passcode(system: System, handle: str, passcode: str) -> None:
-    """Give a pass a passcode, as an issuer's change does."""
-    connection = await asyncpg.connect(system.database_url)
-    try:
-        kept = await Passwords().hash(passcode)
-        statement = "UPDATE triggers.passes SET passcode = $2 WHERE handle = $1"
-        assert await connection.execute(statement, handle, kept) == "UPDATE 1"
-    finally:
-        await connection.close()
+async def set_passcode(
+    session: aiohttp.ClientSession, template_id: str, handle: str, passcode: str
+) -> None:
+    """Give a pass a passcode, as a caller of the Pass2U API does."""
+    model = await get(session, f"/v1/templates/{template_id}")
+    address = f"/v2/models/{model['model_id']}/passes/{handle}"
+    await put(session, address, {"passcode": passcode})
 
 
 async def try_passcode(system: System, handle: str, passcode: str) -> int:
