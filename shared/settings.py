@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.crashing import check_crash_at
+from shared.google.accounts import TOKEN_URL
+from shared.google.api import API, KEYS_URL, SAVE_URL, GoogleAddresses
 from shared.passes.apple.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
 
@@ -170,6 +172,32 @@ class CommonSettings(BaseSettings):
             return PassTokens([*parse_secrets(given), *derived] if given else derived)
         except ValueError as error:
             raise StartUpError(f"PASSWRIGHT_TOKEN_SECRETS is wrong: {error}.") from None
+
+
+class GoogleSettings(CommonSettings):
+    """The common settings, and where Google Wallet is, or what stands for it in tests."""
+
+    google_api: str = Field(API, pattern="^https://")
+    """Google Wallet's REST API."""
+    google_token_url: str = Field(TOKEN_URL, pattern="^https://")
+    """Where tokens are given for what service accounts sign."""
+    google_keys_url: str = Field(KEYS_URL, pattern="^https://")
+    """The keys that sign Google's callbacks."""
+    google_save_url: str = Field(SAVE_URL, pattern="^https://")
+    """What a save link begins with."""
+    google_root: Path | None = None
+    """A PEM file of who vouches for these servers; whom the system trusts if unset."""
+
+    @property
+    def google_addresses(self) -> GoogleAddresses:
+        """All of it, as the client takes it."""
+        return GoogleAddresses(
+            self.google_api.rstrip("/"),
+            self.google_token_url,
+            self.google_keys_url,
+            self.google_save_url.rstrip("/"),
+            self.google_root,
+        )
 
 
 def _parse(name: str, text: str) -> MasterKeys:

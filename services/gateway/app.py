@@ -13,6 +13,7 @@ from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
+from services.gateway.catalogue.google_issuers import GoogleIssuers
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -51,6 +52,7 @@ from services.gateway.routes.v1 import (
     accounts,
     deliveries,
     events,
+    google_issuers,
     identities,
     images,
     keys,
@@ -67,6 +69,7 @@ from services.gateway.routes.v1.asyncapi import asyncapi_document
 from services.gateway.settings import Settings
 from shared.database import Database
 from shared.errors import UnavailableError
+from shared.google.api import GoogleAddresses, GoogleApi
 from shared.http.docs import docs_routes
 from shared.http.endpoint import AnyEndpoint, routes
 from shared.http.forwarding import TRUSTED_PROXIES
@@ -90,6 +93,7 @@ TAGS = {
     "Templates": "What a kind of pass looks like and how it behaves. Each change is a revision.",
     "Images": "PNG images by their SHA-256, for templates and for single passes.",
     "Signing identities": "The certificates and keys that sign passes of a pass type identifier.",
+    google_issuers.TAG: "Who makes classes and objects at Google, by which service account.",
     "Passes": "Issue, read, change, scan, void and delete passes, and see what happened to them.",
     "Pushes": "Push all installed passes of a template, in a job that may be paused.",
     "Messages": "Texts that Wallet shows, for one pass or for all of a template.",
@@ -108,6 +112,7 @@ ROUTE_MODULES = (
     templates,
     images,
     identities,
+    google_issuers,
     passes,
     sources,
     pushes,
@@ -155,6 +160,7 @@ def open_context(
     tokens: PassTokens,
     allow_loopback: bool = False,
     pass2u_limit: int = 0,
+    google: GoogleApi | None = None,
 ) -> Context:
     """Put the catalogue together."""
     keyring, images, passwords = Keyring(database), Images(database), Passwords()
@@ -174,6 +180,7 @@ def open_context(
         constructors=Constructors(database, templates, images),
         images=images,
         identities=identities,
+        google_issuers=GoogleIssuers(database, master_keys, google or GoogleApi(GoogleAddresses())),
         identity_requests=IdentityRequests(database, master_keys),
         links=LinkPrograms(database, master_keys),
         link_clicks=LinkClicks(database),
@@ -203,6 +210,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         settings.database_url.get_secret_value(), schema=SCHEMA, size=settings.pool_size
     )
     keys = settings.read_master_keys()
+    google = GoogleApi(settings.google_addresses)
     context = open_context(
         database,
         Requester(transport),
@@ -211,6 +219,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         tokens=settings.read_pass_tokens(keys),
         allow_loopback=settings.allow_loopback,
         pass2u_limit=settings.pass2u_limit,
+        google=google,
     )
 
     async def warn() -> None:
@@ -222,6 +231,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         await context.pass2u_limit.leave()
         await context.keyring.close()
         await context.pictures.close()
+        await google.close()
 
     return Service(
         name="gateway",
@@ -236,7 +246,12 @@ def build(settings: Settings, transport: Transport) -> Service:
             Job("count clicks", context.link_clicks.flush, every=FLUSH_SECONDS),
             Job("share limits", context.pass2u_limit.beat, every=BEAT_SECONDS),
         ],
-        opened=[partial(recall_roots, database, keys, context.tokens), context.pictures.open, warn],
+        opened=[
+            partial(recall_roots, database, keys, context.tokens),
+            context.pictures.open,
+            google.open,
+            warn,
+        ],
         application=_application(context, settings),
         port=settings.port,
         host=settings.host,

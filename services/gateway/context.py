@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
+from services.gateway.catalogue.google_issuers import GoogleIssuers
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -41,6 +42,7 @@ class Context:
     templates: Templates
     images: Images
     identities: Identities
+    google_issuers: GoogleIssuers
     identity_requests: IdentityRequests
     constructors: Constructors
     links: LinkPrograms

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from shared.settings import CommonSettings
+from shared.settings import GoogleSettings
 
 MOST: Final = 1_000_000
 
@@ -15,7 +15,7 @@ def _split(text: object) -> object:
     return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
 
 
-class Settings(CommonSettings):
+class Settings(GoogleSettings):
     """The common settings, who stands in front, and how often somebody may ask."""
 
     trusted_proxies: Annotated[

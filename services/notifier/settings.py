@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.settings import CommonSettings
+from shared.settings import GoogleSettings
 
 
-class Settings(CommonSettings):
+class Settings(GoogleSettings):
     """The common settings, and where pushes go."""
 
     push_server: str = Field("https://api.push.apple.com:443", pattern="^https://")

@@ -12,6 +12,10 @@ IDENTITY_PURPOSE = "identity"
 """What an identity's key is sealed for; its owner is the account id as text."""
 
 
+GOOGLE_PURPOSE = "google issuer"
+"""What the key file of a Google issuer is sealed for; its owner is the account id as text."""
+
+
 class ImageReference(BaseModel):
     """One image of a template or a pass by the hashes of its bytes, which stay with the gateway."""
 
@@ -86,3 +90,20 @@ class IdentitySaved(CatalogueEvent):
     team_identifier: str
     sealed: str
     not_after: datetime
+
+
+class GoogleIssuerSaved(CatalogueEvent):
+    """A Google Wallet issuer is new, or its key or access is another; the key crosses sealed."""
+
+    name: ClassVar = "gateway.google_issuer_saved.v1"
+
+    issuer_id: str
+    account_id: UUID
+    revision: int
+    email: str
+    key_id: str
+    project_id: str
+    """Of Google Cloud: what limits calls."""
+    sealed: str
+    development: bool = False
+    """Whether Google does not know it: nothing of it is sent to Google itself."""

@@ -336,7 +336,7 @@ class OutgoingClient:
         ) as response:
             return OutgoingResponse(
                 status=response.status,
-                retry_after=_retry_after(response.headers.get("Retry-After")),
+                retry_after=read_retry_after(response.headers.get("Retry-After")),
                 excerpt=await _read_excerpt(response),
                 milliseconds=round((get_running_loop().time() - started) * 1000),
                 headers={name.lower(): value for name, value in response.headers.items()},
@@ -448,7 +448,8 @@ def _kind_of(error: OSError) -> str:
     return "ours" if error.errno in _OUR_TROUBLE else "connect"
 
 
-def _retry_after(value: str | None) -> float | None:
+def read_retry_after(value: str | None) -> float | None:
+    """Read a Retry-After in seconds: a number, or a moment (RFC 9110, 10.2.3)."""
     if not value:
         return None
     if value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004 - three centuries

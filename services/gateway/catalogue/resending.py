@@ -1,9 +1,11 @@
 """Announces the whole catalogue again, for a service that lost its projection or is new."""
 
+from services.gateway.catalogue.google_issuers import issuer_saved
 from services.gateway.catalogue.identities import identity_saved
 from services.gateway.catalogue.images import Images, reference
 from services.gateway.catalogue.templates import template_saved
 from services.gateway.repository.accounts import AccountRepository
+from services.gateway.repository.google_issuers import GoogleIssuerRepository
 from services.gateway.repository.identities import IdentityRepository
 from services.gateway.repository.images import ImageRepository
 from services.gateway.repository.templates import TemplateRepository
@@ -19,7 +21,7 @@ IMAGES_PAGE = 500
 async def resend_catalogue(database: Database) -> int:
     """Announce every account, identity, image and living template as they are now; how many."""
     accounts = await _resend_accounts(database)
-    identities = await _resend_identities(database)
+    identities = await _resend_identities(database) + await _resend_google_issuers(database)
     images = await _resend_images(database)
     return accounts + identities + images + await _resend_templates(database, Images(database))
 
@@ -34,6 +36,18 @@ async def _resend_accounts(database: Database) -> int:
         if not page:
             return count
         count, after = count + len(page), page[-1][0]
+
+
+async def _resend_google_issuers(database: Database) -> int:
+    count, after = 0, None
+    while True:
+        async with database.work("bulk") as work:
+            page = await GoogleIssuerRepository(work.connection).list_all(after, PAGE)
+            for issuer in page:
+                work.publish(issuer_saved(issuer))
+        if not page:
+            return count
+        count, after = count + len(page), page[-1].issuer_id
 
 
 async def _resend_identities(database: Database) -> int:

@@ -61,8 +61,8 @@ SCOPES: Final[Mapping[Scope, str]] = MappingProxyType(
         "members:write": "Create, change and delete members, and give or take points.",
         "webhooks:read": "Read webhook endpoints, their deliveries and the event feed.",
         "webhooks:write": "Create, change and delete webhook endpoints.",
-        "identities:read": "Read about signing identities; never their keys.",
-        "identities:write": "Upload signing identities.",
+        "identities:read": "Read about signing identities and Google issuers; never their keys.",
+        "identities:write": "Upload signing identities and Google issuers.",
         "images:write": "Upload images.",
         "links:read": "Read link programs and what came of their links; never their keys.",
         "links:write": "Create and change link programs, make and revoke links.",
@@ -185,6 +185,32 @@ class Identity:
     root: str | None
     """The common name of who vouches for its chain; None: uploaded before this was kept."""
     sealed: str = field(repr=False)
+    created_at: datetime
+    updated_at: datetime
+
+
+GoogleAccess = Literal["granted", "not_invited", "key_refused", "unchecked"]
+"""What Google says of a service account that is to act for an issuer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleIssuer:
+    """An issuer of Google Wallet; the sealed key goes only to the service that sends."""
+
+    issuer_id: str
+    account_id: UUID
+    revision: int
+    name: str
+    email: str
+    key_id: str
+    project_id: str
+    sealed: str = field(repr=False)
+    is_default: bool
+    is_lent: bool
+    """Whether the accounts that this one manages may use it."""
+    development: bool
+    access: GoogleAccess
+    access_detail: str
     created_at: datetime
     updated_at: datetime
 

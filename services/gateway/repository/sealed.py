@@ -1,5 +1,6 @@
 """What of the gateway's tables is sealed."""
 
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -11,7 +12,12 @@ from services.gateway.domain import (
     RESPONSE_PURPOSE,
 )
 from services.gateway.domain.links import LINK_KEY_PURPOSE
-from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
+from shared.contracts.gateway import (
+    GOOGLE_PURPOSE,
+    IDENTITY_PURPOSE,
+    GoogleIssuerSaved,
+    IdentitySaved,
+)
 from shared.resealing import FORMER_KEYS, SealedColumn, sealed_for
 from shared.sealing import MasterKeys
 
@@ -19,13 +25,18 @@ _BYTES: Final = "\\x"
 """What PostgreSQL's text of bytes begins with."""
 
 
-def _reseal_announced(keys: MasterKeys, text: str, _owner: str) -> str:
-    told = orjson.loads(bytes.fromhex(text.removeprefix(_BYTES)))
-    owner = str(told["account_id"])
-    sealed = keys.reseal(told["sealed"], purpose=IDENTITY_PURPOSE, owner=owner)
-    if sealed == told["sealed"]:
-        return text
-    return _BYTES + orjson.dumps({**told, "sealed": sealed}).hex()
+def _announced(purpose: str) -> Callable[[MasterKeys, str, str], str]:
+    """Make what seals anew the secret within an event that was announced."""
+
+    def reseal(keys: MasterKeys, text: str, _owner: str) -> str:
+        told = orjson.loads(bytes.fromhex(text.removeprefix(_BYTES)))
+        owner = str(told["account_id"])
+        sealed = keys.reseal(told["sealed"], purpose=purpose, owner=owner)
+        if sealed == told["sealed"]:
+            return text
+        return _BYTES + orjson.dumps({**told, "sealed": sealed}).hex()
+
+    return reseal
 
 
 SEALED: Final = (
@@ -49,8 +60,15 @@ SEALED: Final = (
     ),
     # What was announced is kept for a day, to be sent again; there are no columns in it.
     SealedColumn(
-        "outbox", ("outbox_id",), "body", "''", _reseal_announced, "bytea",
+        "outbox", ("outbox_id",), "body", "''", _announced(IDENTITY_PURPOSE), "bytea",
         f"name = '{IdentitySaved.name}'",
+    ),
+    SealedColumn(
+        "outbox", ("outbox_id",), "body", "''", _announced(GOOGLE_PURPOSE), "bytea",
+        f"name = '{GoogleIssuerSaved.name}'",
+    ),
+    SealedColumn(
+        "google_issuers", ("issuer_id",), "sealed", "account_id", sealed_for(GOOGLE_PURPOSE)
     ),
     FORMER_KEYS,
 )  # fmt: skip

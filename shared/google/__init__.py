@@ -1,0 +1,1 @@
+"""The way to Google Wallet's API: service accounts, their tokens, requests."""
