@@ -1,13 +1,14 @@
 """The generator's public face: what a pass is in each wallet."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.gateway import ImageReference
-from shared.contracts.message import Event, Query
+from shared.contracts.message import Event, JsonObject, Person, Query
 
 
 class Content(BaseModel):
@@ -97,3 +98,78 @@ class PassesCompared(Event):
     comparison_id: UUID
     missing: list[str]
     """The handles of passes of which it knows no version, or only older ones."""
+
+
+GoogleType = Literal["loyalty", "giftCard", "offer", "eventTicket", "transit", "flight", "generic"]
+"""The kinds of passes that Google Wallet knows; a class and its objects are of one."""
+
+
+class GoogleDocument(BaseModel):
+    """A class or an object as it is to be at Google, whole."""
+
+    type: GoogleType
+    id: str
+    """Of Google's form: the issuer's number, a point, a suffix."""
+    body: JsonObject
+    digest: str
+    """Of the body: equal ones need not be compared."""
+
+
+class GooglePass(BaseModel):
+    """What Google Wallet is to have of a pass."""
+
+    account_id: UUID
+    template_id: UUID
+    handle: str
+    member_id: str | None = None
+    version: int
+    """Of the pass: an older one that arrives late is dropped."""
+    push_version: int
+    """The highest version of which its holder is to hear."""
+    issuer_id: str
+    class_id: str
+    class_document: GoogleDocument | None = None
+    """None: an existing class is adopted, which we never write."""
+    object_document: GoogleDocument
+    watched: dict[str, tuple[str, str]] = {}
+    """Field → the value that it shows, and its changeMessage: what is said when it changes."""
+
+    @property
+    def person(self) -> Person | None:
+        return Person(self.account_id, self.member_id) if self.member_id is not None else None
+
+
+class ReadGoogle(Query):
+    """What Google Wallet is to have of a pass, at the version given or a later one.
+
+    From then on the generator follows the pass: it tells whenever that is different. InvalidError
+    (code `google_refused`, a fault for each finding) if the template makes no document that Google
+    would take.
+    """
+
+    name: ClassVar = "generator.read_google.v1"
+    reply: ClassVar = GooglePass
+
+    account_id: UUID
+    template_id: UUID
+    template_revision: int
+    handle: str
+    version: int
+    credential_epoch: int = 0
+    issuer_id: str
+    """Who makes its class and object; the same for as long as the template lives."""
+
+
+class GoogleBuilt(Event):
+    """What Google Wallet is to have of passes is different; of passes that somebody wants there."""
+
+    name: ClassVar = "generator.google_built.v1"
+
+    passes: list[GooglePass]
+
+    def persons(self) -> Iterable[Person]:
+        return [one.person for one in self.passes if one.person is not None]
+
+    def without(self, persons: Collection[Person]) -> Self:
+        left = [one for one in self.passes if one.person not in persons]
+        return self.model_copy(update={"passes": left})

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from shared.contracts.generator import GooglePass
 from shared.contracts.message import Command, Done, Event, JsonObject, Query
 
 SECRET_PURPOSE = "webhook secret"  # noqa: S105 - what it is for, not what it is
@@ -404,3 +405,128 @@ class EventsCompared(Event):
 
     comparison_id: UUID
     missing: list[MissedEvent]
+
+
+GoogleState = Literal["waiting", "there", "refused"]
+"""Whether what is wanted at Google is on its way, is there as it is wanted, or was refused."""
+
+
+class GoogleKept(BaseModel):
+    """How far a pass has come at Google."""
+
+    handle: str
+    object_id: str
+    class_id: str
+    state: GoogleState
+    detail: str = ""
+    """Why it waits or was refused, in Google's words."""
+
+
+class KeepGoogle(Command):
+    """Keep a pass at Google from now on: it is sent at once, before all that nobody waits for."""
+
+    name: ClassVar = "notifier.keep_google.v1"
+    reply: ClassVar = GoogleKept
+
+    google_pass: GooglePass
+    lane: Literal["interactive", "backfill"] = "interactive"
+
+
+class GoogleLink(BaseModel):
+    """An address at which somebody adds a pass to Google Wallet: a credential, never logged."""
+
+    object_id: str
+    class_id: str
+    save_url: str
+    expires_at: datetime | None = None
+
+
+class ReadGoogleLink(Query):
+    """A link for a pass that is at Google; who asks waits until it is there.
+
+    NotFoundError if nobody wanted it there; ConflictError (code `google_refused`), with Google's
+    words, if it was refused.
+    """
+
+    name: ClassVar = "notifier.read_google_link.v1"
+    reply: ClassVar = GoogleLink
+
+    account_id: UUID
+    handle: str
+    origin: str
+    """Our own origin, which the link names."""
+    life_seconds: int | None = None
+    """After which Google is to refuse the link; None: never."""
+
+
+class GoogleTemplateStatus(BaseModel):
+    """How far the passes of a template are at Google."""
+
+    wanted: int
+    """Objects that somebody wants there."""
+    there: int
+    waiting: int
+    refused: int
+    holders: int
+    """Objects that somebody has saved."""
+    oldest_waiting_at: datetime | None = None
+    review: str = ""
+    """The review status of its class, in Google's words."""
+    refusals: list[str] = Field(default_factory=list)
+    """Google's words, each once, the newest first; at most ten."""
+    calls_waiting: int = 0
+    """Calls of the same Google Cloud project that come before its last one."""
+    done_at: datetime | None = None
+    """When all will be sent, at the present rate."""
+
+
+class ReadGoogleStatus(Query):
+    name: ClassVar = "notifier.read_google_status.v1"
+    reply: ClassVar = GoogleTemplateStatus
+
+    account_id: UUID
+    template_id: UUID
+
+
+class GooglePassState(BaseModel):
+    """A pass at Google; `state` None: nobody wanted it there."""
+
+    state: GoogleState | None = None
+    object_id: str | None = None
+    detail: str = ""
+    wanted_version: int = 0
+    sent_version: int = 0
+    sent_at: datetime | None = None
+    saved: bool = False
+    """Whether somebody has it in Google Wallet, by Google's last word."""
+    saved_at: datetime | None = None
+    notified_at: datetime | None = None
+    """When its holder last heard of a change."""
+
+
+class ReadGoogleState(Query):
+    """One pass of an account at Google."""
+
+    name: ClassVar = "notifier.read_google_state.v1"
+    reply: ClassVar = GooglePassState
+
+    account_id: UUID
+    handle: str
+
+
+class NoteGoogleCallback(Command):
+    """Somebody saved or removed an object, as Google says under its signature.
+
+    The command id derives from issuer and nonce, so that a repeat is one. Unknown objects and kinds
+    of events are ignored.
+    """
+
+    name: ClassVar = "notifier.note_google_callbacks.v1"
+    reply: ClassVar = Done
+
+    issuer_id: str
+    class_id: str
+    object_id: str
+    event_type: str
+    """`save` or `del`; others there may be."""
+    at: datetime

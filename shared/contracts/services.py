@@ -4,12 +4,13 @@ from typing import Final, Literal
 
 from shared.contracts.gateway import (
     AccountSaved,
+    GoogleIssuerSaved,
     IdentitySaved,
     ImagesSaved,
     TemplateDeleted,
     TemplateSaved,
 )
-from shared.contracts.generator import ContentBuilt, PassesCompared
+from shared.contracts.generator import ContentBuilt, GoogleBuilt, PassesCompared
 from shared.contracts.member import MembersChanged, MembersEnrolled
 from shared.contracts.message import Event
 from shared.contracts.notifier import DevicesActed, EventsCompared
@@ -47,6 +48,8 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
     ),
     "notifier": (
         IdentitySaved,
+        GoogleIssuerSaved,
+        GoogleBuilt,
         TemplateSaved,
         TemplateDeleted,
         MembersChanged,
