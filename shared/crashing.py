@@ -27,6 +27,8 @@ CrashPoint = Literal[
     "deliveries.posted",
     "pushes.claimed",
     "pushes.sent",
+    "google.claimed",
+    "google.sent",
 ]
 """What was done last, or is done next; all others of its kind wait for neither."""
 

@@ -57,6 +57,16 @@ push_seconds = Histogram(
     "Seconds from asking for a push until Apple took it.",
     buckets=(*_REQUEST_SECONDS, 30, 60, 300, 3600),
 )
+google_steps = Counter(
+    "passwright_google_steps_total",
+    "Steps taken at Google Wallet for classes and objects, by what they led to.",
+    ("step", "outcome"),
+)
+google_seconds = Histogram(
+    "passwright_google_seconds",
+    "Seconds from asking for a change until Google Wallet had it.",
+    buckets=(*_REQUEST_SECONDS, 30, 60, 300, 3600, 14400),
+)
 device_lines = Counter(
     "passwright_device_lines_total",
     "Lines that devices logged, by what became of them.",

@@ -14,6 +14,12 @@ from services.notifier.apple.jobs.pushes import PushWorker
 from services.notifier.apple.jobs.sealing import seal_push_tokens
 from services.notifier.apple.repository import sealed as sealed_of_devices
 from services.notifier.feed.handlers import events, feed, sources
+from services.notifier.google.clients.accounts import ServiceAccounts
+from services.notifier.google.clients.sender import GoogleSender
+from services.notifier.google.handlers import acts, callbacks, issuers, passes, reading
+from services.notifier.google.jobs.sending import SendingWorker
+from services.notifier.google.jobs.slots import Slots
+from services.notifier.google.repository import sealed as sealed_of_issuers
 from services.notifier.jobs import forget_old
 from services.notifier.partners.clients import WebhookSender
 from services.notifier.partners.domain.webhooks import RoundRobin
@@ -21,19 +27,29 @@ from services.notifier.partners.handlers import deliveries, endpoints
 from services.notifier.partners.jobs.deliveries import LOOK_SECONDS, DeliveryJob
 from services.notifier.partners.repository import sealed as sealed_of_endpoints
 from services.notifier.settings import Settings
-from shared.contracts.gateway import IdentitySaved, TemplateDeleted, TemplateSaved
-from shared.contracts.generator import ContentBuilt
+from shared.contracts.gateway import (
+    GoogleIssuerSaved,
+    IdentitySaved,
+    TemplateDeleted,
+    TemplateSaved,
+)
+from shared.contracts.generator import ContentBuilt, GoogleBuilt
 from shared.contracts.member import MembersChanged, MembersEnrolled
 from shared.contracts.notifier import (
     CreateEndpoint,
     DeleteEndpoint,
+    KeepGoogle,
     ListDeliveries,
     ListEndpoints,
     ListEvents,
     ListUpdated,
     NoteDeviceLogs,
     NoteFetch,
+    NoteGoogleCallback,
     ReadEndpoint,
+    ReadGoogleLink,
+    ReadGoogleState,
+    ReadGoogleStatus,
     ReadNotices,
     RegisterDevice,
     ReplayDeliveries,
@@ -44,6 +60,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.triggers import EventsListed, EventsLogged, PassesDeleted
 from shared.database import Database
+from shared.google.api import GoogleApi
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.subscription import Memory, answer, on
 from shared.messaging.transport import Transport
@@ -69,25 +86,48 @@ def build(settings: Settings, _transport: Transport) -> Service:
     push_worker = PushWorker(
         database, sender, pushes, tell=tell, remove_device=devices.remove_device
     )
+    google = GoogleApi(settings.google_addresses)
+    accounts, slots = ServiceAccounts(keys), Slots(database, settings.google_rate)
+    sendings = asyncio.Event()
+    sending = SendingWorker(
+        database,
+        GoogleSender(google, accounts, slots.take),
+        sendings,
+        tell_acts=acts.tell_acts,
+        rate=settings.google_rate,
+        at_google=google.addresses.is_google,
+    )
     check_url = client.check_url
     secrets = Memory(endpoints.reduce_secret, endpoints.recall_secrets)
     return Service(
         name="notifier",
         database=database,
         keys=keys,
-        sealed=(*sealed_of_devices.SEALED, *sealed_of_endpoints.SEALED),
+        sealed=(
+            *sealed_of_devices.SEALED,
+            *sealed_of_endpoints.SEALED,
+            *sealed_of_issuers.SEALED,
+        ),
         host=settings.host,
         migrations=Path(__file__).parent / "migrations",
         subscriptions=[
             on(IdentitySaved, partial(identities.keep_identities, start_pushing=pushes.set)),
+            on(
+                GoogleIssuerSaved,
+                partial(issuers.keep_google_issuers, start_sending=sendings.set),
+            ),
             on(TemplateSaved, partial(sources.tell_templates, tell=tell)),
             on(TemplateDeleted, partial(handlers.end_templates, tell=tell)),
-            on(MembersChanged, partial(sources.tell_members, tell=tell)),
+            on(
+                MembersChanged,
+                partial(handlers.follow_members, tell=tell, start_sending=sendings.set),
+            ),
             on(MembersEnrolled, partial(sources.tell_enrolments, tell=tell)),
             on(EventsLogged, partial(handlers.store_events, tell=tell, start_pushing=pushes.set)),
             on(EventsListed, events.compare_events),
             on(ContentBuilt, partial(contents.store_contents, start_pushing=pushes.set)),
-            on(PassesDeleted, contents.mark_deleted),
+            on(GoogleBuilt, partial(passes.follow_google, start_sending=sendings.set)),
+            on(PassesDeleted, partial(handlers.end_passes, start_sending=sendings.set)),
             answer(
                 CreateEndpoint,
                 partial(endpoints.create_endpoints, check_url=check_url, keys=keys),
@@ -114,18 +154,40 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListUpdated, devices.list_updated),
             answer(NoteFetch, partial(handlers.tell_fetches, tell=tell, start_pushing=pushes.set)),
             answer(NoteDeviceLogs, devices.note_device_logs),
+            answer(KeepGoogle, partial(handlers.keep_google, start_sending=sendings.set)),
+            answer(
+                ReadGoogleLink,
+                partial(reading.read_google_links, accounts=accounts, addresses=google.addresses),
+            ),
+            answer(ReadGoogleState, reading.read_google_states),
+            answer(
+                ReadGoogleStatus, partial(reading.read_google_status, rate=settings.google_rate)
+            ),
+            answer(
+                NoteGoogleCallback,
+                partial(callbacks.note_google_callbacks, start_sending=sendings.set),
+            ),
         ],
         jobs=[
             Job("deliver webhooks", job.run, every=LOOK_SECONDS, due=due),
             Job("renew leases of deliveries", job.renew, every=RENEW_SECONDS),
             Job("renew leases of pushes", push_worker.renew, every=RENEW_SECONDS),
             Job("push to devices", push_worker.run, every=LOOK_SECONDS, due=pushes),
+            Job("renew leases of sendings", sending.renew, every=RENEW_SECONDS),
+            Job("send to Google", sending.run, every=LOOK_SECONDS, due=sendings),
             Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
             Job("forget what is old", partial(forget_old, database), every=3600),
             Job("seal push tokens", partial(seal_push_tokens, database, keys), every=3600),
         ],
-        opened=[client.open],
-        closed=[job.stop, client.close, push_worker.stop, sender.close],
+        opened=[client.open, google.open],
+        closed=[
+            job.stop,
+            client.close,
+            push_worker.stop,
+            sender.close,
+            sending.stop,
+            google.close,
+        ],
     )
 
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from services.notifier.apple.domain.devices import PassGoneError
+from services.notifier.apple.handlers import contents
 from services.notifier.apple.handlers.devices import StartPushing, ask_pushes, note_fetches
 from services.notifier.apple.repository import (
     ContentRepository,
@@ -11,16 +13,27 @@ from services.notifier.apple.repository import (
 )
 from services.notifier.feed.domain.happenings import of_fetch, of_pass
 from services.notifier.feed.handlers.events import Tell
-from services.notifier.feed.handlers.sources import note_ends
+from services.notifier.feed.handlers.sources import note_ends, tell_members
 from services.notifier.feed.repository import FetchRepository
+from services.notifier.google.handlers import passes
+from services.notifier.google.handlers.issuers import StartSending
 from services.notifier.partners.domain.happenings import of_disabled
 from services.notifier.partners.repository import DeliveryRepository, EndpointRepository
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.member import MembersChanged
 from shared.contracts.message import Done
-from shared.contracts.notifier import MAX_NOTICES, NoteFetch, PassNotices, ReadNotices
-from shared.contracts.triggers import EventsLogged
+from shared.contracts.notifier import (
+    MAX_NOTICES,
+    GoogleKept,
+    KeepGoogle,
+    NoteFetch,
+    PassNotices,
+    ReadNotices,
+)
+from shared.contracts.triggers import EventsLogged, PassesDeleted
 from shared.database import UnitOfWork
+from shared.errors import ApplicationError
 
 MAX_HOLDERS: Final = 20
 
@@ -50,6 +63,38 @@ async def end_templates(messages: list[TemplateDeleted], work: UnitOfWork, *, te
     disabled = await EndpointRepository(work.connection).disable_of_templates(template_ids)
     now = clock.now()
     await tell(work, [*ended, *(of_disabled(endpoint, now) for endpoint in disabled)])
+
+
+async def follow_members(
+    messages: list[MembersChanged], work: UnitOfWork, *, tell: Tell, start_sending: StartSending
+) -> None:
+    """Tell what is new of members, and leave nothing at Google of those who were deleted."""
+    gone = {one.person for message in messages for one in message.members if one.deleted}
+    await passes.erase_persons(gone, work, start_sending=start_sending)
+    await tell_members(messages, work, tell=tell)
+
+
+async def end_passes(
+    messages: list[PassesDeleted], work: UnitOfWork, *, start_sending: StartSending
+) -> None:
+    """Note that passes are gone, for devices and for Google."""
+    await contents.mark_deleted(messages, work)
+    await passes.end_passes(messages, work, start_sending=start_sending)
+
+
+async def keep_google(
+    commands: list[KeepGoogle], work: UnitOfWork, *, start_sending: StartSending
+) -> list[GoogleKept | ApplicationError]:
+    """Keep passes at Google, but for those that were deleted meanwhile."""
+    gone = await PassRepository(work.connection).find_deleted(
+        {command.google_pass.handle for command in commands}
+    )
+    living = [command for command in commands if command.google_pass.handle not in gone]
+    kept = iter(await passes.keep_google(living, work, start_sending=start_sending))
+    return [
+        PassGoneError() if command.google_pass.handle in gone else next(kept)
+        for command in commands
+    ]
 
 
 async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[PassNotices]:

@@ -128,6 +128,9 @@ class GooglePass(BaseModel):
     """The highest version of which its holder is to hear."""
     issuer_id: str
     class_id: str
+    class_revision: int = 0
+    """Rises with whatever the class is made of: template and style. Of two documents of one version
+    the one of the lower revision comes late."""
     class_document: GoogleDocument | None = None
     """None: an existing class is adopted, which we never write."""
     object_document: GoogleDocument

@@ -383,6 +383,8 @@ class DeviceAct(BaseModel):
     """Of the pass: rises with every registration and removal; 0 for device_update."""
     devices: int = 0
     """How many devices hold the pass after it."""
+    wallet: Literal["apple", "google"] = "apple"
+    """Each wallet has numbers and a count of its own; Google says only whether anybody has it."""
 
 
 class DevicesActed(Event):
@@ -444,7 +446,7 @@ class GoogleLink(BaseModel):
 class ReadGoogleLink(Query):
     """A link for a pass that is at Google; who asks waits until it is there.
 
-    NotFoundError if nobody wanted it there; ConflictError (code `google_refused`), with Google's
+    NotFoundError if nobody wanted it there; ConflictError (code `refused_by_google`), with Google's
     words, if it was refused.
     """
 

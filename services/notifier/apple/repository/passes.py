@@ -319,6 +319,18 @@ class PassRepository:
             [account_id for _, account_id in gone],
         )
 
+    async def find_deleted(self, handles: Iterable[str]) -> set[str]:
+        rows = await self._connection.fetch(
+            """
+            SELECT handle
+            FROM passes
+            WHERE handle = ANY($1::text[])
+                AND deleted_at IS NOT NULL
+            """,
+            list(handles),
+        )
+        return {row["handle"] for row in rows}
+
     async def find_forgettable(self, age: timedelta) -> list[str]:
         """Find some passes that have been gone for `age`."""
         rows = await self._connection.fetch(

@@ -1,0 +1,1 @@
+"""The rules of what is sent to Google, without I/O."""

@@ -1,0 +1,1 @@
+"""What is done about messages, a module for each thing they are about."""

@@ -1,0 +1,15 @@
+"""Tables of what is to be at Google."""
+
+from services.notifier.google.repository.documents import DocumentRepository
+from services.notifier.google.repository.issuers import IssuerRepository
+from services.notifier.google.repository.jobs import JobRepository
+from services.notifier.google.repository.limits import LimitRepository
+from services.notifier.google.repository.notices import NoticeRepository
+
+__all__ = [
+    "DocumentRepository",
+    "IssuerRepository",
+    "JobRepository",
+    "LimitRepository",
+    "NoticeRepository",
+]
