@@ -181,6 +181,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one line per
         return values(arguments[0])
     if origin is list:
         return st.lists(values(arguments[0]), max_size=2)
+    if origin is tuple:
+        return st.tuples(*map(values, arguments))
     if origin is dict:
         return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=2)
     if isinstance(kind, type) and issubclass(kind, BaseModel):

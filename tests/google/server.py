@@ -15,7 +15,7 @@ from tests.google.cards import Card
 from tests.google.holders import HOLDER, Callback
 from tests.google.links import open_link
 from tests.google.resources import Resource
-from tests.google.routes import Routes
+from tests.google.routes import BASE, Routes
 from tests.google.world import World
 from tests.sockets import Identity, free_port
 
@@ -67,7 +67,7 @@ class FakeGoogle(World):
         """Write the certificate to trust into a file, and say how Passwright finds all this."""
         root.write_bytes(self.root)
         return {
-            "PASSWRIGHT_GOOGLE_API": self.url,
+            "PASSWRIGHT_GOOGLE_API": f"{self.url}{BASE}",
             "PASSWRIGHT_GOOGLE_TOKEN_URL": self.token_url,
             "PASSWRIGHT_GOOGLE_KEYS_URL": f"{self.url}/gp/m/issuer/keys",
             "PASSWRIGHT_GOOGLE_SAVE_URL": self.save_url,
