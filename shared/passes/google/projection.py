@@ -8,12 +8,12 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from cachetools import LRUCache
 
 from shared.passes.google.blueprint import Blueprint
 from shared.passes.google.classes import class_of, variant_keys
@@ -79,7 +79,7 @@ class GoogleProjector:
 
     `issuer_id` is the account's issuer, unless the template names one; `base_url` the public
     address, without a slash at its end; `plain_logo` the SHA-256 of what stands in for a logo.
-    What `check_google` calls an error is left out.
+    What `check_google` calls an error is left out. Several threads may use it at once.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class GoogleProjector:
         self._has_company = self.google_type != "generic"
         self._own = variant_keys(self.blueprint, content)
         self._company = content.get("organizationName")
-        self._variants = LRUCache[bytes, GoogleClass](MAX_VARIANTS)
+        self._variant = lru_cache(MAX_VARIANTS)(self._make_variant)
         self.class_ = self._class("", self._own)
 
     def project(
@@ -153,12 +153,11 @@ class GoogleProjector:
         own = variant_keys(self.blueprint, content)
         if own == self._own:
             return self.class_
-        source = orjson.dumps(own, option=orjson.OPT_SORT_KEYS)
-        found = self._variants.get(source)
-        if found is None:
-            variant = "_v" + sha256(source).hexdigest()[:_VARIANT_LENGTH]
-            found = self._variants[source] = self._class(variant, own)
-        return found
+        return self._variant(orjson.dumps(own, option=orjson.OPT_SORT_KEYS))
+
+    def _make_variant(self, own: bytes) -> GoogleClass:
+        variant = "_v" + sha256(own).hexdigest()[:_VARIANT_LENGTH]
+        return self._class(variant, orjson.loads(own))
 
     def _class(self, variant: str, own: Mapping[str, Any]) -> GoogleClass:
         if adopted := self.blueprint.section.class_id:
