@@ -5,12 +5,12 @@ from pathlib import Path
 
 from services.generator import jobs
 from services.generator.clients import RenderPool
-from services.generator.handlers import catalogue, contents, passes
+from services.generator.handlers import catalogue, contents, google, passes
 from services.generator.repository.bundles import BundleCache
 from services.generator.repository.sealed import SEALED
 from services.generator.settings import Settings
 from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
-from shared.contracts.generator import ReadContent
+from shared.contracts.generator import ReadContent, ReadGoogle
 from shared.contracts.triggers import PassesChanged, PassesDeleted, PassesListed
 from shared.database import Database
 from shared.messaging.subscription import answer, on
@@ -44,6 +44,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(PassesDeleted, passes.delete_passes),
             on(PassesListed, passes.compare_passes),
             answer(ReadContent, partial(contents.read_contents, cache=cache, pool=pool)),
+            answer(ReadGoogle, partial(google.read_google, cache=cache)),
         ],
         jobs=[
             Job("forget tombstones", partial(jobs.forget_tombstones, database), every=3600),

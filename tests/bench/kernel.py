@@ -159,6 +159,7 @@ def _bundle(now: datetime) -> TemplateBundle:
     return TemplateBundle(
         new_id(),
         1,
+        document,
         compile_template(document, name="Bench", organization="Bench"),
         images,
         {},

@@ -8,8 +8,9 @@ from uuid import UUID
 import orjson
 
 from services.generator.clients import RenderPool
-from services.generator.domain import ContentGoneError, KnownPass
+from services.generator.domain import KnownPass
 from services.generator.handlers.composing import compose_and_store, find_own_images
+from services.generator.handlers.readiness import Refusal, refuse
 from services.generator.renderers.apple import (
     NO_IMAGES,
     OwnImages,
@@ -24,13 +25,11 @@ from services.generator.repository.contents import ContentRepository, StoredCont
 from services.generator.repository.passes import PassRepository
 from shared.contracts.generator import Content, ReadContent
 from shared.database import UnitOfWork
-from shared.errors import ApplicationError, NotFoundError, NotReadyError
+from shared.errors import NotReadyError
 from shared.passes.schema.slots import OWN_IMAGES_ONLY_PATH
 
 IMAGE_MARKS = ('"images_', f'"{OWN_IMAGES_ONLY_PATH}"')
 """What stands in the stored state of a pass with images of its own; cheaper than reading it."""
-
-Refusal = ApplicationError | NotReadyError
 
 
 async def read_contents(
@@ -77,24 +76,13 @@ class _Found:
 
     def refusal(self, query: ReadContent) -> Refusal | None:
         """Why a query gets no content; NotReadyError if what it asks for has not arrived."""
-        known = self.passes.get(query.handle)
-        if known is None:
-            return NotReadyError()
-        if known.account_id != query.account_id:
-            return NotFoundError()
-        if known.is_deleted:
-            return ContentGoneError()
-        if known.template_id != query.template_id:
-            return NotFoundError()
         bundle = self.bundles.get(query.template_id)
-        is_there = (
-            bundle is not None
-            and bundle.revision >= query.template_revision
-            and bundle.credential_epoch >= query.credential_epoch
-            and bundle.has_identity(query.template_revision, query.identity_revision)
-            and known.version >= query.version
+        if refusal := refuse(query, self.passes.get(query.handle), bundle):
+            return refusal
+        has_identity = bundle is not None and bundle.has_identity(
+            query.template_revision, query.identity_revision
         )
-        return None if is_there else NotReadyError()
+        return None if has_identity else NotReadyError()
 
     def last_refusal(self, query: ReadContent) -> Refusal | None:
         """Why a query gets no content when all is done: another process may know more than this."""

@@ -1,10 +1,12 @@
 """Passes change and go: their states are kept; what somebody has fetched is composed anew."""
 
 from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 from services.generator.clients import RenderPool
 from services.generator.handlers.composing import compose_and_store, find_own_images
-from services.generator.renderers.apple import NO_IMAGES, Earlier, RenderJob
+from services.generator.handlers.google import follow_google, forget_google
+from services.generator.renderers.apple import NO_IMAGES, Earlier, RenderJob, TemplateBundle
 from services.generator.repository.bundles import BundleCache
 from services.generator.repository.contents import ContentRepository
 from services.generator.repository.passes import PassRepository
@@ -26,8 +28,16 @@ async def keep_passes(
     passes = _newest(events)
     newer = await PassRepository(work.connection).keep(passes.values())
     earlier = await ContentRepository(work.connection).find_earlier(newer)
-    if earlier:
-        await _compose([passes[handle] for handle in earlier], earlier, work, cache, pool)
+    issuers = {handle: issuer for handle, issuer in newer.items() if issuer is not None}
+    held = [passes[handle] for handle in earlier.keys() | issuers.keys()]
+    if held:
+        bundles = await _bundles(held, work, cache)
+        if earlier:
+            composed = [passes[handle] for handle in earlier]
+            await _compose(composed, earlier, bundles, work, pool)
+        if issuers:
+            wanted = [passes[handle] for handle in issuers]
+            await follow_google(wanted, issuers, bundles, work, cache)
     work.erase(
         Person(pass_.account_id, pass_.member_id)
         for pass_ in passes.values()
@@ -45,13 +55,9 @@ def _newest(events: Iterable[PassesChanged]) -> dict[str, Pass]:
     return newest
 
 
-async def _compose(
-    passes: list[Pass],
-    earlier: Mapping[str, Earlier],
-    work: UnitOfWork,
-    cache: BundleCache,
-    pool: RenderPool,
-) -> None:
+async def _bundles(
+    passes: list[Pass], work: UnitOfWork, cache: BundleCache
+) -> dict[UUID, TemplateBundle]:
     bundles = await cache.newest(work.connection, {pass_.template_id for pass_ in passes})
     if any(
         (bundle := bundles.get(pass_.template_id)) is None
@@ -59,6 +65,16 @@ async def _compose(
         for pass_ in passes
     ):
         raise RetryableError("a template or its identity has not arrived yet")
+    return bundles
+
+
+async def _compose(
+    passes: list[Pass],
+    earlier: Mapping[str, Earlier],
+    bundles: Mapping[UUID, TemplateBundle],
+    work: UnitOfWork,
+    pool: RenderPool,
+) -> None:
     try:
         own = await find_own_images(passes, work)
     except NotReadyError:
@@ -80,6 +96,7 @@ async def _compose(
 async def delete_passes(events: list[PassesDeleted], work: UnitOfWork) -> None:
     gone = {pass_.handle: pass_ for event in events for pass_ in event.passes}
     await PassRepository(work.connection).delete(list(gone.values()))
+    await forget_google(gone, work)
 
 
 async def compare_passes(events: list[PassesListed], work: UnitOfWork) -> None:

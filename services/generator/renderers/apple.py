@@ -20,6 +20,7 @@ from shared.passes.apple.tokens import PassTokens
 from shared.passes.language.state import PassState
 from shared.passes.schema import slots
 from shared.passes.template.compiled import CompiledTemplate
+from shared.passes.template.document import TemplateDocument
 
 UNCHANGED: Final = datetime.fromtimestamp(0, UTC)
 """When a blank changed last: never."""
@@ -41,6 +42,7 @@ class TemplateBundle:
 
     template_id: UUID
     revision: int
+    document: TemplateDocument
     compiled: CompiledTemplate
     images: Mapping[str, ImageReference]
     files: Mapping[str, bytes]

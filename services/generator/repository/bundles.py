@@ -1,7 +1,9 @@
 """Templates and identities as the gateway announced them, prepared for rendering."""
 
-from collections.abc import Collection, Iterable
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha1, sha256
+from typing import Final
 from uuid import UUID
 
 from cachetools import LRUCache
@@ -21,6 +23,7 @@ from shared.hashes import environment_of
 from shared.passes.apple.identities import identity_from_pem
 from shared.passes.apple.pass_json import WEB_SERVICE_PATH, AppleIssuer
 from shared.passes.apple.tokens import PassTokens
+from shared.passes.google.projection import GoogleProjector
 from shared.passes.schema.localization import strings_files
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument
@@ -29,6 +32,11 @@ from shared.sealing import MasterKeys
 MAX_BUNDLES = 500
 
 _IMAGES = TypeAdapter(dict[str, ImageReference])
+
+LARGEST_FIRST: Final = ("icon@3x.png", "icon@2x.png", "icon.png")
+
+ProjectorKey = tuple[UUID, int, int, str]
+"""Template, its revision, the digest of what else it is made with, the issuer."""
 
 BundleKey = tuple[UUID, int, UUID, int, int]
 """Template, its revision, its identity, that one's revision, the account's credential epoch."""
@@ -45,6 +53,7 @@ class BundleCache:
         self._bundles = LRUCache[BundleKey, TemplateBundle](MAX_BUNDLES)
         self._signers = LRUCache[tuple[UUID, int], IdentitySigner](MAX_BUNDLES)
         self._blanks = LRUCache[UUID, Blank](MAX_BUNDLES)
+        self._projectors = LRUCache[ProjectorKey, GoogleProjector](MAX_BUNDLES)
 
     async def newest(
         self, connection: Connection, template_ids: Iterable[UUID]
@@ -65,6 +74,22 @@ class BundleCache:
         )
         self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
         return {row["template_id"]: await self._bundle(connection, tuple(row)[:5]) for row in rows}
+
+    async def projector(self, bundle: TemplateBundle, issuer_id: str) -> GoogleProjector:
+        """Give what makes classes and objects for Google of a template's passes."""
+        key = (bundle.template_id, bundle.revision, bundle.environment_digest, issuer_id)
+        projector = self._projectors.get(key)
+        if projector is None:
+            projector = self._projectors[key] = await asyncio.to_thread(
+                GoogleProjector,
+                bundle.document,
+                bundle.compiled,
+                template_id=bundle.template_id,
+                issuer_id=issuer_id,
+                base_url=self._root_url,
+                plain_logo=largest_icon(bundle.images),
+            )
+        return projector
 
     async def blanks(
         self, connection: Connection, blank_ids: Collection[UUID]
@@ -120,6 +145,7 @@ class BundleCache:
         return TemplateBundle(
             template_id=template_id,
             revision=row["revision"],
+            document=document,
             compiled=compile_template(
                 document,
                 name=row["name"],
@@ -143,6 +169,12 @@ class BundleCache:
             environment_digest=digest_environment(self._root_url, epoch, row["identity_id"]),
             plain_icon=frozenset(images).difference(f"{slot}.png" for slot in document.images),
         )
+
+
+def largest_icon(images: Mapping[str, ImageReference]) -> str:
+    """Name the image that stands in for a logo, by its SHA-256; every template has an icon."""
+    icons = [images[name] for name in LARGEST_FIRST if name in images]
+    return icons[0].sha256 if icons else ""
 
 
 def digest_environment(root_url: str, credential_epoch: int, identity_id: UUID) -> int:

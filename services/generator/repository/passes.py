@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from services.generator.domain import KnownPass
 from shared.contracts.triggers import DeletedPass, Pass
 from shared.database import Connection, columns
 
@@ -13,8 +14,11 @@ class PassRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def keep(self, passes: Collection[Pass]) -> set[str]:
-        """Keep states that are newer than what is known, and lock their rows; whose they were."""
+    async def keep(self, passes: Collection[Pass]) -> dict[str, str | None]:
+        """Keep states that are newer than what is known, and lock their rows.
+
+        Gives the handles of those, each with the issuer by whom somebody wants it at Google.
+        """
         ordered = sorted(passes, key=lambda pass_: pass_.handle)
         rows = await self._connection.fetch(
             """
@@ -26,12 +30,26 @@ class PassRepository:
                 state = excluded.state
             WHERE old.deleted_at IS NULL
                 AND old.version < excluded.version
-            RETURNING handle
+            RETURNING handle, google_issuer_id
             """,
             *columns(ordered, "handle", "account_id", "template_id", "version"),
             [pass_.model_dump_json(exclude=IN_COLUMNS, exclude_defaults=True) for pass_ in ordered],
         )
-        return {row["handle"] for row in rows}
+        return {row["handle"]: row["google_issuer_id"] for row in rows}
+
+    async def find(self, handles: Iterable[str]) -> dict[str, KnownPass]:
+        """Find the newest states that have arrived."""
+        rows = await self._connection.fetch(
+            """
+            SELECT
+                handle, account_id, template_id, version, state,
+                deleted_at IS NOT NULL AS is_deleted
+            FROM passes
+            WHERE handle = ANY($1::text[])
+            """,
+            list(set(handles)),
+        )
+        return {row["handle"]: KnownPass(**row) for row in rows}
 
     async def lock(self, handles: Iterable[str]) -> None:
         """Lock passes, in one order for all: nobody else writes their contents meanwhile."""

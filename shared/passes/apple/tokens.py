@@ -43,6 +43,10 @@ class PassTokens:
         known = key_id or self._oldest_id
         return known if known in self._secrets else self.newest_id
 
+    def secret_of(self, key_id: str | None) -> bytes:
+        """Give the secret that a pass's other names derive from, for the same life."""
+        return self._secrets[self.key_of(key_id)]
+
     def issue(self, key_id: str | None, pass_type_identifier: str, serial_number: str) -> str:
         """Derive a pass's token."""
         return _derive(self._secrets[self.key_of(key_id)], pass_type_identifier, serial_number)

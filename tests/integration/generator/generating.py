@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
 
 from services.generator.clients import RenderPool
-from services.generator.handlers import catalogue, contents, passes
+from services.generator.handlers import catalogue, contents, google, passes
 from services.generator.repository.bundles import BundleCache
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
@@ -25,7 +25,15 @@ from shared.contracts.gateway import (
     ImagesSaved,
     TemplateSaved,
 )
-from shared.contracts.generator import BuiltContent, Content, ContentBuilt, ReadContent
+from shared.contracts.generator import (
+    BuiltContent,
+    Content,
+    ContentBuilt,
+    GoogleBuilt,
+    GooglePass,
+    ReadContent,
+    ReadGoogle,
+)
 from shared.contracts.triggers import DeletedPass, Pass, PassesChanged, PassesDeleted
 from shared.database import Database, UnitOfWork
 from shared.errors import ApplicationError, NotReadyError
@@ -166,6 +174,7 @@ class Generator:
     cache: BundleCache = field(default_factory=lambda: BundleCache(KEYS, ROOT_URL, TOKENS))
     pool: RenderPool = field(default_factory=lambda: RenderPool(2))
     built: list[BuiltContent] = field(default_factory=list[BuiltContent])
+    google_built: list[GooglePass] = field(default_factory=list[GooglePass])
 
     async def keep(self, *events: TemplateSaved | IdentitySaved | ImagesSaved) -> None:
         for event in events:
@@ -207,6 +216,23 @@ class Generator:
         """Give the content of one pass as the gateway gets it."""
         return good((await self.ask(a_query(**rest)))[0])
 
+    async def want_at_google(
+        self, *handles: str, version: int = 1, account_id: UUID = ACCOUNT, issuer_id: str = "33"
+    ) -> list[GooglePass | ApplicationError | NotReadyError]:
+        """Ask for passes as Google is to have them."""
+        queries = [
+            ReadGoogle(
+                account_id=account_id,
+                template_id=TEMPLATE,
+                template_revision=1,
+                handle=handle,
+                version=version,
+                issuer_id=issuer_id,
+            )
+            for handle in handles
+        ]
+        return await self._do(google.read_google, queries, cache=self.cache)
+
     async def backdate(self, by: timedelta) -> None:
         """Let the contents be made so long ago."""
         async with self.database.work() as work:
@@ -222,6 +248,9 @@ class Generator:
         told = work.announced
         self.built = [
             c for event in told if isinstance(event, ContentBuilt) for c in event.contents
+        ]
+        self.google_built = [
+            one for event in told if isinstance(event, GoogleBuilt) for one in event.passes
         ]
         return outcome
 

@@ -52,6 +52,7 @@ def a_bundle(revision: int = 1, identity_revision: int = 1) -> TemplateBundle:
     return TemplateBundle(
         template_id=UUID(int=10),
         revision=revision,
+        document=document,
         compiled=compile_template(document, name="Card", organization="Beans"),
         images={},
         files={},
