@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.crashing import check_crash_at
 from shared.google.accounts import TOKEN_URL
-from shared.google.api import API, KEYS_URL, SAVE_URL, GoogleAddresses
+from shared.google.api import API, KEYS_URL, PATH, SAVE_URL, GoogleAddresses
 from shared.passes.apple.tokens import DERIVED_PURPOSE, PassTokens, parse_secrets
 from shared.sealing import MasterKeys
 
@@ -190,9 +190,10 @@ class GoogleSettings(CommonSettings):
 
     @property
     def google_addresses(self) -> GoogleAddresses:
-        """All of it, as the client takes it."""
+        """All of it, as the client takes it; the API's path may be left out."""
+        api = self.google_api.rstrip("/")
         return GoogleAddresses(
-            self.google_api.rstrip("/"),
+            api if api.endswith(PATH) else api + PATH,
             self.google_token_url,
             self.google_keys_url,
             self.google_save_url.rstrip("/"),

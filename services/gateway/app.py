@@ -14,6 +14,7 @@ from services.gateway.catalogue.authority import Authority
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.google_issuers import GoogleIssuers
+from services.gateway.catalogue.google_roots import GoogleRoots
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -37,8 +38,10 @@ from services.gateway.repository.sealed import SEALED
 from services.gateway.routes.apple import web_service as wallet
 from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.depth import read_depth
+from services.gateway.routes.google import callbacks as google_callbacks
 from services.gateway.routes.limits import limiter
 from services.gateway.routes.pages import bundles, index, passcodes
+from services.gateway.routes.pages import google as google_pages
 from services.gateway.routes.pages import passes as pages
 from services.gateway.routes.pass2u import dialect as pass2u
 from services.gateway.routes.pass2u import images as pass2u_images
@@ -53,6 +56,7 @@ from services.gateway.routes.v1 import (
     deliveries,
     events,
     google_issuers,
+    google_passes,
     identities,
     images,
     keys,
@@ -103,6 +107,7 @@ TAGS = {
     "Events": "The feed: every event of the account once, in order and without gaps.",
     "Pages": "What holders of passes open: the public page of a pass and its file.",
     "Apple Wallet": "Apple's web service for passes, which phones ask; no API key.",
+    google_callbacks.TAG: "What Google calls when somebody saves or removes a pass.",
     "PassSource": "PassSource's API and links, for shops that come from there.",
     pass2u.TAG: "Pass2U's Pass API 2.0; also described alone at `/v2/openapi.json`.",
 }
@@ -114,6 +119,8 @@ ROUTE_MODULES = (
     identities,
     google_issuers,
     passes,
+    google_passes,
+    google_callbacks,
     sources,
     pushes,
     messages,
@@ -123,6 +130,7 @@ ROUTE_MODULES = (
     bundles,
     deliveries,
     events,
+    google_pages,
     pages,
     passcodes,
     wallet,
@@ -167,6 +175,7 @@ def open_context(
     identities = Identities(database, master_keys, base_url)
     templates = Templates(database, images, identities, base_url)
     accounts = Accounts(database, Authority(database, master_keys), identities)
+    google_api = google or GoogleApi(GoogleAddresses())
     showcase = Showcase(templates, accounts, identities, master_keys, base_url)
     return Context(
         database=database,
@@ -180,7 +189,8 @@ def open_context(
         constructors=Constructors(database, templates, images),
         images=images,
         identities=identities,
-        google_issuers=GoogleIssuers(database, master_keys, google or GoogleApi(GoogleAddresses())),
+        google_issuers=GoogleIssuers(database, master_keys, google_api),
+        google_roots=GoogleRoots(google_api),
         identity_requests=IdentityRequests(database, master_keys),
         links=LinkPrograms(database, master_keys),
         link_clicks=LinkClicks(database),

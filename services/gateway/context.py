@@ -6,6 +6,7 @@ from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.google_issuers import GoogleIssuers
+from services.gateway.catalogue.google_roots import GoogleRoots
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -43,6 +44,7 @@ class Context:
     images: Images
     identities: Identities
     google_issuers: GoogleIssuers
+    google_roots: GoogleRoots
     identity_requests: IdentityRequests
     constructors: Constructors
     links: LinkPrograms

@@ -87,7 +87,10 @@ def build(settings: Settings, _transport: Transport) -> Service:
         database, sender, pushes, tell=tell, remove_device=devices.remove_device
     )
     google = GoogleApi(settings.google_addresses)
-    accounts, slots = ServiceAccounts(keys), Slots(database, settings.google_rate)
+    accounts, slots = (
+        ServiceAccounts(keys, settings.google_token_url),
+        Slots(database, settings.google_rate),
+    )
     sendings = asyncio.Event()
     sending = SendingWorker(
         database,

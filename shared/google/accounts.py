@@ -42,8 +42,11 @@ class ServiceAccount:
     key: RSAPrivateKey = field(repr=False)
 
     @classmethod
-    def parse(cls, content: bytes) -> Self:
-        """Read a key file as Google Cloud gives it out; ServiceAccountError says what is wrong."""
+    def parse(cls, content: bytes, token_url: str = TOKEN_URL) -> Self:
+        """Read a key file as Google Cloud gives it out; ServiceAccountError says what is wrong.
+
+        `token_url` is where tokens are asked for: the file must name that address, or Google's.
+        """
         if len(content) > MAX_FILE_BYTES:
             raise ServiceAccountError(f"a key file has at most {MAX_FILE_BYTES // 1024} KiB")
         try:
@@ -55,7 +58,7 @@ class ServiceAccount:
         given = cast("Mapping[str, object]", data)
         if given.get("type") != "service_account":
             raise ServiceAccountError('`type` must be "service_account"')
-        if given.get("token_uri") not in GOOGLES_TOKEN_URLS:
+        if given.get("token_uri") not in {*GOOGLES_TOKEN_URLS, token_url}:
             raise ServiceAccountError(f"`token_uri` must be Google's: {TOKEN_URL}")
         return cls(
             _text(given, "client_email", _EMAIL),

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -19,7 +20,8 @@ from shared import clock
 from shared.google.accounts import TOKEN_URL, ServiceAccount
 from shared.http.outgoing import read_retry_after
 
-API: Final = "https://walletobjects.googleapis.com/walletobjects/v1"
+PATH: Final = "/walletobjects/v1"
+API: Final = f"https://walletobjects.googleapis.com{PATH}"
 KEYS_URL: Final = "https://pay.google.com/gp/m/issuer/keys"
 SAVE_URL: Final = "https://pay.google.com/gp/v/save"
 GOOGLES_HOST: Final = "walletobjects.googleapis.com"
@@ -41,6 +43,7 @@ class GoogleAddresses:
     """Where Google is, or what stands for it."""
 
     api: str = API
+    """With the path of its version, as Google's discovery document has it."""
     token_url: str = TOKEN_URL
     keys_url: str = KEYS_URL
     save_url: str = SAVE_URL
@@ -50,7 +53,7 @@ class GoogleAddresses:
     @property
     def is_google(self) -> bool:
         """Whether it is Google's own API, which knows nothing of development issuers."""
-        return f"//{GOOGLES_HOST}/" in f"{self.api}/"
+        return urlsplit(self.api).hostname == GOOGLES_HOST
 
 
 @dataclass(frozen=True, slots=True)

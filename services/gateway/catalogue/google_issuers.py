@@ -4,10 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -16,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from services.gateway.domain import GoogleAccess, GoogleIssuer
 from services.gateway.repository.google_issuers import GoogleIssuerRepository
+from services.gateway.repository.templates import TemplateRepository
 from shared import clock
 from shared.contracts.gateway import GOOGLE_PURPOSE, GoogleIssuerSaved
 from shared.database import Database, UnitOfWork
@@ -32,6 +35,7 @@ from shared.google.api import GoogleApi, GoogleAwayError
 from shared.sealing import MasterKeys
 
 PARSED_AT_ONCE: Final = 2
+MAX_TEMPLATES: Final = 10_000
 _DEVELOPMENT_START: Final = 9_000_000_000_000_000_000
 """Development issuers have numbers that Google's console does not give out."""
 
@@ -48,6 +52,12 @@ class GoogleIssuerTakenError(ConflictError):
     """An account of this installation has this issuer id already."""
 
     code = "google_issuer_taken"
+
+
+class GoogleNotConfiguredError(ConflictError):
+    """The account has no Google Wallet issuer that this template could use."""
+
+    code = "google_not_configured"
 
 
 class GoogleKeyError(InvalidError):
@@ -74,6 +84,7 @@ class GoogleIssuers:
         self._master_keys = master_keys
         self._api = api
         self._parsers = asyncio.Semaphore(PARSED_AT_ONCE)
+        self._of_templates = LRUCache[UUID, str](MAX_TEMPLATES)
 
     async def check(self, issuer_id: str, content: bytes) -> CheckedKey:
         """Check an uploaded key, then ask Google whether its account may act for the issuer.
@@ -86,8 +97,7 @@ class GoogleIssuers:
         except ServiceAccountError as error:
             raise _refused("/issuer_id", error) from None
         try:
-            async with self._parsers:
-                account = await asyncio.to_thread(ServiceAccount.parse, content)
+            account = await self._parse(content)
         except ServiceAccountError as error:
             raise _refused("/service_account", error) from None
         access, detail = await self._ask_access(issuer_id, account)
@@ -197,7 +207,7 @@ class GoogleIssuers:
                 "token_uri": TOKEN_URL,
             }
         )
-        account = await asyncio.to_thread(ServiceAccount.parse, content)
+        account = await self._parse(content)
         checked = CheckedKey(account, content, "unchecked", "")
         async with self._database.work() as work:
             issuer = await self.add(
@@ -215,10 +225,45 @@ class GoogleIssuers:
             raise GoogleIssuerNotFoundError
         return issuer
 
-    async def find_usable(self, account_id: UUID, issuer_id: str | None) -> GoogleIssuer | None:
-        """Find an issuer that an account may use; without a number its default one."""
+    async def is_known(self, issuer_id: str) -> bool:
+        """Whether any account has this issuer."""
         async with self._database.connection() as connection:
-            return await GoogleIssuerRepository(connection).find_usable(account_id, issuer_id)
+            return await GoogleIssuerRepository(connection).is_known(issuer_id)
+
+    async def is_offered(self, account_id: UUID, template_id: UUID) -> bool:
+        """Whether passes of a template can be added to Google Wallet; nothing is chosen yet."""
+        if template_id in self._of_templates:
+            return True
+        async with self._database.connection() as connection:
+            if await TemplateRepository(connection).find_google_issuer(template_id) is not None:
+                return True
+            issuers = GoogleIssuerRepository(connection)
+            return await issuers.find_usable(account_id, None) is not None
+
+    async def of_template(self, account_id: UUID, template_id: UUID) -> str:
+        """Give the issuer of a template's passes; chosen when the first is wanted, it stays.
+
+        It is the one that the template names, else the account's default, else a lent default.
+        """
+        known = self._of_templates.get(template_id)
+        if known is not None:
+            return known
+        async with self._database.work() as work:
+            templates = TemplateRepository(work.connection)
+            template = await templates.find_locked(account_id, template_id)
+            if template is None:
+                raise PassWithoutTemplateError
+            issuer_id = await templates.find_google_issuer(template_id)
+            if issuer_id is None:
+                section: dict[str, Any] = template.document.get("google") or {}
+                issuers = GoogleIssuerRepository(work.connection)
+                issuer = await issuers.find_usable(account_id, section.get("issuer_id"))
+                if issuer is None:
+                    raise GoogleNotConfiguredError
+                issuer_id = issuer.issuer_id
+                await templates.keep_google_issuer(template_id, issuer_id)
+        self._of_templates[template_id] = issuer_id
+        return issuer_id
 
     async def list(self, account_id: UUID, after: str | None, limit: int) -> "list[GoogleIssuer]":
         """List an account's issuers by number."""
@@ -230,14 +275,19 @@ class GoogleIssuers:
         content = self._master_keys.open(
             issuer.sealed, purpose=GOOGLE_PURPOSE, owner=str(issuer.account_id)
         )
-        async with self._parsers:
-            return await asyncio.to_thread(ServiceAccount.parse, content)
+        return await self._parse(content)
 
     def warnings(self, issuer: GoogleIssuer) -> Sequence[str]:
         """Say why no phone will have what an issuer makes."""
         if not issuer.development:
             return []
         return ["A development issuer: Google does not know it, and nothing of it is sent there."]
+
+    async def _parse(self, content: bytes) -> ServiceAccount:
+        async with self._parsers:
+            return await asyncio.to_thread(
+                ServiceAccount.parse, content, self._api.addresses.token_url
+            )
 
     async def _ask_access(
         self, issuer_id: str, account: ServiceAccount

@@ -98,6 +98,12 @@ class Showcase:
             expiry is not None and expiry <= clock.now(),
         )
 
+    async def has_expired(self, issued: Pass) -> bool:
+        """Whether the date of a pass, its own or its template's, has passed."""
+        model = await self._model(issued.account_id, issued.template_id)
+        expiry = expiry_of(model.compiled, issued.state())
+        return expiry is not None and expiry <= clock.now()
+
     async def up_to_date(self, passes: Sequence[Pass]) -> list[Pass]:
         """Give the passes with their values under today's paths (psPathMigrations).
 

@@ -112,6 +112,12 @@ class GoogleIssuerRepository:
         )
         return GoogleIssuer(**row) if row else None
 
+    async def is_known(self, issuer_id: str) -> bool:
+        """Whether anybody has this issuer: Google names it, not its account."""
+        return await self._connection.fetchval(
+            "SELECT EXISTS (SELECT FROM google_issuers WHERE issuer_id = $1)", issuer_id
+        )
+
     async def list_page(
         self, account_id: UUID, after: str | None, limit: int
     ) -> list[GoogleIssuer]:

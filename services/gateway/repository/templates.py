@@ -199,6 +199,20 @@ class TemplateRepository:
             for row in rows
         }
 
+    async def find_google_issuer(self, template_id: UUID) -> str | None:
+        """Find by which issuer a template has its passes at Google, if it has any there."""
+        return await self._connection.fetchval(
+            "SELECT google_issuer_id FROM templates WHERE template_id = $1", template_id
+        )
+
+    async def keep_google_issuer(self, template_id: UUID, issuer_id: str) -> None:
+        """Keep for good by which issuer a template has its passes at Google."""
+        await self._connection.execute(
+            "UPDATE templates SET google_issuer_id = $2 WHERE template_id = $1",
+            template_id,
+            issuer_id,
+        )
+
     async def find_model(self, account_id: UUID, model_id: int) -> UUID | None:
         """Find the template that has a number, whether it still lives or not."""
         return await self._connection.fetchval(

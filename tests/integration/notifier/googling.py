@@ -66,7 +66,7 @@ class Googling:
     workers: list[SendingWorker] = field(default_factory=list[SendingWorker])
 
     def __post_init__(self) -> None:
-        self.accounts = ServiceAccounts(self.notifier.keys)
+        self.accounts = ServiceAccounts(self.notifier.keys, TOKEN_URL)
         self.worker = self.a_worker()
 
     def a_worker(self, *, at_google: bool = False) -> SendingWorker:

@@ -8,7 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import segno
 from aiohttp import ETag, hdrs, web
@@ -55,6 +55,12 @@ TAG = "Pages"
 ERROR_PAGES: Final = {HTML_MEDIA: None}
 """What browsers are shown at public addresses, in documents."""
 
+GOOGLE_SAVES: Final = "https://pay.google.com"
+"""Where a form may lead: to the page at which Google adds passes."""
+
+IPHONES: Final = ("iPhone", "iPod")
+Device = Literal["iphone", "android", "other"]
+
 GUARDED: Final = (
     "Where the pass has a passcode, browsers are asked for it on a page and programs get 403 until "
     "they send the cookie that `POST /d/{handle}` gives for it."
@@ -70,8 +76,6 @@ FILE_HEADERS: Final = {**PRIVATE, hdrs.CACHE_CONTROL: "private, no-cache"}
 
 _PUBLIC: Final = re.compile(r"/(?:c|d|p|pass)(?:[./].*)?", re.DOTALL)
 """The paths that people open; what fails there is told to browsers as a page."""
-
-_PHONES: Final = ("iPhone", "iPod")
 
 
 class NotAvailableYetError(NotFoundError):
@@ -114,12 +118,20 @@ class Pages:
         self._pass = environment.get_template("pass.html")
         self._notice = environment.get_template("notice.html")
         self._passcode = environment.get_template("passcode.html")
+        self._waiting = environment.get_template("waiting.html")
         self._offer = environment.get_template("offer.html")
 
     def render_pass(
-        self, issued: Pass, shown: Shown, accepted: Sequence[str], page_url: str
+        self,
+        issued: Pass,
+        shown: Shown,
+        accepted: Sequence[str],
+        page_url: str,
+        *,
+        device: Device = "other",
+        has_google: bool = False,
     ) -> web.Response:
-        """Show a pass in the language that was chosen for it."""
+        """Show a pass in the language that was chosen for it, with the device's wallet first."""
         display = shown.display
         own = [shown.language] if shown.language else []
         words = wording_language(*(own or accepted))
@@ -129,11 +141,15 @@ class Pages:
             "foreground": normalise_colour(display.foreground_color) or "rgb(0, 0, 0)",
             "label": normalise_colour(display.label_color) or "rgb(0, 0, 0)",
         }
-        return _page(
+        is_over = issued.voided or shown.is_expired
+        response = _page(
             self._pass,
             HTTPStatus.OK,
             words,
             shown.language or words,
+            forms=f"'self' {GOOGLE_SAVES}" if has_google else "'none'",
+            device=device,
+            google_url=f"/p/{issued.handle}/google" if has_google and not is_over else "",
             display=display,
             groups=groups,
             back=[entry for group in BACK_GROUPS for entry in groups.get(group, [])],
@@ -146,6 +162,13 @@ class Pages:
             is_expired=shown.is_expired,
             is_development=shown.is_development,
         )
+        response.headers[hdrs.VARY] += f", {hdrs.USER_AGENT}"
+        return response
+
+    def render_waiting(self, address: str, accepted: Sequence[str]) -> web.Response:
+        """Show a page that tries again by itself until a pass is at Google."""
+        words = wording_language(*accepted)
+        return _page(self._waiting, HTTPStatus.OK, words, words, address=address)
 
     def render_notice(self, error: ApplicationError, accepted: Sequence[str]) -> web.Response:
         """Say in plain words why there is nothing to see."""
@@ -220,13 +243,20 @@ def wants_page(request: web.Request) -> bool:
 
 def is_phone(request: web.Request) -> bool:
     """Whether a phone asks that can open the file of a pass at once."""
-    agent = request.headers.get(hdrs.USER_AGENT, "")
-    return any(phone in agent for phone in _PHONES)
+    return device_of(request) == "iphone"
 
 
 def passcode_path(handle: str) -> str:
     """Give the path of the page that takes the passcode of a pass, and then shows the pass."""
     return f"/d/{handle}"
+
+
+def device_of(request: web.Request) -> Device:
+    """Tell whose phone asks; tablets and computers get both wallets."""
+    user_agent = request.headers.get(hdrs.USER_AGENT, "")
+    if any(phone in user_agent for phone in IPHONES):
+        return "iphone"
+    return "android" if "Android" in user_agent else "other"
 
 
 def way_back(path: str, handle: str) -> str:
@@ -262,7 +292,15 @@ async def show_pass(
     issued = await passes.read(context, None, call.path["handle"])
     context.passcodes.guard(issued, call.request.cookies)
     shown = await context.showcase.show(issued, accepted)
-    return pages.render_pass(issued, shown, accepted, passes.page_url(context, issued.handle))
+    has_google = await context.google_issuers.is_offered(issued.account_id, issued.template_id)
+    return pages.render_pass(
+        issued,
+        shown,
+        accepted,
+        passes.page_url(context, issued.handle),
+        device=device_of(call.request),
+        has_google=has_google,
+    )
 
 
 async def show_download_page(

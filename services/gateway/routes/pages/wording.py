@@ -6,6 +6,11 @@ from typing import Final
 ENGLISH: Final[Mapping[str, str]] = {
     "pass": "Pass",
     "add": "Add to Apple Wallet",
+    "add_to_google": "Add to Google Wallet",
+    "google_gets_data": "What the pass shows then goes to Google.",
+    "google_waits": "One moment, please",
+    "google_waits_why": "The pass is on its way to Google. This page goes on by itself.",
+    "try_again": "Try again",
     "details": "Details",
     "open_on_phone": "Open on your phone",
     "scan_this": "Scan this code with the camera of your phone.",
@@ -47,6 +52,11 @@ ENGLISH: Final[Mapping[str, str]] = {
 GERMAN: Final[Mapping[str, str]] = {
     "pass": "Karte",
     "add": "Zu Apple Wallet hinzufügen",
+    "add_to_google": "Zu Google Wallet hinzufügen",
+    "google_gets_data": "Was die Karte zeigt, geht dann an Google.",
+    "google_waits": "Einen Moment bitte",
+    "google_waits_why": "Die Karte ist auf dem Weg zu Google. Diese Seite geht von selbst weiter.",
+    "try_again": "Noch einmal versuchen",
     "details": "Details",
     "open_on_phone": "Auf dem Telefon öffnen",
     "scan_this": "Scannen Sie diesen Code mit der Kamera Ihres Telefons.",

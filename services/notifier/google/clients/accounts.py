@@ -16,8 +16,9 @@ MAX_ACCOUNTS: Final = 1_000
 class ServiceAccounts:
     """The service accounts of issuers, as they are needed."""
 
-    def __init__(self, keys: MasterKeys) -> None:
+    def __init__(self, keys: MasterKeys, token_url: str) -> None:
         self._keys = keys
+        self._token_url = token_url
         self._known = LRUCache[tuple[str, str], ServiceAccount](MAX_ACCOUNTS)
         self._parsing = asyncio.Lock()
 
@@ -32,6 +33,6 @@ class ServiceAccounts:
             content = self._keys.open(
                 issuer.sealed, purpose=GOOGLE_PURPOSE, owner=str(issuer.account_id)
             )
-            account = await asyncio.to_thread(ServiceAccount.parse, content)
+            account = await asyncio.to_thread(ServiceAccount.parse, content, self._token_url)
             self._known[name] = account
             return account

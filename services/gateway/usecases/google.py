@@ -1,0 +1,60 @@
+"""Passes at Google Wallet: wanted there, kept there, and the links by which people add them."""
+
+from typing import Literal
+from uuid import UUID
+
+from services.gateway.catalogue.showcase import PassWithoutTemplateError
+from services.gateway.context import Context
+from shared.contracts.generator import GooglePass, ReadGoogle
+from shared.contracts.notifier import GoogleKept, GoogleLink, KeepGoogle, ReadGoogleLink
+from shared.contracts.triggers import Pass
+from shared.identifiers import new_id
+
+CLICK_SECONDS = 3.0
+"""How long somebody who has clicked waits for Google before a page that tries again."""
+
+CLICK_LIFE_SECONDS = 3600
+"""How long a link holds that was made at a click."""
+
+
+async def keep(
+    context: Context, issued: Pass, *, lane: Literal["interactive", "backfill"] = "interactive"
+) -> GoogleKept:
+    """Want a pass at Google, from now on for as long as it lives.
+
+    ConflictError (`google_not_configured`) where the account has no issuer; InvalidError
+    (`google_refused`) where the template makes nothing that Google would take.
+    """
+    standing = await context.templates.standing(issued.account_id, issued.template_id)
+    if standing is None:
+        raise PassWithoutTemplateError
+    question = ReadGoogle(
+        account_id=issued.account_id,
+        template_id=issued.template_id,
+        template_revision=standing.revision,
+        handle=issued.handle,
+        version=issued.version,
+        credential_epoch=standing.credential_epoch,
+        issuer_id=await context.google_issuers.of_template(issued.account_id, issued.template_id),
+    )
+    wanted = await context.requester.ask(question, GooglePass)
+    command = KeepGoogle(command_id=new_id(), google_pass=wanted, lane=lane)
+    return await context.requester.ask(command, GoogleKept)
+
+
+async def link(
+    context: Context,
+    account_id: UUID,
+    handle: str,
+    *,
+    life_seconds: int | None = None,
+    patience: float | None = None,
+) -> GoogleLink:
+    """Make a link by which somebody adds a pass, once it is at Google: a credential.
+
+    UnavailableError if it is not there after `patience` seconds.
+    """
+    question = ReadGoogleLink(
+        account_id=account_id, handle=handle, origin=context.base_url, life_seconds=life_seconds
+    )
+    return await context.requester.ask(question, GoogleLink, patience=patience)
