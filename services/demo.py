@@ -113,6 +113,9 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
     )
     root = data / "development_root.pem"
     root.write_bytes(await context.accounts.root_pem())
+    google_key = data / "development_google.pem"
+    issuer, public_key = await context.google_issuers.develop(account.account_id)
+    google_key.write_bytes(public_key)
     async with aiohttp.ClientSession(base_url, headers={"X-API-Key": key}) as session:
         images = {name: await _upload(session, name) for name in IMAGES}
         template = await _post(session, "/v1/templates", TEMPLATE | {"images": images})
@@ -122,6 +125,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
             "/v1/passes",
             {"template_id": template["template_id"], "member_id": "ada", "values": {}},
         )
+        google = await _post(session, f"/v1/passes/{issued['handle']}/google", None)
         things = await _make_things(session, template["template_id"])
         things |= await _make_link(session, template["template_id"])
         things |= await _make_model(session, context, account.account_id)
@@ -133,6 +137,10 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
         "template_id": template["template_id"],
         "pass_handle": issued["handle"],
         "development_root": str(root.resolve()),
+        "issuer_id": issuer.issuer_id,
+        "google_issuer_id": issuer.issuer_id,
+        "google_public_key": str(google_key.resolve()),
+        "google_save_url": google["save_url"],
         "email": email,
         "password": password,
         "client_hash": context.logins.client_hash(account),

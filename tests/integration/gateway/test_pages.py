@@ -285,7 +285,7 @@ async def test_page_speaks_its_readers_language(
     answer = await gateway.call("GET", f"/p/{found.handle}", headers={"Accept-Language": wanted})
 
     page = answer.content.decode()
-    assert answer.headers["vary"] == "Accept-Language"
+    assert answer.headers["vary"] == "Accept-Language, User-Agent"
     assert f'<html lang="{answer.headers["content-language"]}"' in page
     for part in expected:
         assert part in page
