@@ -145,9 +145,7 @@ class GooglePass(BaseModel):
 class ReadGoogle(Query):
     """What Google Wallet is to have of a pass, at the version given or a later one.
 
-    From then on the generator follows the pass: it tells whenever that is different. InvalidError
-    (code `google_refused`, a fault for each finding) if the template makes no document that Google
-    would take.
+    From then on the generator follows the pass: it tells whenever that is different.
     """
 
     name: ClassVar = "generator.read_google.v1"

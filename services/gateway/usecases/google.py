@@ -22,8 +22,7 @@ async def keep(
 ) -> GoogleKept:
     """Want a pass at Google, from now on for as long as it lives.
 
-    ConflictError (`google_not_configured`) where the account has no issuer; InvalidError
-    (`google_refused`) where the template makes nothing that Google would take.
+    GoogleNotConfiguredError where the account has no issuer that the template could use.
     """
     standing = await context.templates.standing(issued.account_id, issued.template_id)
     if standing is None:

@@ -13,17 +13,10 @@ from services.generator.repository.passes import PassRepository
 from shared.contracts.generator import GoogleBuilt, GooglePass, ReadGoogle
 from shared.contracts.triggers import Pass
 from shared.database import UnitOfWork
-from shared.errors import InvalidError
 from shared.passes.google.projection import MAX_VARIANTS
 
 PASSES_OF_AN_EVENT: Final = 50
 """A pass may take some KiB, and no message is over 1 MiB."""
-
-
-class GoogleRefusedError(InvalidError):
-    """The template makes no pass that Google would take."""
-
-    code = "google_refused"
 
 
 async def read_google(
