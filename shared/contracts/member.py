@@ -34,6 +34,18 @@ MEMBER_TEXTS: Final[Mapping[str, TextForm]] = {
     "external_id": TextForm(f"{_PRINTABLE}+", 200),
     "tier": TextForm(f"{_PRINTABLE}*", 64),
 }
+MAX_NAME_KEY: Final = 64
+"""So many characters of a name are compared and searched."""
+MEMBER_FILTERS: Final[Mapping[str, TextForm]] = {
+    "name": TextForm(f"{_PRINTABLE}+", MAX_NAME_KEY),
+    "email": TextForm(r"[^\s\x00-\x1f\x7f-\x9f]+", 254),
+    "phone": TextForm("[+,x() -]*[0-9][0-9+,x() -]*", 32),
+    "external_id": MEMBER_TEXTS["external_id"],
+    "tier": TextForm(f"{_PRINTABLE}+", 64),
+}
+"""What is asked of a list: of name, e-mail and phone the beginning."""
+MAX_LISTED: Final = 1000
+"""Members of one page."""
 
 
 class Member(BaseModel):
@@ -212,20 +224,47 @@ class ReadMember(Query):
     member_id: str
 
 
+MemberSort = Literal["member_id", "name", "points", "created_at"]
+SortKey = str | int
+"""What a list is sorted by, of one member: a name as it is compared, points, a moment as text."""
+
+
 class MemberPage(BaseModel):
     members: list[Member]
     more: bool
+    last_key: SortKey | None = None
+    """Where the page ends, besides the id of its last member; of a list by member id: None."""
 
 
 class ListMembers(Query):
-    """A keyset page by member id."""
+    """A keyset page of the members that all filters let through.
+
+    A page may hold fewer than asked for while there are more: no message is over 1 MiB.
+    """
 
     name: ClassVar = "member.list_members.v1"
     reply: ClassVar = MemberPage
 
     account_id: UUID
     after: str | None = None
+    """The id of the last member before; with `after_key`, if the list is not sorted by id."""
+    after_key: SortKey | None = None
+    sort: MemberSort = "member_id"
+    """Members that are alike in this follow each other by id. Names are compared in lower case."""
+    descending: bool = False
+    name_begins: str | None = None
+    """How the name, or the last word of it, begins; in capitals or not, as of the e-mail."""
+    email_begins: str | None = None
+    phone_begins: str | None = None
+    """Only digits are compared."""
     external_id: str | None = None
+    tier: str | None = None
+    points_min: int | None = None
+    points_max: int | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    template_id: UUID | None = None
+    """Members with an enrolment for this template."""
     limit: int = 50
 
 

@@ -1,4 +1,4 @@
-"""Sends files of passes, for every dialect that serves them."""
+"""Sends files of passes and members, for every dialect that serves them."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,12 +14,19 @@ from shared.contracts.triggers import Pass
 
 WALLET_MEDIA: Final = "application/vnd.apple.pkpass"
 CSV_MEDIA: Final = "text/csv"
+CSV_PROMISES: Final = """\
+A text that a spreadsheet would take for a formula, as one that begins with `=`, `+`, `-` or `@`, \
+has an apostrophe before it; numbers stay as they are.
+
+A file that cannot be read to its end is broken off: the connection is cut before the last chunk, \
+which every HTTP client reports as an error. Ask again then; part of a file is never sent as a \
+whole one."""
+"""What every CSV file keeps to, in the words of the documentation."""
 
 _CSV_HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-store",
     "X-Robots-Tag": "noindex, nofollow",
     hdrs.CONTENT_TYPE: f"{CSV_MEDIA}; charset=utf-8; header=present",
-    hdrs.CONTENT_DISPOSITION: 'attachment; filename="passes.csv"',
 }
 
 
@@ -45,11 +52,14 @@ async def send_file(
     await response.write_eof()
 
 
-async def send_csv(request: web.Request, pieces: AsyncGenerator[bytes]) -> web.StreamResponse:
+async def send_csv(
+    request: web.Request, pieces: AsyncGenerator[bytes], name: str = "passes.csv"
+) -> web.StreamResponse:
     """Send rows as they are read; what fails at the first piece is still told as an error."""
     async with aclosing(pieces):
         first = await anext(pieces)
         response = web.StreamResponse(headers=_CSV_HEADERS)
+        response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
         await response.prepare(request)
         if request.method != hdrs.METH_HEAD:
             await response.write(first)

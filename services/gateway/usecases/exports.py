@@ -1,19 +1,23 @@
-"""Passes as CSV, for every dialect: read page by page, written a few rows at a time."""
+"""Passes and members as CSV, for every dialect: read by pages, written a few rows at a time."""
 
 import asyncio
 import csv
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, TypeVar
 
 import orjson
 
 from services.gateway.context import Context
 from shared import clock
+from shared.contracts.member import MAX_LISTED, ListMembers, Member, MemberPage
 from shared.contracts.message import Lane
 from shared.contracts.triggers import ListPasses, Pass, PassPage
 from shared.passes.schema.values import Json, is_number, parse_number, to_text
 from shared.passes.template.compiled import CompiledTemplate
+
+Row = TypeVar("Row")
 
 PAGE: Final = 1000
 ROWS_AT_ONCE: Final = 100
@@ -47,22 +51,36 @@ async def passes_in_pages(
         left = None if left is None else left - len(page.passes)
 
 
+async def members_in_pages(context: Context, question: ListMembers) -> AsyncIterator[list[Member]]:
+    """Read members in the order of their ids, which never change, at most 1,000 at a time."""
+    question, more = question.model_copy(update={"limit": MAX_LISTED}), True
+    while more:
+        page = await context.requester.ask(question, MemberPage, lane="bulk")
+        if not page.members:
+            return
+        yield page.members
+        question = question.model_copy(update={"after": page.members[-1].member_id})
+        more = page.more
+
+
 async def csv_pieces(
     head: Sequence[str],
-    pages: AsyncIterator[list[Pass]],
-    cells_of: Callable[[Pass], Sequence[str]],
+    pages: AsyncIterator[list[Row]],
+    cells_of: Callable[[Row], Sequence[str]],
+    *,
+    mark: bytes = b"",
 ) -> AsyncGenerator[bytes]:
-    """Write a head and a row for each pass; the first page is read before the first piece."""
+    """Write a head and a row for each thing; the first page is read before the first piece."""
     # Paths are chosen by whoever wrote the template, so that they are as little trusted as values.
     rows: list[Sequence[str]] = [[harmless(name) for name in head]]
     async for page in pages:
         for start in range(0, len(page), ROWS_AT_ONCE):
             rows += [cells_of(found) for found in page[start : start + ROWS_AT_ONCE]]
-            yield write_rows(rows)
-            rows = []
+            yield mark + write_rows(rows)
+            rows, mark = [], b""
             await asyncio.sleep(0)
     if rows:
-        yield write_rows(rows)
+        yield mark + write_rows(rows)
 
 
 def own_columns(compiled: CompiledTemplate) -> list[str]:
@@ -93,6 +111,12 @@ def pass_cells(found: Pass, paths: Sequence[str]) -> list[str]:
         *(cell(found.values.get(path)) for path in paths),
         _json({path: found.values[path] for path in others}) if others else "",
     ]
+
+
+def member_cells(found: Member, names: Sequence[str]) -> list[str]:
+    """Write these fields of a member."""
+    facts = (getattr(found, name) for name in names)
+    return [fact.isoformat() if isinstance(fact, datetime) else cell(fact) for fact in facts]
 
 
 def cell(value: Json) -> str:

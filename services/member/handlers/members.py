@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from services.member.domain.listing import MAX_BYTES, checked_list, within
 from services.member.domain.members import (
     Draft,
     MemberNotFoundError,
@@ -152,16 +153,17 @@ async def list_members(
     """List pages of members; one row more than asked for tells whether there is more."""
     members = MemberRepository(work.connection)
     outcomes: list[MemberPage | ApplicationError] = []
-    for query in each(checked_page, queries):
-        if isinstance(query, ApplicationError):
-            outcomes.append(query)
+    room = MAX_BYTES
+    for asked in each(checked_list, queries):
+        if isinstance(asked, ApplicationError):
+            outcomes.append(asked)
             continue
-        after = query.after or ""
-        if query.external_id is None:
-            rows = await members.list_living(query.account_id, after, query.limit + 1)
-        else:
-            rows = await members.list_by_external_id(query.account_id, query.external_id, after)
-        outcomes.append(MemberPage(members=rows[: query.limit], more=len(rows) > query.limit))
+        found = await members.list_page(asked)
+        listed = [member for member, _ in found[: asked.query.limit]]
+        kept, room = within(listed, room)
+        last_key = found[len(kept) - 1][1] if kept else None
+        page = MemberPage(members=kept, more=len(found) > len(kept), last_key=last_key)
+        outcomes.append(page)
     return outcomes
 
 

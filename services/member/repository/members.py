@@ -6,8 +6,10 @@ from uuid import UUID
 
 import asyncpg
 
+from services.member.domain.listing import Listing
 from services.member.domain.members import ExternalIdTakenError, Key, LedgerLine
-from shared.contracts.member import Member, PointsEntry
+from services.member.repository.listing import listing
+from shared.contracts.member import Member, PointsEntry, SortKey
 from shared.database import Connection, columns
 
 _MEMBER = (
@@ -207,39 +209,13 @@ class MemberRepository:
         )
         return {(row["account_id"], row["member_id"]): _member(row) for row in rows}
 
-    async def list_living(self, account_id: UUID, after: str, limit: int) -> list[Member]:
-        rows = await self._connection.fetch(
-            f"""
-            SELECT {_MEMBER}
-            FROM members AS m
-            WHERE m.account_id = $1
-                AND m.member_id > $2
-                AND NOT m.deleted
-            ORDER BY m.member_id
-            LIMIT $3
-            """,  # noqa: S608 - our own columns
-            account_id,
-            after,
-            limit,
-        )
-        return [_member(row) for row in rows]
-
-    async def list_by_external_id(
-        self, account_id: UUID, external_id: str, after: str
-    ) -> list[Member]:
-        rows = await self._connection.fetch(
-            f"""
-            SELECT {_MEMBER}
-            FROM members AS m
-            WHERE m.account_id = $1
-                AND m.external_id = $2
-                AND m.member_id > $3
-            """,  # noqa: S608 - our own columns
-            account_id,
-            external_id,
-            after,
-        )
-        return [_member(row) for row in rows]
+    async def list_page(self, asked: Listing) -> list[tuple[Member, SortKey | None]]:
+        """List a page of living members and one more, with what each is sorted by."""
+        # Which index is the best depends on the arguments: how many members a filter lets through.
+        await self._connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        statement, arguments = listing(asked, _MEMBER)
+        rows = await self._connection.fetch(statement, *arguments)
+        return [(_member(row), _sort_key(row["key"])) for row in rows]
 
     async def list_points(self, key: Key, before: UUID | None, limit: int) -> list[PointsEntry]:
         """List the newest entries, or those older than `before`."""
@@ -270,4 +246,8 @@ class MemberRepository:
 
 
 def _member(row: asyncpg.Record) -> Member:
-    return Member(**row)
+    return Member(**{name: row[name] for name in Member.model_fields})
+
+
+def _sort_key(key: str | int | datetime | None) -> SortKey | None:
+    return key.isoformat() if isinstance(key, datetime) else key

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -9,19 +10,22 @@ import pytest_asyncio
 from shared.contracts.member import (
     AdjustPoints,
     DeleteMember,
-    ListMembers,
+    Enrolment,
+    EnrolmentPage,
+    ListEnrolments,
     ListPoints,
-    MemberPage,
     MemberSaved,
     PointsEntry,
     PointsPage,
     ReadMember,
     SaveMember,
 )
+from shared.contracts.triggers import ListPasses, Pass, PassPage
 from shared.errors import ConflictError, NotFoundError
 from shared.identifiers import new_id
 from tests.integration.gateway.conftest import AnAccount, Gateway
 from tests.integration.gateway.owners import Owners, a_member
+from tests.integration.gateway.samples import make_template
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -128,34 +132,114 @@ async def test_faults_the_owner_finds_are_passed_on(an_account: AnAccount, owner
     assert answer.faults == {"/external_id": "belongs to another member"}
 
 
+def serve_enrolments(owners: Owners, enrolments: list[Enrolment]) -> None:
+    def page(query: ListEnrolments) -> EnrolmentPage | NotFoundError:
+        if (query.account_id, query.member_id) not in owners.members:
+            return NotFoundError()
+        ids = [one.enrolment_id for one in enrolments]
+        rest = enrolments[ids.index(query.before) + 1 :] if query.before else enrolments
+        return EnrolmentPage(enrolments=rest[: query.limit], more=len(rest) > query.limit)
+
+    owners.answer(ListEnrolments, page)
+
+
+def serve_passes(owners: Owners, passes: list[Pass], *, more: bool = False) -> None:
+    owners.answer(ListPasses, lambda _: PassPage(passes=passes, more=more, last=7))
+
+
+def an_enrolment(account_id: UUID, **facts: Any) -> Enrolment:
+    return Enrolment(
+        enrolment_id=new_id(),
+        account_id=account_id,
+        template_id=new_id(),
+        member_id="ann",
+        handle="h1",
+        created_at=NOON,
+        **facts,
+    )
+
+
 async def test_member_is_read_by_its_account_only(
     an_account: AnAccount, another_account: AnAccount, owners: Owners
 ):
+    serve_enrolments(owners, [])
+    serve_passes(owners, [])
     await an_account.call("PUT", "/v1/members/ann", {"name": "Ann"})
 
     mine = await an_account.call("GET", "/v1/members/ann")
     foreign = await another_account.call("GET", "/v1/members/ann")
 
     assert (mine.status, mine.json["name"], foreign.status) == (200, "Ann", 404)
+    assert "account_id" not in mine.json
     assert owners.asked_for(ReadMember)[1].account_id == another_account.account_id
 
 
-async def test_members_are_listed_in_pages(an_account: AnAccount, owners: Owners):
-    members = [a_member(an_account.account_id, name) for name in ("ann", "bob", "cleo")]
+async def test_member_is_read_with_the_first_of_its_passes_and_enrolments(
+    an_account: AnAccount, owners: Owners
+):
+    template_id = await make_template(an_account)
+    one = an_enrolment(an_account.account_id, program_id=new_id(), campaign="spring")
+    serve_enrolments(owners, [one])
+    held = Pass.model_validate(
+        {
+            "handle": "h1", "account_id": an_account.account_id, "template_id": template_id,
+            "serial_number": "s1", "member_id": "ann", "version": 1, "values": {},
+            "created_at": NOON, "updated_at": NOON,
+        }
+    )  # fmt: skip
+    serve_passes(owners, [held], more=True)
+    await an_account.call("PUT", "/v1/members/ann", {"name": "Ann"})
 
-    def page(query: ListMembers) -> MemberPage:
-        rest = [m for m in members if query.after is None or m.member_id > query.after]
-        return MemberPage(members=rest[: query.limit], more=len(rest) > query.limit)
+    answer = await an_account.call("GET", "/v1/members/ann")
+    cursor = answer.json["passes"]["next_cursor"]
+    rest = await an_account.call("GET", f"/v1/passes?member_id=ann&cursor={cursor}")
 
-    owners.answer(ListMembers, page)
-    first = await an_account.call("GET", "/v1/members?limit=2&external_id=77")
+    assert [p["handle"] for p in answer.json["passes"]["data"]] == ["h1"]
+    assert answer.json["enrolments"] == {
+        "data": [
+            {
+                "enrolment_id": str(one.enrolment_id),
+                "template_id": str(one.template_id),
+                "handle": "h1",
+                "program_id": str(one.program_id),
+                "campaign": "spring",
+                "created_at": "2026-11-21T12:00:00Z",
+            }
+        ],
+        "next_cursor": None,
+    }
+    assert rest.status == 200
+    asked = owners.asked_for(ListPasses)
+    assert [(query.member_id, query.after) for query in asked] == [("ann", 0), ("ann", 7)]
+
+
+async def test_key_that_may_not_read_passes_sees_none_of_a_member(
+    an_account: AnAccount, owners: Owners
+):
+    serve_enrolments(owners, [])
+    await an_account.call("PUT", "/v1/members/ann", {"name": "Ann"})
+    reader = await an_account.with_scopes("members:read")
+
+    answer = await reader.call("GET", "/v1/members/ann")
+
+    assert (answer.status, answer.json["passes"]) == (200, None)
+    assert owners.asked_for(ListPasses) == []
+
+
+async def test_enrolments_are_read_in_pages(an_account: AnAccount, owners: Owners):
+    await an_account.call("PUT", "/v1/members/ann", {})
+    enrolments = [an_enrolment(an_account.account_id) for _ in range(3)]
+    serve_enrolments(owners, enrolments)
+
+    first = await an_account.call("GET", "/v1/members/ann/enrolments?limit=2")
     cursor = first.json["next_cursor"]
-    second = await an_account.call("GET", f"/v1/members?limit=2&external_id=77&cursor={cursor}")
+    second = await an_account.call("GET", f"/v1/members/ann/enrolments?cursor={cursor}")
+    missing = await an_account.call("GET", "/v1/members/bob/enrolments")
 
-    names = [m["member_id"] for m in first.json["data"] + second.json["data"]]
-    assert names == ["ann", "bob", "cleo"]
+    shown = [one["enrolment_id"] for one in first.json["data"] + second.json["data"]]
+    assert shown == [str(one.enrolment_id) for one in enrolments]
     assert second.json["next_cursor"] is None
-    assert owners.asked_for(ListMembers)[1].external_id == "77"
+    assert missing.status == 404
 
 
 async def test_erased_member_leaves_nothing_to_say(an_account: AnAccount, owners: Owners):

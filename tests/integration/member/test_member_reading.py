@@ -83,7 +83,7 @@ async def test_members_are_found_by_external_id(database: Database):
 
 async def test_page_that_cannot_be_fails_alone(database: Database):
     queries = [
-        ListMembers(account_id=ACCOUNT, limit=251),
+        ListMembers(account_id=ACCOUNT, limit=1001),
         ListMembers(account_id=ACCOUNT, after="\x00"),
         ListMembers(account_id=ACCOUNT, external_id="\x00"),
         ListMembers(account_id=ACCOUNT),
@@ -153,4 +153,5 @@ async def test_service_is_built_from_its_settings(fresh_database: str):
     assert sorted(path.name for path in service.migrations.glob("*.sql")) == [
         "0001_members.sql",
         "0002_enrolments.sql",
+        "0003_lists.sql",
     ]

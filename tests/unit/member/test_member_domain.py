@@ -21,7 +21,7 @@ from services.member.domain.members import (
     draft,
     each,
 )
-from shared.contracts.member import AdjustPoints, DeleteMember, ListMembers, Member, SaveMember
+from shared.contracts.member import AdjustPoints, DeleteMember, ListPoints, Member, SaveMember
 from shared.errors import ApplicationError
 from shared.identifiers import new_id
 
@@ -255,6 +255,6 @@ def test_ledger_adds_up_to_the_balance_and_never_falls_below_zero(deltas: list[i
 @pytest.mark.parametrize("limit", [0, -1, 251])
 def test_limit_out_of_bounds_is_refused(limit: int):
     with pytest.raises(PageInvalidError) as caught:
-        checked_page(ListMembers(account_id=ACCOUNT, limit=limit))
+        checked_page(ListPoints(account_id=ACCOUNT, member_id="ada", limit=limit))
 
     assert pointers(caught.value.errors) == ["?limit"]

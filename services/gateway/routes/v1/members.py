@@ -1,5 +1,6 @@
-"""Members under /v1: the people known to an account, and their points."""
+"""Members under /v1: the people known to an account, their points and how they enrolled."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -8,12 +9,19 @@ from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
-from pydantic.fields import FieldInfo
 
 from services.gateway.context import Context
+from services.gateway.routes.v1 import member_lists
+from services.gateway.routes.v1.member_lists import (
+    TAG,
+    MemberState,
+    described,
+    schema_of,
+    shown,
+)
 from services.gateway.routes.v1.paging import uuid_position
-from services.gateway.routes.v1.reading import answered, begin, cursor_at, text_position
+from services.gateway.routes.v1.pass_lists import PassesPage, passes_page
+from services.gateway.routes.v1.reading import answered, begin, cursor_at
 from services.gateway.usecases.passes import pointed
 from shared.contracts.member import (
     MAX_POINTS,
@@ -22,48 +30,36 @@ from shared.contracts.member import (
     REASON,
     AdjustPoints,
     DeleteMember,
-    ListMembers,
+    Enrolment,
+    EnrolmentPage,
+    ListEnrolments,
     ListPoints,
     Member,
-    MemberPage,
     MemberSaved,
     PointsEntry,
     PointsPage,
     ReadMember,
     SaveMember,
-    TextForm,
 )
+from shared.contracts.triggers import ListPasses
 from shared.errors import ApplicationError, ConflictError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import Page, PageQuery
 from shared.http.parsing import WholeNumber
 from shared.identifiers import new_id
 
-TAG = "Members"
-MAX_TEXT = 1000
-
-
-def _text(form: TextForm) -> FieldInfo:
-    """Describe a text; the member service refuses in words what does not fit."""
-    return Field(max_length=MAX_TEXT, json_schema_extra=_schema_of(form))
-
-
-def _schema_of(form: TextForm) -> JsonDict:
-    return {"pattern": f"^{form.pattern}$", "maxLength": form.max_length}
-
-
-Name = Annotated[str, _text(MEMBER_TEXTS["name"])]
-Email = Annotated[str, _text(MEMBER_TEXTS["email"])]
-Phone = Annotated[str, _text(MEMBER_TEXTS["phone"])]
-ExternalId = Annotated[str, _text(MEMBER_TEXTS["external_id"])]
-Tier = Annotated[str, _text(MEMBER_TEXTS["tier"])]
-MemberId = Annotated[str, _text(MEMBER_ID)]
-Reason = Annotated[str, _text(REASON)]
+Name = Annotated[str, described(MEMBER_TEXTS["name"])]
+Email = Annotated[str, described(MEMBER_TEXTS["email"])]
+Phone = Annotated[str, described(MEMBER_TEXTS["phone"])]
+ExternalId = Annotated[str, described(MEMBER_TEXTS["external_id"])]
+Tier = Annotated[str, described(MEMBER_TEXTS["tier"])]
+MemberId = Annotated[str, described(MEMBER_ID)]
+Reason = Annotated[str, described(REASON)]
 IN_PATH: Final[Mapping[str, Any]] = {
     "name": "member_id",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", **_schema_of(MEMBER_ID)},
+    "schema": {"type": "string", **schema_of(MEMBER_ID)},
 }
 
 
@@ -114,21 +110,6 @@ class PointsChange(BaseModel):
     reason: Reason | None = None
 
 
-class MemberState(BaseModel):
-    """A member as it is now."""
-
-    member_id: str
-    version: int = Field(description="Rises with every change.")
-    name: str | None
-    email: str | None
-    phone: str | None
-    external_id: str | None
-    tier: str | None
-    points: int
-    created_at: datetime
-    updated_at: datetime
-
-
 class PointsLine(BaseModel):
     """One line of a member's points ledger."""
 
@@ -139,18 +120,35 @@ class PointsLine(BaseModel):
     created_at: datetime
 
 
-class MembersQuery(PageQuery):
-    """Which members to list."""
-
-    external_id: ExternalId | None = None
-
-
-class MembersPage(Page[MemberState]):
-    """Members by id."""
-
-
 class LedgerPage(Page[PointsLine]):
     """A points ledger, newest first."""
+
+
+class EnrolmentState(BaseModel):
+    """How a member came to the pass of a template: by a link or a batch."""
+
+    enrolment_id: UUID
+    template_id: UUID
+    handle: str = Field(description="Of the pass; of a pass that was deleted, until the next.")
+    program_id: UUID | None = Field(description="The link program; null: it was a batch.")
+    campaign: str
+    created_at: datetime
+
+
+class EnrolmentsPage(Page[EnrolmentState]):
+    """How a member came to its passes, newest first."""
+
+
+class MemberDetail(MemberState):
+    """A member as it is now, with the first of its passes and enrolments."""
+
+    passes: PassesPage | None = Field(
+        description="Go on with `GET /v1/passes?member_id=…&cursor=…`. Null: the API key lacks the "
+        "scope `passes:read`."
+    )
+    enrolments: EnrolmentsPage = Field(
+        description="Go on with `GET /v1/members/{member_id}/enrolments?cursor=…`."
+    )
 
 
 async def create_member(call: Call[NewMember, None], *, context: Context) -> Reply:
@@ -169,24 +167,26 @@ async def update_member(call: Call[MemberFields, None], *, context: Context) -> 
     return await _save(call, context, call.path["member_id"], "merge")
 
 
-async def read_member(call: Call[None, None], *, context: Context) -> MemberState:
-    """Read one member."""
-    question = ReadMember(account_id=call.caller.account_id, member_id=call.path["member_id"])
-    return _state(await context.requester.ask(question, Member))
-
-
-async def list_members(call: Call[None, MembersQuery], *, context: Context) -> MembersPage:
-    """List the account's members."""
-    query = call.query
-    question = ListMembers(
-        account_id=call.caller.account_id,
-        after=text_position(query),
-        external_id=query.external_id,
-        limit=query.limit,
+async def read_member(call: Call[None, None], *, context: Context) -> MemberDetail:
+    """Read one member, with the first of its passes and enrolments."""
+    account_id, member_id = call.caller.account_id, call.path["member_id"]
+    member, enrolments, passes = await asyncio.gather(
+        context.requester.ask(ReadMember(account_id=account_id, member_id=member_id), Member),
+        _enrolments(context, ListEnrolments(account_id=account_id, member_id=member_id)),
+        _passes(context, call),
     )
-    page = await context.requester.ask(question, MemberPage)
-    after = cursor_at(page.members[-1].member_id) if page.more else None
-    return MembersPage(data=[_state(member) for member in page.members], next_cursor=after)
+    return MemberDetail(**shown(member), passes=passes, enrolments=enrolments)
+
+
+async def list_enrolments(call: Call[None, PageQuery], *, context: Context) -> EnrolmentsPage:
+    """List how a member came to its passes."""
+    question = ListEnrolments(
+        account_id=call.caller.account_id,
+        member_id=call.path["member_id"],
+        before=uuid_position(call.query),
+        limit=call.query.limit,
+    )
+    return await _enrolments(context, question)
 
 
 async def delete_member(call: Call[None, None], *, context: Context) -> Reply:
@@ -250,13 +250,28 @@ async def _save(
     except ApplicationError as error:
         raise pointed(error, names="") from error
     if not saved.created:
-        return answered(claim, _state(saved.member), status=200)
+        return answered(claim, MemberState(**shown(saved.member)), status=200)
     location = f"/v1/members/{quote(saved.member.member_id, safe='')}"
-    return answered(claim, _state(saved.member), status=201, headers={"Location": location})
+    return answered(
+        claim, MemberState(**shown(saved.member)), status=201, headers={"Location": location}
+    )
 
 
-def _state(member: Member) -> MemberState:
-    return MemberState(**{name: getattr(member, name) for name in MemberState.model_fields})
+async def _passes(context: Context, call: Call[None, None]) -> PassesPage | None:
+    if not call.caller.may("passes:read"):
+        return None
+    account_id, member_id = call.caller.account_id, call.path["member_id"]
+    return await passes_page(context, ListPasses(account_id=account_id, member_id=member_id))
+
+
+async def _enrolments(context: Context, question: ListEnrolments) -> EnrolmentsPage:
+    page = await context.requester.ask(question, EnrolmentPage)
+    before = cursor_at(page.enrolments[-1].enrolment_id) if page.more else None
+    return EnrolmentsPage(data=[_enrolment(one) for one in page.enrolments], next_cursor=before)
+
+
+def _enrolment(one: Enrolment) -> EnrolmentState:
+    return EnrolmentState(**{name: getattr(one, name) for name in EnrolmentState.model_fields})
 
 
 def _line(entry: PointsEntry) -> PointsLine:
@@ -268,6 +283,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     all_, one, points = "/v1/members", "/v1/members/{member_id}", "/v1/members/{member_id}/points"
     read, write = "members:read", "members:write"
     return [
+        *member_lists.endpoints(context),
         Endpoint(
             "POST",
             all_,
@@ -282,23 +298,13 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         ),
         Endpoint(
             "GET",
-            all_,
-            partial(list_members, context=context),
-            summary="List members",
-            tag=TAG,
-            scope=read,
-            query=MembersQuery,
-            returns=MembersPage,
-        ),
-        Endpoint(
-            "GET",
             one,
             partial(read_member, context=context),
             parameters=(IN_PATH,),
             summary="Read a member",
             tag=TAG,
             scope=read,
-            returns=MemberState,
+            returns=MemberDetail,
             errors=(NotFoundError,),
         ),
         Endpoint(
@@ -363,6 +369,18 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             scope=read,
             query=PageQuery,
             returns=LedgerPage,
+            errors=(NotFoundError,),
+        ),
+        Endpoint(
+            "GET",
+            f"{one}/enrolments",
+            partial(list_enrolments, context=context),
+            parameters=(IN_PATH,),
+            summary="List how a member came to its passes",
+            tag=TAG,
+            scope=read,
+            query=PageQuery,
+            returns=EnrolmentsPage,
             errors=(NotFoundError,),
         ),
     ]

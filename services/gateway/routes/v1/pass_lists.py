@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.gateway.context import Context
-from services.gateway.routes.files import CSV_MEDIA, send_csv
+from services.gateway.routes.files import CSV_MEDIA, CSV_PROMISES, send_csv
 from services.gateway.routes.v1.paging import number_position
 from services.gateway.routes.v1.reading import cursor_at
 from services.gateway.usecases import exports, passes
@@ -104,6 +104,11 @@ async def list_passes(call: Call[None, PassesQuery], *, context: Context) -> Pas
             "limit": query.limit,
         }
     )
+    return await passes_page(context, question)
+
+
+async def passes_page(context: Context, question: ListPasses) -> PassesPage:
+    """Show a page of passes, which `GET /v1/passes` goes on with."""
     page = await context.requester.ask(question, PassPage)
     after = cursor_at(page.last) if page.more else None
     shown = await context.showcase.up_to_date(page.passes)
@@ -192,9 +197,4 @@ The first row names the columns: {", ".join(f"`{name}`" for name in exports.COLU
 template: what the pass has of its own, empty where it shows what its template says. \
 `{exports.OTHER_VALUES}` holds the own values that have no column, as a JSON object.
 
-A text that a spreadsheet would take for a formula, as one that begins with `=`, `+`, `-` or `@`, \
-has an apostrophe before it; numbers stay as they are.
-
-A file that cannot be read to its end is broken off: the connection is cut before the last chunk, \
-which every HTTP client reports as an error. Ask again then; part of a file is never sent as a \
-whole one."""
+{CSV_PROMISES}"""
