@@ -28,6 +28,11 @@ REFUSED: Final[Mapping[str, str]] = {
     "news_field_missing": "The template has no such field.",
     "invalid /values": "Which paths and values a pass takes, its template says.",
     "invalid /until": "Of two moments one must come first.",
+    "range_empty": "Of two bounds one must be the lower.",
+    "page_invalid ?created_from": "Of the first and the last year not all moments are in UTC.",
+    "page_invalid ?created_before": "Of the first and the last year not all moments are in UTC.",
+    "invalid ?created_from": "A moment that is in no calendar, as a leap second.",
+    "invalid ?created_before": "A moment that is in no calendar, as a leap second.",
     "invalid /url": "An address must be a public one; which are is not said by a pattern.",
     # What bytes and texts hold.
     "image_broken": "These bytes are no PNG.",

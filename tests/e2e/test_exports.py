@@ -1,4 +1,4 @@
-"""All passes of an account as CSV, while others are issued and on bad days."""
+"""All passes or members of an account as CSV, while others are issued and on bad days."""
 
 import asyncio
 import csv
@@ -112,6 +112,49 @@ async def test_passes_are_found_by_what_is_known_of_them_and_only_by_their_accou
     assert row["number"] == "'=1+1"
     assert theirs == [[], []]
     assert scan["refused"] == "expired"
+
+
+async def test_members_are_found_by_what_is_known_of_them_in_lists_and_files_alike(system: System):
+    async with (
+        system.session(await an_account(system)) as session,
+        system.session(await an_account(system)) as stranger,
+    ):
+        template = await a_template(session)
+        for name, fields in {
+            "ann": {"name": "Ann Bean", "email": "Ann@Beans.example", "points": 5},
+            "ben": {"name": "Zoë Ännchen", "phone": "+49 171", "tier": "gold", "external_id": "7"},
+            "cleo": {"name": "=1+1", "points": 9},
+        }.items():
+            await put(session, f"/v1/members/{name}", fields, expect=201)
+        body = {"template_id": template, "member_id": "ann"}
+        handle = (await post(session, "/v1/passes", body, expect=201))["handle"]
+        ann = await get(session, "/v1/members/ann")
+        found: dict[str, tuple[list[str], list[str]]] = {}
+        for query in ("", "name=BEAN", "name=änn", "email=ann@", "phone=49", "tier=gold",
+                      "external_id=7", "points_min=5", f"template_id={template}"):  # fmt: skip
+            page = await get(session, f"/v1/members?{query}")
+            async with session.get(f"/v1/members.csv?{query}&columns=name") as response:
+                text = (await response.read()).decode("utf-8-sig")
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+            found[query] = (
+                [one["member_id"] for one in page["data"]],
+                [row["member_id"] for row in rows],
+            )
+        by_points = await get(session, "/v1/members?sort=-points&limit=2")
+        address = f"/v1/members?sort=-points&cursor={by_points['next_cursor']}"
+        rest = await get(session, address)
+        theirs = await get(stranger, "/v1/members")
+
+    assert [one["handle"] for one in ann["passes"]["data"]] == [handle]
+    assert ann["enrolments"] == {"data": [], "next_cursor": None}
+    expected = [
+        ["ann", "ben", "cleo"], ["ann"], ["ben"], ["ann"], ["ben"], ["ben"], ["ben"],
+        ["ann", "cleo"], [],
+    ]  # fmt: skip
+    assert list(found.values()) == [(ids, ids) for ids in expected]
+    ordered = [one["member_id"] for one in by_points["data"] + rest["data"]]
+    assert ordered == ["cleo", "ann", "ben"]
+    assert theirs["data"] == []
 
 
 async def test_file_that_trouble_breaks_off_is_no_whole_one_and_can_be_had_later(

@@ -78,6 +78,10 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "pass_data_refused": (422, "What the pass is to have is not possible."),
     "pass_full": (422, "The pass has no room for more values."),
     "points_refused": (422, "The points cannot be changed so."),
+    "range_empty": (
+        422,
+        "Of two bounds the upper one lies below the lower one: nobody is between them.",
+    ),
     "template_deleted": (422, "The template was deleted."),
     "too_many_images": (422, "One request names at most 20 addresses of images."),
     "too_many_replayed": (

@@ -13,6 +13,7 @@ from shared.contracts.member import (
     ListMembers,
     Member,
 )
+from shared.errors import InvalidError
 
 MAX_BYTES: Final = 700 * 1024
 """Members of one answer: no message is over 1 MiB."""
@@ -33,6 +34,12 @@ _YEARS: Final = range(2, 9999)
 """In the first and the last year a moment may have no equal in UTC."""
 
 
+class RangeEmptyError(InvalidError):
+    """Of two bounds the upper one lies below the lower one: nobody is between them."""
+
+    code = "range_empty"
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A question for a page that there can be."""
@@ -49,7 +56,7 @@ def checked_list(query: ListMembers) -> Listing:
         for name, text in _texts(query).items()
         if text is not None and not MEMBER_FILTERS[name].fits(text)
     ]
-    faults += _faults_of_ranges(query)
+    faults += _faults_of_bounds(query)
     if not 1 <= query.limit <= MAX_LISTED:
         faults.append(fault("?limit", f"must be 1 to {MAX_LISTED}"))
     key = None
@@ -60,6 +67,8 @@ def checked_list(query: ListMembers) -> Listing:
             faults.append(fault("?cursor", "is none of this list"))
     if faults:
         raise PageInvalidError(errors=faults)
+    if crossed := _crossed_bounds(query):
+        raise RangeEmptyError(errors=crossed)
     return Listing(query, key)
 
 
@@ -85,19 +94,22 @@ def _texts(query: ListMembers) -> dict[str, str | None]:
     }
 
 
-def _faults_of_ranges(query: ListMembers) -> list[Fault]:
-    faults = [
+def _faults_of_bounds(query: ListMembers) -> list[Fault]:
+    points = [
         fault(f"?{name}", "must be an integer within ±1,000,000,000,000")
         for name in ("points_min", "points_max")
         if abs(getattr(query, name) or 0) > MAX_POINTS
     ]
-    faults += [
+    moments = [
         fault(f"?{name}", "must be a moment with its zone, of the years 2 to 9998")
         for name in ("created_from", "created_before")
         if not _is_moment(getattr(query, name))
     ]
-    if faults:
-        return faults
+    return points + moments
+
+
+def _crossed_bounds(query: ListMembers) -> list[Fault]:
+    faults: list[Fault] = []
     least, most = query.points_min, query.points_max
     if least is not None and most is not None and least > most:
         faults.append(fault("?points_max", "must not be less than points_min"))

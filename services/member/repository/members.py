@@ -8,7 +8,13 @@ import asyncpg
 
 from services.member.domain.listing import Listing
 from services.member.domain.members import ExternalIdTakenError, Key, LedgerLine
-from services.member.repository.listing import listing
+from services.member.repository.listing import (
+    FEW,
+    expectation,
+    is_filtered,
+    listing_in_order,
+    listing_of_few,
+)
 from shared.contracts.member import Member, PointsEntry, SortKey
 from shared.database import Connection, columns
 
@@ -213,9 +219,14 @@ class MemberRepository:
         """List a page of living members and one more, with what each is sorted by."""
         # Which index is the best depends on the arguments: how many members a filter lets through.
         await self._connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-        statement, arguments = listing(asked, _MEMBER)
-        rows = await self._connection.fetch(statement, *arguments)
-        return [(_member(row), _sort_key(row["key"])) for row in rows]
+        if is_filtered(asked.query):
+            [plan] = await self._connection.fetchval(*expectation(asked).parts)
+            if plan["Plan"]["Plan Rows"] <= FEW:
+                rows = await self._connection.fetch(*listing_of_few(asked, _MEMBER).parts)
+                if not rows or rows[0]["found"] <= FEW:
+                    return _with_keys(rows)
+        rows = await self._connection.fetch(*listing_in_order(asked, _MEMBER).parts)
+        return _with_keys(rows)
 
     async def list_points(self, key: Key, before: UUID | None, limit: int) -> list[PointsEntry]:
         """List the newest entries, or those older than `before`."""
@@ -249,5 +260,7 @@ def _member(row: asyncpg.Record) -> Member:
     return Member(**{name: row[name] for name in Member.model_fields})
 
 
-def _sort_key(key: str | int | datetime | None) -> SortKey | None:
-    return key.isoformat() if isinstance(key, datetime) else key
+def _with_keys(rows: Sequence[asyncpg.Record]) -> list[tuple[Member, SortKey | None]]:
+    keys = (row["key"] for row in rows)
+    plain = (key.isoformat() if isinstance(key, datetime) else key for key in keys)
+    return list(zip(map(_member, rows), plain, strict=True))
