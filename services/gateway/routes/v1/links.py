@@ -39,7 +39,7 @@ from services.gateway.domain.links import (
     LinkProgram,
 )
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
-from services.gateway.routes.v1.members import MAX_TEXT
+from services.gateway.routes.v1.member_lists import MAX_TEXT
 from services.gateway.routes.v1.paging import page_of, uuid_position
 from services.gateway.routes.v1.reading import POSITION, check_template, id_in_path
 from services.gateway.usecases.links import MadeLink, link_base, make_links

@@ -12,7 +12,7 @@ from services.gateway.routes.once import REPLAYED, fingerprint_of, operation_of
 from services.gateway.usecases.passes import UnknownTemplateError
 from shared.errors import NotFoundError
 from shared.http.endpoint import Call, Reply
-from shared.http.pagination import encode_cursor
+from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor, encode_cursor
 from shared.http.parsing import read_idempotency_key, uuid_in_path
 
 POSITION = "at"
@@ -48,7 +48,18 @@ def id_in_path(call: Call[Any, Any], name: str) -> UUID:
     return found
 
 
-def cursor_at(position: int | UUID) -> str:
+def text_position(query: PageQuery) -> str | None:
+    """Read after which text the page begins."""
+    if query.cursor is None:
+        return None
+    match decode_cursor(query.cursor).get(POSITION):
+        case str(text) if "\0" not in text:
+            return text
+        case _:
+            raise InvalidCursorError
+
+
+def cursor_at(position: str | int | UUID) -> str:
     """Write where the next page begins."""
     plain = position if isinstance(position, int) else str(position)
     return encode_cursor({POSITION: plain})
