@@ -8,6 +8,7 @@ import secrets
 import shlex
 from base64 import b64encode
 from collections.abc import Callable
+from http import HTTPStatus
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -125,7 +126,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
             "/v1/passes",
             {"template_id": template["template_id"], "member_id": "ada", "values": {}},
         )
-        google = await _post(session, f"/v1/passes/{issued['handle']}/google", None)
+        save_url = await _want_at_google(session, issued["handle"])
         things = await _make_things(session, template["template_id"])
         things |= await _make_link(session, template["template_id"])
         things |= await _make_model(session, context, account.account_id)
@@ -140,7 +141,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
         "issuer_id": issuer.issuer_id,
         "google_issuer_id": issuer.issuer_id,
         "google_public_key": str(google_key.resolve()),
-        "google_save_url": google["save_url"],
+        "google_save_url": save_url,
         "email": email,
         "password": password,
         "client_hash": context.logins.client_hash(account),
@@ -233,6 +234,14 @@ async def _make_link(session: aiohttp.ClientSession, template_id: str) -> dict[s
         "link_url": link["url"],
         "link_data": link["url"].partition("data=")[2],
     }
+
+
+async def _want_at_google(session: aiohttp.ClientSession, handle: str) -> str:
+    """Make a link for Google Wallet; none where what stands for Google does not know the issuer."""
+    async with session.post(f"/v1/passes/{handle}/google") as response:
+        if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return ""
+        return (await _read(response))["save_url"]
 
 
 async def _make_model(

@@ -16,6 +16,7 @@ from deploy.local.rabbitmq import PrivateRabbitMQ
 from tests import servers
 from tests.apple import PushServer
 from tests.e2e.pass2u import Model, Pass2U, open_shop
+from tests.google.server import FakeGoogle
 from tests.partner import Partner
 from tests.sockets import free_port
 from tests.system import System, start_distributed, start_embedded
@@ -34,8 +35,17 @@ def system_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+async def google() -> AsyncIterator[FakeGoogle]:
+    """What stands for Google Wallet, for all systems; its limits are tried elsewhere."""
+    async with FakeGoogle() as running:
+        running.requests_a_second = None
+        running.switches.limits_notices = False
+        yield running
+
+
+@pytest.fixture(scope="session")
 async def distributed(
-    system_folder: Path, database_url: str, amqp_url: str
+    system_folder: Path, database_url: str, amqp_url: str, google: FakeGoogle
 ) -> AsyncIterator[System]:
     folder = system_folder / "distributed"
     folder.mkdir()
@@ -44,18 +54,23 @@ async def distributed(
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     url = servers.with_database(database_url, name)
-    running = await start_distributed(folder, url, amqp_url, PushServer(""), **TALKATIVE)
+    settings = TALKATIVE | google.settings(folder / "google_root.pem")
+    running = await start_distributed(folder, url, amqp_url, PushServer(""), **settings)
     yield running
     await stop(running)
 
 
 @pytest.fixture(scope="session")
-async def embedded(system_folder: Path) -> AsyncIterator[System]:
+async def embedded(system_folder: Path, google: FakeGoogle) -> AsyncIterator[System]:
     folder = system_folder / "embedded"
     folder.mkdir()
     port = free_port()
     running = await start_embedded(
-        folder, PushServer(""), **TALKATIVE, PASSWRIGHT_HEALTH_PORT=str(port)
+        folder,
+        PushServer(""),
+        PASSWRIGHT_HEALTH_PORT=str(port),
+        **TALKATIVE,
+        **google.settings(folder / "google_root.pem"),
     )
     running.extra["health_port"] = port
     yield running

@@ -212,7 +212,7 @@ class GoogleIssuers:
         async with self._database.work() as work:
             issuer = await self.add(
                 work, account_id, issuer_id, "Development", checked,
-                is_default=True, is_lent=True, development=True,
+                is_default=True, is_lent=False, development=True,
             )  # fmt: skip
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return issuer, public

@@ -1,0 +1,209 @@
+"""One pass in both wallets: wanted, saved, changed and removed at what stands for Google."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.e2e.phones import hold
+from tests.e2e.test_journeys import get, patch, post
+from tests.google.resources import Resource
+from tests.google.server import FakeGoogle
+from tests.google_schema import validate
+from tests.system import System, poll
+from tests.wallet.fleet import Fleet
+
+POINTS = "structure_headerFields_points_value"
+TEMPLATE: dict[str, Any] = {
+    "name": "Card",
+    "pass": {
+        "description": "Coffee card",
+        "organizationName": "Beans",
+        "logoText": "Beans",
+        "storeCard": {
+            "headerFields": [
+                {"key": "points", "label": "Points", "value": 0, "changeMessage": "Now %@ points"}
+            ],
+            "secondaryFields": [{"key": "name", "label": "Name", "value": "{member_name}"}],
+        },
+        "barcode": {"format": "PKBarcodeFormatQR"},
+    },
+    "barcode_policy": "handle",
+}
+
+
+@dataclass
+class Shop:
+    """An account with an issuer, a template and a member."""
+
+    http: aiohttp.ClientSession
+    google: FakeGoogle
+    issuer_id: str
+    template_id: str = ""
+
+    async def issue(self, **values: Any) -> str:
+        body = {"template_id": self.template_id, "member_id": "ada", "values": values}
+        return (await post(self.http, "/v1/passes", body, expect=201))["handle"]
+
+    async def want(self, handle: str) -> tuple[Resource, str]:
+        """Want a pass at Google; what is there then, and the link that saves it."""
+        made = await post(self.http, f"/v1/passes/{handle}/google")
+        return self.google.objects[made["object_id"]], made["save_url"]
+
+    async def state(self, handle: str) -> dict[str, Any]:
+        return await get(self.http, f"/v1/passes/{handle}/google")
+
+
+@pytest.fixture
+async def shop(system: System, google: FakeGoogle):
+    issuer_id = str(3388000000000000000 + secrets.randbelow(10**15))
+    google.issuer(issuer_id)
+    key = google.invite(f"shop-{secrets.token_hex(4)}", issuer=issuer_id)
+    body = {"name": f"Shop {issuer_id}", "organization_name": "Beans"}
+    async with system.session() as session:
+        api_key = (await post(session, "/v1/accounts", body, expect=201))["key"]
+    async with system.session(api_key) as session:
+        issuer = {"issuer_id": issuer_id, "name": "Beans", "service_account": key}
+        added = await post(session, "/v1/google/issuers", issuer, expect=201)
+        assert added["access"] == "granted"
+        template = await post(session, "/v1/templates", TEMPLATE, expect=201)
+        await post(session, "/v1/members", {"member_id": "ada", "name": "Ada"}, expect=201)
+        yield Shop(session, google, issuer_id, template["template_id"])
+
+
+def points_of(resource: Resource) -> Any:
+    return resource.document["loyaltyPoints"]["balance"]["int"]
+
+
+async def test_a_pass_is_added_to_google_wallet_and_kept_in_step_there(shop: Shop):
+    handle = await shop.issue(**{POINTS: 3})
+
+    object_, link = await shop.want(handle)
+    await shop.google.save(link)
+    saved = await poll(lambda: _saved(shop, handle), "the save is known")
+    await patch(shop.http, f"/v1/passes/{handle}", {"values": {POINTS: 4}})
+    await poll(lambda: points_of(object_) == 4, "the edit is at Google")
+    await patch(shop.http, "/v1/members/ada", {"name": "Ada Lovelace"})
+    await poll(lambda: "Ada Lovelace" in json.dumps(object_.document), "the member's name is")
+    await post(shop.http, f"/v1/passes/{handle}/void")
+    await poll(lambda: object_.document["state"] == "INACTIVE", "the pass is void at Google")
+
+    assert saved["saved"]
+    validate("loyalty", "object", {k: v for k, v in object_.document.items() if k != "kind"})
+    assert handle not in object_.id
+    kinds = [entry["type"] for entry in (await timeline(shop, handle)) if "type" in entry]
+    assert "pass.installed" in kinds
+
+
+async def test_a_pass_that_nobody_wants_there_is_not_told_to_google(shop: Shop):
+    before = set(shop.google.objects)
+    handle = await shop.issue()
+    await patch(shop.http, f"/v1/passes/{handle}", {"values": {POINTS: 4}})
+    wanted, _ = await shop.want(await shop.issue())
+
+    assert set(shop.google.objects) - before == {wanted.id}
+    assert (await shop.state(handle))["state"] is None
+
+
+async def test_a_holder_who_removes_the_pass_is_known_to_have_done_so(shop: Shop):
+    handle = await shop.issue()
+    object_, link = await shop.want(handle)
+    await shop.google.save(link)
+    await poll(lambda: _saved(shop, handle), "the save is known")
+
+    await shop.google.remove(object_.id)
+
+    gone = await poll(lambda: _unsaved(shop, handle), "the removal is known")
+    assert gone["state"] == "there"
+
+
+async def test_one_change_reaches_a_phone_of_each_kind(shop: Shop, system: System, fleet: Fleet):
+    [phone] = fleet.add()
+    held = await hold(system, shop.http, phone, shop.template_id)
+    object_, link = await shop.want(held.handle)
+    await shop.google.save(link)
+
+    await patch(shop.http, f"/v1/passes/{held.handle}", {"values": {POINTS: 7}})
+
+    await fleet.until_newest({held.serial: 7})
+    await poll(lambda: points_of(object_) == 7, "the change is at Google")
+
+
+ANDROID = "Mozilla/5.0 (Linux; Android 16; Pixel 10) AppleWebKit/537.36"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15"
+
+
+@pytest.mark.parametrize(
+    ("agent", "first", "second"),
+    [
+        (ANDROID, "Add to Google Wallet", "Add to Apple Wallet"),
+        (IPHONE, "Add to Apple Wallet", "Add to Google Wallet"),
+        ("Mozilla/5.0 (X11; Linux x86_64)", "Add to Apple Wallet", "Add to Google Wallet"),
+    ],
+)
+async def test_the_page_offers_the_wallet_of_the_device_first(
+    shop: Shop, agent: str, first: str, second: str
+):
+    handle = await shop.issue()
+
+    async with shop.http.get(f"/p/{handle}", headers={"User-Agent": agent}) as response:
+        page = await response.text()
+        policy = response.headers["Content-Security-Policy"]
+
+    assert 0 < page.index(first) < page.index(second)
+    assert "form-action 'self' https://pay.google.com;" in policy
+
+
+async def test_the_button_of_the_page_leads_to_a_link_that_saves_the_pass(shop: Shop):
+    handle = await shop.issue()
+
+    async with shop.http.post(f"/p/{handle}/google", allow_redirects=False) as response:
+        status, target = response.status, response.headers["Location"]
+
+    [card] = await shop.google.save(target)
+    assert status == 303
+    assert card.object["accountName"] == "Ada"
+
+
+async def test_a_void_pass_has_no_button_and_goes_nowhere(shop: Shop):
+    handle = await shop.issue()
+    await post(shop.http, f"/v1/passes/{handle}/void")
+
+    async with shop.http.get(f"/p/{handle}", headers={"Accept": "text/html"}) as response:
+        page = await response.text()
+    async with shop.http.post(f"/p/{handle}/google", allow_redirects=False) as response:
+        target = response.headers["Location"]
+
+    assert "Google" not in page
+    assert target.endswith(f"/p/{handle}")
+
+
+async def test_an_account_without_an_issuer_is_told_so(system: System):
+    async with system.session() as session:
+        body = {"name": "No Google", "organization_name": "Beans"}
+        api_key = (await post(session, "/v1/accounts", body, expect=201))["key"]
+    async with system.session(api_key) as session:
+        template = await post(session, "/v1/templates", TEMPLATE, expect=201)
+        order = {"template_id": template["template_id"]}
+        handle = (await post(session, "/v1/passes", order, expect=201))["handle"]
+
+        answer = await post(session, f"/v1/passes/{handle}/google", expect=409)
+
+    assert answer["code"] == "google_not_configured"
+
+
+async def timeline(shop: Shop, handle: str) -> list[dict[str, Any]]:
+    return (await get(shop.http, f"/v1/passes/{handle}/timeline?limit=100"))["data"]
+
+
+async def _saved(shop: Shop, handle: str) -> dict[str, Any] | None:
+    state = await shop.state(handle)
+    return state if state["saved"] else None
+
+
+async def _unsaved(shop: Shop, handle: str) -> dict[str, Any] | None:
+    state = await shop.state(handle)
+    return None if state["saved"] else state
