@@ -3,6 +3,7 @@
 import argparse
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 from services.settings import LocalSettings
 from shared.command_line import CommandParser
@@ -27,6 +28,10 @@ def main() -> int:
     key = commands.add_parser("key", help="make another API key, where the account's are lost")
     key.add_argument("account_id", metavar="ACCOUNT", help="the id that `account` printed")
     key.add_argument("--name", default="made by the operator", help="what the list of keys says")
+    links = commands.add_parser("links", help="make links of a table, without the server")
+    links.add_argument("file", type=Path, help="CSV in UTF-8, its head row names what is where")
+    links.add_argument("--key", type=Path, required=True, help="the key file of a link program")
+    links.add_argument("--output", type=Path, help="where the result goes (default: output)")
     keys = commands.add_parser("keys", help="seal anew what former master keys have sealed")
     keys.add_argument("action", choices=["reseal"])
     catalogue = commands.add_parser("catalogue", help="announce every template and identity again")

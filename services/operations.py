@@ -14,7 +14,7 @@ import asyncpg
 import uvloop
 from pydantic import ValidationError
 
-from services import demo
+from services import demo, offline_links
 from services.gateway.app import describe, list_endpoints, open_context
 from services.gateway.catalogue import resending
 from services.gateway.context import Context
@@ -62,6 +62,7 @@ def perform(command: str, settings: LocalSettings, arguments: argparse.Namespace
         "migrate": migrate,
         "account": create_account,
         "key": create_key,
+        "links": make_links,
         "keys": reseal_keys,
         "catalogue": resend_catalogue,
         "dead": tend_dead_letters,
@@ -175,6 +176,11 @@ async def create_key(settings: LocalSettings, arguments: argparse.Namespace) -> 
         _, key = await context.keys.add(work, operator, arguments.name, [EVERY_SCOPE])
     _say(json.dumps({"account_id": str(account_id), "api_key": key.text}))
     return 0
+
+
+async def make_links(_settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Make links of a table; what is read and written is on this machine alone."""
+    return offline_links.make_links(arguments.file, arguments.key, arguments.output)
 
 
 async def resend_catalogue(settings: LocalSettings, _arguments: argparse.Namespace) -> int:

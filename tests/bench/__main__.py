@@ -11,6 +11,7 @@ from tests.bench.kernel import (
     evaluations_per_second,
     google_compose_per_second,
     kernel_per_second,
+    links_per_second,
     openssl_rsa_per_second,
 )
 from tests.bench.report import load_before, percentile, percentiles, say, table, write_json
@@ -31,6 +32,8 @@ async def measure(seconds: float) -> dict[str, float]:
     result["evaluation_per_s"] = evaluations_per_second(seconds)
     say("classes and objects for Google …")
     result["google_compose_per_s"] = google_compose_per_second(seconds)
+    say("links …")
+    result["links_per_s"] = links_per_second(seconds)
     say("starting PostgreSQL, RabbitMQ and five processes …")
     async with a_distributed_system() as system:
         stock = await Stock.of_new_template(system)

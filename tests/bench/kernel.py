@@ -1,4 +1,4 @@
-"""What one core does without any I/O: RSA signatures, the signing kernel, conditions, Google."""
+"""What one core does without any I/O: RSA signatures, the signing kernel, conditions, and more."""
 
 import shutil
 import subprocess
@@ -22,6 +22,7 @@ from shared.passes.apple.tokens import PassTokens
 from shared.passes.google.projection import GoogleProjector
 from shared.passes.language.conditions import compile_condition
 from shared.passes.language.state import PassState
+from shared.passes.links.tokens import LinkClaims, LinkSealer, new_link_key
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument
 from tests.bench.issuing import POINTS
@@ -145,6 +146,26 @@ def google_compose_per_second(seconds: float) -> float:
         for state in states:
             projector.project(template.card(state), state, secret=secret, at=now)
         return len(states)
+
+    return _per_second(turn, seconds)
+
+
+def links_per_second(seconds: float) -> float:
+    """Links made: claims written and sealed, on one core."""
+    sealer = LinkSealer(new_link_key(), account_id=new_id(), program_id=new_id())
+    member = {"name": "Percy PassKit", "email": "percy@passkit.example", "external_id": "4711"}
+
+    def turn() -> int:
+        for n in range(PASSES):
+            claims = LinkClaims(
+                link_id=new_id(),
+                member=member,
+                values={POINTS: n},
+                campaign="autumn",
+                source="mail",
+            )
+            sealer.seal(claims.to_bytes())
+        return PASSES
 
     return _per_second(turn, seconds)
 

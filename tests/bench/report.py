@@ -31,6 +31,7 @@ SYSTEM: Final = (
     Row("bulk, durable and fetchable", "bulk", 1.00),
     Row("single POSTs", "single", 0.45),
     Row("Pass2U creates, share of single POSTs", "pass2u_create", 0.90, of="single"),
+    Row("clicks on links: member and pass made", "enrol", 0.20),
     Row("first download: composed and signed", "first_fetch", 0.35),
     Row("repeated download", "fetch", 0.45),
     Row("304 for a device", "not_modified", 0.75),
@@ -40,6 +41,7 @@ SYSTEM: Final = (
 OTHERS: Final = (
     Row("conditions evaluated, one core", "evaluation"),
     Row("class and object for Google, one core", "google_compose"),
+    Row("links sealed, one core: at least 100,000", "links"),
     Row("changes delivered on phones", "change"),
     Row("webhook deliveries", "webhook"),
 )

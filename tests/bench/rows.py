@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from itertools import cycle
 
+from tests.bench.clicks import measure_clicks
 from tests.bench.client import Measured
 from tests.bench.issuing import Stock, measure_bulk, measure_singles, until_quiet
 from tests.bench.models import measure_models
@@ -35,6 +36,7 @@ async def measure_rows(stock: Stock, seconds: float) -> dict[str, float]:
     result["bulk_per_s"] = await measure_bulk(stock, seconds)
     await row("single", "single POSTs", lambda: measure_singles(stock, seconds))
     await row("pass2u_create", "Pass2U creates", lambda: measure_models(system, seconds))
+    await row("enrol", "clicks on links", lambda: measure_clicks(system, seconds))
     await row("scan", "scans", lambda: measure_scans(stock, seconds))
     await row("first_fetch", "first downloads", lambda: measure_first_fetches(stock, seconds))
     phones = await register_phones(system, await stock.take(PHONES))

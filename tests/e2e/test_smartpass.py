@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -30,7 +31,8 @@ from tests.e2e.test_journeys import (
     post,
     send,
 )
-from tests.system import System
+from tests.system import System, poll, run_command
+from tests.wallet.fleet import Fleet
 
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 IPHONE: Final = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari/604.1"
@@ -361,6 +363,55 @@ async def test_values_of_a_link_are_on_its_pass_and_may_show_only_what_its_maker
 async def barcode_of(session: aiohttp.ClientSession, handle: str) -> str:
     content = json.loads((await download(session, handle))["pass.json"])
     return content["barcodes"][0]["message"]
+
+
+async def test_links_that_were_made_without_the_server_work(
+    shop: Shop, system: System, tmp_path: Path
+):
+    key_file = await get(shop.session, f"{shop.path}/key-file")
+    (tmp_path / "key.json").write_text(json.dumps(key_file))
+    (tmp_path / "list.csv").write_text(LIST)
+    await run_command(
+        system.extra["environment"],
+        "links", str(tmp_path / "list.csv"),
+        "--key", str(tmp_path / "key.json"),
+        "--output", str(tmp_path / "links.csv"),
+    )  # fmt: skip
+    rows = csv.DictReader(io.StringIO((tmp_path / "links.csv").read_text("utf-8-sig"), newline=""))
+
+    clicks = [await shop.click(row["link"]) for row in rows]
+
+    assert len({click.handle for click in clicks}) == 2
+    assert {one["name"] for one in await shop.members()} == {"Percy PassKit", "Laura Loopy"}
+
+
+async def test_clicks_passes_and_installs_are_counted_by_campaign_and_source(
+    shop: Shop, system: System, fleet: Fleet
+):
+    said = {"external_id": "4711", "campaign": "autumn", "utm": {"source": "mail"}}
+    named, other = await shop.link(**said), await shop.link()
+    for url in (named, named, other):
+        handle = (await shop.click(url)).handle
+    await shop.click(named, "HEAD")
+    page = f"{system.base_url}/p/{handle}.pkpass"
+    await fleet.install(list(zip(fleet.add(1), [page], strict=True)))
+
+    async def counts() -> list[dict[str, Any]]:
+        return (await get(shop.session, f"{shop.path}/counts"))["data"]
+
+    async def all_counted() -> bool:
+        found = await counts()
+        return sum(one["clicks"] + one["installed"] for one in found) == 4
+
+    await poll(all_counted, "clicks and installs")
+    assert await counts() == [
+        {"campaign": "", "source": "", "clicks": 1, "issued": 1, "installed": 1},
+        {"campaign": "autumn", "source": "mail", "clicks": 2, "issued": 1, "installed": 0},
+    ]
+    first = await get(shop.session, f"{shop.path}/counts?limit=1")
+    rest = await get(shop.session, f"{shop.path}/counts?limit=1&cursor={first['next_cursor']}")
+    assert first["data"] + rest["data"] == await counts()
+    assert rest["next_cursor"] is None
 
 
 PASSKIT_KEY: Final = "f33332e108e3e5e040924d7dd7651f6f54b242525bf4e8733ea12ac3538af755"

@@ -21,6 +21,7 @@ from shared.passes.links.tokens import (
     FAR_FUTURE,
     MAX_CHANNEL_CHARACTERS,
     MAX_TOKEN_CHARACTERS,
+    MAX_USES,
     MAX_VALUES_BYTES,
     LinkClaims,
     LinkSealer,
@@ -34,7 +35,6 @@ LINK_KEY_PURPOSE: Final = "link key"
 MAX_PROGRAMS: Final = 1000
 MAX_LINK_KEYS: Final = 20
 MAX_VALID_DAYS: Final = 3660
-MAX_USES: Final = 1_000_000
 MAX_EMAIL: Final = MEMBER_TEXTS["external_id"].max_length
 """An e-mail may become an external id."""
 
@@ -131,7 +131,7 @@ class LinkMaker:
         member, wrong = clean_member({**data.member, **order.member}, region)
         faults += [_fault(_PLACES.get(name, f"/member/{name}"), _REFUSED[name]) for name in wrong]
         channel, wrong = _clean_channel({**data.channel, **order.channel})
-        detail = f"at most {MAX_CHANNEL_CHARACTERS} characters are needed"
+        detail = f"at most {MAX_CHANNEL_CHARACTERS} characters are needed, none of them NUL"
         faults += [_fault(f"/utm/{name}", detail) for name in wrong]
         now = clock.now()
         expires_at = order.expires_at
@@ -241,6 +241,10 @@ def member_of(program: LinkProgram, claims: LinkClaims) -> dict[str, Json]:
     return fields
 
 
+OWN_COLUMNS: Final = (*MEMBER_TEXTS, "points", "campaign", "expires_at", "not_before", "max_uses")
+"""Columns of a table of links besides names of values."""
+
+
 def order_of_row(row: Mapping[str, str]) -> LinkOrder:
     """Read a row of a table by its head; LinkInvalidError where a cell cannot be read."""
     given = {name.strip(): text.strip() for name, text in row.items() if text.strip()}
@@ -301,7 +305,9 @@ def _phone(text: str, region: str | None) -> str | None:
 
 def _clean_channel(given: Mapping[str, Json]) -> tuple[dict[str, Any], list[str]]:
     texts = {name: to_text(value).strip() for name, value in given.items()}
-    wrong = [name for name, text in texts.items() if len(text) > MAX_CHANNEL_CHARACTERS]
+    wrong = [
+        name for name, text in texts.items() if len(text) > MAX_CHANNEL_CHARACTERS or "\0" in text
+    ]
     return {name: text for name, text in texts.items() if text and name not in wrong}, wrong
 
 

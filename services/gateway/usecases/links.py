@@ -52,6 +52,11 @@ class Link:
     """Another system made it: its texts are plain."""
 
     @property
+    def max_uses(self) -> int | None:
+        """How many passes it makes at most."""
+        return self.claims.max_uses or (1 if self.program.one_time else None)
+
+    @property
     def channel(self) -> Channel:
         said = self.claims
         return Channel(
@@ -190,7 +195,7 @@ async def _enrol(context: Context, link: Link, replaces: str | None) -> tuple[En
         program_id=program.program_id,
         link_id=claims.link_id,
         campaign=claims.campaign,
-        max_uses=claims.max_uses or (1 if program.one_time else None),
+        max_uses=link.max_uses,
         replaces=replaces,
     )
     try:
@@ -218,6 +223,9 @@ async def _issue(context: Context, link: Link, order: Order, handle: str) -> Non
 
 
 async def _confirm(context: Context, link: Link, handle: str) -> None:
+    """Let the next click have another enrolment; one of an external id is the same each time."""
+    if link.max_uses is None or "external_id" in member_of(link.program, link.claims):
+        return
     command_id = derived_id(id_of_handle(handle), 1)
     account_id = link.program.account_id
     confirmation = ConfirmEnrolment(command_id=command_id, account_id=account_id, handle=handle)

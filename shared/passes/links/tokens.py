@@ -28,7 +28,11 @@ FAR_FUTURE: Final = 253_402_300_799
 
 _PASS: Final = "pass"  # noqa: S105  a kind, no password
 
-ChannelText = Annotated[str, StringConstraints(max_length=MAX_CHANNEL_CHARACTERS)]
+MAX_USES: Final = 1_000_000
+
+ChannelText = Annotated[
+    str, StringConstraints(max_length=MAX_CHANNEL_CHARACTERS, pattern=r"^[^\x00]*$")
+]
 Second = Annotated[int, Field(ge=0, le=FAR_FUTURE)]
 
 
@@ -44,7 +48,7 @@ class LinkClaims(BaseModel):
     values: Mapping[str, Any] = Field(default_factory=dict[str, Any], validation_alias="v")
     expires_at: Second | None = Field(default=None, validation_alias="x")
     not_before: Second | None = Field(default=None, validation_alias="n")
-    max_uses: int | None = Field(default=None, validation_alias="u", ge=1)
+    max_uses: int | None = Field(default=None, validation_alias="u", ge=1, le=MAX_USES)
     source: ChannelText = Field(default="", validation_alias="s")
     medium: ChannelText = Field(default="", validation_alias="d")
     campaign: ChannelText = Field(default="", validation_alias="c")

@@ -95,6 +95,19 @@ def test_a_token_names_its_key_and_the_name_tells_nothing_of_it():
     assert KEY.hex()[:8] != link_key_id(KEY)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"i":"no id"}', b'{"i":null}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"i":"no id"}',
+        b'{"i":null}',
+        b"\xff",
+        b'{"i":"00000000-0000-0000-0000-000000000005","s":"\\u0000"}',
+        b'{"i":"00000000-0000-0000-0000-000000000005","u":0}',
+        b'{"i":"00000000-0000-0000-0000-000000000005","w":["all"]}',
+    ],
+)
 def test_what_is_no_claim_is_not_read(content: bytes):
     assert LinkClaims.read(content) is None

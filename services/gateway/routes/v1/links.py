@@ -27,7 +27,6 @@ from services.gateway.catalogue.links import (
 from services.gateway.context import Context
 from services.gateway.domain.links import (
     MAX_LINK_KEYS,
-    MAX_USES,
     MAX_VALID_DAYS,
     REGIONS,
     AutoFill,
@@ -62,7 +61,7 @@ from shared.http.parsing import WHOLE
 from shared.http.problems import Problem, problem
 from shared.identifiers import new_id
 from shared.passes.links.passkit import PASSKIT_KEY
-from shared.passes.links.tokens import MAX_CHANNEL_CHARACTERS
+from shared.passes.links.tokens import MAX_CHANNEL_CHARACTERS, MAX_USES
 from shared.sealing import write_base64url
 
 TAG: Final = "Links"
