@@ -16,7 +16,7 @@ from shared.identifiers import new_id
 from shared.passes.language.paths import MESSAGE_PATH
 from shared.passes.language.rights import Withheld, marks_for
 from shared.passes.language.state import PassState
-from shared.passes.links.names import LinkNames
+from shared.passes.links.names import LinkNames, plain_text
 from shared.passes.links.tokens import (
     FAR_FUTURE,
     MAX_CHANNEL_CHARACTERS,
@@ -214,7 +214,7 @@ def clean_member(
     fields: dict[str, Json] = {}
     wrong: list[str] = []
     for name, value in given.items():
-        text = to_text(value).strip()
+        text = plain_text(value)
         if not text:
             continue
         settled: Json = text if _fits(name, text) else None
@@ -304,7 +304,7 @@ def _phone(text: str, region: str | None) -> str | None:
 
 
 def _clean_channel(given: Mapping[str, Json]) -> tuple[dict[str, Any], list[str]]:
-    texts = {name: to_text(value).strip() for name, value in given.items()}
+    texts = {name: plain_text(value) for name, value in given.items()}
     wrong = [
         name for name, text in texts.items() if len(text) > MAX_CHANNEL_CHARACTERS or "\0" in text
     ]

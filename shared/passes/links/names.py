@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.passes.schema.values import Json, to_text
+from shared.passes.schema.values import Json, is_list, is_object, to_text
 from shared.passes.template.compiled import CompiledTemplate
 
 MEMBER_NAMES: Final[Mapping[str, str]] = {
@@ -78,7 +78,7 @@ class LinkNames:
             elif lower in _CHANNEL:
                 data.channel[_CHANNEL[lower]] = value
             elif lower in NAME_PARTS:
-                parts[lower] = to_text(value)
+                parts[lower] = plain_text(value)
             elif path := _PATHS.get(lower) or self._own_path(lower):
                 data.values[path] = value
             elif lower.startswith(_LONGEST_FIRST):
@@ -86,8 +86,7 @@ class LinkNames:
             else:
                 data.values[name] = value
         if parts and "name" not in data.member:
-            texts = (parts.get(part, "").strip() for part in NAME_PARTS)
-            data.member["name"] = " ".join(filter(None, texts))
+            data.member["name"] = " ".join(filter(None, map(parts.get, NAME_PARTS)))
         return data
 
     def _own_path(self, name: str) -> str | None:
@@ -95,6 +94,11 @@ class LinkNames:
         if prefix is None:
             return None
         return self._own.get(name) or self._own.get(name.removeprefix(prefix))
+
+
+def plain_text(value: Json) -> str:
+    """Write what a person is told by, trimmed; lists and objects tell nothing."""
+    return "" if is_list(value) or is_object(value) else to_text(value).strip()
 
 
 def _own_names(compiled: CompiledTemplate) -> Iterator[tuple[str, str]]:

@@ -156,7 +156,7 @@ def test_who_a_link_is_for(auto_fill: Any, given: dict[str, Any], external_id: s
 
 
 def test_a_claim_that_fits_no_member_is_left_out():
-    given = {"name": "Percy", "shoe_size": 44, "points": 1.5, "tier": ""}
+    given = {"name": "Percy", "shoe_size": 44, "points": 1.5, "tier": "", "email": ["x"]}
 
     fields, wrong = clean_member(given, None)
 

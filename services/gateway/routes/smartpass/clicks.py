@@ -101,7 +101,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             "POST",
             handler=partial(press_button, context=context),
             summary="Press the button of a link",
-            description="As a click by a person.",
+            description="303, as after a click by a person.",
         ),
     ]
 
