@@ -20,6 +20,7 @@ import aiohttp
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from services.demo_model import EXAMPLE_HEX, MEMBER, MODEL, MODEL_IMAGES
+from services.gateway.catalogue.google_issuers import make_key_file
 from services.gateway.catalogue.logins import LoginChange
 from services.gateway.context import Context
 from services.local import write_private
@@ -138,7 +139,6 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
         "template_id": template["template_id"],
         "pass_handle": issued["handle"],
         "development_root": str(root.resolve()),
-        "issuer_id": issuer.issuer_id,
         "google_issuer_id": issuer.issuer_id,
         "google_public_key": str(google_key.resolve()),
         "google_save_url": save_url,
@@ -155,6 +155,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
         "file": str(files("services") / "demo_images" / "logo.png"),
         "device": secrets.token_hex(16),
         **_make_certificate(),
+        "service_account": b64encode(make_key_file()).decode(),
         **things,
         **bearer,
     }

@@ -107,7 +107,6 @@ TAGS = {
     "Events": "The feed: every event of the account once, in order and without gaps.",
     "Pages": "What holders of passes open: the public page of a pass and its file.",
     "Apple Wallet": "Apple's web service for passes, which phones ask; no API key.",
-    google_callbacks.TAG: "What Google calls when somebody saves or removes a pass.",
     "PassSource": "PassSource's API and links, for shops that come from there.",
     pass2u.TAG: "Pass2U's Pass API 2.0; also described alone at `/v2/openapi.json`.",
 }

@@ -36,6 +36,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "invalid /url": "An address must be a public one; which are is not said by a pattern.",
     # What bytes and texts hold.
     "image_broken": "These bytes are no PNG.",
+    "google_key_invalid": "Which issuers and key files there are is not said by a schema.",
     "identity_broken": "These bytes are no certificate, or there are none.",
     "template_invalid": "Texts with brackets, rules and Wallet's own demands.",
     "invalid #": "A template takes numbers of at most 64 bits, and 256 KiB.",

@@ -150,6 +150,7 @@ NOT_HERE = {
     "docker compose": "needs Docker",
     "python -m services.": "is a service: it needs RabbitMQ, and never ends",
     ".venv/bin/python -m tests.wallet install --watch": "goes on until Ctrl-C",
+    ".venv/bin/python -m tests.google serve": "goes on until Ctrl-C",
     ".venv/bin/python -m tests.contracts.write_snapshots": "writes into the checkout",
 }
 """How commands begin that are not run, and why."""

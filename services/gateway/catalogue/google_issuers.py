@@ -193,20 +193,8 @@ class GoogleIssuers:
 
     async def develop(self, account_id: UUID) -> tuple[GoogleIssuer, bytes]:
         """Make an issuer that Google does not know, with a key of its own; that as a public PEM."""
-        key = await asyncio.to_thread(rsa.generate_private_key, 65537, 2048)
         issuer_id = str(_DEVELOPMENT_START + secrets.randbelow(_DEVELOPMENT_NUMBERS))
-        content = orjson.dumps(
-            {
-                "type": "service_account",
-                "project_id": "development",
-                "private_key_id": secrets.token_hex(20),
-                "private_key": key.private_bytes(
-                    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-                ).decode(),
-                "client_email": f"wallet@development-{issuer_id[-6:]}.iam.gserviceaccount.com",
-                "token_uri": TOKEN_URL,
-            }
-        )
+        content = await asyncio.to_thread(make_key_file)
         account = await self._parse(content)
         checked = CheckedKey(account, content, "unchecked", "")
         async with self._database.work() as work:
@@ -214,7 +202,9 @@ class GoogleIssuers:
                 work, account_id, issuer_id, "Development", checked,
                 is_default=True, is_lent=False, development=True,
             )  # fmt: skip
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        public = account.key.public_key().public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
         return issuer, public
 
     async def get(self, account_id: UUID, issuer_id: str) -> GoogleIssuer:
@@ -318,6 +308,24 @@ class GoogleIssuers:
 
     def _seal(self, account_id: UUID, content: bytes) -> str:
         return self._master_keys.seal(content, purpose=GOOGLE_PURPOSE, owner=str(account_id))
+
+
+def make_key_file() -> bytes:
+    """Make the key file of a service account that Google does not know."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = secrets.token_hex(4)
+    return orjson.dumps(
+        {
+            "type": "service_account",
+            "project_id": "development",
+            "private_key_id": secrets.token_hex(20),
+            "private_key": key.private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            ).decode(),
+            "client_email": f"wallet-{name}@development.iam.gserviceaccount.com",
+            "token_uri": TOKEN_URL,
+        }
+    )
 
 
 def issuer_saved(issuer: GoogleIssuer) -> GoogleIssuerSaved:

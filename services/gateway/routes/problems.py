@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
+    "callback_refused": (401, "The callback is not signed by Google for this issuer."),
     "login_refused": (401, "The e-mail address or the password is wrong."),
     "subscription_ended": (401, "The subscription of this account has ended."),
     "token_refused": (401, "The authentication token is not that of a pass of ours."),

@@ -85,7 +85,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             dialect="google",
             media="",
             body_limit=MAX_BODY_BYTES,
-            described=("application/json",),
+            hidden=True,
             errors=(
                 BadRequestError,
                 CallbackRefusedError,

@@ -22,7 +22,7 @@ from services.gateway.usecases import google, passes
 from shared.contracts.triggers import Pass
 from shared.errors import ConflictError, GoneError, InvalidError, NotFoundError, UnavailableError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
-from shared.identifiers import HANDLE_PATTERN
+from shared.identifiers import trim_handle
 
 
 async def add_to_google(
@@ -44,7 +44,7 @@ async def go_on_to_google(
 
 
 async def _read(call: Call[Any, None], context: Context) -> Pass:
-    issued = await passes.read(context, None, call.path["handle"])
+    issued = await passes.read(context, None, trim_handle(call.path["handle"]))
     context.passcodes.guard(issued, call.request.cookies)
     return issued
 
@@ -75,7 +75,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     pages = Pages()
     endpoint: partial[AnyEndpoint] = partial(
         Endpoint,
-        path=f"/p/{{handle:{HANDLE_PATTERN}}}/google",
+        path="/p/{handle}/google",
         tag=TAG,
         scope=None,
         raw=True,
@@ -104,6 +104,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             "GET",
             handler=partial(go_on_to_google, context=context, pages=pages),
             summary="Go on to Google Wallet with a pass that was wanted there",
-            description="As the POST, of a pass for which that was done; it changes nothing.",
+            description="As the POST, of a pass for which that was done: 303 to Google's page. "
+            "It changes nothing.",
         ),
     ]

@@ -1,7 +1,9 @@
 """Google Wallet issuers over HTTP: who makes classes and objects at Google, by which key."""
 
+from base64 import b64decode
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,11 +20,16 @@ from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from services.gateway.routes.v1.reading import cursor_at, text_position
 from shared.contracts.message import JsonObject
 from shared.database import UnitOfWork
+from shared.google.accounts import MAX_FILE_BYTES
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
 from shared.http.pagination import InvalidCursorError, Page, PageQuery
 
 TAG = "Google Wallet issuers"
-_KEY = "The key file of a service account, as Google Cloud gives it out; it is never shown again."
+_KEY = (
+    "The key file of a service account, as Google Cloud gives it out, or the file in base64; it is "
+    "never shown again."
+)
+KeyFile = JsonObject | Annotated[str, Field(max_length=MAX_FILE_BYTES * 2)]
 
 
 class NewIssuer(BaseModel):
@@ -34,7 +41,7 @@ class NewIssuer(BaseModel):
         min_length=1, max_length=40, description="Its number.", examples=["3388000000022141777"]
     )
     name: str = Field(min_length=1, max_length=200, examples=["Blue Bottle"])
-    service_account: JsonObject = Field(description=_KEY, repr=False)
+    service_account: KeyFile = Field(description=_KEY, repr=False, examples=["$SERVICE_ACCOUNT"])
     is_default: bool = Field(
         default=False, description="Whether templates that name none use it. The first one is."
     )
@@ -51,7 +58,7 @@ class ChangedIssuer(BaseModel):
     )
 
     name: str | None = Field(None, min_length=1, max_length=200)
-    service_account: JsonObject | None = Field(None, description=_KEY, repr=False)
+    service_account: KeyFile | None = Field(None, description=_KEY, repr=False)
     is_default: bool | None = None
     is_lent: bool | None = None
 
@@ -108,13 +115,13 @@ async def list_google_issuers(call: Call[None, PageQuery], *, context: Context) 
 
 async def show_google_issuer(call: Call[None, None], *, context: Context) -> IssuerView:
     """Show one issuer."""
-    found = await context.google_issuers.get(call.caller.account_id, call.path["issuer_id"])
+    found = await context.google_issuers.get(call.caller.account_id, call.path["google_issuer_id"])
     return _shown(found, context)
 
 
 async def change_google_issuer(call: Call[ChangedIssuer, None], *, context: Context) -> IssuerView:
     """Change an issuer; a new key takes over at once."""
-    body, issuer_id = call.body, call.path["issuer_id"]
+    body, issuer_id = call.body, call.path["google_issuer_id"]
     await context.google_issuers.get(call.caller.account_id, issuer_id)
     key = None
     if body.service_account is not None:
@@ -129,13 +136,23 @@ async def change_google_issuer(call: Call[ChangedIssuer, None], *, context: Cont
 async def check_google_issuer(call: Call[None, None], *, context: Context) -> IssuerView:
     """Ask Google again whether the issuer's service account may act for it."""
     checked = await context.google_issuers.check_again(
-        call.caller.account_id, call.path["issuer_id"]
+        call.caller.account_id, call.path["google_issuer_id"]
     )
     return _shown(checked, context)
 
 
-async def _checked(context: Context, issuer_id: str, service_account: JsonObject) -> CheckedKey:
-    return await context.google_issuers.check(issuer_id, orjson.dumps(service_account))
+async def _checked(context: Context, issuer_id: str, key_file: KeyFile) -> CheckedKey:
+    return await context.google_issuers.check(issuer_id, _content(key_file))
+
+
+def _content(key_file: KeyFile) -> bytes:
+    if not isinstance(key_file, str):
+        return orjson.dumps(key_file)
+    try:
+        return b64decode("".join(key_file.split()), validate=True)
+    except ValueError:
+        fault = {"pointer": "/service_account", "detail": "base64 is needed, or the object itself"}
+        raise GoogleKeyError(errors=[fault]) from None
 
 
 def _shown(issuer: GoogleIssuer, context: Context) -> IssuerView:
@@ -145,7 +162,7 @@ def _shown(issuer: GoogleIssuer, context: Context) -> IssuerView:
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the addresses of Google Wallet issuers."""
-    all_, one = "/v1/google/issuers", "/v1/google/issuers/{issuer_id}"
+    all_, one = "/v1/google/issuers", "/v1/google/issuers/{google_issuer_id}"
     read, write = "identities:read", "identities:write"
     return [
         Endpoint(
