@@ -59,7 +59,7 @@ def new_handle() -> str:
 
 def id_of_handle(handle: str) -> UUID:
     """Make an id of a handle: the same one each time, and sorted by when the handle was made."""
-    content = base64.b32hexdecode(handle.upper())
+    content = int(handle, 32).to_bytes(20, "big")  # whose digits are those of base32hex
     moment = int.from_bytes(content[:4], "big") * 1000
     return derived_id(UUID(bytes=moment.to_bytes(6, "big") + content[4:14]), 0)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -121,7 +122,10 @@ class LinkMaker:
     def __init__(self, program: LinkProgram, compiled: CompiledTemplate) -> None:
         self._program = program
         self._compiled = compiled
-        self._names = LinkNames(compiled)
+
+    @cached_property
+    def _names(self) -> LinkNames:
+        return LinkNames(self._compiled)  # of which a click on our own links needs nothing
 
     def claims(self, order: LinkOrder, withheld: Sequence[Withheld] = ()) -> LinkClaims:
         """Turn an order into what its link says; LinkInvalidError names all that is wrong."""

@@ -18,7 +18,7 @@ PREVIEWERS: Final = (
 """What programs that look at links call themselves. Scanners of mail that claim to be a browser are
 not known: `create_on: "button"` is for them."""
 
-_PREVIEWER: Final = re.compile("|".join(map(re.escape, PREVIEWERS)), re.IGNORECASE)
+_PREVIEWERS: Final = tuple(map(str.lower, PREVIEWERS))
 _PURPOSES: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 _LOOKING_AHEAD: Final = re.compile(r"prefetch|prerender|preview", re.IGNORECASE)
 _MODE: Final = "Sec-Fetch-Mode"
@@ -32,5 +32,9 @@ def is_person(request: web.Request) -> bool:
         request.method == hdrs.METH_HEAD
         or any(_LOOKING_AHEAD.search(headers.get(name, "")) for name in _PURPOSES)
         or headers.get(_MODE, _NAVIGATION) != _NAVIGATION
-        or _PREVIEWER.search(headers.get(hdrs.USER_AGENT, ""))
+        or _is_previewer(headers.get(hdrs.USER_AGENT, "").lower())
     )
+
+
+def _is_previewer(agent: str) -> bool:
+    return any(name in agent for name in _PREVIEWERS)
