@@ -53,6 +53,16 @@ def main() -> int:
     commands.add_parser(
         "consistency", help="compare passes and their log with generator and notifier"
     )
+    batch = commands.add_parser("batch", help="send a list of rows, and write what became of them")
+    batch.add_argument("file", type=Path, help="CSV, or JSON lines")
+    batch.add_argument("--kind", choices=["passes", "members", "changes"], default="passes")
+    batch.add_argument("--template", metavar="ID", help="the template of rows that name none")
+    batch.add_argument("--mapping", metavar="JSON", help="what columns of other names mean")
+    batch.add_argument("--no-push", action="store_true", help="devices need not hear of changes")
+    batch.add_argument("--dry-run", action="store_true", help="only say what the rows would be")
+    batch.add_argument("--again", action="store_true", help="also if the file was sent before")
+    batch.add_argument("--output", type=Path, help="where the result goes (default: beside it)")
+    batch.add_argument("--url", help="where the API is (default: PASSWRIGHT_URL, or the demo)")
     commands.add_parser("message-map", help="print which message goes where")
     commands.add_parser("openapi", help="print the HTTP interface as OpenAPI 3.1")
     arguments = parser.parse_args()

@@ -3,6 +3,7 @@
 What the commands in `/docs` name, such as `$TEMPLATE_ID`, goes into `demo.env`.
 """
 
+import asyncio
 import json
 import secrets
 import shlex
@@ -29,6 +30,8 @@ from shared.hashes import template_hash
 from shared.passes.apple.development import DevelopmentAuthority
 
 ENVIRONMENT = "demo.env"
+ROWS = Path(__file__).parent / "demo_rows.csv"
+LOOK_SECONDS = 0.1
 IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")
 
 TEMPLATE: dict[str, Any] = {
@@ -153,6 +156,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
         "revision": "1",
         "sha256": images["logo"],
         "file": str(files("services") / "demo_images" / "logo.png"),
+        "rows": str(ROWS),
         "device": secrets.token_hex(16),
         **_make_certificate(),
         "service_account": b64encode(make_key_file()).decode(),
@@ -210,6 +214,7 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         },
     )
     job = await _post(session, f"/v1/templates/{template_id}/push", None)
+    batch = await _do_rows(session)
     async with session.get("/v1/identities") as response:
         identity, *_ = (await _read(response))["data"]
     return {
@@ -217,6 +222,7 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         "request_id": request["request_id"],
         "webhook_id": webhook["webhook_id"],
         "job_id": job["job_id"],
+        "batch_id": batch["batch_id"],
         "identity_id": identity["identity_id"],
     }
 
@@ -243,6 +249,18 @@ async def _want_at_google(session: aiohttp.ClientSession, handle: str) -> str:
         if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
             return ""
         return (await _read(response))["save_url"]
+
+
+async def _do_rows(session: aiohttp.ClientSession) -> dict[str, Any]:
+    """Make members of a list; gives the batch at its end."""
+    headers, rows = {"Content-Type": "text/csv"}, ROWS.read_bytes()
+    async with session.post("/v1/batches?kind=members", data=rows, headers=headers) as response:
+        batch = await _read(response)
+    while batch["ended_at"] is None:
+        await asyncio.sleep(LOOK_SECONDS)
+        async with session.get(f"/v1/batches/{batch['batch_id']}") as response:
+            batch = await _read(response)
+    return batch
 
 
 async def _make_model(

@@ -15,6 +15,7 @@ import uvloop
 from pydantic import ValidationError
 
 from services import demo, offline_links
+from services.batches import send_batch
 from services.gateway.app import describe, list_endpoints, open_context
 from services.gateway.catalogue import resending
 from services.gateway.context import Context
@@ -68,6 +69,7 @@ def perform(command: str, settings: LocalSettings, arguments: argparse.Namespace
         "dead": tend_dead_letters,
         "outbox": resend_outbox,
         "consistency": compare_all,
+        "batch": send_batch,
         "message-map": print_message_map,
         "openapi": print_openapi,
     }[command]

@@ -36,3 +36,16 @@ class LocalSettings(BaseSettings):
     """On one's own machine partners' servers are on it too; the services alone default to no."""
     log_level: Annotated[str, AfterValidator(check_level)] = "WARNING"
     health_port: int | None = Field(None, ge=0, le=65535)
+
+
+class ApiSettings(BaseSettings):
+    """What a command that calls the API reads from the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PASSWRIGHT_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    url: str | None = None
+    """Where the API is."""
+    key: SecretStr | None = None
+    """An API key."""

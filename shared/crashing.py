@@ -29,6 +29,8 @@ CrashPoint = Literal[
     "pushes.sent",
     "google.claimed",
     "google.sent",
+    "batches.leased",
+    "batches.done",
 ]
 """What was done last, or is done next; all others of its kind wait for neither."""
 

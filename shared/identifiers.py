@@ -53,8 +53,12 @@ def new_handle() -> str:
 
     Written in lower-case base32hex, whose letters sort as the bytes do: 32 characters.
     """
-    moment = int(time.time()).to_bytes(4, "big")
-    return base64.b32hexencode(moment + secrets.token_bytes(16)).decode().lower()
+    return handle_at(time.time(), secrets.token_bytes(16))
+
+
+def handle_at(seconds: float, secret: bytes) -> str:
+    """Make the handle of a moment and of 16 bytes that nobody can guess."""
+    return base64.b32hexencode(int(seconds).to_bytes(4, "big") + secret).decode().lower()
 
 
 def id_of_handle(handle: str) -> UUID:

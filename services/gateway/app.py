@@ -8,9 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
+from services.gateway import handlers
 from services.gateway.catalogue import attempts
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.authority import Authority
+from services.gateway.catalogue.batches import Batches
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.google_issuers import GoogleIssuers
@@ -34,6 +36,8 @@ from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.context import Context
 from services.gateway.domain import SCOPES
+from services.gateway.domain.batches import MEBIBYTES
+from services.gateway.jobs.batches import LOOK_SECONDS, RENEW_SECONDS, BatchWorker
 from services.gateway.repository.sealed import SEALED
 from services.gateway.routes.apple import web_service as wallet
 from services.gateway.routes.authentication import authenticator
@@ -53,6 +57,7 @@ from services.gateway.routes.problems import UNLISTED
 from services.gateway.routes.smartpass import clicks
 from services.gateway.routes.v1 import (
     accounts,
+    batches,
     deliveries,
     events,
     google_issuers,
@@ -71,17 +76,19 @@ from services.gateway.routes.v1 import (
 )
 from services.gateway.routes.v1.asyncapi import asyncapi_document
 from services.gateway.settings import Settings
+from shared.contracts.member import MembersErased
 from shared.database import Database
 from shared.errors import UnavailableError
 from shared.google.api import GoogleAddresses, GoogleApi
 from shared.http.docs import docs_routes
-from shared.http.endpoint import AnyEndpoint, routes
+from shared.http.endpoint import MEBIBYTE, AnyEndpoint, routes
 from shared.http.forwarding import TRUSTED_PROXIES
 from shared.http.limiting import Buckets, Limits, install_limits
 from shared.http.middleware import DIALECTS, install_middleware
 from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
 from shared.messaging.requests import Requester
+from shared.messaging.subscription import on
 from shared.messaging.transport import Transport
 from shared.passes.apple.tokens import PassTokens
 from shared.passes.template.json_schema import template_schemas
@@ -103,6 +110,7 @@ TAGS = {
     "Messages": "Texts that Wallet shows, for one pass or for all of a template.",
     "Links": "Programs of links that make a pass at the first click; nothing of them is stored.",
     "Members": "People known to an account, and their points ledger.",
+    "Batches": "Lists of passes, members or changes, as CSV or JSON lines: done one by one.",
     "Webhooks": "Addresses that are told what happens, signed as Standard Webhooks says.",
     "Events": "The feed: every event of the account once, in order and without gaps.",
     "Pages": "What holders of passes open: the public page of a pass and its file.",
@@ -125,6 +133,7 @@ ROUTE_MODULES = (
     messages,
     members,
     links,
+    batches,
     webhooks,
     bundles,
     deliveries,
@@ -168,6 +177,7 @@ def open_context(
     allow_loopback: bool = False,
     pass2u_limit: int = 0,
     google: GoogleApi | None = None,
+    batch_bytes: int = MEBIBYTES * MEBIBYTE,
 ) -> Context:
     """Put the catalogue together."""
     keyring, images, passwords = Keyring(database), Images(database), Passwords()
@@ -200,11 +210,13 @@ def open_context(
         ),
         showcase=showcase,
         models=Models(database, templates, showcase),
+        batches=Batches(database, master_keys),
         pass2u_limit=SharedLimit(database, pass2u_limit),
         notes=Notes(requester),
         served=ServedContents(),
         tokens=tokens,
         base_url=base_url,
+        batch_bytes=batch_bytes,
     )
 
 
@@ -229,7 +241,10 @@ def build(settings: Settings, transport: Transport) -> Service:
         allow_loopback=settings.allow_loopback,
         pass2u_limit=settings.pass2u_limit,
         google=google,
+        batch_bytes=settings.batch_mebibytes * MEBIBYTE,
     )
+
+    worker = BatchWorker(context)
 
     async def warn() -> None:
         with suppress(UnavailableError):  # the database may be away at the start
@@ -248,12 +263,22 @@ def build(settings: Settings, transport: Transport) -> Service:
         keys=keys,
         sealed=SEALED,
         migrations=MIGRATIONS,
+        subscriptions=[
+            on(MembersErased, partial(handlers.erase_members, batches=context.batches)),
+        ],
         jobs=[
             Job("forget expired claims", context.claims.forget_expired, every=600),
             Job("forget attempts", partial(attempts.forget_old, database), every=600),
             Job("forget networks", context.logins.forget_old_networks, every=600),
             Job("count clicks", context.link_clicks.flush, every=FLUSH_SECONDS),
             Job("share limits", context.pass2u_limit.beat, every=BEAT_SECONDS),
+            Job("do batches", worker.run, every=LOOK_SECONDS, due=context.batches.due),
+            Job("renew leases of batches", worker.renew, every=RENEW_SECONDS),
+            Job(
+                "forget batches",
+                partial(context.batches.forget_over, settings.batch_days),
+                every=600,
+            ),
         ],
         opened=[
             partial(recall_roots, database, keys, context.tokens),
@@ -264,7 +289,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         application=_application(context, settings),
         port=settings.port,
         host=settings.host,
-        closed=[close],
+        closed=[worker.stop, close],
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from services.gateway.catalogue.accounts import Accounts
+from services.gateway.catalogue.batches import Batches
 from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.google_issuers import GoogleIssuers
@@ -54,9 +55,12 @@ class Context:
     pictures: Pictures
     showcase: Showcase
     models: Models
+    batches: Batches
     pass2u_limit: SharedLimit
     notes: Notes
     served: ServedContents
     tokens: PassTokens
     base_url: str
     """The address the public sees, without a slash at its end."""
+    batch_bytes: int
+    """How long the file of a batch may be."""

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from services.gateway.domain.batches import MEBIBYTES
 from shared.settings import GoogleSettings
 
 MOST: Final = 1_000_000
@@ -33,3 +34,7 @@ class Settings(GoogleSettings):
     pass2u_limit: int = Field(100, ge=0, le=MOST)
     """Requests of one API key to one operation of the Pass2U API in any second, over all gateways;
     0: no limit."""
+    batch_mebibytes: int = Field(MEBIBYTES, ge=1, le=MOST)
+    """How long the file of a batch may be, in MiB."""
+    batch_days: int = Field(7, ge=0, le=3650)
+    """Days after which the file and the results of a batch that has ended are deleted."""

@@ -28,6 +28,7 @@ from services.notifier.partners.jobs.deliveries import LOOK_SECONDS, DeliveryJob
 from services.notifier.partners.repository import sealed as sealed_of_endpoints
 from services.notifier.settings import Settings
 from shared.contracts.gateway import (
+    BatchEnded,
     GoogleIssuerSaved,
     IdentitySaved,
     TemplateDeleted,
@@ -121,6 +122,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             ),
             on(TemplateSaved, partial(sources.tell_templates, tell=tell)),
             on(TemplateDeleted, partial(handlers.end_templates, tell=tell)),
+            on(BatchEnded, partial(sources.tell_batches, tell=tell)),
             on(
                 MembersChanged,
                 partial(handlers.follow_members, tell=tell, start_sending=sendings.set),

@@ -1,12 +1,12 @@
 """What the gateway announces: the catalogue, downhill to every service that projects it."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from shared.contracts.message import CatalogueEvent, JsonObject
+from shared.contracts.message import CatalogueEvent, Event, JsonObject
 
 IDENTITY_PURPOSE = "identity"
 """What an identity's key is sealed for; its owner is the account id as text."""
@@ -107,3 +107,19 @@ class GoogleIssuerSaved(CatalogueEvent):
     sealed: str
     development: bool = False
     """Whether Google does not know it: nothing of it is sent to Google itself."""
+
+
+class BatchEnded(Event):
+    """A batch has come to its end, or was brought to it."""
+
+    name: ClassVar = "gateway.batch_ended.v1"
+
+    batch_id: UUID
+    account_id: UUID
+    kind: str
+    state: Literal["finished", "cancelled", "failed"]
+    rows: int
+    done: int
+    """How many rows were done, those that failed too."""
+    failed: int
+    ended_at: datetime

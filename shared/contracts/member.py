@@ -322,3 +322,16 @@ class MembersChanged(Event):
     def without(self, persons: Collection[Person]) -> Self:
         left = [m for m in self.members if m.deleted or m.person not in persons]
         return self.model_copy(update={"members": left})
+
+
+class ErasedMember(BaseModel):
+    account_id: UUID
+    member_id: str
+
+
+class MembersErased(Event):
+    """Members are gone, with what was known of them."""
+
+    name: ClassVar = "member.members_erased.v1"
+
+    members: list[ErasedMember]

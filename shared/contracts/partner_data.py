@@ -61,6 +61,13 @@ class WebhookSubject(BaseModel):
     id: str
 
 
+class BatchSubject(BaseModel):
+    """A batch, by its id."""
+
+    kind: Literal["batch"]
+    id: str
+
+
 Change = Annotated[
     list[Any], Field(min_length=2, max_length=2, description="Before and after; null: no value.")
 ]
@@ -224,3 +231,14 @@ class WebhookGreeting(BaseModel):
 
     webhook_id: UUID
     message: str
+
+
+class BatchEnd(BaseModel):
+    """A batch, and what came of its rows."""
+
+    batch_id: UUID
+    kind: str = Field(description="What its rows are: `passes`, `members` or `changes`.")
+    state: Literal["finished", "cancelled", "failed"]
+    rows: int
+    done: int = Field(description="How many rows were done, those that failed too.")
+    failed: int = Field(description="How many rows failed; `errors.csv` has them.")

@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from shared.contracts.partner_data import (
+    BatchEnd,
+    BatchSubject,
     Cause,
     EnrolmentConflict,
     IdentityEnd,
@@ -294,6 +296,22 @@ class TemplateDeleted(PartnerEvent):
     data: TemplateState
 
 
+class BatchFinished(PartnerEvent):
+    """All rows of a batch are done, or it was cancelled."""
+
+    type: Literal["batch.finished"]
+    subject: BatchSubject
+    data: BatchEnd
+
+
+class BatchFailed(PartnerEvent):
+    """A batch could not go on; rows that were not done are among its errors."""
+
+    type: Literal["batch.failed"]
+    subject: BatchSubject
+    data: BatchEnd
+
+
 class EndpointDisabled(PartnerEvent):
     """A webhook endpoint is told nothing more until it is enabled again."""
 
@@ -325,7 +343,8 @@ EVENTS: Final[dict[str, type[PartnerEvent]]] = {
         PassInstalled, PassRemoved, PassRefreshed, PassPushed, PassFetched, PassVoided,
         PassUnvoided, PassExpired, PassDeleted, MemberCreated, MemberUpdated, MemberDeleted,
         MemberEnrolled, MemberConflict, PointsChanged, PushFailed, IdentityExpiring,
-        TemplateCreated, TemplateUpdated, TemplateDeleted, EndpointDisabled, DeliveryExhausted,
+        TemplateCreated, TemplateUpdated, TemplateDeleted, BatchFinished, BatchFailed,
+        EndpointDisabled, DeliveryExhausted,
         WebhookTest,
     )
 }  # fmt: skip

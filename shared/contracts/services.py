@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 from shared.contracts.gateway import (
     AccountSaved,
+    BatchEnded,
     GoogleIssuerSaved,
     IdentitySaved,
     ImagesSaved,
@@ -11,7 +12,7 @@ from shared.contracts.gateway import (
     TemplateSaved,
 )
 from shared.contracts.generator import ContentBuilt, GoogleBuilt, PassesCompared
-from shared.contracts.member import MembersChanged, MembersEnrolled
+from shared.contracts.member import MembersChanged, MembersEnrolled, MembersErased
 from shared.contracts.message import Event
 from shared.contracts.notifier import DevicesActed, EventsCompared
 from shared.contracts.triggers import (
@@ -26,7 +27,7 @@ from shared.contracts.triggers import (
 ServiceName = Literal["gateway", "generator", "member", "notifier", "triggers"]
 
 LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
-    "gateway": (),
+    "gateway": (MembersErased,),
     "member": (PointsAdjusted,),
     "triggers": (
         AccountSaved,
@@ -52,6 +53,7 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
         GoogleBuilt,
         TemplateSaved,
         TemplateDeleted,
+        BatchEnded,
         MembersChanged,
         MembersEnrolled,
         EventsLogged,

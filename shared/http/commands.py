@@ -13,6 +13,9 @@ from shared.http.schema_view import SchemaView
 Document = Mapping[str, Any]
 
 _PATH_NAME = re.compile(r"\{(\w+)\}")
+_FILES = {"text/csv": "$ROWS"}
+"""Which file is sent, of a media type that is not any file's."""
+
 _TEXT_MEDIA = re.compile(r"text/|json|pem")
 
 
@@ -62,7 +65,7 @@ class CommandWriter:
             return [f"--data-urlencode {shlex.quote(f'{n}={v}')}" for n, v in fields.items()]
         kind = f"-H {shlex.quote(f'Content-Type: {media}')}"
         if not media.endswith("json"):
-            return [kind, '--data-binary "@$FILE"']
+            return [kind, f'--data-binary "@{_FILES.get(media, "$FILE")}"']
         body = json.dumps(self._example(entry["schema"]), indent=2, ensure_ascii=False)
         return [kind, f"-d @- <<END\n{body}\nEND" if "$" in body else f"-d {shlex.quote(body)}"]
 

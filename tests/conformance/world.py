@@ -83,6 +83,7 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
     order = {"template_id": template, "member_id": "ada"}
     issued = await post(session, "/v1/passes", order)
     job = await post(session, f"/v1/templates/{template}/push")
+    batch = await make_batch(session, template)
     identities = await get(session, "/v1/identities")
     model_id, pass_id = await make_model(session)
     return {
@@ -96,6 +97,7 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
         "handle": issued["handle"],
         "member_id": "ada",
         "job_id": job["job_id"],
+        "batch_id": batch,
         "identity_id": identities["data"][0]["identity_id"],
         "key_id": await make_key(session),
         "request_id": await make_request(session),
@@ -130,6 +132,14 @@ async def make_template(session: aiohttp.ClientSession) -> str:
     template["pass"]["storeCard"]["backFields"].append(NEWS)
     saved = await post(session, "/v1/templates", {**template, "images": images})
     return saved["template_id"]
+
+
+async def make_batch(session: aiohttp.ClientSession, template: str) -> str:
+    """Issue passes by a batch, to its end."""
+    batch = await post(session, f"/v1/batches?kind=passes&template_id={template}&count=3")
+    while batch["ended_at"] is None:
+        batch = await get(session, f"/v1/batches/{batch['batch_id']}")
+    return batch["batch_id"]
 
 
 async def make_model(session: aiohttp.ClientSession) -> tuple[str, str]:

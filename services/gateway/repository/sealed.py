@@ -11,6 +11,7 @@ from services.gateway.domain import (
     REQUEST_PURPOSE,
     RESPONSE_PURPOSE,
 )
+from services.gateway.domain.batches import BATCH_PURPOSE
 from services.gateway.domain.links import LINK_KEY_PURPOSE
 from shared.contracts.gateway import (
     GOOGLE_PURPOSE,
@@ -58,6 +59,8 @@ SEALED: Final = (
         "link_keys", ("program_id", "key_id"), "sealed", "program_id",
         sealed_for(LINK_KEY_PURPOSE),
     ),
+    # Of a batch the key alone: what it holds is sealed by that.
+    SealedColumn("batches", ("batch_id",), "sealed", "account_id", sealed_for(BATCH_PURPOSE)),
     # What was announced is kept for a day, to be sent again; there are no columns in it.
     SealedColumn(
         "outbox", ("outbox_id",), "body", "''", _announced(IDENTITY_PURPOSE), "bytea",

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -132,10 +132,18 @@ def harmless(text: str) -> str:
     return text
 
 
-def write_rows(rows: Sequence[Sequence[str]]) -> bytes:
+def restored(text: str) -> str:
+    """Take away what `harmless` put before a text, so that an export can be sent back."""
+    rest = text.removeprefix("'")
+    return rest if rest != text and harmless(rest) == text else text
+
+
+def write_rows(rows: Iterable[Sequence[str]], separator: str = ",") -> bytes:
     """Write rows with every cell in quotes, which no separator of any country can break."""
     output = io.StringIO(newline="")
-    csv.writer(output, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+    csv.writer(output, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(
+        rows
+    )
     return output.getvalue().encode("utf-8", "replace")
 
 

@@ -30,12 +30,18 @@ class TooManyImagesError(InvalidError):
 
 
 async def settle(
-    context: Context, account_id: UUID, rows: Sequence[JsonObject], *, trusted: bool = True
+    context: Context,
+    account_id: UUID,
+    rows: Sequence[JsonObject],
+    *,
+    trusted: bool = True,
+    most: int | None = MAX_ADDRESSES,
 ) -> list[JsonObject | InvalidError]:
     """Name each image in the values of passes by the SHA-256 of one that the account keeps.
 
-    An address is fetched once for all rows; an empty text takes the pass's own image away. A row
-    with an image that cannot be had is an error that names its paths.
+    An address is fetched once for all rows, of which at most `most` may be named; an empty text
+    takes the pass's own image away. A row with an image that cannot be had is an error that names
+    its paths.
     """
     if not any(has_images(row) for row in rows):
         return list(rows)
@@ -46,15 +52,19 @@ async def settle(
     for path, text in named:
         if text and text not in digests:
             slots.setdefault(text, set()).add(IMAGE_PATHS[path])
-    if len(slots) > MAX_ADDRESSES:
+    if most is not None and len(slots) > most:
         raise TooManyImagesError
-    found = await asyncio.gather(
-        *(
-            _fetch(context, account_id, address, slots[address], trusted=trusted)
-            for address in slots
+    found: list[Fetched] = []
+    addresses = list(slots)
+    for start in range(0, len(addresses), MAX_ADDRESSES):
+        fetched_now = await asyncio.gather(
+            *(
+                _fetch(context, account_id, address, slots[address], trusted=trusted)
+                for address in addresses[start : start + MAX_ADDRESSES]
+            )
         )
-    )
-    await _keep(context, account_id, found)
+        await _keep(context, account_id, fetched_now)
+        found += fetched_now
     fetched = dict(zip(slots, found, strict=True))
     return [_settled(row, known, fetched) for row in rows]
 

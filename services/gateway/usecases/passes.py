@@ -132,7 +132,7 @@ async def issue(
     if not order.trusted:
         values = await pass_images.only_editable(context, account_id, template_id, values)
     values = await _with_images(context, account_id, values, trusted=order.trusted)
-    creation = _creation(
+    command = creation(
         replace(order, values=values),
         member,
         account_id=account_id,
@@ -141,7 +141,7 @@ async def issue(
         command_id=command_id,
     )
     try:
-        return await context.requester.ask(creation, PassCreated, patience=patience)
+        return await context.requester.ask(command, PassCreated, patience=patience)
     except ApplicationError as error:
         raise pointed(error) from error
 
@@ -160,7 +160,7 @@ async def issue_many(
     members = await _members(context, account_id, list(wanted)) if wanted else {}
     settled = await pass_images.settle(context, account_id, [order.values for order in orders])
 
-    create = partial(_creation, account_id=account_id, template_id=template_id, revision=revision)
+    create = partial(creation, account_id=account_id, template_id=template_id, revision=revision)
 
     async def one(index: int, order: Order) -> PassCreated:
         values, member = settled[index], None
@@ -171,11 +171,11 @@ async def issue_many(
             if isinstance(found, ApplicationError):
                 raise pointed(found, at=f"/passes/{index}")
             member = found
-        creation = create(
+        command = create(
             replace(order, values=values), member, command_id=derived_id(command_id, index)
         )
         try:
-            return await context.requester.ask(creation, PassCreated, lane="bulk")
+            return await context.requester.ask(command, PassCreated, lane="bulk")
         except ApplicationError as error:
             raise pointed(error, at=f"/passes/{index}") from error
 
@@ -209,6 +209,7 @@ async def change(
     literal: bool = False,
     voided: bool | None = None,
     passcode: str | None = None,
+    lane: Lane = "interactive",
 ) -> PassChanged:
     """Let something happen to a pass, waiting up to `patience` seconds for rules that call.
 
@@ -239,7 +240,7 @@ async def change(
         passcode=passcode,
     )
     try:
-        return await context.requester.ask(command, PassChanged, patience=patience)
+        return await context.requester.ask(command, PassChanged, lane=lane, patience=patience)
     except ApplicationError as error:
         raise pointed(error) from error
 
@@ -401,7 +402,7 @@ def pointed(error: ApplicationError, *, at: str = "", names: str = "/values") ->
     return other
 
 
-def _creation(
+def creation(
     order: Order,
     member: Member | None,
     *,
@@ -410,6 +411,7 @@ def _creation(
     revision: int,
     command_id: UUID,
 ) -> CreatePass:
+    """Put into a command what is settled of an order."""
     return CreatePass(
         command_id=command_id,
         account_id=account_id,

@@ -22,12 +22,14 @@ from shared.clock import now
 from shared.contracts.member import (
     AdjustPoints,
     DeleteMember,
+    ErasedMember,
     ListMembers,
     ListPoints,
     Member,
     MemberPage,
     MemberSaved,
     MembersChanged,
+    MembersErased,
     PointsEntry,
     PointsPage,
     ReadMember,
@@ -70,6 +72,8 @@ async def delete_members(
         await members.erase_reasons(keys)
         await EnrolmentRepository(work.connection).delete_of(keys)
         work.erase(m.person for m in erased)
+        gone = [ErasedMember(account_id=m.account_id, member_id=m.member_id) for m in erased]
+        work.publish(MembersErased(members=gone))
     return outcomes
 
 

@@ -42,10 +42,11 @@ class Owners:
         self.members: dict[tuple[UUID, str], Member] = {}
         self._answers: dict[str, tuple[type[Request], Callable[[Any], object]]] = {}
         self._outcomes: dict[UUID, bytes] = {}
+        self._forgotten: set[UUID] = set()
         for service in OWNERS:
             for lane in LANES:
                 transport.receive_questions(service, lane, self._receiver(lane), most=20)
-        self.answer(CreatePass, self._create)
+        self.answer(CreatePass, self.create)
         self.answer(ChangePass, self._change)
         self.answer(ReadPass, self.read_pass)
         self.answer(ReadPassSince, self.read_pass_since)
@@ -65,6 +66,10 @@ class Owners:
     def asked_for(self, request: type[AnyRequest]) -> list[AnyRequest]:
         """All requests of this kind, in the order in which they came."""
         return [row for _, row in self.asked if isinstance(row, request)]
+
+    def forget(self, command: Command) -> None:
+        """Do a command anew when it comes again: nothing came of it."""
+        self._forgotten.add(command.command_id)
 
     def lanes_of(self, request: type[Request]) -> set[Lane]:
         return {lane for lane, row in self.asked if isinstance(row, request)}
@@ -95,11 +100,12 @@ class Owners:
             outcome = b'{"ok":' + answer.model_dump_json(exclude_defaults=True).encode() + b"}"
         else:
             raise TypeError(answer)
-        if isinstance(row, Command):
+        if isinstance(row, Command) and row.command_id not in self._forgotten:
             self._outcomes[row.command_id] = outcome
+        self._forgotten.clear()
         return outcome
 
-    def _create(self, command: CreatePass) -> PassCreated:
+    def create(self, command: CreatePass) -> PassCreated:
         """As triggers: a value under `unknown…` is no path of the template."""
         faults = [
             {"pointer": path, "detail": "the template has no such path"}

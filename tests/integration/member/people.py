@@ -23,6 +23,7 @@ from shared.contracts.member import (
     MemberSaved,
     MembersChanged,
     MembersEnrolled,
+    MembersErased,
     PointsEntry,
     PointsPage,
     ReadMember,
@@ -187,7 +188,8 @@ async def points_page(
 
 
 def announced(events: list[Any]) -> list[Member]:
-    """List the members announced; more than one event per batch is a fault."""
+    """List the members announced; more than one event per list of commands is a fault."""
+    events = [event for event in events if not isinstance(event, MembersErased)]
     assert len(events) <= 1
     assert all(isinstance(event, MembersChanged) for event in events)
     return [member for event in events for member in event.members]

@@ -72,7 +72,7 @@ class FeedQuery(BaseModel):
 class Subject(BaseModel):
     """What it happened to."""
 
-    kind: Literal["pass", "member", "template", "identity", "webhook"]
+    kind: Literal["pass", "member", "template", "identity", "webhook", "batch"]
     id: str = Field(description="A pass's handle; the id of anything else.")
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from shared.contracts.gateway import BatchEnded
 from shared.contracts.member import EnrolmentNews
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import NoteFetch
@@ -229,6 +230,19 @@ def of_enrolment(news: EnrolmentNews) -> Happening:
         cause={"kind": "link", "id": str(program_id)} if program_id else {"kind": "api"},
         data=data,
         template_id=news.template_id,
+    )
+
+
+def of_batch(ended: BatchEnded) -> Happening:
+    """Tell that a batch has ended, which it does once."""
+    return Happening(
+        event_id=ended.batch_id,
+        account_id=ended.account_id,
+        type="batch.failed" if ended.state == "failed" else "batch.finished",
+        subject={"kind": "batch", "id": str(ended.batch_id)},
+        occurred_at=ended.ended_at,
+        cause={"kind": "api"},
+        data=ended.model_dump(include={"batch_id", "kind", "state", "rows", "done", "failed"}),
     )
 
 

@@ -1,6 +1,6 @@
-"""What is told to partners beside the logs of passes: members and templates."""
+"""What is told to partners beside the logs of passes: members, templates and batches."""
 
-from services.notifier.feed.domain.happenings import Happening, of_enrolment
+from services.notifier.feed.domain.happenings import Happening, of_batch, of_enrolment
 from services.notifier.feed.domain.news import (
     end_of_template,
     member_key,
@@ -11,7 +11,7 @@ from services.notifier.feed.domain.news import (
 from services.notifier.feed.handlers.events import Tell
 from services.notifier.feed.repository import AnnouncedRepository
 from shared import clock
-from shared.contracts.gateway import TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import BatchEnded, TemplateDeleted, TemplateSaved
 from shared.contracts.member import MembersChanged, MembersEnrolled
 from shared.database import UnitOfWork
 
@@ -61,3 +61,8 @@ async def note_ends(messages: list[TemplateDeleted], work: UnitOfWork) -> list[H
     ]
     await AnnouncedRepository(work.connection).save(told.values())
     return happenings
+
+
+async def tell_batches(messages: list[BatchEnded], work: UnitOfWork, *, tell: Tell) -> None:
+    """Tell that batches have ended."""
+    await tell(work, [of_batch(message) for message in messages])

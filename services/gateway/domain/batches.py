@@ -1,0 +1,402 @@
+"""Batches: what their columns mean, which rows they hold, what became of each."""
+
+import difflib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from services.gateway.domain.tables import Row
+from shared.contracts.message import JsonObject
+from shared.errors import ApplicationError, ConflictError, InvalidError, TooManyRequestsError
+from shared.identifiers import handle_at
+from shared.passes.language.rights import Withheld
+from shared.passes.schema.values import Json, is_list, json_pointer
+from shared.sealing import SealBrokenError
+
+BatchKind = Literal["passes", "members", "changes"]
+BatchState = Literal["queued", "running", "paused", "finished", "cancelled", "failed"]
+Action = Literal["pause", "resume", "cancel"]
+
+BATCH_PURPOSE: Final = "batch key"
+CHUNK_ROWS: Final = 500
+CHUNK_BYTES: Final = 512 * 1024
+"""A chunk has so many rows, fewer if they are long: one more may be added to so many bytes."""
+
+MAX_ROWS: Final = 5_000_000
+MEBIBYTES: Final = 2048
+"""How long a file may be, unless the operator says otherwise."""
+
+MAX_OPEN: Final = 20
+"""Batches of an account that are on their way."""
+
+MAX_NAMED: Final = 20
+"""Columns that one refusal looks nearest names up for."""
+
+ENDED: Final = frozenset({"finished", "cancelled", "failed"})
+
+_NONCE: Final = 12
+_DIGEST: Final = 12
+
+
+class BatchColumnsError(InvalidError):
+    """The columns of the file do not fit."""
+
+    code = "batch_columns"
+
+
+class BatchEmptyError(InvalidError):
+    """The file has no rows."""
+
+    code = "batch_empty"
+
+
+class BatchTooLongError(InvalidError):
+    """A batch has at most 5,000,000 rows."""
+
+    code = "batch_too_long"
+
+
+class TooManyBatchesError(TooManyRequestsError):
+    """An account has at most 20 batches on their way."""
+
+    code = "too_many_batches"
+
+
+class BatchEndedError(ConflictError):
+    """The batch has ended."""
+
+    code = "batch_ended"
+
+
+class BatchGoesOnError(ConflictError):
+    """The batch has not ended: there is no result yet."""
+
+    code = "batch_goes_on"
+
+
+RESULTS: Final = ("link", "error")
+"""Columns of a result besides that of the handle; in a file that is sent again they are ignored."""
+
+HANDLE_NAMES: Final = ("handle", "hashedSerialNumber")
+
+_MEMBER: Final = ("member_id", "external_id", "name", "email", "phone")
+FACTS: Final[Mapping[BatchKind, tuple[str, ...]]] = {
+    "passes": ("template_id", *_MEMBER),
+    "members": (*_MEMBER, "tier", "points"),
+    "changes": ("handle", "member_id"),
+}
+"""What rows say besides values by path."""
+
+_KEYS: Final[Mapping[BatchKind, tuple[str, ...]]] = {
+    "passes": ("external_id",),
+    "members": ("member_id", "external_id"),
+    "changes": ("handle", "member_id"),
+}
+"""What no two rows may have in common."""
+
+VALUES: Final = "values."
+
+_OTHER_NAMES: Final = {"templatehash": "template_id", "hashedserialnumber": "handle"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What the cells of a column say: a fact, the value of a path, or nothing that is wanted."""
+
+    name: str
+    target: str = ""
+    is_path: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms the rows of a batch are done."""
+
+    template_id: UUID | None = None
+    push: bool = True
+    withheld: tuple[Withheld, ...] = ()
+    """What values may not show, since who sent them may not see it."""
+    columns: tuple[Column, ...] = ()
+    separator: str = ","
+
+    def dump(self) -> JsonObject:
+        return {
+            "template_id": str(self.template_id) if self.template_id else None,
+            "push": self.push,
+            "withheld": list(self.withheld),
+            "columns": [[c.name, c.target, c.is_path] for c in self.columns],
+            "separator": self.separator,
+        }
+
+    @classmethod
+    def load(cls, kept: JsonObject) -> "Terms":
+        template_id = kept.get("template_id")
+        return cls(
+            template_id=UUID(template_id) if template_id else None,
+            push=kept.get("push", True),
+            withheld=tuple(kept.get("withheld", ())),
+            columns=tuple(Column(*column) for column in kept.get("columns", ())),
+            separator=kept.get("separator", ","),
+        )
+
+    @property
+    def handle_name(self) -> str:
+        """What the result calls handles: as PassSource does in a file with PassSource's names."""
+        names = {column.name for column in self.columns}
+        return HANDLE_NAMES["templateId" in names]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A list of rows, and how far it is."""
+
+    batch_id: UUID
+    account_id: UUID
+    kind: BatchKind
+    state: BatchState
+    terms: Terms
+    sealed: str = field(repr=False)
+    rows: int
+    done: int
+    failed: int
+    fault: str | None
+    created_at: datetime
+    started_at: datetime | None
+    resumed_at: datetime | None
+    resumed_done: int
+    ended_at: datetime | None
+
+    def rate(self, at: datetime) -> float | None:
+        """How many rows a second were done since it was resumed last."""
+        if self.resumed_at is None:
+            return None
+        seconds = ((self.ended_at or at) - self.resumed_at).total_seconds()
+        return (self.done - self.resumed_done) / max(seconds, 0.001)
+
+
+class Content(NamedTuple):
+    """What a row says."""
+
+    facts: JsonObject
+    values: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A row as a chunk holds it."""
+
+    line: int
+    cells: Any
+    twin: int = 0
+    """The line of an earlier row that has the same id; 0: there is none."""
+
+    def read(self, columns: Sequence[Column], *, are_checked: bool = True) -> Content:
+        """Tell what its cells say; InvalidError if there are more of them than columns.
+
+        An empty cell says nothing; in JSON lines an empty text and null are said.
+        """
+        content = Content({}, {})
+        if is_list(self.cells):
+            given: Iterable[tuple[Column, Json]] = zip(columns, self.cells, strict=False)
+            said = [(column, text) for column, text in given if text]
+            if are_checked and len(self.cells) > len(columns):
+                raise InvalidError("The row has more cells than the head.")
+        else:
+            said = [(c, self.cells[c.name]) for c in columns if c.name in self.cells]
+        for column, value in said:
+            if column.is_path:
+                content.values[column.target] = value
+            elif column.target and value not in (None, ""):
+                content.facts[column.target] = value
+        return content
+
+    def texts(self, columns: Sequence[Column]) -> list[Json]:
+        """Give its cells in the order of the columns."""
+        if is_list(self.cells):
+            cells: list[Json] = self.cells[: len(columns)]
+            return [*cells, *[""] * (len(columns) - len(cells))]
+        return [self.cells.get(column.name) for column in columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a row."""
+
+    handle: str | None = None
+    member_id: str | None = None
+    error: str | None = None
+
+    def dump(self) -> list[str | None]:
+        return [self.handle, self.member_id, self.error]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchKey:
+    """The key that seals what a batch holds; without it nothing of that can be read."""
+
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def make(cls) -> "BatchKey":
+        return cls(secrets.token_bytes(32))
+
+    def seal(self, plain: bytes, place: str) -> bytes:
+        """Seal what rests in one place, as that of a chunk."""
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + AESGCM(self.secret).encrypt(nonce, plain, place.encode())
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """Give what was sealed for this place; SealBrokenError."""
+        nonce, content = sealed[:_NONCE], sealed[_NONCE:]
+        try:
+            return AESGCM(self.secret).decrypt(nonce, content, place.encode())
+        except InvalidTag:
+            raise SealBrokenError from None
+
+    def digest(self, *words: str) -> bytes:
+        """Name something so that only who has the key can tell what."""
+        return hmac.digest(self.secret, orjson.dumps(words), "sha256")[:_DIGEST]
+
+    def seal_rows(self, rows: Sequence[KeptRow], number: int) -> bytes:
+        plain = orjson.dumps([[row.line, row.cells, row.twin] for row in rows])
+        return self.seal(plain, f"rows {number}")
+
+    def open_rows(self, sealed: bytes, number: int) -> list[KeptRow]:
+        return [KeptRow(*row) for row in orjson.loads(self.open(sealed, f"rows {number}"))]
+
+    def seal_outcomes(self, outcomes: Sequence[Outcome], number: int) -> bytes:
+        plain = orjson.dumps([outcome.dump() for outcome in outcomes])
+        return self.seal(plain, f"outcomes {number}")
+
+    def open_outcomes(self, sealed: bytes, number: int) -> list[Outcome]:
+        plain = self.open(sealed, f"outcomes {number}")
+        return [Outcome(*outcome) for outcome in orjson.loads(plain)]
+
+    def handle_of(self, line: int, at: datetime) -> str:
+        """Give the handle for the pass of a row: each time the same, and nobody can guess it."""
+        secret = hmac.digest(self.secret, b"handle %d" % line, "sha256")[:16]
+        return handle_at(at.timestamp(), secret)
+
+    def mark_of_member(self, member_id: str) -> bytes:
+        return self.digest("member", member_id)
+
+
+def marks_of(key: BatchKey, kind: BatchKind, content: Content) -> list[bytes]:
+    """Name what no other row may have: ids, of passes those within a template."""
+    template = str(content.facts.get("template_id", ""))
+    return [
+        key.digest(name, template, str(content.facts[name]))
+        for name in _KEYS[kind]
+        if name in content.facts
+    ]
+
+
+def twin_error(kind: BatchKind, line: int) -> InvalidError:
+    """Say that a row has what an earlier one has."""
+    names = " or ".join(_KEYS[kind])
+    return InvalidError(f"It has the same {names} as line {line}.")
+
+
+def explain(error: ApplicationError) -> str:
+    """Say in one cell what is wrong with a row."""
+    faults = [_fault(fault) for fault in error.errors]
+    return " ".join([error.detail, *([f"({'; '.join(faults)})"] if faults else [])])
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    place = str(fault.get("pointer", "")).rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+    return ": ".join(filter(None, (place, str(fault.get("detail", "")))))
+
+
+def understand(
+    kind: BatchKind, names: Sequence[str], mapping: Mapping[str, str]
+) -> tuple[Column, ...]:
+    """Tell what columns mean: facts by their names, the rest paths, which are checked apart.
+
+    `mapping` says what columns of other names mean: a fact, a path (`values.` before it tells the
+    path `name` from the fact), or nothing. BatchColumnsError names what is there twice.
+    """
+    columns = tuple(_meaning(kind, name, mapping.get(name, name)) for name in names)
+    first: dict[str, str] = {}
+    faults: list[tuple[str, str]] = []
+    for column in columns:
+        before = first.setdefault(column.target, column.name)
+        if column.target and before is not column.name:
+            faults.append((column.name, f"means the same as the column {before}"))
+    if faults:
+        raise refused_columns(faults)
+    return columns
+
+
+def check_mapping(names: Sequence[str], mapping: Mapping[str, str]) -> None:
+    """Refuse a mapping of columns that there are not."""
+    if missing := [name for name in mapping if name not in names]:
+        raise refused_columns([(name, "is in the mapping, not in the file") for name in missing])
+
+
+def check_paths(kind: BatchKind, columns: Sequence[Column], paths: Mapping[str, str]) -> None:
+    """Refuse columns that are no paths: path → why nobody can set it, or nothing."""
+    faults: list[tuple[str, str]] = []
+    for column in columns:
+        if not column.is_path or paths.get(column.target) == "":
+            continue
+        reason = paths.get(column.target)
+        if reason is None:
+            looks = len(faults) < MAX_NAMED
+            nearest = _nearest(kind, column.target, paths) if looks else ""
+            hint = f"; did you mean {nearest}?" if nearest else ""
+            reason = f"is unknown{hint}"
+        faults.append((column.name, reason))
+    if faults:
+        raise refused_columns(faults)
+
+
+def refused_columns(faults: Sequence[tuple[str, str]]) -> BatchColumnsError:
+    """Refuse columns by their names."""
+    sentences = [f"{name}: {detail}" for name, detail in faults[:MAX_NAMED]]
+    return BatchColumnsError(
+        f"{'; '.join(sentences)}.",
+        errors=[
+            {"pointer": json_pointer([1, name]), "detail": detail} for name, detail in faults[:100]
+        ],
+    )
+
+
+def _meaning(kind: BatchKind, name: str, wanted: str) -> Column:
+    facts = FACTS[kind]
+    if wanted in facts:
+        return Column(name, wanted)
+    if wanted.startswith(VALUES):
+        return Column(name, wanted.removeprefix(VALUES), is_path=True)
+    plain = re.sub(r"[\W_]", "", wanted).lower()
+    for fact in facts:
+        if plain == fact.replace("_", "") or _OTHER_NAMES.get(plain) == fact:
+            return Column(name, fact)
+    if not wanted or wanted in (*RESULTS, *HANDLE_NAMES):
+        return Column(name)
+    return Column(name, wanted, is_path=True)
+
+
+def _nearest(kind: BatchKind, name: str, paths: Mapping[str, str]) -> str:
+    settable = (path for path, reason in paths.items() if not reason)
+    found = difflib.get_close_matches(name, [*FACTS[kind], *settable], n=1)
+    return found[0] if found else ""
+
+
+def kept_rows(rows: Iterable[Row], width: int) -> list[KeptRow]:
+    """Keep rows of a table; of cells beyond its columns only that there are some."""
+    return [
+        KeptRow(row.line, row.cells[: width + any(row.cells[width:])])
+        if is_list(row.cells)
+        else KeptRow(row.line, row.cells)
+        for row in rows
+    ]

@@ -1,0 +1,363 @@
+"""Does the rows of a batch: each once, under an id that follows from the batch and its line."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.gateway.catalogue.batches import OpenChunk
+from services.gateway.context import Context
+from services.gateway.domain.batches import (
+    Batch,
+    Content,
+    KeptRow,
+    Outcome,
+    explain,
+    twin_error,
+)
+from services.gateway.usecases import pass_images, passes
+from services.gateway.usecases.batch_uploads import find_template
+from services.gateway.usecases.passes import Order, UnknownMemberError, UnknownTemplateError
+from shared.contracts.member import (
+    Enrolled,
+    EnrolMember,
+    ListMembers,
+    Member,
+    MemberPage,
+    MemberSaved,
+    ReadMember,
+    SaveMember,
+)
+from shared.contracts.message import JsonObject
+from shared.contracts.triggers import ListPasses, Pass, PassCreated, PassPage, ReadPass
+from shared.errors import (
+    ApplicationError,
+    ConflictError,
+    GoneError,
+    InternalError,
+    InvalidError,
+    NotFoundError,
+    RetryableError,
+    UnavailableError,
+)
+from shared.identifiers import derived_id, trim_handle
+from shared.passes.schema.values import is_number, parse_number, to_text
+from shared.yielding import yielding
+
+MAX_ATTEMPTS: Final = 5
+"""So often rows are tried that fail on our side."""
+
+PAGE: Final = 500
+"""Passes of a member that are changed at a time."""
+
+_FIELDS: Final = ("name", "email", "phone", "external_id", "tier", "points")
+
+
+ENROLLED_BEFORE: Final = "Who has this external_id has a pass of this template already: this one."
+
+
+class InDoubtError(RetryableError):
+    """What became of some rows is not known: they are to be done again, under the same ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A template at its newest revision."""
+
+    template_id: UUID
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row in hand."""
+
+    context: Context
+    opened: OpenChunk
+    line: int
+    content: Content
+
+    @property
+    def batch(self) -> Batch:
+        return self.opened.batch
+
+    @property
+    def account_id(self) -> UUID:
+        return self.batch.account_id
+
+    def command_id(self, step: int = 0) -> UUID:
+        """Name what is done for this row, step by step."""
+        row_id = derived_id(self.batch.batch_id, self.line)
+        return derived_id(row_id, step) if step else row_id
+
+    def text(self, fact: str) -> str | None:
+        value = self.content.facts.get(fact)
+        return None if value is None else to_text(value).strip()
+
+    @property
+    def fields(self) -> JsonObject:
+        """What it says of a member, but for its id."""
+        return {
+            name: _points(value) if name == "points" else to_text(value).strip()
+            for name, value in self.content.facts.items()
+            if name in _FIELDS
+        }
+
+
+async def do_rows(context: Context, opened: OpenChunk) -> list[Outcome]:
+    """Do rows all at once; each has its own outcome. InDoubtError: they are to be done again."""
+    batch = opened.batch
+    contents = [_read(row, batch) async for row in yielding(opened.rows)]
+    said = [content if isinstance(content, Content) else Content({}, {}) for content in contents]
+    templates = await _templates(context, batch, said)
+    settled = await pass_images.settle(
+        context, batch.account_id, [content.values for content in said], most=None
+    )
+
+    async def one(at: int) -> Outcome:
+        content, values = contents[at], settled[at]
+        if isinstance(content, ApplicationError):
+            raise content
+        if isinstance(values, ApplicationError):
+            raise values
+        row = _Row(context, opened, opened.rows[at].line, Content(content.facts, values))
+        match batch.kind:
+            case "passes":
+                return await _issue(row, templates)
+            case "members":
+                return await _save_member(row)
+            case "changes":
+                return await _change(row)
+
+    asked = [asyncio.ensure_future(one(at)) async for at in yielding(range(len(contents)))]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    return [_outcome(one, opened.attempts) for one in found]
+
+
+def _read(row: KeptRow, batch: Batch) -> Content | ApplicationError:
+    if row.twin:
+        return twin_error(batch.kind, row.twin)
+    try:
+        return row.read(batch.terms.columns)
+    except InvalidError as error:
+        return error
+
+
+def _outcome(found: Outcome | BaseException, attempts: int) -> Outcome:
+    if isinstance(found, Outcome):
+        return found
+    is_ours = isinstance(found, InternalError) and attempts < MAX_ATTEMPTS
+    if is_ours or isinstance(found, UnavailableError):
+        raise InDoubtError from found
+    if not isinstance(found, ApplicationError):
+        raise found
+    return Outcome(error=explain(found))
+
+
+# Passes
+
+
+async def _templates(
+    context: Context, batch: Batch, contents: Sequence[Content]
+) -> Mapping[str, _Template]:
+    """Find the templates that rows name, as they are at this moment."""
+    if batch.kind != "passes":
+        return {}
+    usual = str(batch.terms.template_id or "")
+    names = {str(content.facts.get("template_id", usual)) for content in contents}
+    found = {name: await find_template(context, batch.account_id, name) for name in names}
+    revisions = await context.templates.current(
+        batch.account_id, [template_id for template_id in found.values() if template_id]
+    )
+    return {
+        name: _Template(template_id, revisions[template_id])
+        for name, template_id in found.items()
+        if template_id is not None and template_id in revisions
+    }
+
+
+async def _issue(row: _Row, templates: Mapping[str, _Template]) -> Outcome:
+    """Issue a pass, for the member that the row names, finds or makes."""
+    named = str(row.content.facts.get("template_id", row.batch.terms.template_id or ""))
+    template = templates.get(named)
+    if template is None:
+        raise UnknownTemplateError
+    member: Member | None = None
+    handle = row.opened.key.handle_of(row.line, row.batch.created_at)
+    if (member_id := row.text("member_id")) is not None:
+        member = await _member(row, member_id)
+    elif row.fields:
+        holder = await _enrol(row, template.template_id, handle)
+        member, handle = holder.member, holder.handle
+        if holder.has_pass:
+            return Outcome(handle, member.member_id, ENROLLED_BEFORE)
+    order = Order(row.content.values, withheld=row.batch.terms.withheld, handle=handle)
+    command = passes.creation(
+        order,
+        member,
+        account_id=row.account_id,
+        template_id=template.template_id,
+        revision=template.revision,
+        command_id=row.command_id(),
+    )
+    created = await row.context.requester.ask(command, PassCreated, lane="bulk")
+    return Outcome(created.handle, member and member.member_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Whose pass it is, and under which handle."""
+
+    member: Member
+    handle: str
+    has_pass: bool
+
+
+async def _enrol(row: _Row, template_id: UUID, handle: str) -> _Holder:
+    """Find or make the member; one whose pass was deleted is to have a new one."""
+    command = EnrolMember(
+        command_id=row.command_id(1),
+        account_id=row.account_id,
+        template_id=template_id,
+        member_id=str(row.command_id(2)),
+        handle=handle,
+        fields=row.fields,
+    )
+    enrolled = await row.context.requester.ask(command, Enrolled, lane="bulk")
+    known = enrolled.enrolment.handle
+    if known == handle:
+        return _Holder(enrolled.member, handle, has_pass=False)
+    query = ReadPass(account_id=row.account_id, handle=known)
+    try:
+        await row.context.requester.ask(query, Pass, lane="bulk")
+    except NotFoundError:  # whoever came before got no further
+        return _Holder(enrolled.member, known, has_pass=False)
+    except GoneError:
+        renewed = command.model_copy(update={"command_id": row.command_id(3), "replaces": known})
+        enrolled = await row.context.requester.ask(renewed, Enrolled, lane="bulk")
+        known = enrolled.enrolment.handle
+    return _Holder(enrolled.member, known, has_pass=known != handle)
+
+
+# Members
+
+
+async def _member(row: _Row, member_id: str) -> Member:
+    """Read the member that a row names; one that is not there is made, if the row says who it is.
+
+    What is there already stays as it is.
+    """
+    query = ReadMember(account_id=row.account_id, member_id=member_id)
+    try:
+        return await row.context.requester.ask(query, Member, lane="bulk")
+    except NotFoundError:
+        if not row.fields:
+            raise UnknownMemberError(
+                errors=[{"pointer": "member_id", "detail": "Unknown member"}]
+            ) from None
+    try:
+        return await _save(row, member_id, "create", 1)
+    except ConflictError:  # another row has just made it
+        return await row.context.requester.ask(query, Member, lane="bulk")
+
+
+async def _save_member(row: _Row) -> Outcome:
+    """Change the member that the row names by an id of either kind, or make it."""
+    member_id, own = row.text("member_id"), str(row.command_id(2))
+    if member_id is None and (external_id := row.text("external_id")):
+        member_id = await _find_member(row, external_id)
+    if member_id in (None, own):
+        member = await _save(row, own, "create", 0)
+        return Outcome(None, member.member_id)
+    try:
+        member = await _save(row, member_id, "merge", 1)
+    except NotFoundError:
+        member = await _save(row, member_id, "create", 0)
+    return Outcome(None, member.member_id)
+
+
+async def _find_member(row: _Row, external_id: str) -> str | None:
+    query = ListMembers(account_id=row.account_id, external_id=external_id, limit=1)
+    page = await row.context.requester.ask(query, MemberPage, lane="bulk")
+    return page.members[0].member_id if page.members else None
+
+
+async def _save(row: _Row, member_id: str, mode: str, step: int) -> Member:
+    command = SaveMember.model_validate(
+        {
+            "command_id": row.command_id(step),
+            "account_id": row.account_id,
+            "member_id": member_id,
+            "mode": mode,
+            "fields": row.fields,
+        }
+    )
+    return (await row.context.requester.ask(command, MemberSaved, lane="bulk")).member
+
+
+def _points(value: object) -> object:
+    """Read points as a cell has them; what is no number is for their owner to refuse."""
+    number = parse_number(value) if isinstance(value, str) else value
+    return int(number) if is_number(number) and number == int(number) else value
+
+
+# Changes
+
+
+async def _change(row: _Row) -> Outcome:
+    """Change a pass, or all passes of a member."""
+    if (handle := row.text("handle")) is not None:
+        handle = trim_handle(handle)
+        await _change_pass(row, handle, row.command_id())
+        return Outcome(handle)
+    member_id = row.text("member_id")
+    if member_id is None:
+        raise InvalidError("A handle or a member_id is needed.")
+    changed: list[str] = []
+    async for handles in _passes_of(row, member_id):
+        await asyncio.gather(
+            *(_change_pass(row, handle, row.command_id(_step(handle))) for handle in handles)
+        )
+        changed += handles
+    if not changed:
+        raise NotFoundError("The member has no pass.")
+    return Outcome(" ".join(changed), member_id)
+
+
+async def _change_pass(row: _Row, handle: str, command_id: UUID) -> None:
+    terms = row.batch.terms
+    await passes.change(
+        row.context,
+        row.account_id,
+        handle,
+        "update",
+        command_id=command_id,
+        values=row.content.values,
+        push=terms.push,
+        withheld=terms.withheld,
+        template_id=terms.template_id,
+        lane="bulk",
+    )
+
+
+async def _passes_of(row: _Row, member_id: str) -> AsyncIterator[list[str]]:
+    query = ListPasses(
+        account_id=row.account_id,
+        template_id=row.batch.terms.template_id,
+        member_id=member_id,
+        limit=PAGE,
+    )
+    while True:
+        page = await row.context.requester.ask(query, PassPage, lane="bulk")
+        if page.passes:
+            yield [found.handle for found in page.passes]
+        if not page.more:
+            return
+        query = query.model_copy(update={"after": page.last})
+
+
+def _step(handle: str) -> int:
+    """Name the step that changes this pass, whichever others the member has by then."""
+    return int.from_bytes(hashlib.sha256(handle.encode()).digest()[:8])
