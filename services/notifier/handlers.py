@@ -8,13 +8,12 @@ from services.notifier.apple.handlers.devices import StartPushing, ask_pushes, n
 from services.notifier.apple.repository import (
     ContentRepository,
     DeviceRepository,
-    ObservationRepository,
     PassRepository,
 )
 from services.notifier.feed.domain.happenings import of_fetch, of_pass
 from services.notifier.feed.handlers.events import Tell
 from services.notifier.feed.handlers.sources import note_ends, tell_members
-from services.notifier.feed.repository import FetchRepository
+from services.notifier.feed.repository import FetchRepository, ObservationRepository
 from services.notifier.google.handlers import passes
 from services.notifier.google.handlers.issuers import StartSending
 from services.notifier.partners.domain.happenings import of_disabled

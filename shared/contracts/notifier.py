@@ -217,18 +217,22 @@ class ContentNotice(BaseModel):
 
 
 class Observation(BaseModel):
-    """One thing seen of a pass on its way to devices."""
+    """One thing seen of a pass on its way to those who hold it."""
 
     at: datetime
     kind: Literal[
-        "registered", "unregistered", "pushed", "push_failed", "listed", "fetched", "device_log"
-    ]
+        "registered", "unregistered", "pushed", "push_failed", "listed", "fetched", "device_log",
+        "google_wanted", "google_sent", "google_refused", "google_failed", "google_notified",
+        "google_silent", "google_saved", "google_removed",
+    ]  # fmt: skip
     device: str | None = None
     """The first 8 digits of the device; a fetch does not say which device it is from."""
     data: JsonObject = {}
     """registered: `created`, `device_kind`; unregistered: `reason`, unless the device said so;
     listed: `tag`, `cursor`; fetched: `status`, `content_number`, `version`, `source`; device_log:
-    `line`, `class`, `version`."""
+    `line`, `class`, `version`; google_wanted: `version`; google_sent: `version`, `method`,
+    `status`, `milliseconds`; google_refused, google_failed: `version`, `status`, `reason`;
+    google_notified: `version`, `by`; google_silent: `version`, `reason`."""
 
 
 DeviceKind = Literal["apple", "wallet_passes", "wallet_union", "pass2u"]
@@ -371,6 +375,9 @@ class NoteDeviceLogs(Query):
     lines: list[DeviceLogLine]
 
 
+Wallet = Literal["apple", "google"]
+
+
 class DeviceAct(BaseModel):
     """A device took a pass in, dropped it, or asked for it of its own accord."""
 
@@ -383,7 +390,7 @@ class DeviceAct(BaseModel):
     """Of the pass: rises with every registration and removal; 0 for device_update."""
     devices: int = 0
     """How many devices hold the pass after it."""
-    wallet: Literal["apple", "google"] = "apple"
+    wallet: Wallet = "apple"
     """Each wallet has numbers and a count of its own; Google says only whether anybody has it."""
 
 

@@ -102,6 +102,14 @@ class PassChange(PassFacts):
     )
 
 
+class PassHolding(PassChange):
+    """A pass, and in which wallet a device has it, or no longer has it."""
+
+    wallet: Literal["apple", "google"] | None = Field(
+        None, description="Whose wallet it is; null: somebody noted it by hand."
+    )
+
+
 class PassScan(PassChange):
     """A pass, and what a scan or check changed of it."""
 

@@ -22,6 +22,7 @@ from shared.contracts.partner_data import (
     PassChange,
     PassEnd,
     PassFetch,
+    PassHolding,
     PassScan,
     PassStart,
     PassSubject,
@@ -137,19 +138,19 @@ class PassRegistered(PartnerEvent):
 
 
 class PassInstalled(PartnerEvent):
-    """A device has the pass."""
+    """A device has the pass, in the wallet that is named."""
 
     type: Literal["pass.installed"]
     subject: PassSubject
-    data: PassChange
+    data: PassHolding
 
 
 class PassRemoved(PartnerEvent):
-    """A device no longer has the pass."""
+    """A device, or with Google's wallet everybody, no longer has the pass."""
 
     type: Literal["pass.removed"]
     subject: PassSubject
-    data: PassChange
+    data: PassHolding
 
 
 class PassRefreshed(PartnerEvent):
@@ -157,7 +158,7 @@ class PassRefreshed(PartnerEvent):
 
     type: Literal["pass.refreshed"]
     subject: PassSubject
-    data: PassChange
+    data: PassHolding
 
 
 class PassPushed(PartnerEvent):

@@ -203,6 +203,8 @@ class ChangePass(Command):
     """Whether an update also makes it void, or valid again."""
     passcode: str | None = Field(default=None, repr=False)
     """What is kept of a new passcode of its public pages; an empty text takes it away."""
+    wallet: Literal["apple", "google"] | None = None
+    """In which wallet a device did it, if one did."""
 
 
 class ReadPass(Query):
@@ -291,9 +293,9 @@ class LoggedEvent(BaseModel):
     data: JsonObject = {}
     """`values` of a creation: all own values; `changes`: path → [before, after], where null stands
     for none, or for null if the path is among `nulls`. So all own values can be told from the log.
-    `rules`: the trace of the rules that ran; `refused`: why those of a scan or check did not, which
-    then does not count as one; `warnings`: sentences about texts of the pass that lead back to
-    themselves since then."""
+    `wallet`: in which a device did it; `rules`: the trace of the rules that ran; `refused`: why
+    those of a scan or check did not, which then does not count as one; `warnings`: sentences about
+    texts of the pass that lead back to themselves since then."""
 
 
 class EventPage(BaseModel):

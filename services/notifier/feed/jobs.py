@@ -4,7 +4,11 @@ from datetime import timedelta
 from typing import Final
 
 from services.notifier.feed.domain.happenings import RETENTION
-from services.notifier.feed.repository import AnnouncedRepository, EventRepository
+from services.notifier.feed.repository import (
+    AnnouncedRepository,
+    EventRepository,
+    ObservationRepository,
+)
 from shared.database import Database
 
 MAX_DELIVERY_TIME: Final = timedelta(days=4)
@@ -12,8 +16,10 @@ MAX_DELIVERY_TIME: Final = timedelta(days=4)
 
 
 async def forget_events(database: Database) -> None:
-    """Delete old events, in turns that hold no lock for long, and what is kept of things gone."""
+    """Delete old events and observations, in turns that hold no lock for long, and things gone."""
     async with database.connection() as connection:
         while await EventRepository(connection).forget_old(RETENTION + MAX_DELIVERY_TIME):
+            pass
+        while await ObservationRepository(connection).forget_old(RETENTION):
             pass
         await AnnouncedRepository(connection).forget_gone(RETENTION)

@@ -117,7 +117,7 @@ def change(
         try:
             lay_over(record, values, compiled, manner)
             if kind != "update" or changes_between(before.values, record.own_values):
-                _happen(record, kind, compiled, before, at, outcome=outcome)
+                _happen(record, kind, compiled, before, at, outcome=outcome, wallet=manner.wallet)
         except ApplicationError:
             record.own_values, record.literal = given
             raise
@@ -276,9 +276,10 @@ def _happen(
     at: datetime,
     *,
     outcome: RuleOutcome | None,
+    wallet: str | None = None,
 ) -> None:
     trigger = TRIGGER_OF.get(kind)
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {} if wallet is None else {"wallet": wallet}
     if trigger is not None:
         outcome = outcome or compiled.run(trigger, record.state(at))
         if outcome.error is not None:
@@ -413,4 +414,5 @@ def manner_of(command: ChangePass) -> Manner:
         command.literal,
         command.voided,
         command.passcode,
+        command.wallet,
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.contracts.member import Member
 from shared.contracts.message import Event
+from shared.contracts.notifier import DeviceAct, Wallet
 from shared.contracts.triggers import (
     DeletedPass,
     EventKind,
@@ -130,6 +131,8 @@ class Manner:
     """Whether brackets in what is written are plain text."""
     voided: bool | None = None
     passcode: str | None = None
+    wallet: Wallet | None = None
+    """In which wallet a device did it."""
 
 
 USUAL: Final = Manner()
@@ -160,9 +163,12 @@ class PassRecord:
     refreshed_at: datetime | None = None
     """When a manual update counted last."""
     devices: int = 0
-    """On how many devices it is, by the act of a device with the highest number."""
+    """On how many devices it is in all, by the acts in each wallet with the highest numbers."""
     registration_number: int = 0
-    """That number; 0 while no device has registered."""
+    """That number of Apple's devices; 0 while none has registered."""
+    google_devices: int = 0
+    """How many of the devices are Google Wallet, which says only whether anybody has it."""
+    google_number: int = 0
     expires_at: datetime | None = None
     """The date on which it expires, as it is composed."""
     expired: bool = False
@@ -232,15 +238,20 @@ class PassRecord:
         self.refreshed_at = max(at, self.refreshed_at or at)
         self.touched = True
 
-    def count_devices(self, number: int, devices: int) -> None:
+    def count_devices(self, act: DeviceAct) -> None:
         """Learn on how many devices the pass is; what is older than is known changes nothing."""
-        if number > self.registration_number:
-            self.registration_number, self.devices = number, devices
+        if act.wallet == "google" and act.number > self.google_number:
+            self.devices += act.devices - self.google_devices
+            self.google_number, self.google_devices = act.number, act.devices
+            self.touched = True
+        elif act.wallet == "apple" and act.number > self.registration_number:
+            self.registration_number = act.number
+            self.devices = act.devices + self.google_devices
             self.touched = True
 
     def count_by_hand(self, kind: EventKind) -> None:
         """Count what somebody noted; it holds until a device itself has registered."""
-        if self.registration_number == 0:
+        if self.registration_number == self.google_number == 0:
             self.devices = DEVICES_BY_HAND.get(kind, self.devices)
 
     def ignores(self, kind: EventKind, at: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.triggers.domain import TRIGGER_OF, PassRecord, announcements, change
+from services.triggers.domain import TRIGGER_OF, Manner, PassRecord, announcements, change
 from services.triggers.handlers.waiting import RunAnswer, Waiting
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import TemplateCache
@@ -42,14 +42,15 @@ async def follow_devices(
     now = clock.now()
     for act in acts:
         record, template = records[act.handle], compiled[act.handle]
-        record.count_devices(act.number, act.devices)
+        record.count_devices(act)
         at = min(act.occurred_at, now)
         if record.ignores(act.kind, at):
             continue
         try:
             run = await waiting.start(_command(act), record, act.kind, template, at)
             if not isinstance(run, RunAnswer):
-                change(record, act.kind, {}, template, at, outcome=run)
+                manner = Manner(wallet=act.wallet)
+                change(record, act.kind, {}, template, at, manner=manner, outcome=run)
         except InvalidError:
             continue
     await passes.save(list(records.values()))
@@ -70,5 +71,9 @@ def _concerns(act: DeviceAct, record: PassRecord | None) -> bool:
 def _command(act: DeviceAct) -> ChangePass:
     """Say it as a command, by which its run is known; nobody waits for the answer."""
     return ChangePass(
-        command_id=act.event_id, account_id=act.account_id, handle=act.handle, kind=act.kind
+        command_id=act.event_id,
+        account_id=act.account_id,
+        handle=act.handle,
+        kind=act.kind,
+        wallet=act.wallet,
     )

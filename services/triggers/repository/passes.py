@@ -31,7 +31,7 @@ COLUMNS = (
     " handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
     " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
     " refreshed_at, devices, registration_number, expires_at, expired, voided_by_date,"
-    " channel_id, passcode"
+    " channel_id, passcode, google_devices, google_number"
 )
 
 READ_COLUMNS = f"{COLUMNS}, position"
@@ -112,7 +112,7 @@ class PassRepository:
                 token_key, handle, account_id, template_id, serial_number, member_id, version,
                 sequence, push_version, own_values::jsonb, happened, voided, created_at,
                 updated_at, NULL, literal::jsonb, NULL, devices, 0, expires_at, false, false,
-                channel_id, passcode
+                channel_id, passcode, 0, 0
             FROM unnest(
                 $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
                 $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],
@@ -161,16 +161,17 @@ class PassRepository:
                 literal = new.literal::jsonb, refreshed_at = new.refreshed_at,
                 devices = new.devices, registration_number = new.registration_number,
                 expires_at = new.expires_at, expired = new.expired,
-                voided_by_date = new.voided_by_date, passcode = new.passcode
+                voided_by_date = new.voided_by_date, passcode = new.passcode,
+                google_devices = new.google_devices, google_number = new.google_number
             FROM unnest(
                 $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[],
                 $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],
                 $11::timestamptz[], $12::integer[], $13::bigint[], $14::timestamptz[],
-                $15::boolean[], $16::boolean[], $17::text[]
+                $15::boolean[], $16::boolean[], $17::text[], $18::integer[], $19::bigint[]
             ) AS new (
                 handle, version, sequence, push_version, own_values, happened, voided,
                 updated_at, deleted_at, literal, refreshed_at, devices, registration_number,
-                expires_at, expired, voided_by_date, passcode
+                expires_at, expired, voided_by_date, passcode, google_devices, google_number
             )
             WHERE passes.handle = new.handle
             """,
@@ -180,6 +181,7 @@ class PassRepository:
             json_array([r.literal for r in happened]),
             *columns(happened, "refreshed_at", "devices", "registration_number", "expires_at"),
             *columns(happened, "expired", "voided_by_date", "passcode"),
+            *columns(happened, "google_devices", "google_number"),
         )
         if deleted := [record.handle for record in happened if record.deleted_at is not None]:
             await BarcodeRepository(self._connection).release(deleted)

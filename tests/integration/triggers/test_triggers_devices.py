@@ -210,3 +210,41 @@ async def test_manual_update_heard_of_late_counts_if_it_was_long_before(life: Li
     await life.act(an_act(handle, "device_update", 10))
 
     assert await logged(life, handle) == ["create", "device_update", "device_update"]
+
+
+def in_google(handle: str, kind: Any, minute: int, number: int, count: int) -> DeviceAct:
+    return an_act(handle, kind, minute, number, count).model_copy(update={"wallet": "google"})
+
+
+async def test_each_wallet_counts_for_itself_and_a_pass_is_on_the_devices_of_both(life: Life):
+    acts = [
+        an_act("", "install", 1, 1, 1),
+        in_google("", "install", 2, 1, 1),
+        an_act("", "install", 3, 2, 2),
+        in_google("", "install", 4, 2, 1),
+        an_act("", "remove", 5, 3, 1),
+    ]
+    for seed in range(8):
+        handle = await life.issued()
+        told = [act.model_copy(update={"handle": handle, "event_id": new_id()}) for act in acts]
+        random.Random(seed).shuffle(told)
+        for act in told:
+            await life.act(act)
+
+        [held] = await life.read(handle)
+        await life.act(in_google(handle, "remove", 6, 3, 0))
+
+        [left] = await life.read(handle)
+        assert (held.devices, left.devices) == (2, 1)
+
+
+async def test_log_says_in_which_wallet_a_device_did_it(life: Life):
+    handle = await life.issued()
+
+    await life.act(an_act(handle, "install", 1, 1, 1), in_google(handle, "install", 2, 1, 1))
+    await life.happened(handle, "install")
+
+    events = [event for event in await life.timeline(handle) if event.kind == "install"]
+    assert [event.data.get("wallet") for event in events] == ["apple", "google", None]
+    [found] = await life.read(handle)
+    assert found.devices == 2

@@ -99,7 +99,20 @@ class DeviceEntry(_Entry):
     )
 
 
-AnyEntry = EventEntry | ContentEntry | DeliveryEntry | DeviceEntry
+class GoogleEntry(_Entry):
+    """A step of the pass on its way to Google Wallet: wanted, sent, saved, notified, or why not."""
+
+    source: Literal["google"] = "google"
+    type: str = Field(examples=["google.sent"])
+    occurred_at: datetime
+    data: dict[str, Any] = Field(
+        description="The pass's version; sent: the method and status; refused, failed: Google's "
+        "words; notified: by what; silent: why nobody was notified."
+    )
+
+
+AnyEntry = EventEntry | ContentEntry | DeliveryEntry | DeviceEntry | GoogleEntry
+NoticeEntry = ContentEntry | DeliveryEntry | DeviceEntry | GoogleEntry
 Entry = Annotated[AnyEntry, Field(discriminator="source")]
 
 
@@ -180,10 +193,10 @@ async def _pass_as_it_is(context: Context, account_id: UUID, handle: str) -> Pas
 
 
 def _within(
-    entries: Iterable[ContentEntry | DeliveryEntry | DeviceEntry],
+    entries: Iterable[NoticeEntry],
     since: datetime | None,
     until: datetime | None,
-) -> list[ContentEntry | DeliveryEntry | DeviceEntry]:
+) -> list[NoticeEntry]:
     """Keep what belongs to the page: after the page before, up to its own last event."""
     return [
         entry
@@ -226,7 +239,10 @@ def _delivery(delivery: Delivery) -> DeliveryEntry:
     )
 
 
-def _observation(seen: Observation) -> DeviceEntry:
+def _observation(seen: Observation) -> DeviceEntry | GoogleEntry:
+    if seen.kind.startswith("google_"):
+        type_ = seen.kind.replace("_", ".", 1)
+        return GoogleEntry(type=type_, occurred_at=seen.at, data=seen.data)
     return DeviceEntry(
         type=f"device.{seen.kind}", occurred_at=seen.at, device=seen.device, data=seen.data
     )

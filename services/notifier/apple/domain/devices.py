@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 from shared.contracts.generator import BuiltContent
-from shared.contracts.message import JsonObject
 from shared.contracts.notifier import DeviceLogLine, NoteFetch, RegisterDevice
 from shared.errors import GoneError, InvalidError
 from shared.sealing import MasterKeys, UnknownKeyError
@@ -23,9 +21,6 @@ MAX_NAME_CHARACTERS: Final = 200
 PUSH_TOKEN_PURPOSE: Final = "push token"  # noqa: S105 - what is sealed, not a secret
 SEALED: Final = "sealed."
 """What a sealed push token begins with."""
-
-DIGITS: Final = 8
-"""Of a device, in what people see."""
 
 MAX_TAG: Final = 2**63 - 1
 _MAX_DIGITS: Final = len(str(MAX_TAG))
@@ -112,18 +107,6 @@ class NamedPass:
     handle: str
     version: int
     """Of the newest bytes that left for devices."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One thing seen of a pass on its way to devices; `device` is cut to 8 digits when kept."""
-
-    account_id: UUID
-    handle: str
-    kind: str
-    at: datetime
-    device: str | None = None
-    data: JsonObject = field(default_factory=dict[str, object])
 
 
 def fold_news(contents: Iterable[BuiltContent]) -> list[News]:

@@ -7,8 +7,8 @@ from math import ceil
 from typing import Final, Literal
 from uuid import UUID
 
-from services.notifier.apple.domain.devices import Seen
 from services.notifier.feed.domain.happenings import Happening
+from services.notifier.feed.domain.observations import Seen
 from shared.contracts.message import JsonObject
 from shared.identifiers import new_id
 

@@ -11,7 +11,6 @@ from services.notifier.apple.domain.devices import (
     Listed,
     PassGoneError,
     Registration,
-    Seen,
     Tally,
     check_push_token,
     is_first_content,
@@ -23,11 +22,11 @@ from services.notifier.apple.domain.devices import (
 from services.notifier.apple.repository import (
     ContentRepository,
     DeviceRepository,
-    ObservationRepository,
     PassRepository,
     WakeRepository,
 )
-from services.notifier.feed.repository import FetchRepository
+from services.notifier.feed.domain.observations import Seen
+from services.notifier.feed.repository import FetchRepository, ObservationRepository
 from shared import clock, metrics
 from shared.contracts.message import Done
 from shared.contracts.notifier import (

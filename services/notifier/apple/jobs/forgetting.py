@@ -1,9 +1,8 @@
-"""Forgets what devices did long ago, and passes that have been gone for long."""
+"""Forgets passes that have been gone for long."""
 
 from services.notifier.apple.repository import (
     ContentRepository,
     DeviceRepository,
-    ObservationRepository,
     PassRepository,
 )
 from services.notifier.feed.domain.happenings import RETENTION
@@ -11,10 +10,7 @@ from shared.database import Database, UnitOfWork
 
 
 async def forget_passes(database: Database) -> None:
-    """Delete old observations and what is kept of deleted passes, in turns."""
-    async with database.connection() as connection:
-        while await ObservationRepository(connection).forget_old(RETENTION):
-            pass
+    """Delete what is kept of deleted passes, in turns."""
     more = True
     while more:
         async with database.work() as work:

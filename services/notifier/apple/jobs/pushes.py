@@ -20,10 +20,10 @@ from services.notifier.apple.domain.pushes import (
 from services.notifier.apple.repository import (
     DeviceRepository,
     IdentityRepository,
-    ObservationRepository,
     PushingRepository,
 )
 from services.notifier.feed.handlers.events import Tell
+from services.notifier.feed.repository import ObservationRepository
 from shared import clock
 from shared.crashing import crash_point
 from shared.database import Database, UnitOfWork

@@ -3,7 +3,6 @@
 from services.notifier.apple.repository.contents import ContentRepository
 from services.notifier.apple.repository.devices import DeviceRepository
 from services.notifier.apple.repository.identities import IdentityRepository
-from services.notifier.apple.repository.observations import ObservationRepository
 from services.notifier.apple.repository.passes import PassRepository
 from services.notifier.apple.repository.pushing import PushingRepository
 from services.notifier.apple.repository.wakes import WakeRepository
@@ -12,7 +11,6 @@ __all__ = [
     "ContentRepository",
     "DeviceRepository",
     "IdentityRepository",
-    "ObservationRepository",
     "PassRepository",
     "PushingRepository",
     "WakeRepository",

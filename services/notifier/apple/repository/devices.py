@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.notifier.apple.domain.devices import DIGITS, Listed, Registration, parse_cursor
+from services.notifier.apple.domain.devices import Listed, Registration, parse_cursor
+from services.notifier.feed.domain.observations import DIGITS
 from shared.contracts.notifier import Holder, ListUpdated, RegisterDevice, UnregisterDevice
 from shared.database import Connection, columns
 

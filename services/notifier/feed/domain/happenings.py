@@ -170,6 +170,8 @@ def of_pass(event: LoggedEvent) -> Happening:
         data["values"] = event.data.get("values", {})
     else:
         data |= _changes(event.data, about_member=cause == "member")
+    if wallet := event.data.get("wallet"):
+        data["wallet"] = wallet
     if refused := event.data.get("refused"):
         data["refused"] = refused
     if event.kind == "expire":

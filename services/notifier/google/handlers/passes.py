@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from services.notifier.feed.repository import ObservationRepository
 from services.notifier.google.domain.documents import (
     Wanted,
     class_of,
@@ -11,12 +12,14 @@ from services.notifier.google.domain.documents import (
     object_of,
 )
 from services.notifier.google.domain.lanes import BACKFILL, INTERACTIVE, lane_of
+from services.notifier.google.domain.observations import wanted
 from services.notifier.google.handlers.issuers import StartSending
 from services.notifier.google.repository import (
     DocumentRepository,
     JobRepository,
     NoticeRepository,
 )
+from shared import clock
 from shared.contracts.generator import GoogleBuilt, GooglePass
 from shared.contracts.message import Person
 from shared.contracts.notifier import GoogleKept, KeepGoogle
@@ -126,4 +129,8 @@ async def _want(
             first[one.class_id] = min(asked[one.document_id], first.get(one.class_id, BACKFILL))
     await jobs.ask(first)
     await jobs.ask(asked)
+    at = clock.now()
+    await ObservationRepository(work.connection).add(
+        [wanted(one, at) for one in news if one.handle is not None]
+    )
     work.after_commit(start_sending)

@@ -7,10 +7,12 @@ from typing import Final
 
 import structlog
 
+from services.notifier.feed.repository import ObservationRepository
 from services.notifier.google.clients.sender import GoogleSender
 from services.notifier.google.domain.lanes import BACKFILL, choose
 from services.notifier.google.domain.limits import AHEAD_SECONDS
 from services.notifier.google.domain.notices import Ledger
+from services.notifier.google.domain.observations import seen_of
 from services.notifier.google.domain.sending import (
     Document,
     Due,
@@ -141,6 +143,8 @@ class SendingWorker(Pipeline[Due, Finished]):
             if one.document.looks and one.outcome.has_users is False
         }
         await self._tell_acts(gone, work)
+        seen = [one for each in ours for one in seen_of(each)]
+        await ObservationRepository(connection).add(seen)
 
     async def _claim(self, work: UnitOfWork, free: int) -> list[Due]:
         limits, jobs = LimitRepository(work.connection), JobRepository(work.connection)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from services.notifier.apple.domain.devices import DIGITS, Seen
+from services.notifier.feed.domain.observations import DIGITS, Seen
 from services.notifier.feed.repository.events import ROWS_A_TURN
 from shared.contracts.notifier import Observation
 from shared.database import Connection, columns, json_array

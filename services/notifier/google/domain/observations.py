@@ -1,0 +1,41 @@
+"""What the timeline of a pass tells of its way to Google."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from services.notifier.feed.domain.observations import Seen
+from services.notifier.google.domain.documents import Wanted
+from services.notifier.google.domain.sending import Finished
+
+
+def wanted(one: Wanted, at: datetime) -> Seen:
+    """Note that an object is to be another one."""
+    data = {"version": one.version}
+    return Seen(one.account_id, str(one.handle), "google_wanted", at, None, data)
+
+
+def seen_of(finished: Finished) -> Iterator[Seen]:
+    """Note what came of a step for an object: sent, refused, to be tried again; told or not."""
+    document, outcome, notice = finished.document, finished.outcome, finished.due.notice
+    if document.handle is None:
+        return
+    handle = document.handle
+
+    def seen(kind: str, **data: Any) -> Seen:  # noqa: ANN401 - as JSON
+        facts = {"version": document.wanted_version, **data}
+        facts = {name: value for name, value in facts.items() if value not in (None, "")}
+        return Seen(document.account_id, handle, kind, finished.at, None, facts)
+
+    answer = {"status": outcome.status, "reason": outcome.detail}
+    if finished.is_written:
+        taken = outcome.milliseconds
+        yield seen("google_sent", method=outcome.method, status=outcome.status, milliseconds=taken)
+    elif outcome.verdict == "refused":
+        yield seen("google_refused", **answer)
+    elif outcome.verdict in ("later", "class_missing", "issuer_refused"):
+        yield seen("google_failed", **answer)
+    if outcome.notified:
+        yield seen("google_notified", by=notice.by)
+    elif finished.why_silent:
+        yield seen("google_silent", reason=finished.why_silent)
