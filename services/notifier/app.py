@@ -17,6 +17,7 @@ from services.notifier.feed.handlers import events, feed, sources
 from services.notifier.google.clients.accounts import ServiceAccounts
 from services.notifier.google.clients.sender import GoogleSender
 from services.notifier.google.handlers import acts, callbacks, issuers, passes, reading
+from services.notifier.google.jobs.reconciling import Reconciler
 from services.notifier.google.jobs.sending import SendingWorker
 from services.notifier.google.jobs.slots import Slots
 from services.notifier.google.repository import sealed as sealed_of_issuers
@@ -88,18 +89,20 @@ def build(settings: Settings, _transport: Transport) -> Service:
         database, sender, pushes, tell=tell, remove_device=devices.remove_device
     )
     google = GoogleApi(settings.google_addresses)
-    accounts, slots = (
-        ServiceAccounts(keys, settings.google_token_url),
-        Slots(database, settings.google_rate),
-    )
-    sendings = asyncio.Event()
+    accounts = ServiceAccounts(keys, settings.google_token_url)
+    slots = Slots(database, settings.google_rate)
+    sender_to_google = GoogleSender(google, accounts, slots.take)
+    sendings, at_google = asyncio.Event(), google.addresses.is_google
     sending = SendingWorker(
         database,
-        GoogleSender(google, accounts, slots.take),
+        sender_to_google,
         sendings,
         tell_acts=acts.tell_acts,
         rate=settings.google_rate,
-        at_google=google.addresses.is_google,
+        at_google=at_google,
+    )
+    reconciler = Reconciler(
+        database, sender_to_google, tell_acts=acts.tell_acts, at_google=at_google
     )
     check_url = client.check_url
     secrets = Memory(endpoints.reduce_secret, endpoints.recall_secrets)
@@ -180,6 +183,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             Job("push to devices", push_worker.run, every=LOOK_SECONDS, due=pushes),
             Job("renew leases of sendings", sending.renew, every=RENEW_SECONDS),
             Job("send to Google", sending.run, every=LOOK_SECONDS, due=sendings),
+            Job("compare with Google", reconciler.run, every=3600),
             Job("warn of expiring identities", partial(warn_of_ends, database, tell), every=3600),
             Job("forget what is old", partial(forget_old, database), every=3600),
             Job("seal push tokens", partial(seal_push_tokens, database, keys), every=3600),

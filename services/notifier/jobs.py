@@ -2,6 +2,7 @@
 
 from services.notifier.apple.jobs.forgetting import forget_passes
 from services.notifier.feed.jobs import forget_events
+from services.notifier.google.jobs.forgetting import forget_objects
 from services.notifier.partners.jobs.forgetting import forget_deliveries
 from shared.database import Database
 
@@ -11,3 +12,4 @@ async def forget_old(database: Database) -> None:
     await forget_deliveries(database)
     await forget_events(database)
     await forget_passes(database)
+    await forget_objects(database)

@@ -1,9 +1,12 @@
 """A notifier on a database of its own, and a partner to post to."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from tests.google.server import FakeGoogle
+from tests.integration.notifier.googling import Googling, a_client
 from tests.integration.notifier.partner import Notifier, Partner, a_notifier, a_partner
 
 
@@ -17,3 +20,23 @@ async def notifier(fresh_database: str) -> AsyncIterator[Notifier]:
 async def partner() -> AsyncIterator[Partner]:
     async with a_partner() as partner:
         yield partner
+
+
+@pytest.fixture
+async def google() -> AsyncIterator[FakeGoogle]:
+    """A Google that fetches no images and is asked as often as one likes."""
+    async with FakeGoogle() as fake:
+        fake.images.are_fetched = False
+        fake.requests_a_second = None
+        yield fake
+
+
+@pytest.fixture
+async def googling(
+    notifier: Notifier, google: FakeGoogle, tmp_path: Path
+) -> AsyncIterator[Googling]:
+    async with a_client(google, tmp_path) as api:
+        googling = Googling(notifier, google, api)
+        await googling.keep_issuer()
+        yield googling
+        await googling.stop()

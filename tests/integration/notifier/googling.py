@@ -21,7 +21,7 @@ from services.notifier.google.jobs.sending import SendingWorker
 from services.notifier.google.jobs.slots import Slots
 from shared.contracts.gateway import GOOGLE_PURPOSE, GoogleIssuerSaved
 from shared.contracts.generator import GoogleBuilt, GoogleDocument, GooglePass
-from shared.contracts.message import Lane
+from shared.contracts.message import Lane, Person
 from shared.contracts.notifier import (
     DeviceAct,
     DevicesActed,
@@ -165,6 +165,11 @@ class Googling:
         gone = [DeletedPass(handle=h, account_id=self.account_id, version=9) for h in handles]
         handler = partial(handlers.end_passes, start_sending=self.due.set)
         await self.notifier.tell(handler, PassesDeleted(passes=gone))
+
+    async def erase(self, *persons: Person) -> None:
+        """Members are deleted."""
+        async with self.notifier.database.work() as work:
+            await passes.erase_persons(set(persons), work, start_sending=self.due.set)
 
     async def link(self, handle: str = "handle", **fields: Any) -> GoogleLink:
         query = ReadGoogleLink(

@@ -77,12 +77,6 @@ class GoogleSender:
         path = f"{type_}Object?classId={class_id}&maxResults={PAGE}"
         return await self._api.ask(account, "GET", f"{path}&token={token}" if token else path)
 
-    async def get_class(self, issuer: Issuer, type_: str, class_id: str) -> GoogleAnswer:
-        """Read a class, for its review; GoogleAwayError."""
-        await self._take_slot(issuer.project_id)
-        account = await self._accounts.of(issuer)
-        return await self._api.ask(account, "GET", f"{type_}Class/{class_id}")
-
 
 _VERDICTS: Final[Mapping[Meaning, Verdict]] = {
     "done": "done",

@@ -79,6 +79,8 @@ class Document:
     telling: list[str]
     has_users: bool
     is_deleted: bool
+    is_refused: bool
+    """What Google said of it last: of a class, that no new objects are taken."""
     header: str
     """Who speaks in a message: the issuer's name, as its class says it."""
     issuer: Issuer
@@ -225,6 +227,17 @@ class Finished:
         is_rejected = self.outcome.review == REJECTED
         is_refused = self.due.step == "write" and self.outcome.verdict == "refused"
         return (self.outcome.detail or "refused") if is_refused or is_rejected else None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it is a class that objects may be of, by Google's last word."""
+        is_done = self.outcome.verdict == "done"
+        return self.document.is_class and is_done and self.refusal is None
+
+    @property
+    def opens_class(self) -> bool:
+        """Whether objects that were refused may be taken now, for their class is another one."""
+        return self.is_accepted and (self.is_written or self.document.is_refused)
 
     @property
     def trouble(self) -> str:

@@ -225,13 +225,9 @@ async def _put_classes_first(
     }
     if doubtful:
         await jobs.ask_look(doubtful)
-    written = [
-        one.document.document_id
-        for one in finished
-        if one.document.is_class and one.is_written and one.refusal is None
-    ]
-    if written:
-        retried = await documents.retry_refused(written)
+    opened = [one.document.document_id for one in finished if one.opens_class]
+    if opened:
+        retried = await documents.retry_refused(opened)
         await jobs.ask(dict.fromkeys(retried, BACKFILL))
 
 

@@ -37,8 +37,8 @@ _MISSING: Final = """
 _DOCUMENT: Final = (
     "document_id", "account_id", "type", "handle", "class_id", "wanted", "wanted_digest",
     "wanted_version", "push_version", "watched", "sent", "sent_digest", "sent_version",
-    "sent_watched", "messages", "clears_messages", "telling", "has_users", "is_deleted", "header",
-    "asked", "asked_at", "lane", "tries", "looks", "tells", "reserved_at", "leased_at",
+    "sent_watched", "messages", "clears_messages", "telling", "has_users", "is_deleted", "is_refused",
+    "header", "asked", "asked_at", "lane", "tries", "looks", "tells", "reserved_at", "leased_at",
 )  # fmt: skip
 
 
@@ -147,6 +147,7 @@ class JobRepository:
                 d.wanted_digest, d.wanted_version, d.push_version, d.watched, d.sent,
                 d.sent_digest, d.sent_version, d.sent_watched, d.messages, d.clears_messages,
                 d.telling, d.has_users, d.deleted_at IS NOT NULL AS is_deleted,
+                d.refusal IS NOT NULL AS is_refused,
                 coalesce(c.wanted ->> 'issuerName', '') AS header,
                 j.asked, j.asked_at, j.lane, j.tries, j.looks, j.tells, j.reserved_at,
                 j.leased_at,
