@@ -483,6 +483,8 @@ class GoogleTemplateStatus(BaseModel):
     """The review status of its class, in Google's words."""
     refusals: list[str] = Field(default_factory=list)
     """Google's words, each once, the newest first; at most ten."""
+    notes: list[str] = Field(default_factory=list)
+    """What is left out of its documents, for Google does not allow it to their issuer."""
     calls_waiting: int = 0
     """Calls of the same Google Cloud project that come before its last one."""
     done_at: datetime | None = None

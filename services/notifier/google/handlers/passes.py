@@ -123,7 +123,7 @@ async def _want(
         for one in objects
         if one in news or one.document_id in lanes
     }
-    first: dict[str, int] = {}
+    first = {one.document_id: BACKFILL for one in classes if one in news}
     for one in objects:
         if one.class_id is not None and one.document_id in asked:
             first[one.class_id] = min(asked[one.document_id], first.get(one.class_id, BACKFILL))

@@ -1,6 +1,7 @@
 """What is asked about passes at Google: links, states, how far templates are."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from services.notifier.google.clients.accounts import ServiceAccounts
 from services.notifier.google.domain.links import claims_of
@@ -19,6 +20,10 @@ from shared.contracts.notifier import (
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, ConflictError, NotFoundError, NotReadyError
 from shared.google.api import GoogleAddresses
+
+NO_LOCATIONS: Final = (
+    "Google has not allowed this issuer merchant locations: passes are sent without them."
+)
 
 
 class GoogleObjectNotFoundError(NotFoundError):
@@ -97,6 +102,7 @@ async def read_google_status(
                 oldest_waiting_at=count.oldest_waiting_at,
                 review=count.review,
                 refusals=count.refusals,
+                notes=[NO_LOCATIONS] if count.refuses_locations else [],
                 calls_waiting=calls,
                 done_at=clock.now() + timedelta(seconds=seconds) if calls else None,
             )

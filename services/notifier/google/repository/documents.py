@@ -27,6 +27,16 @@ _STATE: Final = """
 """
 """How far an object `d` of a class `c` is; one that is not there is refused with its class."""
 
+_WORDS: Final = """
+    coalesce(
+        CASE
+            WHEN d.sent IS NULL THEN c.refusal
+        END,
+        d.refusal
+    )
+"""
+"""Google's words about it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -74,6 +84,7 @@ class Count:
     oldest_waiting_at: datetime | None
     review: str
     refusals: list[str]
+    refuses_locations: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,8 +446,7 @@ class DocumentRepository:
                 d.document_id, d.account_id, d.template_id, d.type, d.handle, d.class_id,
                 d.issuer_id, {_STATE} AS state,
                 coalesce(
-                    d.refusal, c.refusal, nullif(i.waits_why, ''), nullif(d.trouble, ''),
-                    c.trouble, ''
+                    {_WORDS}, nullif(i.waits_why, ''), nullif(d.trouble, ''), c.trouble, ''
                 ) AS detail,
                 d.wanted_version, d.sent_version, d.sent_at, d.has_users, d.held, d.saved_at,
                 d.notified_at, d.sent IS NOT NULL AS is_there,
@@ -457,8 +467,8 @@ class DocumentRepository:
             f"""
             WITH objects AS (
                 SELECT
-                    {_STATE} AS state, d.has_users, d.wanted_at,
-                    coalesce(d.refusal, c.refusal) AS words, c.review
+                    {_STATE} AS state, d.issuer_id, d.has_users, d.wanted_at,
+                    {_WORDS} AS words, c.review
                 FROM google_documents d
                 LEFT JOIN google_documents c ON c.document_id = d.class_id
                 WHERE d.account_id = $1
@@ -481,7 +491,13 @@ class DocumentRepository:
                     GROUP BY words
                     ORDER BY max(wanted_at) DESC
                     LIMIT $3
-                ) AS refusals
+                ) AS refusals,
+                EXISTS (
+                    SELECT
+                    FROM google_issuers
+                    WHERE refuses_locations
+                        AND issuer_id IN (SELECT issuer_id FROM objects)
+                ) AS refuses_locations
             FROM objects
             """,  # noqa: S608 - our own words
             account_id, template_id, MAX_REFUSALS,

@@ -37,8 +37,9 @@ _MISSING: Final = """
 _DOCUMENT: Final = (
     "document_id", "account_id", "type", "handle", "class_id", "wanted", "wanted_digest",
     "wanted_version", "push_version", "watched", "sent", "sent_digest", "sent_version",
-    "sent_watched", "messages", "clears_messages", "telling", "has_users", "is_deleted", "is_refused",
-    "header", "asked", "asked_at", "lane", "tries", "looks", "tells", "reserved_at", "leased_at",
+    "sent_watched", "messages", "clears_messages", "telling", "has_users", "is_deleted",
+    "is_refused", "header", "asked", "asked_at", "lane", "tries", "looks", "tells", "reserved_at",
+    "leased_at",
 )  # fmt: skip
 
 

@@ -133,7 +133,7 @@ class LimitRepository:
             SET
                 slowness = CASE
                     WHEN l.slowed_at > now() - interval '1 second' THEN l.slowness
-                    ELSE least($3 * $4, l.slowness * 2)
+                    ELSE least($3::float * $4::float, l.slowness * 2)
                 END,
                 slowed_at = CASE
                     WHEN l.slowed_at > now() - interval '1 second' THEN l.slowed_at
