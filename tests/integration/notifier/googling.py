@@ -72,9 +72,10 @@ class Googling:
     def a_worker(self, *, at_google: bool = False) -> SendingWorker:
         """Another process that sends."""
         slots = Slots(self.notifier.database, self.rate)
+        self.sender = GoogleSender(self.api, self.accounts, slots.take)
         worker = SendingWorker(
             self.notifier.database,
-            GoogleSender(self.api, self.accounts, slots.take),
+            self.sender,
             self.due,
             tell_acts=acts.tell_acts,
             rate=self.rate,
