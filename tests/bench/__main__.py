@@ -6,6 +6,7 @@ import sys
 import uvloop
 
 from tests.bench.deliveries import measure_changes, measure_webhooks
+from tests.bench.google import google_objects_per_second
 from tests.bench.issuing import Stock, create_template
 from tests.bench.kernel import (
     evaluations_per_second,
@@ -34,6 +35,8 @@ async def measure(seconds: float) -> dict[str, float]:
     result["google_compose_per_s"] = google_compose_per_second(seconds)
     say("links …")
     result["links_per_s"] = links_per_second(seconds)
+    say("objects sent to Google …")
+    result["google_objects_per_s"] = await google_objects_per_second()
     say("starting PostgreSQL, RabbitMQ and five processes …")
     async with a_distributed_system() as system:
         stock = await Stock.of_new_template(system)

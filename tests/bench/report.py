@@ -42,6 +42,7 @@ OTHERS: Final = (
     Row("conditions evaluated, one core", "evaluation"),
     Row("class and object for Google, one core", "google_compose"),
     Row("links sealed, one core: at least 100,000", "links"),
+    Row("objects sent to Google: at least 800", "google_objects"),
     Row("changes delivered on phones", "change"),
     Row("webhook deliveries", "webhook"),
 )

@@ -1,6 +1,7 @@
 """Passes of a notifier under trial that are to be at Google, and the worker that sends them."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -274,6 +275,23 @@ class Googling:
         """What the holder of a pass heard of."""
         changes = self.google.holders.changes
         return [one.notice for one in changes if one.object_id == object_id(handle) and one.notice]
+
+    async def run_process(self, rate: float = 500, crash_at: str = "") -> int:
+        """Send in a process of its own until nothing waits; the code it ended with."""
+        addresses = self.api.addresses
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.integration.notifier.sending_process",
+            self.notifier.database.url,
+            addresses.api,
+            addresses.token_url,
+            str(addresses.root),
+            str(rate),
+            crash_at,
+        )
+        async with asyncio.timeout(120):
+            return await process.wait()
 
     async def stop(self) -> None:
         for worker in self.workers:

@@ -1,6 +1,6 @@
 """A process of its own that sends to Google until nothing waits, or until it crashes.
 
-python -m tests.integration.notifier.sending_process DATABASE_URL API TOKEN_URL ROOT [CRASH_AT]
+python -m tests.integration.notifier.sending_process DATABASE_URL API TOKEN_URL ROOT RATE CRASH_AT
 """
 
 import asyncio
@@ -17,19 +17,18 @@ from shared.database import Database
 from shared.google.api import GoogleAddresses, GoogleApi
 from shared.sealing import MasterKeys
 
-RATE = 500
 
-
-async def main(url: str, api_url: str, token_url: str, root: str, crash_at: str = "") -> None:
+async def main(url: str, *google: str, rate: float, crash_at: str) -> None:
     crashing.arm(crash_at or None)
+    api_url, token_url, root = google
     database, due = Database(url, schema="notifier", acquire_timeout=5), asyncio.Event()
     await database.start()
     api = GoogleApi(GoogleAddresses(api_url, token_url, root=Path(root)))
     await api.open()
-    slots = Slots(database, RATE)
-    sender = GoogleSender(api, ServiceAccounts(MasterKeys([bytes(32)])), slots.take)
+    slots = Slots(database, rate)
+    sender = GoogleSender(api, ServiceAccounts(MasterKeys([bytes(32)]), token_url), slots.take)
     worker = SendingWorker(
-        database, sender, due, tell_acts=acts.tell_acts, rate=RATE, at_google=False
+        database, sender, due, tell_acts=acts.tell_acts, rate=rate, at_google=False
     )
     async with database.connection() as connection:
         while await connection.fetchval("SELECT count(*) FROM google_jobs"):
@@ -42,4 +41,5 @@ async def main(url: str, api_url: str, token_url: str, root: str, crash_at: str 
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    *addresses, rate_text, crash_text = sys.argv[1:]
+    asyncio.run(main(*addresses, rate=float(rate_text), crash_at=crash_text))

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -12,7 +13,7 @@ from shared.errors import ConflictError, NotReadyError
 from tests.google.server import ISSUER, FakeGoogle
 from tests.integration.notifier.googling import CLASS, Googling, object_id
 
-LOCATION = {"merchantLocations": [{"latitude": 48.2, "longitude": 16.4}]}
+LOCATION: dict[str, Any] = {"merchantLocations": [{"latitude": 48.2, "longitude": 16.4}]}
 OBJECTS = "/loyaltyObject"
 
 

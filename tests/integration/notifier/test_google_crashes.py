@@ -1,7 +1,5 @@
 """A process that sends to Google is killed at any point: nothing is lost, nothing said twice."""
 
-import asyncio
-import sys
 from typing import Any
 
 import pytest
@@ -10,23 +8,6 @@ from tests.google.server import FakeGoogle
 from tests.integration.notifier.googling import Googling, object_id
 
 HANDLES = [f"handle{number:02}" for number in range(40)]
-
-
-async def run_process(googling: Googling, crash_at: str = "") -> int:
-    """Send in a process of its own; the code it ended with."""
-    addresses = googling.api.addresses
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.integration.notifier.sending_process",
-        googling.notifier.database.url,
-        addresses.api,
-        addresses.token_url,
-        str(addresses.root),
-        crash_at,
-    )
-    async with asyncio.timeout(60):
-        return await process.wait()
 
 
 def news(googling: Googling, version: int, **fields: Any) -> list[Any]:
@@ -57,9 +38,9 @@ async def test_a_killed_process_leaves_all_to_be_sent_once(
     changed = news(googling, 2)
     await googling.build(*changed)
 
-    code = await run_process(googling, point)
+    code = await googling.run_process(crash_at=point)
     await googling.bring_forward()  # leases are over in half a minute
-    left = await run_process(googling)
+    left = await googling.run_process()
 
     assert (code, left) == (-9, 0)
     assert await googling.jobs() == []
@@ -78,9 +59,9 @@ async def test_a_process_killed_amid_inserts_makes_each_object_once(
     wanted = news(googling, 1)
     await googling.keep(*wanted)
 
-    code = await run_process(googling, "google.sent:10")
+    code = await googling.run_process(crash_at="google.sent:10")
     await googling.bring_forward()
-    await run_process(googling)
+    await googling.run_process()
 
     assert code == -9
     assert {id_: one.document for id_, one in google.objects.items()} == {

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from statistics import quantiles
 
+from services.notifier.google.jobs.sending import SendingWorker
 from services.notifier.google.jobs.slots import Slots
 from shared import clock
 from tests.google.server import ISSUER, FakeGoogle
@@ -23,7 +24,7 @@ def pace(google: FakeGoogle) -> float:
     return (len(calls) - 1) / (calls[-1] - calls[0]).total_seconds()
 
 
-async def drained(googling: Googling, *workers: object) -> None:
+async def drained(googling: Googling, *workers: SendingWorker) -> None:
     """Let processes send, each again and again, until nothing waits."""
     async with asyncio.timeout(60):
         while await googling.jobs():

@@ -1,5 +1,7 @@
 """Passes that somebody wants in Google Wallet come there, once, and are kept in step."""
 
+from typing import Any
+
 import jwt
 import pytest
 
@@ -326,7 +328,10 @@ async def test_news_of_a_deleted_pass_change_nothing(googling: Googling):
 async def test_messages_to_a_deleted_member_are_taken_away(googling: Googling):
     await googling.want("handle", member_id="ada", watched={"offer": ("a", "%@ for Ada")})
     await googling.save("handle")
-    changed = {"watched": {"offer": ("b", "%@ for Ada")}, "textModulesData": [a_text("b")]}
+    changed: dict[str, Any] = {
+        "watched": {"offer": ("b", "%@ for Ada")},
+        "textModulesData": [a_text("b")],
+    }
     await googling.build(googling.a_pass(version=2, push_version=2, member_id="ada", **changed))
     await googling.run()
     assert len(googling.at_google()["messages"]) == 1
