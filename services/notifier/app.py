@@ -64,7 +64,7 @@ from shared.contracts.triggers import EventsListed, EventsLogged, PassesDeleted
 from shared.database import Database
 from shared.google.api import GoogleApi
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
-from shared.messaging.subscription import Memory, answer, on
+from shared.messaging.subscription import Memory, answer, on, read
 from shared.messaging.transport import Transport
 from shared.service import Job, Service
 
@@ -163,14 +163,12 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(NoteFetch, partial(handlers.tell_fetches, tell=tell, start_pushing=pushes.set)),
             answer(NoteDeviceLogs, devices.note_device_logs),
             answer(KeepGoogle, partial(handlers.keep_google, start_sending=sendings.set)),
-            answer(
+            read(
                 ReadGoogleLink,
                 partial(reading.read_google_links, accounts=accounts, addresses=google.addresses),
             ),
-            answer(ReadGoogleState, reading.read_google_states),
-            answer(
-                ReadGoogleStatus, partial(reading.read_google_status, rate=settings.google_rate)
-            ),
+            read(ReadGoogleState, reading.read_google_states),
+            read(ReadGoogleStatus, partial(reading.read_google_status, rate=settings.google_rate)),
             answer(
                 NoteGoogleCallback,
                 partial(callbacks.note_google_callbacks, start_sending=sendings.set),

@@ -231,7 +231,7 @@ class Observation(BaseModel):
     """registered: `created`, `device_kind`; unregistered: `reason`, unless the device said so;
     listed: `tag`, `cursor`; fetched: `status`, `content_number`, `version`, `source`; device_log:
     `line`, `class`, `version`; google_wanted: `version`; google_sent: `version`, `method`,
-    `status`, `milliseconds`; google_refused, google_failed: `version`, `status`, `reason`;
+    `status`, `milliseconds`; google_refused, google_failed: `version`, `status`, `reason`, a word;
     google_notified: `version`, `by`; google_silent: `version`, `reason`."""
 
 

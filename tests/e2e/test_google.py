@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from tests.e2e.phones import hold
@@ -118,6 +119,27 @@ async def test_a_holder_who_removes_the_pass_is_known_to_have_done_so(shop: Shop
 
     gone = await poll(lambda: _unsaved(shop, handle), "the removal is known")
     assert gone["state"] == "there"
+
+
+async def test_of_a_deleted_member_nothing_is_left_at_google_or_in_what_is_kept_for_it(
+    shop: Shop, system: System
+):
+    canary = f"Canary {secrets.token_hex(4)}"
+    await patch(shop.http, "/v1/members/ada", {"name": canary})
+    object_, _ = await shop.want(await shop.issue())
+    assert canary in json.dumps(object_.document)
+
+    async with shop.http.delete("/v1/members/ada") as response:
+        assert response.status == 204, await response.text()
+
+    await poll(lambda: canary not in json.dumps(object_.document), "Google has no name")
+    connection = await asyncpg.connect(system.database_url)
+    try:
+        rows = await connection.fetch("SELECT d::text AS all FROM notifier.google_documents d")
+    finally:
+        await connection.close()
+    assert rows
+    assert not any(canary in row["all"] for row in rows)
 
 
 async def test_one_change_reaches_a_phone_of_each_kind(shop: Shop, system: System, fleet: Fleet):

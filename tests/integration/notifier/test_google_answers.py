@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from services.notifier.google.domain.sending import ISSUER_PAUSE
 from shared import clock
 from shared.errors import ConflictError, NotReadyError
+from shared.google.api import GoogleApi
 from tests.google.server import ISSUER, FakeGoogle
 from tests.integration.notifier.googling import CLASS, Googling, object_id
 
@@ -457,6 +459,29 @@ async def test_passes_that_were_there_go_on_when_a_review_refuses_their_class(
 
 
 # What is told of it
+
+
+async def test_neither_log_nor_timeline_holds_what_a_pass_shows_or_its_handle(
+    googling: Googling, google: FakeGoogle, monkeypatch: pytest.MonkeyPatch
+):
+    canary = "canary4711"
+    wanted = googling.a_pass(canary, accountName=canary, barcode={"type": canary})
+    google.faults.fail(of=OBJECTS)
+    with structlog.testing.capture_logs() as logs:
+        await googling.keep(wanted)
+        await googling.until_sent()
+        monkeypatch.setattr(GoogleApi, "ask", broken)
+        await googling.build(googling.a_pass(canary, version=2, accountName=canary))
+        await googling.run()
+
+    shown = [one.data for one in await googling.seen(canary)]
+    assert [one["event"] for one in logs] == ["google_failed"]
+    assert canary not in str(logs)
+    assert canary not in str(shown)
+
+
+async def broken(*_arguments: Any) -> None:
+    raise ValueError("canary4711")
 
 
 async def test_steps_are_counted_by_what_they_led_to(googling: Googling, google: FakeGoogle):

@@ -66,7 +66,7 @@ class GoogleSender:
                 case "look":
                     return await talk.outcome(await talk.ask("GET", talk.path))
         except GoogleAwayError:
-            return Outcome("later", detail="Google did not answer.")
+            return Outcome("later", reason="no answer", detail="Google did not answer.")
 
     async def list_page(
         self, issuer: Issuer, type_: str, class_id: str, token: str
@@ -127,6 +127,7 @@ class _Talk:
             _VERDICTS[meaning],
             method=self.method,
             status=answer.status,
+            reason=answer.reason,
             detail=answer.message,
             milliseconds=round(self.seconds * 1000),
             retry_after=answer.retry_after,

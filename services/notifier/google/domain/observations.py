@@ -16,7 +16,10 @@ def wanted(one: Wanted, at: datetime) -> Seen:
 
 
 def seen_of(finished: Finished) -> Iterator[Seen]:
-    """Note what came of a step for an object: sent, refused, to be tried again; told or not."""
+    """Note what came of a step for an object: sent, refused, to be tried again; told or not.
+
+    Google's sentences may name values of the document, and timelines outlive these.
+    """
     document, outcome, notice = finished.document, finished.outcome, finished.due.notice
     if document.handle is None:
         return
@@ -27,7 +30,7 @@ def seen_of(finished: Finished) -> Iterator[Seen]:
         facts = {name: value for name, value in facts.items() if value not in (None, "")}
         return Seen(document.account_id, handle, kind, finished.at, None, facts)
 
-    answer = {"status": outcome.status, "reason": outcome.detail}
+    answer = {"status": outcome.status, "reason": outcome.reason}
     if finished.is_written:
         taken = outcome.milliseconds
         yield seen("google_sent", method=outcome.method, status=outcome.status, milliseconds=taken)

@@ -188,8 +188,10 @@ class Outcome:
     verdict: Verdict
     method: str = ""
     status: int | None = None
+    reason: str = ""
+    """Google's word for why not."""
     detail: str = ""
-    """Google's words."""
+    """Its sentence, which may name values of the document."""
     milliseconds: int = 0
     sent: Mapping[str, str] | None = None
     """Digests of what is there now."""

@@ -115,7 +115,7 @@ class SendingWorker(Pipeline[Due, Finished]):
         except Exception as error:  # noqa: BLE001 - it is our trouble, and is tried again later
             kind = type(error).__name__
             log.error("google_failed", kind=kind, trace=trace_of(error))  # noqa: TRY400
-            return Outcome("later", detail="our own trouble")
+            return Outcome("later", reason="our own trouble", detail="our own trouble")
 
     async def _record(self, work: UnitOfWork, finished: Sequence[Finished]) -> None:
         """Record what came of documents whose lease was still ours, and what follows for others."""

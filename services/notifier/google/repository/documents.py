@@ -223,8 +223,8 @@ class DocumentRepository:
             UPDATE google_documents d
             SET
                 wanted = e.body::jsonb, wanted_digest = e.digest, watched = '{}',
-                sent_watched = '{}', telling = '{}', refusal = NULL, member_id = NULL,
-                needs = '{}', clears_messages = d.messages > 0, deleted_at = now()
+                sent_watched = '{}', telling = '{}', refusal = NULL, trouble = '',
+                member_id = NULL, needs = '{}', clears_messages = d.messages > 0, deleted_at = now()
             FROM unnest($1::text[], $2::text[], $3::text[]) AS e (document_id, body, digest)
             WHERE d.document_id = e.document_id
             """,
