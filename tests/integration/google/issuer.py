@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -67,6 +68,7 @@ class IssuerServer:
         return jwt.encode(claims, _private_key(self.key_file["private_key"]), "RS256", kid)
 
     def assertion(self, **claims: Any) -> str:
+        """Make an assertion; a `timedelta` among the claims counts from now."""
         now = int(time.time())
         usual = {
             "iss": self.key_file["client_email"],
@@ -75,7 +77,7 @@ class IssuerServer:
             "iat": now,
             "exp": now + 3600,
         }
-        return self.signed(usual | claims)
+        return self.signed(usual | _dated(claims))
 
     async def token(self, assertion: str, grant_type: str = GRANT) -> Answer:
         form = {"grant_type": grant_type, "assertion": assertion}
@@ -88,7 +90,7 @@ class IssuerServer:
         self.bearer = answer.body["access_token"]
 
     def link(self, payload: Document, /, **claims: Any) -> str:
-        """Make a save link."""
+        """Make a save link; a `timedelta` among the claims counts from now."""
         usual = {
             "iss": self.key_file["client_email"],
             "aud": "google",
@@ -97,7 +99,7 @@ class IssuerServer:
             "origins": ["https://issuer.example"],
             "payload": payload,
         }
-        return self.google.save_url + self.signed(usual | claims)
+        return self.google.save_url + self.signed(usual | _dated(claims))
 
     async def show_picture(self, request: web.Request) -> web.Response:
         self.pictures_fetched.append(request.query_string)
@@ -106,6 +108,14 @@ class IssuerServer:
     async def take_callback(self, request: web.Request) -> web.Response:
         self.called_back.append(await request.json())
         return web.Response()
+
+
+def _dated(claims: dict[str, Any]) -> dict[str, Any]:
+    now = int(time.time())
+    return {
+        name: now + int(value.total_seconds()) if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+    }
 
 
 @cache
