@@ -162,12 +162,15 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListUpdated, devices.list_updated),
             answer(NoteFetch, partial(handlers.tell_fetches, tell=tell, start_pushing=pushes.set)),
             answer(NoteDeviceLogs, devices.note_device_logs),
-            answer(KeepGoogle, partial(handlers.keep_google, start_sending=sendings.set)),
+            answer(
+                KeepGoogle,
+                partial(handlers.keep_google, start_sending=sendings.set, at_google=at_google),
+            ),
             read(
                 ReadGoogleLink,
                 partial(reading.read_google_links, accounts=accounts, addresses=google.addresses),
             ),
-            read(ReadGoogleState, reading.read_google_states),
+            read(ReadGoogleState, partial(reading.read_google_states, at_google=at_google)),
             read(ReadGoogleStatus, partial(reading.read_google_status, rate=settings.google_rate)),
             answer(
                 NoteGoogleCallback,

@@ -82,14 +82,21 @@ async def end_passes(
 
 
 async def keep_google(
-    commands: list[KeepGoogle], work: UnitOfWork, *, start_sending: StartSending
+    commands: list[KeepGoogle],
+    work: UnitOfWork,
+    *,
+    start_sending: StartSending,
+    at_google: bool,
 ) -> list[GoogleKept | ApplicationError]:
     """Keep passes at Google, but for those that were deleted meanwhile."""
     gone = await PassRepository(work.connection).find_deleted(
         {command.google_pass.handle for command in commands}
     )
     living = [command for command in commands if command.google_pass.handle not in gone]
-    kept = iter(await passes.keep_google(living, work, start_sending=start_sending))
+    answers = await passes.keep_google(
+        living, work, start_sending=start_sending, at_google=at_google
+    )
+    kept = iter(answers)
     return [
         PassGoneError() if command.google_pass.handle in gone else next(kept)
         for command in commands

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,7 +61,6 @@ class Googling:
     account_id: UUID = field(default_factory=new_id)
     template_id: UUID = field(default_factory=new_id)
     due: asyncio.Event = field(default_factory=asyncio.Event)
-    versions: Counter[str] = field(default_factory=Counter[str])
     rate: float = 10_000
     workers: list[SendingWorker] = field(default_factory=list[SendingWorker])
 
@@ -146,10 +144,12 @@ class Googling:
             }
         )
 
-    async def keep(self, *wanted: GooglePass, lane: Any = "interactive") -> list[GoogleKept]:
+    async def keep(
+        self, *wanted: GooglePass, lane: Any = "interactive", at_google: bool = False
+    ) -> list[GoogleKept]:
         """Somebody wants passes there."""
         commands = [KeepGoogle(command_id=new_id(), google_pass=one, lane=lane) for one in wanted]
-        handler = partial(handlers.keep_google, start_sending=self.due.set)
+        handler = partial(handlers.keep_google, start_sending=self.due.set, at_google=at_google)
         return await self.notifier.tell(handler, *commands)
 
     async def build(self, *built: GooglePass, lane: Lane = "interactive") -> None:
@@ -173,12 +173,16 @@ class Googling:
         async with self.notifier.database.work() as work:
             await passes.erase_persons(set(persons), work, start_sending=self.due.set)
 
-    async def link(self, handle: str = "handle", **fields: Any) -> GoogleLink:
+    async def link(
+        self, handle: str = "handle", addresses: GoogleAddresses | None = None, **fields: Any
+    ) -> GoogleLink:
         query = ReadGoogleLink(
             account_id=self.account_id, handle=handle, origin="https://pass.example", **fields
         )
         handler = partial(
-            reading.read_google_links, accounts=self.accounts, addresses=self.api.addresses
+            reading.read_google_links,
+            accounts=self.accounts,
+            addresses=addresses or self.api.addresses,
         )
         [link] = await self.notifier.tell(handler, query)
         if isinstance(link, ApplicationError | NotReadyError):
@@ -219,7 +223,8 @@ class Googling:
 
     async def state(self, handle: str = "handle") -> GooglePassState:
         query = ReadGoogleState(account_id=self.account_id, handle=handle)
-        [state] = await self.notifier.tell(reading.read_google_states, query)
+        handler = partial(reading.read_google_states, at_google=False)
+        [state] = await self.notifier.tell(handler, query)
         return state
 
     async def status(self) -> GoogleTemplateStatus:

@@ -8,6 +8,7 @@ import pytest
 from services.notifier.google.domain.lanes import BACKFILL, CAMPAIGN, INTERACTIVE
 from shared.contracts.message import Person
 from shared.errors import GoneError, NotFoundError, NotReadyError
+from shared.google.api import GoogleAddresses
 from tests.google.server import ISSUER, FakeGoogle
 from tests.integration.notifier.googling import CLASS, Googling, object_id
 
@@ -240,7 +241,7 @@ async def test_a_development_issuer_sends_nothing_to_google_itself(
     googling: Googling, google: FakeGoogle
 ):
     await googling.keep_issuer(revision=2, development=True)
-    await googling.keep(googling.a_pass())
+    [kept] = await googling.keep(googling.a_pass(), at_google=True)
     at_google, at_the_fake = googling.a_worker(at_google=True), googling.a_worker()
 
     await at_google.run()
@@ -248,7 +249,19 @@ async def test_a_development_issuer_sends_nothing_to_google_itself(
     await at_the_fake.run()
 
     assert nothing == []
+    assert (kept.state, "development issuer" in kept.detail) == ("waiting", True)
     assert googling.asked() == ["POST loyaltyClass 200", "POST loyaltyObject 200"]
+
+
+async def test_a_development_issuer_s_links_are_signed_though_nothing_was_sent(googling: Googling):
+    await googling.keep_issuer(revision=2, development=True)
+    await googling.keep(googling.a_pass(), at_google=True)
+
+    link = await googling.link(addresses=GoogleAddresses())
+
+    assert link.save_url.startswith("https://pay.google.com/gp/v/save/")
+    with pytest.raises(NotReadyError):
+        await googling.link()
 
 
 async def test_passes_of_an_issuer_that_is_not_known_yet_wait_for_it(googling: Googling):

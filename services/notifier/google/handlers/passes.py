@@ -30,7 +30,11 @@ LANES = {"interactive": INTERACTIVE, "backfill": BACKFILL}
 
 
 async def keep_google(
-    commands: Sequence[KeepGoogle], work: UnitOfWork, *, start_sending: StartSending
+    commands: Sequence[KeepGoogle],
+    work: UnitOfWork,
+    *,
+    start_sending: StartSending,
+    at_google: bool,
 ) -> list[GoogleKept]:
     """Keep passes at Google from now on; what somebody waits for goes first."""
     lanes: dict[str, int] = {}
@@ -47,7 +51,7 @@ async def keep_google(
             object_id=one.document_id,
             class_id=one.class_id,
             state=one.state,
-            detail=one.detail,
+            detail=one.detail(at_google=at_google),
         )
         for one in (kept[command.google_pass.object_document.id] for command in commands)
     ]

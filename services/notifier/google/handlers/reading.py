@@ -58,29 +58,27 @@ async def read_google_links(
     replies: list[GoogleLink | ApplicationError | NotReadyError] = []
     for query in queries:
         kept = found.get((query.account_id, query.handle))
-        standing = issuers.get(kept.issuer_id) if kept else None
+        issuer = issuers.get(kept.issuer_id) if kept else None
         if kept is None or kept.is_deleted:
             replies.append(GoogleObjectNotFoundError())
         elif kept.state == "refused" and not kept.is_there:
-            replies.append(RefusedByGoogleError(kept.detail or None))
-        elif standing is None or not _is_ready(kept, standing.issuer, addresses):
+            replies.append(RefusedByGoogleError(kept.words or None))
+        elif issuer is None or not _is_ready(kept, issuer, addresses):
             replies.append(NotReadyError())
         else:
-            replies.append(await _sign(query, kept, standing.issuer, accounts, addresses))
+            replies.append(await _sign(query, kept, issuer, accounts, addresses))
     return replies
 
 
 async def read_google_states(
-    queries: list[ReadGoogleState], work: UnitOfWork
+    queries: list[ReadGoogleState], work: UnitOfWork, *, at_google: bool
 ) -> list[GooglePassState]:
     """Tell how passes stand at Google."""
     found = await DocumentRepository(work.connection).find(
         {(query.account_id, query.handle) for query in queries}
     )
-    return [
-        _state(kept) if (kept := found.get((query.account_id, query.handle))) else GooglePassState()
-        for query in queries
-    ]
+    kept = [found.get((query.account_id, query.handle)) for query in queries]
+    return [_state(one, at_google=at_google) if one else GooglePassState() for one in kept]
 
 
 async def read_google_status(
@@ -135,11 +133,11 @@ async def _sign(
     )
 
 
-def _state(kept: Kept) -> GooglePassState:
+def _state(kept: Kept, *, at_google: bool) -> GooglePassState:
     return GooglePassState(
         state=kept.state,
         object_id=kept.document_id,
-        detail=kept.detail,
+        detail=kept.detail(at_google=at_google),
         wanted_version=kept.wanted_version,
         sent_version=kept.sent_version,
         sent_at=kept.sent_at,

@@ -17,6 +17,8 @@ from shared.database import Connection, columns, json_array
 
 MAX_REFUSALS: Final = 10
 
+DEVELOPMENT: Final = "A development issuer: nothing of it is sent to Google itself."
+
 _STATE: Final = """
     CASE
         WHEN d.refusal IS NOT NULL THEN 'refused'
@@ -59,7 +61,8 @@ class Kept:
     class_id: str
     issuer_id: str
     state: GoogleState
-    detail: str
+    words: str
+    """Google's, or why it has not come there yet."""
     wanted_version: int
     sent_version: int
     sent_at: datetime | None
@@ -70,6 +73,12 @@ class Kept:
     is_there: bool
     """Whether Google has it, in whatever state."""
     is_deleted: bool
+    is_of_development: bool
+
+    def detail(self, *, at_google: bool) -> str:
+        """Say why it waits or was refused; what Google does not know is never sent there."""
+        is_held = self.is_of_development and at_google and self.state == "waiting"
+        return DEVELOPMENT if is_held else self.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,10 +456,11 @@ class DocumentRepository:
                 d.issuer_id, {_STATE} AS state,
                 coalesce(
                     {_WORDS}, nullif(i.waits_why, ''), nullif(d.trouble, ''), c.trouble, ''
-                ) AS detail,
+                ) AS words,
                 d.wanted_version, d.sent_version, d.sent_at, d.has_users, d.held, d.saved_at,
                 d.notified_at, d.sent IS NOT NULL AS is_there,
-                d.deleted_at IS NOT NULL AS is_deleted
+                d.deleted_at IS NOT NULL AS is_deleted,
+                coalesce(i.development, false) AS is_of_development
             FROM google_documents d
             {asked}
             LEFT JOIN google_documents c ON c.document_id = d.class_id

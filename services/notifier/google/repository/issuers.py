@@ -1,7 +1,6 @@
 """Google Wallet issuers, as the gateway announced them."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from services.notifier.google.domain.sending import ISSUER_PAUSE, Finished, Issuer
@@ -13,14 +12,6 @@ ISSUER: Final = (
     "refuses_locations", "sealed",
 )  # fmt: skip
 """The columns of an `Issuer`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """An issuer, and why it waits, if it does."""
-
-    issuer: Issuer
-    waits_why: str
 
 
 class IssuerRepository:
@@ -77,11 +68,11 @@ class IssuerRepository:
         )
         return bool(rows)
 
-    async def find(self, issuer_ids: Collection[str]) -> dict[str, Standing]:
+    async def find(self, issuer_ids: Collection[str]) -> dict[str, Issuer]:
         rows = await self._connection.fetch(
             "SELECT * FROM google_issuers WHERE issuer_id = ANY($1::text[])", list(issuer_ids)
         )
-        return {row["issuer_id"]: Standing(issuer_of(row), row["waits_why"]) for row in rows}
+        return {row["issuer_id"]: issuer_of(row) for row in rows}
 
     async def record(self, finished: Sequence[Finished]) -> None:
         """Note what answers say of issuers: refused ones wait, those that are heard do not.
