@@ -55,8 +55,11 @@ def main() -> int:
     )
     batch = commands.add_parser("batch", help="send a list of rows, and write what became of them")
     batch.add_argument("file", type=Path, help="CSV, or JSON lines")
-    batch.add_argument("--kind", choices=["passes", "members", "changes"], default="passes")
+    batch.add_argument(
+        "--kind", choices=["passes", "links", "members", "changes"], default="passes"
+    )
     batch.add_argument("--template", metavar="ID", help="the template of rows that name none")
+    batch.add_argument("--program", metavar="ID", help="the link program of links")
     batch.add_argument("--mapping", metavar="JSON", help="what columns of other names mean")
     batch.add_argument("--no-push", action="store_true", help="devices need not hear of changes")
     batch.add_argument("--dry-run", action="store_true", help="only say what the rows would be")

@@ -72,6 +72,8 @@ async def _send(
     }
     if arguments.template:
         query["template_id"] = arguments.template
+    if arguments.program:
+        query["program_id"] = arguments.program
     if arguments.mapping:
         query["mapping"] = arguments.mapping
     with file.open("rb") as content:

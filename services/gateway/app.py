@@ -32,6 +32,7 @@ from services.gateway.catalogue.passwords import Passwords
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.shares import BEAT_SECONDS, SharedLimit
+from services.gateway.catalogue.short_links import ShortLinks
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from services.gateway.context import Context
@@ -54,7 +55,7 @@ from services.gateway.routes.pass2u.words import write_message
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
 from services.gateway.routes.problems import UNLISTED
-from services.gateway.routes.smartpass import clicks
+from services.gateway.routes.smartpass import clicks, short_links
 from services.gateway.routes.v1 import (
     accounts,
     batches,
@@ -110,7 +111,7 @@ TAGS = {
     "Messages": "Texts that Wallet shows, for one pass or for all of a template.",
     "Links": "Programs of links that make a pass at the first click; nothing of them is stored.",
     "Members": "People known to an account, and their points ledger.",
-    "Batches": "Lists of passes, members or changes, as CSV or JSON lines: done one by one.",
+    "Batches": "Lists of passes, links, members or changes, as CSV or JSON lines.",
     "Webhooks": "Addresses that are told what happens, signed as Standard Webhooks says.",
     "Events": "The feed: every event of the account once, in order and without gaps.",
     "Pages": "What holders of passes open: the public page of a pass and its file.",
@@ -147,6 +148,7 @@ ROUTE_MODULES = (
     pass2u_passes,
     pass2u_images,
     clicks,
+    short_links,
 )
 CREDENTIALS = {
     wallet.CREDENTIAL: {
@@ -178,6 +180,7 @@ def open_context(
     pass2u_limit: int = 0,
     google: GoogleApi | None = None,
     batch_bytes: int = MEBIBYTES * MEBIBYTE,
+    short_url: str | None = None,
 ) -> Context:
     """Put the catalogue together."""
     keyring, images, passwords = Keyring(database), Images(database), Passwords()
@@ -211,12 +214,14 @@ def open_context(
         showcase=showcase,
         models=Models(database, templates, showcase),
         batches=Batches(database, master_keys),
+        short_links=ShortLinks(database, master_keys),
         pass2u_limit=SharedLimit(database, pass2u_limit),
         notes=Notes(requester),
         served=ServedContents(),
         tokens=tokens,
         base_url=base_url,
         batch_bytes=batch_bytes,
+        short_url=(short_url or base_url).rstrip("/"),
     )
 
 
@@ -242,6 +247,7 @@ def build(settings: Settings, transport: Transport) -> Service:
         pass2u_limit=settings.pass2u_limit,
         google=google,
         batch_bytes=settings.batch_mebibytes * MEBIBYTE,
+        short_url=settings.short_url,
     )
 
     worker = BatchWorker(context)

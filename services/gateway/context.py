@@ -22,6 +22,7 @@ from services.gateway.catalogue.passcodes import Passcodes
 from services.gateway.catalogue.pictures import Pictures
 from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.shares import SharedLimit
+from services.gateway.catalogue.short_links import ShortLinks
 from services.gateway.catalogue.showcase import Showcase
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
@@ -56,6 +57,7 @@ class Context:
     showcase: Showcase
     models: Models
     batches: Batches
+    short_links: ShortLinks
     pass2u_limit: SharedLimit
     notes: Notes
     served: ServedContents
@@ -64,3 +66,5 @@ class Context:
     """The address the public sees, without a slash at its end."""
     batch_bytes: int
     """How long the file of a batch may be."""
+    short_url: str
+    """What the addresses of short links begin with."""

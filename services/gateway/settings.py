@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from services.gateway.domain.batches import MEBIBYTES
-from shared.settings import GoogleSettings
+from shared.settings import GoogleSettings, PublicUrl
 
 MOST: Final = 1_000_000
 
@@ -38,3 +38,5 @@ class Settings(GoogleSettings):
     """How long the file of a batch may be, in MiB."""
     batch_days: int = Field(7, ge=0, le=3650)
     """Days after which the file and the results of a batch that has ended are deleted."""
+    short_url: PublicUrl | None = None
+    """Another address of the gateway, for short links; the public one if unset."""

@@ -89,16 +89,16 @@ class Receiving:
         self.key = key
         self.rows = 0
         self._database = database
-        self._waiting: list[tuple[KeptRow, Sequence[bytes]]] = []
+        self._waiting: list[tuple[KeptRow, list[bytes]]] = []
         self._size = 0
         self._number = 0
 
-    async def add(self, row: KeptRow, marks: Sequence[bytes], size: int) -> None:
-        """Keep a row; `marks` name what no other row may have, `size` is about how long it is."""
+    async def add(self, row: KeptRow, ids: Sequence[tuple[str, ...]], size: int) -> None:
+        """Keep a row; `ids` are what no other row may have, `size` is about how long it is."""
         self.rows += 1
         if self.rows > MAX_ROWS:
             raise BatchTooLongError
-        self._waiting.append((row, marks))
+        self._waiting.append((row, [self.key.digest(*words) for words in ids]))
         self._size += size
         if len(self._waiting) >= CHUNK_ROWS or self._size >= CHUNK_BYTES:
             await self.flush()

@@ -15,6 +15,7 @@ from shared.passes.language.rights import Withheld
 AUTHORITY_PURPOSE: Final = "development authority"
 REQUEST_PURPOSE: Final = "identity request"
 RESPONSE_PURPOSE: Final = "idempotent response"
+SHORT_LINK_PURPOSE: Final = "short link"
 INSTALLATION: Final = "installation"
 """The owner of what belongs to no account."""
 

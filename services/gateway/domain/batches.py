@@ -1,5 +1,6 @@
 """Batches: what their columns mean, which rows they hold, what became of each."""
 
+import base64
 import difflib
 import hmac
 import re
@@ -14,15 +15,19 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.gateway.domain.links import OWN_COLUMNS
 from services.gateway.domain.tables import Row
 from shared.contracts.message import JsonObject
 from shared.errors import ApplicationError, ConflictError, InvalidError, TooManyRequestsError
 from shared.identifiers import handle_at
 from shared.passes.language.rights import Withheld
-from shared.passes.schema.values import Json, is_list, json_pointer
+from shared.passes.schema.values import Json, is_list, json_pointer, to_text
 from shared.sealing import SealBrokenError
 
-BatchKind = Literal["passes", "members", "changes"]
+BatchKind = Literal["passes", "links", "members", "changes"]
+RowKind = Literal["passes", "links", "short_links", "members", "changes"]
+"""What rows are; links of no program are short ones."""
+
 BatchState = Literal["queued", "running", "paused", "finished", "cancelled", "failed"]
 Action = Literal["pause", "resume", "cancel"]
 
@@ -89,15 +94,19 @@ RESULTS: Final = ("link", "error")
 HANDLE_NAMES: Final = ("handle", "hashedSerialNumber")
 
 _MEMBER: Final = ("member_id", "external_id", "name", "email", "phone")
-FACTS: Final[Mapping[BatchKind, tuple[str, ...]]] = {
+FACTS: Final[Mapping[RowKind, tuple[str, ...]]] = {
     "passes": ("template_id", *_MEMBER),
+    "links": OWN_COLUMNS,
+    "short_links": ("template_id",),
     "members": (*_MEMBER, "tier", "points"),
     "changes": ("handle", "member_id"),
 }
 """What rows say besides values by path."""
 
-_KEYS: Final[Mapping[BatchKind, tuple[str, ...]]] = {
+_KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
     "passes": ("external_id",),
+    "links": ("external_id",),
+    "short_links": (),
     "members": ("member_id", "external_id"),
     "changes": ("handle", "member_id"),
 }
@@ -122,6 +131,7 @@ class Terms:
     """On what terms the rows of a batch are done."""
 
     template_id: UUID | None = None
+    program_id: UUID | None = None
     push: bool = True
     withheld: tuple[Withheld, ...] = ()
     """What values may not show, since who sent them may not see it."""
@@ -131,6 +141,7 @@ class Terms:
     def dump(self) -> JsonObject:
         return {
             "template_id": str(self.template_id) if self.template_id else None,
+            "program_id": str(self.program_id) if self.program_id else None,
             "push": self.push,
             "withheld": list(self.withheld),
             "columns": [[c.name, c.target, c.is_path] for c in self.columns],
@@ -139,9 +150,10 @@ class Terms:
 
     @classmethod
     def load(cls, kept: JsonObject) -> "Terms":
-        template_id = kept.get("template_id")
+        template_id, program_id = kept.get("template_id"), kept.get("program_id")
         return cls(
             template_id=UUID(template_id) if template_id else None,
+            program_id=UUID(program_id) if program_id else None,
             push=kept.get("push", True),
             withheld=tuple(kept.get("withheld", ())),
             columns=tuple(Column(*column) for column in kept.get("columns", ())),
@@ -175,12 +187,22 @@ class Batch:
     resumed_done: int
     ended_at: datetime | None
 
+    @property
+    def row_kind(self) -> RowKind:
+        """What its rows are."""
+        return row_kind(self.kind, self.terms.program_id)
+
     def rate(self, at: datetime) -> float | None:
         """How many rows a second were done since it was resumed last."""
         if self.resumed_at is None:
             return None
         seconds = ((self.ended_at or at) - self.resumed_at).total_seconds()
         return (self.done - self.resumed_done) / max(seconds, 0.001)
+
+
+def row_kind(kind: BatchKind, program_id: UUID | None) -> RowKind:
+    """Tell what rows are."""
+    return "short_links" if kind == "links" and program_id is None else kind
 
 
 class Content(NamedTuple):
@@ -234,9 +256,10 @@ class Outcome:
     handle: str | None = None
     member_id: str | None = None
     error: str | None = None
+    link: str | None = None
 
     def dump(self) -> list[str | None]:
-        return [self.handle, self.member_id, self.error]
+        return [self.handle, self.member_id, self.error, self.link]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,21 +309,26 @@ class BatchKey:
         secret = hmac.digest(self.secret, b"handle %d" % line, "sha256")[:16]
         return handle_at(at.timestamp(), secret)
 
+    def short_key_of(self, line: int) -> str:
+        """Give the key of the short link of a row: 80 bits that nobody can guess."""
+        secret = hmac.digest(self.secret, b"link %d" % line, "sha256")[:10]
+        return base64.b32hexencode(secret).decode().lower()
+
     def mark_of_member(self, member_id: str) -> bytes:
         return self.digest("member", member_id)
 
 
-def marks_of(key: BatchKey, kind: BatchKind, content: Content) -> list[bytes]:
-    """Name what no other row may have: ids, of passes those within a template."""
+def ids_of(kind: RowKind, content: Content) -> list[tuple[str, ...]]:
+    """List what no other row may have: ids, of passes those within a template."""
     template = str(content.facts.get("template_id", ""))
     return [
-        key.digest(name, template, str(content.facts[name]))
+        (name, template, to_text(content.facts[name]))
         for name in _KEYS[kind]
         if name in content.facts
     ]
 
 
-def twin_error(kind: BatchKind, line: int) -> InvalidError:
+def twin_error(kind: RowKind, line: int) -> InvalidError:
     """Say that a row has what an earlier one has."""
     names = " or ".join(_KEYS[kind])
     return InvalidError(f"It has the same {names} as line {line}.")
@@ -318,7 +346,7 @@ def _fault(fault: Mapping[str, Any]) -> str:
 
 
 def understand(
-    kind: BatchKind, names: Sequence[str], mapping: Mapping[str, str]
+    kind: RowKind, names: Sequence[str], mapping: Mapping[str, str]
 ) -> tuple[Column, ...]:
     """Tell what columns mean: facts by their names, the rest paths, which are checked apart.
 
@@ -343,7 +371,7 @@ def check_mapping(names: Sequence[str], mapping: Mapping[str, str]) -> None:
         raise refused_columns([(name, "is in the mapping, not in the file") for name in missing])
 
 
-def check_paths(kind: BatchKind, columns: Sequence[Column], paths: Mapping[str, str]) -> None:
+def check_paths(kind: RowKind, columns: Sequence[Column], paths: Mapping[str, str]) -> None:
     """Refuse columns that are no paths: path → why nobody can set it, or nothing."""
     faults: list[tuple[str, str]] = []
     for column in columns:
@@ -371,7 +399,7 @@ def refused_columns(faults: Sequence[tuple[str, str]]) -> BatchColumnsError:
     )
 
 
-def _meaning(kind: BatchKind, name: str, wanted: str) -> Column:
+def _meaning(kind: RowKind, name: str, wanted: str) -> Column:
     facts = FACTS[kind]
     if wanted in facts:
         return Column(name, wanted)
@@ -386,7 +414,7 @@ def _meaning(kind: BatchKind, name: str, wanted: str) -> Column:
     return Column(name, wanted, is_path=True)
 
 
-def _nearest(kind: BatchKind, name: str, paths: Mapping[str, str]) -> str:
+def _nearest(kind: RowKind, name: str, paths: Mapping[str, str]) -> str:
     settable = (path for path, reason in paths.items() if not reason)
     found = difflib.get_close_matches(name, [*FACTS[kind], *settable], n=1)
     return found[0] if found else ""

@@ -1,6 +1,6 @@
 """Links: what a program says of them, and how what somebody orders becomes what a link says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -168,6 +168,21 @@ class LinkMaker:
             **channel,
         )
 
+    def known_names(self, names: Iterable[str]) -> list[str]:
+        """List the names that mean something, or are PassKit's: those are left out."""
+        return [
+            name
+            for name in names
+            if all(self._compiled.find(path) for path in self._names.sort({name: ""}).values)
+        ]
+
+    def external_id(self, facts: Mapping[str, Json], values: Mapping[str, Json]) -> str:
+        """Tell the external id that a link would have at this moment, if any."""
+        given = {**self._names.sort(values).member, **facts}
+        wanted = {"external_id", self._program.auto_fill_external_id}
+        member = {name: value for name, value in given.items() if name in wanted}
+        return to_text(_with_external_id(self._program, member).get("external_id", ""))
+
     def foreign_claims(self, link_id: UUID, given: Mapping[str, Json]) -> LinkClaims:
         """Make of a link that another system sealed what is possible, and leave out the rest."""
         data = self._names.sort({name: value for name, value in given.items() if value})
@@ -237,7 +252,11 @@ def clean_member(
 
 def member_of(program: LinkProgram, claims: LinkClaims) -> dict[str, Json]:
     """Say who a link is for, with the external id that its program gives them by now."""
-    fields, _ = clean_member(claims.member, program.default_region)
+    return _with_external_id(program, claims.member)
+
+
+def _with_external_id(program: LinkProgram, given: Mapping[str, Json]) -> dict[str, Json]:
+    fields, _ = clean_member(given, program.default_region)
     filled = fields.get(program.auto_fill_external_id)
     if filled and "external_id" not in fields:
         # Two ways to write one address are one person.

@@ -10,6 +10,7 @@ from services.gateway.domain import (
     INSTALLATION,
     REQUEST_PURPOSE,
     RESPONSE_PURPOSE,
+    SHORT_LINK_PURPOSE,
 )
 from services.gateway.domain.batches import BATCH_PURPOSE
 from services.gateway.domain.links import LINK_KEY_PURPOSE
@@ -58,6 +59,9 @@ SEALED: Final = (
     SealedColumn(
         "link_keys", ("program_id", "key_id"), "sealed", "program_id",
         sealed_for(LINK_KEY_PURPOSE),
+    ),
+    SealedColumn(
+        "short_links", ("short_key",), "sealed", "account_id", sealed_for(SHORT_LINK_PURPOSE)
     ),
     # Of a batch the key alone: what it holds is sealed by that.
     SealedColumn("batches", ("batch_id",), "sealed", "account_id", sealed_for(BATCH_PURPOSE)),

@@ -45,6 +45,7 @@ def _own_columns(batch: Batch) -> list[str]:
     targets = {column.target for column in batch.terms.columns if not column.is_path}
     ours = {
         "passes": ["link", batch.terms.handle_name, "error"],
+        "links": ["link", "error"],
         "members": ["member_id", "error"],
         "changes": ["link", "handle", "error"],
     }[batch.kind]
@@ -61,5 +62,7 @@ def _with_outcomes(
 
 
 def _link(context: Context, outcome: Outcome) -> str:
+    if outcome.link is not None:
+        return outcome.link
     handles = (outcome.handle or "").split()
     return " ".join(page_url(context, handle) for handle in handles)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -18,8 +18,14 @@ from services.gateway.domain.batches import (
     twin_error,
 )
 from services.gateway.usecases import pass_images, passes
-from services.gateway.usecases.batch_uploads import find_template
-from services.gateway.usecases.passes import Order, UnknownMemberError, UnknownTemplateError
+from services.gateway.usecases.batch_links import make_short_links, seal_links
+from services.gateway.usecases.batch_templates import (
+    NewestTemplate,
+    template_of,
+    templates_of,
+    without_errors,
+)
+from services.gateway.usecases.passes import Order, UnknownMemberError
 from shared.contracts.member import (
     Enrolled,
     EnrolMember,
@@ -42,7 +48,7 @@ from shared.errors import (
     RetryableError,
     UnavailableError,
 )
-from shared.identifiers import derived_id, trim_handle
+from shared.identifiers import derived_id, id_of_handle, trim_handle
 from shared.passes.schema.values import is_number, parse_number, to_text
 from shared.yielding import yielding
 
@@ -60,14 +66,6 @@ ENROLLED_BEFORE: Final = "Who has this external_id has a pass of this template a
 
 class InDoubtError(RetryableError):
     """What became of some rows is not known: they are to be done again, under the same ids."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Template:
-    """A template at its newest revision."""
-
-    template_id: UUID
-    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +108,23 @@ async def do_rows(context: Context, opened: OpenChunk) -> list[Outcome]:
     """Do rows all at once; each has its own outcome. InDoubtError: they are to be done again."""
     batch = opened.batch
     contents = [_read(row, batch) async for row in yielding(opened.rows)]
-    said = [content if isinstance(content, Content) else Content({}, {}) for content in contents]
-    templates = await _templates(context, batch, said)
+    found: Sequence[Outcome | BaseException]
+    match batch.row_kind:
+        case "links":
+            found = await seal_links(context, batch, contents)
+        case "short_links":
+            found = await make_short_links(context, opened, contents)
+        case "passes" | "members" | "changes":
+            found = await _do_each(context, opened, contents)
+    return [_outcome(one, opened.attempts) for one in found]
+
+
+async def _do_each(
+    context: Context, opened: OpenChunk, contents: Sequence[Content | ApplicationError]
+) -> list[Outcome | BaseException]:
+    """Ask the owners for all rows at once."""
+    batch, said = opened.batch, without_errors(contents)
+    templates = await templates_of(context, batch, said)
     settled = await pass_images.settle(
         context, batch.account_id, [content.values for content in said], most=None
     )
@@ -123,22 +136,17 @@ async def do_rows(context: Context, opened: OpenChunk) -> list[Outcome]:
         if isinstance(values, ApplicationError):
             raise values
         row = _Row(context, opened, opened.rows[at].line, Content(content.facts, values))
-        match batch.kind:
-            case "passes":
-                return await _issue(row, templates)
-            case "members":
-                return await _save_member(row)
-            case "changes":
-                return await _change(row)
+        if batch.kind == "passes":
+            return await _issue(row, template_of(batch, content, templates))
+        return await (_save_member(row) if batch.kind == "members" else _change(row))
 
     asked = [asyncio.ensure_future(one(at)) async for at in yielding(range(len(contents)))]
-    found = await asyncio.gather(*asked, return_exceptions=True)
-    return [_outcome(one, opened.attempts) for one in found]
+    return await asyncio.gather(*asked, return_exceptions=True)
 
 
 def _read(row: KeptRow, batch: Batch) -> Content | ApplicationError:
     if row.twin:
-        return twin_error(batch.kind, row.twin)
+        return twin_error(batch.row_kind, row.twin)
     try:
         return row.read(batch.terms.columns)
     except InvalidError as error:
@@ -159,31 +167,8 @@ def _outcome(found: Outcome | BaseException, attempts: int) -> Outcome:
 # Passes
 
 
-async def _templates(
-    context: Context, batch: Batch, contents: Sequence[Content]
-) -> Mapping[str, _Template]:
-    """Find the templates that rows name, as they are at this moment."""
-    if batch.kind != "passes":
-        return {}
-    usual = str(batch.terms.template_id or "")
-    names = {str(content.facts.get("template_id", usual)) for content in contents}
-    found = {name: await find_template(context, batch.account_id, name) for name in names}
-    revisions = await context.templates.current(
-        batch.account_id, [template_id for template_id in found.values() if template_id]
-    )
-    return {
-        name: _Template(template_id, revisions[template_id])
-        for name, template_id in found.items()
-        if template_id is not None and template_id in revisions
-    }
-
-
-async def _issue(row: _Row, templates: Mapping[str, _Template]) -> Outcome:
+async def _issue(row: _Row, template: NewestTemplate) -> Outcome:
     """Issue a pass, for the member that the row names, finds or makes."""
-    named = str(row.content.facts.get("template_id", row.batch.terms.template_id or ""))
-    template = templates.get(named)
-    if template is None:
-        raise UnknownTemplateError
     member: Member | None = None
     handle = row.opened.key.handle_of(row.line, row.batch.created_at)
     if (member_id := row.text("member_id")) is not None:
@@ -200,7 +185,7 @@ async def _issue(row: _Row, templates: Mapping[str, _Template]) -> Outcome:
         account_id=row.account_id,
         template_id=template.template_id,
         revision=template.revision,
-        command_id=row.command_id(),
+        command_id=id_of_handle(handle),  # as whoever clicks on a link for the same person sends it
     )
     created = await row.context.requester.ask(command, PassCreated, lane="bulk")
     return Outcome(created.handle, member and member.member_id)

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from services.gateway.catalogue.batches import Receiving
+from services.gateway.catalogue.links import ProgramNotFoundError
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from services.gateway.context import Context
 from services.gateway.domain.batches import (
@@ -20,19 +21,24 @@ from services.gateway.domain.batches import (
     Column,
     Content,
     KeptRow,
+    RowKind,
     Terms,
     check_mapping,
     check_paths,
     explain,
+    ids_of,
     kept_rows,
-    marks_of,
+    row_kind,
     understand,
 )
+from services.gateway.domain.links import LinkMaker
 from services.gateway.domain.tables import BLOCK_BYTES, TableReader
+from services.gateway.usecases.batch_links import order_of
+from services.gateway.usecases.batch_templates import OF_TEMPLATES, find_template
 from services.gateway.usecases.exports import restored
+from services.gateway.usecases.links import get_maker
 from services.gateway.usecases.passes import UnknownTemplateError
 from shared.errors import ForbiddenError, InvalidError
-from shared.hashes import read_template_hash
 from shared.passes.language.rights import Withheld
 from shared.passes.schema.slots import IMAGE_PATHS
 from shared.passes.schema.values import is_list
@@ -52,12 +58,18 @@ class Wish:
 
     kind: BatchKind
     template_id: UUID | None = None
+    program_id: UUID | None = None
     mapping: Mapping[str, str] = field(default_factory=dict[str, str])
     push: bool = True
     count: int | None = None
     """How many passes without anything of their own, in place of a file."""
     withheld: tuple[Withheld, ...] = ()
     may_write_members: bool = True
+
+    @property
+    def row_kind(self) -> RowKind:
+        """What its rows are."""
+        return row_kind(self.kind, self.program_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +115,7 @@ async def receive(
         async for row, content in reading.rows(pieces):
             if receiving is None:  # the columns are in order, as far as they are known
                 receiving = await context.batches.receive(account_id, wish.kind)
-            marks = marks_of(receiving.key, wish.kind, content)
-            await receiving.add(row, marks, len(orjson.dumps(row.cells)))
+            await receiving.add(row, reading.ids(content), len(orjson.dumps(row.cells)))
         if receiving is not None:
             await receiving.flush()
     except BaseException:
@@ -136,17 +147,6 @@ async def preview(
     return Preview(count, reading.columns, rows)
 
 
-async def find_template(context: Context, account_id: UUID, text: str) -> UUID | None:
-    """Find the account's template of an id or a template hash."""
-    named = read_template_hash(context.master_keys, text)
-    if named is not None:
-        return named.template_id if named.account_id == account_id else None
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 class _Reading:
     """One file that is read: rows, what its columns mean, which templates it names."""
 
@@ -159,11 +159,14 @@ class _Reading:
         self._digest = hashlib.sha256()
         self._paths: dict[str, str] = {}
         self._named: dict[str, UUID | None] = {}
+        self._maker: LinkMaker | None = None
 
     async def rows(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[KeptRow, Content]]:
         """Read rows and what they say; columns that do not fit are refused as soon as possible."""
         if self._wish.template_id is not None:
             await self._know(str(self._wish.template_id))
+        if self._wish.program_id is not None:
+            await self._know_program(self._wish.program_id)
         if self._wish.count is not None:
             await self._refuse_bytes(pieces)
             self._judge_columns(is_end=True)
@@ -188,6 +191,7 @@ class _Reading:
     def terms(self) -> Terms:
         return Terms(
             template_id=self._wish.template_id,
+            program_id=self._wish.program_id,
             push=self._wish.push,
             withheld=self._wish.withheld,
             columns=self.columns,
@@ -199,6 +203,13 @@ class _Reading:
         said = [self._wish.kind, self._wish.count, self.terms().dump()]
         return hashlib.sha256(orjson.dumps(said) + self._digest.digest()).digest()
 
+    def ids(self, content: Content) -> list[tuple[str, ...]]:
+        """List what no other row may have."""
+        if self._maker is not None:
+            external_id = self._maker.external_id(content.facts, content.values)
+            return [("external_id", external_id)] if external_id else []
+        return ids_of(self._wish.row_kind, content)
+
     async def show(self, row: KeptRow, content: Content) -> ShownRow:
         """Tell what a row would be."""
         named = str(content.facts.get("template_id", self._wish.template_id or ""))
@@ -206,9 +217,11 @@ class _Reading:
         error = None
         try:
             row.read(self.columns)
-            if self._wish.kind == "passes" and template_id is None:
+            if self._maker is not None:
+                self._maker.claims(order_of(content), self._wish.withheld)
+            elif self._wish.row_kind in OF_TEMPLATES and template_id is None:
                 raise UnknownTemplateError
-            if template_id is not None:
+            elif template_id is not None:
                 compiled = await self._context.showcase.compiled(self._account_id, template_id)
                 plain = {p: v for p, v in content.values.items() if p not in IMAGE_PATHS}
                 compiled.check_values(plain, may_expand=True)
@@ -228,27 +241,34 @@ class _Reading:
         names = self._reader.columns
         is_whole = is_end or self._reader.has_head
         if len(names) != len(self.columns) or (is_end and not names):
-            self.columns = understand(self._wish.kind, names, self._wish.mapping)
+            self.columns = understand(self._wish.row_kind, names, self._wish.mapping)
             self._check_facts()
         elif not is_end:
             return
         if is_whole:
             check_mapping(names, self._wish.mapping)
         if is_end or self._is_of_one_template:
-            check_paths(self._wish.kind, self.columns, self._paths)
+            check_paths(self._wish.row_kind, self.columns, self._paths | self._link_names())
 
     @property
     def _is_of_one_template(self) -> bool:
         """Whether all paths are known before rows are read."""
         facts = {column.target for column in self.columns if not column.is_path}
-        return self._wish.kind == "members" or (
+        return self._wish.row_kind in ("members", "links") or (
             self._wish.template_id is not None and "template_id" not in facts
         )
 
+    def _link_names(self) -> dict[str, str]:
+        """Give the columns that PassKit's names explain."""
+        if self._maker is None:
+            return {}
+        names = [column.target for column in self.columns if column.is_path]
+        return dict.fromkeys(self._maker.known_names(names), "")
+
     def _check_facts(self) -> None:
         facts = {column.target for column in self.columns if not column.is_path} - {""}
-        kind, count = self._wish.kind, self._wish.count
-        if kind == "passes" and self._wish.template_id is None and "template_id" not in facts:
+        kind, count = self._wish.row_kind, self._wish.count
+        if kind in OF_TEMPLATES and self._wish.template_id is None and "template_id" not in facts:
             raise _missing("?template_id", "Name the template here or in a column templateId")
         if kind == "changes" and not facts.intersection(("handle", "member_id")):
             raise _missing("/1", "A column handle or member_id is needed")
@@ -270,6 +290,19 @@ class _Reading:
         for template in listed:
             await self._know(str(template.template_id))
 
+    async def _know_program(self, program_id: UUID) -> None:
+        """Get ready to make links of a program."""
+        try:
+            program, keys = await self._context.links.get(self._account_id, program_id)
+        except ProgramNotFoundError:
+            fault = {"pointer": "?program_id", "detail": "Unknown link program"}
+            raise InvalidError(errors=[fault]) from None
+        self._context.links.sealing_key(keys)
+        await self._know(str(program.template_id))
+        if self._named[str(program.template_id)] is None:
+            raise UnknownTemplateError("The template of the program was deleted.")
+        self._maker, _ = await get_maker(self._context, program)
+
     async def _know(self, text: str) -> None:
         """Learn what passes of a template may have, if there is such a template."""
         if len(self._named) >= MAX_TEMPLATES:
@@ -283,19 +316,24 @@ class _Reading:
                 template_id = None
             else:
                 self._named[text] = template_id
-                for path, reason in _paths_of(compiled):
+                for path, reason in _paths_of(compiled, self._wish.row_kind):
                     self._paths[path] = self._paths.get(path, reason) and reason
         if template_id is None and text == str(self._wish.template_id):
             fault = {"pointer": "?template_id", "detail": "Unknown template"}
             raise UnknownTemplateError(errors=[fault])
 
 
-def _paths_of(compiled: CompiledTemplate) -> Iterable[tuple[str, str]]:
-    """Give the paths of a template with the reason why nobody can set it, if there is one."""
+def _paths_of(compiled: CompiledTemplate, kind: RowKind) -> Iterable[tuple[str, str]]:
+    """Give the paths of a template with the reason why they cannot be set, if there is one."""
     for path, leaf in compiled.path_index.known.items():
-        yield path, "is read-only" if leaf.is_read_only else ""
-    for path in compiled.path_index.aliases:
-        yield path, ""
+        if leaf.is_read_only:
+            yield path, "is read-only"
+        elif kind == "short_links" and not leaf.editable:
+            yield path, "is not editable by users, as what a short link says must be"
+        else:
+            yield path, ""
+    for path, known in compiled.path_index.aliases.items():
+        yield path, "" if kind != "short_links" else f"is {known} by now"
 
 
 def _missing(pointer: str, detail: str) -> BatchColumnsError:

@@ -115,6 +115,8 @@ async def make_links(
     keys: Sequence[LinkKey],
     orders: Sequence[LinkOrder],
     withheld: Sequence[Withheld],
+    *,
+    most_images: int | None = pass_images.MAX_ADDRESSES,
 ) -> list[MadeLink | ApplicationError]:
     """Make links; each order has its own outcome, in the order asked."""
     sealer = context.links.sealer(program, keys)
@@ -123,7 +125,7 @@ async def make_links(
     except LinkEndedError as error:
         raise UnknownTemplateError("The template of the program was deleted.") from error
     rows = [dict(order.values) for order in orders]
-    settled = await pass_images.settle(context, program.account_id, rows)
+    settled = await pass_images.settle(context, program.account_id, rows, most=most_images)
     base_url = link_base(context, program)
     made: list[MadeLink | ApplicationError] = []
     async for order, values in yielding(list(zip(orders, settled, strict=True))):

@@ -56,6 +56,7 @@ PIECE: Final = 64 * 1024
 
 NEEDED: Final[dict[BatchKind, Scope]] = {
     "passes": "passes:write",
+    "links": "links:write",
     "members": "members:write",
     "changes": "passes:write",
 }
@@ -78,11 +79,14 @@ class BatchQuery(BaseModel):
 
     kind: BatchKind = Field(
         examples=["members"],
-        description="`passes` issues one for each row; `members` makes or changes them; `changes` "
-        "changes passes by `handle`, or all those of a `member_id`.",
+        description="`passes` issues one for each row, `links` makes one; `members` makes or "
+        "changes them; `changes` changes passes by `handle`, or all those of a `member_id`.",
     )
     template_id: UUID | None = Field(
         None, description="The template of rows that name none in a column `templateId`."
+    )
+    program_id: UUID | None = Field(
+        None, description="The program of links; without it they are short ones of a template."
     )
     mapping: Annotated[
         Annotated[dict[str, str], Field(max_length=MAX_MAPPING)] | None,
@@ -167,9 +171,13 @@ async def create_batch(call: Call[None, BatchQuery], *, context: Context) -> Rep
         raise ForbiddenError(f"kind={query.kind} needs the scope {NEEDED[query.kind]} as well.")
     if query.count is not None and (query.kind != "passes" or query.dry_run):
         raise InvalidError(errors=[{"pointer": "?count", "detail": "Only to issue passes"}])
+    if query.program_id is not None and (query.kind != "links" or query.template_id is not None):
+        fault = {"pointer": "?program_id", "detail": "Only for links, without a template_id"}
+        raise InvalidError(errors=[fault])
     wish = Wish(
         query.kind,
         query.template_id,
+        query.program_id,
         query.mapping or {},
         push=query.push,
         count=query.count,
@@ -345,7 +353,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             "POST",
             batches,
             partial(create_batch, context=context),
-            summary="Send a list of passes, members or changes",
+            summary="Send a list of passes, links, members or changes",
             tag=TAG,
             scope=write,
             query=BatchQuery,
@@ -445,13 +453,16 @@ says nothing. JSON lines: an object for each row; there null takes an own value 
 `kind=passes`: the member is the one of `member_id`, made if the row says who it is; else the one \
 of `external_id`, or a new one. Rows of one file with the same `external_id` are not merged: the \
 later one fails and names the line of the first. One whose person has a pass of the template \
-already fails and gives that pass. `kind=members` changes members by `member_id` or `external_id` \
-and makes those that are missing. `kind=changes` changes what cells name.
+already fails and gives that pass. `kind=links` seals a link for each row by its program, with \
+the columns and PassKit's names that links take (`campaign`, `expires_at`, `not_before`, \
+`max_uses`, `person.displayName` …); without a program they are short ones, `/l/{short_key}`, of \
+values that users may edit. `kind=members` changes members by `member_id` or `external_id` and \
+makes those that are missing. `kind=changes` changes what cells name.
 
 At most 5,000,000 rows, 200 columns, 64 KiB in a cell, 256 KiB in a row, 20 batches on their way. \
 The same file with the same parameters within a day is the same batch, with `repeated`. A key \
-needs `passes:write`, for members and columns about them `members:write`, as well. With `dry_run` \
-the answer is 200: nothing is done."""
+needs `passes:write`, for links `links:write`, for members and columns about them \
+`members:write`, as well. With `dry_run` the answer is 200: nothing is done."""
 
 RESULT_DESCRIPTION: Final = """In the order of the file, with its separator, in UTF-8 with a byte \
 order mark, every cell in quotes: the columns of the file, then `link`, `handle` \

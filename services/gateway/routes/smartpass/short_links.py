@@ -1,0 +1,69 @@
+"""Short links: they lead to their pass, made at the first click, as sealed ones do."""
+
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from services.gateway.catalogue.links import LinkEndedError, LinkNotFoundError
+from services.gateway.context import Context
+from services.gateway.routes.pages.languages import accepted_languages
+from services.gateway.routes.pages.passes import ERROR_PAGES, HTML_MEDIA, PRIVATE, Pages, is_phone
+from services.gateway.routes.smartpass.clicks import TAG
+from services.gateway.routes.smartpass.visitors import is_person
+from services.gateway.usecases import short_links
+from services.gateway.usecases.passes import FILE_SUFFIX
+from shared.errors import UnavailableError
+from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+
+
+async def open_short_link(
+    call: Call[Any, Any], *, context: Context, pages: Pages
+) -> web.StreamResponse:
+    """Lead a person to the pass of a link; who only looks gets a page with a button."""
+    if is_person(call.request):
+        return await press_short_link(call, context=context)
+    await context.short_links.open(call.path["short_key"])
+    return pages.render_offer(accepted_languages(call.request))
+
+
+async def press_short_link(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
+    """Lead to the pass of a link, for who has pressed the button."""
+    link = await context.short_links.open(call.path["short_key"])
+    handle = await short_links.follow(context, link)
+    suffix = FILE_SUFFIX if is_phone(call.request) else ""
+    headers = {**PRIVATE, hdrs.LOCATION: f"{context.base_url}/p/{handle}{suffix}"}
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
+
+
+def endpoints(context: Context) -> list[AnyEndpoint]:
+    """List the endpoints of this module."""
+    endpoint: partial[AnyEndpoint] = partial(
+        Endpoint,
+        path="/l/{short_key}",
+        dialect="smartpass",
+        tag=TAG,
+        scope=None,
+        raw=True,
+        media=HTML_MEDIA,
+        status=HTTPStatus.SEE_OTHER,
+        other_errors=ERROR_PAGES,
+        errors=(LinkNotFoundError, LinkEndedError, UnavailableError),
+    )
+    return [
+        endpoint(
+            "GET",
+            handler=partial(open_short_link, context=context, pages=Pages()),
+            summary="Open a short link",
+            also=(HTTPStatus.OK,),
+            description="303 to the page of its pass, on an iPhone to the file; the first click "
+            "makes the pass. Whatever is not a person's navigation gets a page with a button, 200.",
+        ),
+        endpoint(
+            "POST",
+            handler=partial(press_short_link, context=context),
+            summary="Press the button of a short link",
+            description="303, as after a click by a person.",
+        ),
+    ]
