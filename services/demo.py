@@ -4,6 +4,8 @@ What the commands in `/docs` name, such as `$TEMPLATE_ID`, goes into `demo.env`.
 """
 
 import asyncio
+import csv
+import io
 import json
 import secrets
 import shlex
@@ -31,6 +33,7 @@ from shared.passes.apple.development import DevelopmentAuthority
 
 ENVIRONMENT = "demo.env"
 ROWS = Path(__file__).parent / "demo_rows.csv"
+FAVOURITE = "structure_auxiliaryFields_favourite_value"
 LOOK_SECONDS = 0.1
 IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")
 
@@ -214,7 +217,8 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         },
     )
     job = await _post(session, f"/v1/templates/{template_id}/push", None)
-    batch = await _do_rows(session)
+    batch = await _do_rows(session, "kind=members", ROWS.read_bytes())
+    short = await _shorten(session, template_id)
     async with session.get("/v1/identities") as response:
         identity, *_ = (await _read(response))["data"]
     return {
@@ -223,6 +227,7 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         "webhook_id": webhook["webhook_id"],
         "job_id": job["job_id"],
         "batch_id": batch["batch_id"],
+        "short_key": short,
         "identity_id": identity["identity_id"],
     }
 
@@ -251,16 +256,25 @@ async def _want_at_google(session: aiohttp.ClientSession, handle: str) -> str:
         return (await _read(response))["save_url"]
 
 
-async def _do_rows(session: aiohttp.ClientSession) -> dict[str, Any]:
-    """Make members of a list; gives the batch at its end."""
-    headers, rows = {"Content-Type": "text/csv"}, ROWS.read_bytes()
-    async with session.post("/v1/batches?kind=members", data=rows, headers=headers) as response:
+async def _do_rows(session: aiohttp.ClientSession, query: str, rows: bytes) -> dict[str, Any]:
+    """Have a list of rows done; gives the batch at its end."""
+    headers = {"Content-Type": "text/csv"}
+    async with session.post(f"/v1/batches?{query}", data=rows, headers=headers) as response:
         batch = await _read(response)
     while batch["ended_at"] is None:
         await asyncio.sleep(LOOK_SECONDS)
         async with session.get(f"/v1/batches/{batch['batch_id']}") as response:
             batch = await _read(response)
     return batch
+
+
+async def _shorten(session: aiohttp.ClientSession, template_id: str) -> str:
+    """Make a short link; its key."""
+    rows = f"{FAVOURITE}\nMocha\n".encode()
+    batch = await _do_rows(session, f"kind=links&template_id={template_id}", rows)
+    async with session.get(f"/v1/batches/{batch['batch_id']}/result.csv") as response:
+        (row,) = csv.DictReader(io.StringIO(await response.text("utf-8-sig")))
+    return row["link"].rpartition("/")[2]
 
 
 async def _make_model(

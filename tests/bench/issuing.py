@@ -39,6 +39,7 @@ class Stock:
 
     def __init__(self, system: System, template_id: str) -> None:
         self.system = system
+        self.template_id = template_id
         self.issued = 0
         rows = [{"values": {POINTS: n}} for n in range(ROWS)]
         self._one = orjson.dumps({"template_id": template_id, "values": {POINTS: 7}})

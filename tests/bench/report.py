@@ -29,6 +29,7 @@ class Row:
 KERNEL: Final = (Row("signing kernel, one core", "kernel", 0.80),)
 SYSTEM: Final = (
     Row("bulk, durable and fetchable", "bulk", 1.00),
+    Row("rows of a batch, share of bulk", "batch_rows", 0.80, of="bulk"),
     Row("single POSTs", "single", 0.45),
     Row("Pass2U creates, share of single POSTs", "pass2u_create", 0.90, of="single"),
     Row("clicks on links: member and pass made", "enrol", 0.20),

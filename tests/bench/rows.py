@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from itertools import cycle
 
+from tests.bench.batches import measure_batches
 from tests.bench.clicks import measure_clicks
 from tests.bench.client import Measured
 from tests.bench.issuing import Stock, measure_bulk, measure_singles, until_quiet
@@ -34,6 +35,9 @@ async def measure_rows(stock: Stock, seconds: float) -> dict[str, float]:
     system = stock.system
     say("bulk …")
     result["bulk_per_s"] = await measure_bulk(stock, seconds)
+    await until_quiet(system)
+    say("rows of a batch …")
+    result["batch_rows_per_s"] = await measure_batches(stock)
     await row("single", "single POSTs", lambda: measure_singles(stock, seconds))
     await row("pass2u_create", "Pass2U creates", lambda: measure_models(system, seconds))
     await row("enrol", "clicks on links", lambda: measure_clicks(system, seconds))

@@ -1,6 +1,8 @@
 """An account with one of everything, so that requests find what they name."""
 
 import copy
+import csv
+import io
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -98,6 +100,7 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
         "member_id": "ada",
         "job_id": job["job_id"],
         "batch_id": batch,
+        "short_key": await make_short_link(session, template),
         "identity_id": identities["data"][0]["identity_id"],
         "key_id": await make_key(session),
         "request_id": await make_request(session),
@@ -134,9 +137,25 @@ async def make_template(session: aiohttp.ClientSession) -> str:
     return saved["template_id"]
 
 
+async def make_short_link(session: aiohttp.ClientSession, template: str) -> str:
+    """Make a short link by a batch; its key."""
+    url = f"/v1/batches?kind=links&template_id={template}"
+    lines = io.BytesIO(b'{"structure_auxiliaryFields_favourite_value":"Mocha"}')
+    headers = {"Content-Type": "application/x-ndjson"}
+    async with session.post(url, data=lines, headers=headers) as response:
+        batch_id = await ended(session, await response.json())
+    async with session.get(f"/v1/batches/{batch_id}/result.csv") as response:
+        (row,) = csv.DictReader(io.StringIO(await response.text("utf-8-sig")))
+    return row["link"].rpartition("/")[2]
+
+
 async def make_batch(session: aiohttp.ClientSession, template: str) -> str:
     """Issue passes by a batch, to its end."""
-    batch = await post(session, f"/v1/batches?kind=passes&template_id={template}&count=3")
+    url = f"/v1/batches?kind=passes&template_id={template}&count=3"
+    return await ended(session, await post(session, url))
+
+
+async def ended(session: aiohttp.ClientSession, batch: dict[str, Any]) -> str:
     while batch["ended_at"] is None:
         batch = await get(session, f"/v1/batches/{batch['batch_id']}")
     return batch["batch_id"]
