@@ -25,7 +25,18 @@ from shared.passes.links.tokens import MAX_TOKEN_CHARACTERS
 DATA, IV = "data", "iv"
 MAX_IV_CHARACTERS: Final = 64
 NO_PROGRAM: Final = UUID(int=0)
-TAG: Final = "Links"
+CLICK: Final = partial(
+    Endpoint,
+    dialect="smartpass",
+    tag="Links",
+    scope=None,
+    raw=True,
+    media=HTML_MEDIA,
+    status=HTTPStatus.SEE_OTHER,
+    other_errors=ERROR_PAGES,
+    errors=(LinkNotFoundError, LinkEndedError, UnavailableError),
+)
+"""What the endpoints of all kinds of links have in common."""
 
 REFUSAL_SECONDS: Final = 0.05
 """What cannot be read is answered so late that nobody can measure where reading it ended."""
@@ -62,9 +73,13 @@ async def _open(call: Call[Any, Any], context: Context) -> Link:
 
 
 async def _lead(context: Context, request: web.Request, link: Link) -> web.Response:
-    handle = await links.follow(context, link)
+    return lead_to_pass(request, await links.follow(context, link))
+
+
+def lead_to_pass(request: web.Request, handle: str, base_url: str = "") -> web.Response:
+    """Answer 303 to the page of a pass, for an iPhone to its file; by default on the same host."""
     suffix = FILE_SUFFIX if is_phone(request) else ""
-    headers = {**PRIVATE, hdrs.LOCATION: f"/p/{handle}{suffix}"}
+    headers = {**PRIVATE, hdrs.LOCATION: f"{base_url}/p/{handle}{suffix}"}
     return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
 
 
@@ -72,16 +87,8 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
     pages = Pages()
     endpoint: partial[AnyEndpoint] = partial(
-        Endpoint,
+        CLICK,
         path="/c/{program_id}",
-        dialect="smartpass",
-        tag=TAG,
-        scope=None,
-        raw=True,
-        media=HTML_MEDIA,
-        status=HTTPStatus.SEE_OTHER,
-        other_errors=ERROR_PAGES,
-        errors=(LinkNotFoundError, LinkEndedError, UnavailableError),
         parameters=(
             _parameter(DATA, "What the link says, sealed.", MAX_TOKEN_CHARACTERS, required=True),
             _parameter(IV, "Only in links that PassKit made.", MAX_IV_CHARACTERS, required=False),

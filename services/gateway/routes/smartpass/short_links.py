@@ -4,18 +4,15 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from services.gateway.catalogue.links import LinkEndedError, LinkNotFoundError
 from services.gateway.context import Context
 from services.gateway.routes.pages.languages import accepted_languages
-from services.gateway.routes.pages.passes import ERROR_PAGES, HTML_MEDIA, PRIVATE, Pages, is_phone
-from services.gateway.routes.smartpass.clicks import TAG
+from services.gateway.routes.pages.passes import Pages
+from services.gateway.routes.smartpass.clicks import CLICK, lead_to_pass
 from services.gateway.routes.smartpass.visitors import is_person
 from services.gateway.usecases import short_links
-from services.gateway.usecases.passes import FILE_SUFFIX
-from shared.errors import UnavailableError
-from shared.http.endpoint import AnyEndpoint, Call, Endpoint
+from shared.http.endpoint import AnyEndpoint, Call
 
 
 async def open_short_link(
@@ -32,25 +29,12 @@ async def press_short_link(call: Call[Any, Any], *, context: Context) -> web.Str
     """Lead to the pass of a link, for who has pressed the button."""
     link = await context.short_links.open(call.path["short_key"])
     handle = await short_links.follow(context, link)
-    suffix = FILE_SUFFIX if is_phone(call.request) else ""
-    headers = {**PRIVATE, hdrs.LOCATION: f"{context.base_url}/p/{handle}{suffix}"}
-    return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
+    return lead_to_pass(call.request, handle, context.base_url)
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
-    endpoint: partial[AnyEndpoint] = partial(
-        Endpoint,
-        path="/l/{short_key}",
-        dialect="smartpass",
-        tag=TAG,
-        scope=None,
-        raw=True,
-        media=HTML_MEDIA,
-        status=HTTPStatus.SEE_OTHER,
-        other_errors=ERROR_PAGES,
-        errors=(LinkNotFoundError, LinkEndedError, UnavailableError),
-    )
+    endpoint: partial[AnyEndpoint] = partial(CLICK, path="/l/{short_key}")
     return [
         endpoint(
             "GET",
