@@ -16,7 +16,7 @@ from services.notifier.apple.repository import sealed as sealed_of_devices
 from services.notifier.feed.handlers import events, feed, sources
 from services.notifier.google.clients.accounts import ServiceAccounts
 from services.notifier.google.clients.sender import GoogleSender
-from services.notifier.google.handlers import acts, callbacks, issuers, passes, reading
+from services.notifier.google.handlers import acts, callbacks, issuers, reading
 from services.notifier.google.jobs.reconciling import Reconciler
 from services.notifier.google.jobs.sending import SendingWorker
 from services.notifier.google.jobs.slots import Slots
@@ -134,7 +134,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(EventsLogged, partial(handlers.store_events, tell=tell, start_pushing=pushes.set)),
             on(EventsListed, events.compare_events),
             on(ContentBuilt, partial(contents.store_contents, start_pushing=pushes.set)),
-            on(GoogleBuilt, partial(passes.follow_google, start_sending=sendings.set)),
+            on(GoogleBuilt, partial(handlers.follow_google, start_sending=sendings.set)),
             on(PassesDeleted, partial(handlers.end_passes, start_sending=sendings.set)),
             answer(
                 CreateEndpoint,
@@ -153,7 +153,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             answer(ListEndpoints, endpoints.list_endpoints),
             answer(ListDeliveries, deliveries.list_deliveries),
             answer(ListEvents, feed.list_events),
-            answer(ReadNotices, handlers.read_notices),
+            answer(ReadNotices, partial(handlers.read_notices, at_google=at_google)),
             answer(
                 RegisterDevice,
                 partial(devices.register_devices, start_pushing=pushes.set, keys=keys),

@@ -14,12 +14,13 @@ from services.notifier.feed.domain.happenings import of_fetch, of_pass
 from services.notifier.feed.handlers.events import Tell
 from services.notifier.feed.handlers.sources import note_ends, tell_members
 from services.notifier.feed.repository import FetchRepository, ObservationRepository
-from services.notifier.google.handlers import passes
+from services.notifier.google.handlers import passes, reading
 from services.notifier.google.handlers.issuers import StartSending
 from services.notifier.partners.domain.happenings import of_disabled
 from services.notifier.partners.repository import DeliveryRepository, EndpointRepository
 from shared import clock
 from shared.contracts.gateway import TemplateDeleted
+from shared.contracts.generator import GoogleBuilt
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Done
 from shared.contracts.notifier import (
@@ -103,10 +104,23 @@ async def keep_google(
     ]
 
 
-async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[PassNotices]:
+async def follow_google(
+    messages: list[GoogleBuilt], work: UnitOfWork, *, start_sending: StartSending
+) -> None:
+    """Have sent what is different now of passes at Google, but for those that were deleted."""
+    built = [one for message in messages for one in message.passes]
+    gone = await PassRepository(work.connection).find_deleted({one.handle for one in built})
+    living = [one for one in built if one.handle not in gone]
+    await passes.follow_google(living, work, start_sending=start_sending)
+
+
+async def read_notices(
+    queries: list[ReadNotices], work: UnitOfWork, *, at_google: bool
+) -> list[PassNotices]:
     """Tell what is known of a pass; nothing for one not heard of yet."""
+    states = await reading.read_google_states(queries, work, at_google=at_google)
     notices: list[PassNotices] = []
-    for query in queries:
+    for query, google in zip(queries, states, strict=True):
         limit = max(1, min(query.limit, MAX_NOTICES))
         contents = await ContentRepository(work.connection).list_newest(
             query.account_id, query.handle, limit
@@ -134,6 +148,7 @@ async def read_notices(queries: list[ReadNotices], work: UnitOfWork) -> list[Pas
                 unpushed_since=await PassRepository(work.connection).find_unpushed(
                     query.account_id, query.handle
                 ),
+                google=google,
             )
         )
     return notices

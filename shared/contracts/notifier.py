@@ -253,6 +253,26 @@ class Holder(BaseModel):
     """How often that push has failed already."""
 
 
+GoogleState = Literal["waiting", "there", "refused"]
+"""Whether what is wanted at Google is on its way, is there as it is wanted, or was refused."""
+
+
+class GooglePassState(BaseModel):
+    """A pass at Google; `state` None: nobody wanted it there."""
+
+    state: GoogleState | None = None
+    object_id: str | None = None
+    detail: str = ""
+    wanted_version: int = 0
+    sent_version: int = 0
+    sent_at: datetime | None = None
+    saved: bool = False
+    """Whether somebody has it in Google Wallet, by Google's last word."""
+    saved_at: datetime | None = None
+    notified_at: datetime | None = None
+    """When its holder last heard of a change."""
+
+
 class PassNotices(BaseModel):
     contents: list[ContentNotice]
     deliveries: list[Delivery]
@@ -263,6 +283,8 @@ class PassNotices(BaseModel):
     holder_count: int = 0
     unpushed_since: int | None = None
     """The oldest version whose change is in bytes for which nobody asked a push."""
+    google: GooglePassState = GooglePassState()
+    """How it stands at Google Wallet."""
 
 
 MAX_NOTICES: Final = 100
@@ -416,10 +438,6 @@ class EventsCompared(Event):
     missing: list[MissedEvent]
 
 
-GoogleState = Literal["waiting", "there", "refused"]
-"""Whether what is wanted at Google is on its way, is there as it is wanted, or was refused."""
-
-
 class GoogleKept(BaseModel):
     """How far a pass has come at Google."""
 
@@ -497,22 +515,6 @@ class ReadGoogleStatus(Query):
 
     account_id: UUID
     template_id: UUID
-
-
-class GooglePassState(BaseModel):
-    """A pass at Google; `state` None: nobody wanted it there."""
-
-    state: GoogleState | None = None
-    object_id: str | None = None
-    detail: str = ""
-    wanted_version: int = 0
-    sent_version: int = 0
-    sent_at: datetime | None = None
-    saved: bool = False
-    """Whether somebody has it in Google Wallet, by Google's last word."""
-    saved_at: datetime | None = None
-    notified_at: datetime | None = None
-    """When its holder last heard of a change."""
 
 
 class ReadGoogleState(Query):

@@ -68,7 +68,9 @@ class Pass(BaseModel):
     token_key: str | None = None
     """The secret its authentication token derives from; None: the oldest there is."""
     devices: int = 0
-    """On how many devices it is now."""
+    """On how many devices it is now, in whatever wallet."""
+    google_devices: int = 0
+    """How many of these are Google Wallet: 1 if anybody has it there."""
     template_revision: int = 0
     """The revision it is to be composed with at least; 0: the newest one known."""
     expires_at: datetime | None = None

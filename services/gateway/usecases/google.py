@@ -6,8 +6,16 @@ from uuid import UUID
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from services.gateway.context import Context
 from shared.contracts.generator import GooglePass, ReadGoogle
-from shared.contracts.notifier import GoogleKept, GoogleLink, KeepGoogle, ReadGoogleLink
+from shared.contracts.notifier import (
+    GoogleKept,
+    GoogleLink,
+    GooglePassState,
+    KeepGoogle,
+    ReadGoogleLink,
+    ReadGoogleState,
+)
 from shared.contracts.triggers import Pass
+from shared.errors import UnavailableError
 from shared.identifiers import new_id
 
 CLICK_SECONDS = 3.0
@@ -15,6 +23,9 @@ CLICK_SECONDS = 3.0
 
 CLICK_LIFE_SECONDS = 3600
 """How long a link holds that was made at a click."""
+
+STATE_SECONDS = 2.0
+"""Who reads a pass waits no longer for how it stands at Google."""
 
 
 async def keep(
@@ -57,3 +68,12 @@ async def link(
         account_id=account_id, handle=handle, origin=context.base_url, life_seconds=life_seconds
     )
     return await context.requester.ask(question, GoogleLink, patience=patience)
+
+
+async def state(context: Context, account_id: UUID, handle: str) -> GooglePassState | None:
+    """Tell how a pass of an account stands at Google; None while nobody can tell."""
+    question = ReadGoogleState(account_id=account_id, handle=handle)
+    try:
+        return await context.requester.ask(question, GooglePassState, patience=STATE_SECONDS)
+    except UnavailableError:
+        return None

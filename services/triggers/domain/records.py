@@ -290,6 +290,7 @@ class PassRecord:
             updated_at=self.updated_at,
             push_version=self.push_version,
             devices=self.devices,
+            google_devices=self.google_devices,
             template_revision=self.template_revision,
             expires_at=self.expires_at,
             passcode=self.passcode if with_passcode else None,

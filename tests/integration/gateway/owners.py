@@ -10,7 +10,12 @@ from pydantic import BaseModel
 from shared import clock
 from shared.contracts.member import Member, ReadMember
 from shared.contracts.message import Command, Done, Lane, Request
-from shared.contracts.notifier import NoteDeviceLogs, NoteFetch
+from shared.contracts.notifier import (
+    GooglePassState,
+    NoteDeviceLogs,
+    NoteFetch,
+    ReadGoogleState,
+)
 from shared.contracts.services import ServiceName
 from shared.contracts.triggers import (
     ChangePass,
@@ -54,6 +59,7 @@ class Owners:
         self.answer(FindPass, self.find_pass)
         self.answer(NoteFetch, lambda _: Done())
         self.answer(NoteDeviceLogs, lambda _: Done())
+        self.answer(ReadGoogleState, lambda _: GooglePassState())
 
     def answer(
         self,

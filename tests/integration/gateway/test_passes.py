@@ -12,7 +12,9 @@ from shared.contracts.notifier import (
     Attempt,
     ContentNotice,
     Delivery,
+    GooglePassState,
     PassNotices,
+    ReadGoogleState,
     ReadNotices,
 )
 from shared.contracts.triggers import (
@@ -249,6 +251,7 @@ async def test_state_of_a_pass_is_read(an_account: AnAccount, template_id: str, 
     state = answer.json
     assert datetime.fromisoformat(state.pop("created_at")) == known.created_at
     assert datetime.fromisoformat(state.pop("updated_at")) == known.updated_at
+    assert state.pop("wallets").keys() == {"apple", "google"}
     assert state == {
         "handle": handle,
         "template_id": template_id,
@@ -504,3 +507,33 @@ async def test_template_has_statistics(
 
     assert answer.json == counts.model_dump()
     assert foreign.status == 404
+
+
+async def test_a_pass_is_shown_as_it_stands_in_both_wallets(
+    an_account: AnAccount, template_id: str, owners: Owners
+):
+    handle = await issue(an_account, template_id)
+    owners.passes[handle] = owners.passes[handle].model_copy(
+        update={"devices": 3, "google_devices": 1}
+    )
+    state = GooglePassState(state="there", object_id="1.p_x", sent_version=1, saved=True)
+    owners.answer(ReadGoogleState, lambda _: state)
+
+    shown = (await an_account.call("GET", f"/v1/passes/{handle}")).json
+
+    assert shown["devices"] == 3
+    assert shown["wallets"]["apple"] == {"devices": 2}
+    assert shown["wallets"]["google"]["state"] == "there"
+    assert shown["wallets"]["google"]["saved"]
+
+
+async def test_a_pass_is_read_while_nobody_can_tell_how_it_stands_at_google(
+    an_account: AnAccount, template_id: str, owners: Owners
+):
+    handle = await issue(an_account, template_id)
+    owners.answer(ReadGoogleState, lambda _: UnavailableError())
+
+    shown = await an_account.call("GET", f"/v1/passes/{handle}")
+
+    assert shown.status == 200
+    assert shown.json["wallets"]["google"] is None

@@ -35,7 +35,6 @@ from shared.contracts.notifier import (
     ReadGoogleLink,
     ReadGoogleState,
     ReadGoogleStatus,
-    ReadNotices,
 )
 from shared.contracts.triggers import DeletedPass, PassesDeleted
 from shared.errors import ApplicationError, NotReadyError
@@ -156,7 +155,7 @@ class Googling:
         """The generator tells that passes are different."""
         async with self.notifier.database.work(lane) as work:
             message = GoogleBuilt(passes=list(built))
-            await passes.follow_google([message], work, start_sending=self.due.set)
+            await handlers.follow_google([message], work, start_sending=self.due.set)
 
     async def want(self, *handles: str, **fields: Any) -> None:
         """Somebody wants passes there, and Google takes them."""
@@ -164,9 +163,13 @@ class Googling:
         await self.run()
 
     async def delete(self, *handles: str) -> None:
-        gone = [DeletedPass(handle=h, account_id=self.account_id, version=9) for h in handles]
         handler = partial(handlers.end_passes, start_sending=self.due.set)
-        await self.notifier.tell(handler, PassesDeleted(passes=gone))
+        await self.notifier.tell(handler, self.gone(*handles))
+
+    def gone(self, *handles: str) -> PassesDeleted:
+        """What triggers tells of deleted passes."""
+        gone = [DeletedPass(handle=h, account_id=self.account_id, version=9) for h in handles]
+        return PassesDeleted(passes=gone)
 
     async def erase(self, *persons: Person) -> None:
         """Members are deleted."""
@@ -235,9 +238,7 @@ class Googling:
 
     async def seen(self, handle: str = "handle") -> list[Observation]:
         """What the timeline shows of Google, the oldest first."""
-        query = ReadNotices(account_id=self.account_id, handle=handle)
-        [notices] = await self.notifier.tell(handlers.read_notices, query)
-        shown: list[Observation] = notices.observations
+        shown = (await self.notifier.notices(self.account_id, handle)).observations
         return [one for one in reversed(shown) if one.kind.startswith("google_")]
 
     async def jobs(self) -> list[dict[str, Any]]:

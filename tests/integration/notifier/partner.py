@@ -33,6 +33,8 @@ from shared.contracts.notifier import (
     FeedPage,
     ListDeliveries,
     ListEvents,
+    PassNotices,
+    ReadNotices,
     ReplayDeliveries,
     TriedEndpoint,
     TryEndpoint,
@@ -85,6 +87,12 @@ class Notifier:
     async def tell(self, handler: Callable[[list[Any], UnitOfWork], Any], *messages: Any) -> Any:
         async with self.database.work() as work:
             return await handler(list(messages), work)
+
+    async def notices(self, account_id: UUID, handle: str) -> PassNotices:
+        """What is known of a pass; what stands for Google is not Google."""
+        handler = partial(handlers.read_notices, at_google=False)
+        query = ReadNotices(account_id=account_id, handle=handle)
+        return (await self.tell(handler, query))[0]
 
     async def create(self, command: CreateEndpoint) -> Made:
         handler = partial(

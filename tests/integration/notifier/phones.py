@@ -20,7 +20,6 @@ from shared.contracts.notifier import (
     NoteFetch,
     Observation,
     PassNotices,
-    ReadNotices,
     RegisterDevice,
     UnregisterDevice,
     UpdatedPasses,
@@ -172,8 +171,7 @@ class Phones:
         return (await self._notices(card)).contents
 
     async def _notices(self, card: Card, account_id: UUID | None = None) -> PassNotices:
-        query = ReadNotices(account_id=account_id or card.account_id, handle=card.handle)
-        return (await self.notifier.tell(handlers.read_notices, query))[0]
+        return await self.notifier.notices(account_id or card.account_id, card.handle)
 
     async def until_blocked(self, task: asyncio.Task[Any]) -> None:
         """Wait until a statement waits for a lock; fails if the task ends without waiting."""

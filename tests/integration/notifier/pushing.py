@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.notifier import handlers
 from services.notifier.apple.clients.apns import APPLE, ApplePushSender
 from services.notifier.apple.handlers import contents, devices
 from services.notifier.apple.handlers.identities import keep_identities
@@ -19,7 +18,7 @@ from services.notifier.feed.repository.events import read_body
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.contracts.generator import BuiltContent, ContentBuilt
-from shared.contracts.notifier import DeviceKind, Observation, ReadNotices, RegisterDevice
+from shared.contracts.notifier import DeviceKind, Observation, RegisterDevice
 from shared.identifiers import new_id
 from shared.passes.apple.development import DevelopmentAuthority
 from shared.passes.apple.identities import SigningIdentity, identity_to_pem
@@ -131,9 +130,7 @@ class Pushing:
 
     async def seen(self, handle: str, *kinds: str) -> list[Observation]:
         """What the timeline shows of pushes, the oldest first."""
-        query = ReadNotices(account_id=self.account_id, handle=handle)
-        [notices] = await self.notifier.tell(handlers.read_notices, query)
-        shown: list[Observation] = notices.observations
+        shown = (await self.notifier.notices(self.account_id, handle)).observations
         return [one for one in reversed(shown) if one.kind in (kinds or PUSHES)]
 
     async def told(self, kind: str) -> list[dict[str, Any]]:

@@ -1,14 +1,19 @@
 """Passes that somebody wants in Google Wallet come there, once, and are kept in step."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import jwt
 import pytest
 
+from services.notifier import handlers
 from services.notifier.google.domain.lanes import BACKFILL, CAMPAIGN, INTERACTIVE
 from shared.contracts.message import Person
+from shared.contracts.notifier import KeepGoogle
 from shared.errors import GoneError, NotFoundError, NotReadyError
 from shared.google.api import GoogleAddresses
+from shared.identifiers import new_id
 from tests.google.server import ISSUER, FakeGoogle
 from tests.integration.notifier.googling import CLASS, Googling, object_id
 
@@ -324,6 +329,50 @@ async def test_a_pass_that_is_deleted_before_it_was_sent_never_comes_to_google(
 
     assert google.objects == {}
     assert await googling.jobs() == []
+
+
+async def test_news_of_a_pass_that_never_came_to_google_do_not_bring_it_there_once_it_is_deleted(
+    googling: Googling, google: FakeGoogle
+):
+    await googling.keep(googling.a_pass())
+    await googling.delete("handle")
+
+    await googling.build(googling.a_pass(version=2))
+    await googling.run()
+
+    assert google.objects == {}
+    assert (await googling.state()).state is None
+
+
+async def test_a_pass_that_is_wanted_while_it_is_deleted_is_gone(
+    googling: Googling, google: FakeGoogle
+):
+    async with googling.notifier.database.work() as work:
+        deleting = partial(handlers.end_passes, start_sending=googling.due.set)
+        await deleting([googling.gone("handle")], work)
+        keeping = asyncio.create_task(googling.keep(googling.a_pass()))
+        await googling.notifier.until_waiting_for_a_lock()
+
+    [kept] = await keeping
+    await googling.run()
+    assert isinstance(kept, GoneError)
+    assert google.objects == {}
+
+
+async def test_a_pass_that_is_deleted_while_it_is_wanted_is_kept_nowhere(
+    googling: Googling, google: FakeGoogle
+):
+    async with googling.notifier.database.work() as work:
+        keeping = partial(handlers.keep_google, start_sending=googling.due.set, at_google=False)
+        command = KeepGoogle(command_id=new_id(), google_pass=googling.a_pass())
+        await keeping([command], work)
+        deleting = asyncio.create_task(googling.delete("handle"))
+        await googling.notifier.until_waiting_for_a_lock()
+
+    await deleting
+    await googling.run()
+    assert google.objects == {}
+    assert (await googling.state()).state is None
 
 
 async def test_news_of_a_deleted_pass_change_nothing(googling: Googling):

@@ -23,7 +23,6 @@ from shared.contracts.notifier import (
     ListEndpoints,
     PassNotices,
     ReadEndpoint,
-    ReadNotices,
     ReplayDeliveries,
     RotateSecret,
     UpdateEndpoint,
@@ -161,7 +160,7 @@ async def test_accounts_never_see_or_touch_each_others_endpoints(
     [delivery] = await notifier.deliveries(ACCOUNT)
     with pytest.raises(NotFoundError):
         await notifier.deliveries(OTHER, before=delivery.delivery_id)
-    assert await notices(notifier, OTHER) == PassNotices(contents=[], deliveries=[])
+    assert await notifier.notices(OTHER, "handle") == PassNotices(contents=[], deliveries=[])
 
 
 async def test_event_that_is_delivered_twice_is_posted_once(notifier: Notifier, partner: Partner):
@@ -356,7 +355,7 @@ async def test_notices_tell_what_became_of_a_pass(notifier: Notifier, partner: P
         PassesDeleted(passes=[DeletedPass(handle="handle", account_id=ACCOUNT, version=9)]),
     )
 
-    told = await notices(notifier, ACCOUNT)
+    told = await notifier.notices(ACCOUNT, "handle")
 
     assert [c.content_number for c in told.contents] == [2, 1]
     assert [d.state for d in told.deliveries] == ["delivered"]
@@ -417,8 +416,3 @@ def content(number: int) -> ContentBuilt:
         pass_version=number, push_version=0, last_modified=clock.now(),
     )  # fmt: skip
     return ContentBuilt(contents=[built])
-
-
-async def notices(notifier: Notifier, account_id: UUID) -> PassNotices:
-    query = ReadNotices(account_id=account_id, handle="handle")
-    return (await notifier.tell(handlers.read_notices, query))[0]

@@ -4,7 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.gateway.routes.v1.verdict import Verdict, judge
-from shared.contracts.notifier import ContentNotice, Holder, Observation, PassNotices
+from shared.contracts.notifier import (
+    ContentNotice,
+    GooglePassState,
+    Holder,
+    Observation,
+    PassNotices,
+)
 from shared.contracts.triggers import Pass
 from shared.identifiers import new_id
 
@@ -36,6 +42,7 @@ def verdict_of(
     changed_at: datetime = BUILT,
     contents: list[ContentNotice] | None = None,
     unpushed_since: int | None = None,
+    google: GooglePassState | None = None,
 ) -> Verdict:
     issued = Pass(
         handle="h", account_id=new_id(), template_id=new_id(), serial_number="s", version=version,
@@ -51,6 +58,7 @@ def verdict_of(
         holders=there,
         holder_count=len(there),
         unpushed_since=unpushed_since,
+        google=google or GooglePassState(),
     )
     return judge(issued, notices, NOW)
 
@@ -160,3 +168,97 @@ def test_a_device_whose_fetch_was_not_noted_has_the_first_content():
     verdict = verdict_of(contents=[], holders=[holder(registered_at=after(5))])
 
     assert (verdict.code, len(verdict.devices)) == ("current", 1)
+
+
+def at_google(**facts: Any) -> GooglePassState:
+    known = {"state": "there", "wanted_version": 2, "sent_version": 2, "sent_at": BUILT}
+    return GooglePassState.model_validate(known | {"saved": True, "saved_at": BUILT} | facts)
+
+
+def step(kind: str, seconds: float, version: int = 2, **data: Any) -> Observation:
+    return seen(f"google_{kind}", seconds, None, version=version, **data)
+
+
+def only_at_google(
+    *observations: Observation, version: int = 2, changed_at: datetime = BUILT, **facts: Any
+) -> Verdict:
+    """Nobody has the pass in another wallet."""
+    return verdict_of(
+        *observations, contents=[], holders=[], version=version, changed_at=changed_at,
+        google=at_google(**facts),
+    )  # fmt: skip
+
+
+def test_a_pass_that_nobody_wanted_at_google_has_no_verdict_there():
+    assert verdict_of().google is None
+
+
+def test_a_pass_in_google_wallet_alone_is_judged_by_that():
+    verdict = only_at_google(step("notified", 4, by="message"))
+
+    assert verdict.code == "current"
+    assert verdict.text == (
+        "Google Wallet: Version 2 is there, sent at 2026-03-01 12:00:00 UTC. Its holder was"
+        " notified by a message at 2026-03-01 12:00:04 UTC."
+    )
+
+
+def test_a_silent_change_says_why_nobody_was_notified():
+    verdict = only_at_google(
+        step("notified", 1, 1, by="update"), step("silent", 4, reason="three notices in 24 hours")
+    )
+
+    assert "was not notified: three notices in 24 hours." in verdict.text
+
+
+def test_a_change_without_a_message_had_nothing_to_notify_of():
+    assert "nothing to notify" in only_at_google(step("notified", 1, 1, by="update")).text
+
+
+def test_what_waits_for_google_says_why_and_what_came_of_the_last_attempt():
+    failed = step("failed", 9, status=503, reason="backendError")
+
+    verdict = only_at_google(failed, state="waiting", sent_version=1, detail="Google was away.")
+
+    assert verdict.code == "waiting"
+    assert "Version 2 waits to be sent: Google was away." in verdict.text
+    assert "failed at 2026-03-01 12:00:09 UTC (backendError)" in verdict.text
+
+
+def test_what_google_refused_is_told_in_its_words():
+    verdict = only_at_google(state="refused", sent_version=1, detail="Invalid barcode.")
+
+    assert verdict.code == "refused"
+    assert verdict.text == "Google Wallet: Version 2 was refused: Invalid barcode."
+
+
+def test_a_pass_that_is_there_and_nobody_has_says_whether_anybody_had_it():
+    never, removed = (only_at_google(saved=False, saved_at=at) for at in (None, BUILT))
+
+    assert never.code == removed.code == "not_saved"
+    assert "nobody has added it yet" in never.text
+    assert "who had it has removed it" in removed.text
+
+
+def test_a_change_of_this_moment_is_being_composed_for_google():
+    verdict = only_at_google(version=3, changed_at=NOW - timedelta(seconds=1))
+
+    assert verdict.code == "being_built"
+
+
+def test_a_change_that_google_does_not_show_changed_nothing_there():
+    assert "after version 2 changed nothing that is seen there" in only_at_google(version=3).text
+
+
+def test_of_both_wallets_the_one_that_lags_is_told():
+    phone = (seen("pushed", 1), seen("listed", 2, tag=7), fetched(3))
+
+    behind_at_google = verdict_of(*phone, google=at_google(state="waiting", sent_version=1))
+    behind_on_the_phone = verdict_of(seen("pushed", 1), google=at_google())
+
+    assert behind_at_google.code == "waiting"
+    assert behind_at_google.devices[0].code == "current"
+    assert behind_on_the_phone.code == "not_asked"
+    assert behind_on_the_phone.google is not None
+    assert behind_on_the_phone.google.code == "current"
+    assert "Google Wallet: " in behind_on_the_phone.text

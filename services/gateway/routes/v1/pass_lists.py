@@ -66,7 +66,7 @@ class PassState(BaseModel):
     registered: bool
     scanned: bool
     installed: bool = Field(description="Whether it has been on a device at least once.")
-    devices: int = Field(description="On how many devices it is now.")
+    devices: int = Field(description="On how many devices it is now, in all wallets.")
     created_at: datetime
     updated_at: datetime
     url: str

@@ -1,5 +1,6 @@
 """Passes under /v1: issuing them, reading them, and letting things happen to them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
@@ -9,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationInfo, fi
 
 from services.gateway.context import Context
 from services.gateway.routes.v1 import pass_lists, timeline
+from services.gateway.routes.v1.google_passes import GooglePassView
 from services.gateway.routes.v1.pass_lists import MemberId, PassState, show_state
 from services.gateway.routes.v1.reading import answered, begin, id_in_path
-from services.gateway.usecases import passes
+from services.gateway.usecases import google, passes
 from services.gateway.usecases.passes import Change, Order
 from shared.contracts.message import JsonObject
 from shared.contracts.triggers import (
@@ -129,6 +131,27 @@ class Issued(RootModel[IssuedPass | IssuedPasses]):
     """One pass, or what became of each row."""
 
 
+class AppleState(BaseModel):
+    """A pass in Apple Wallet, and in what else reads its files."""
+
+    model_config = ConfigDict(title="ApplePassState")
+
+    devices: int = Field(description="On how many devices it is now.")
+
+
+class Wallets(BaseModel):
+    """A pass in each wallet."""
+
+    apple: AppleState
+    google: GooglePassView | None = Field(description="Null: not known at this moment.")
+
+
+class PassInWallets(PassState):
+    """A pass as it is now, and how it stands in each wallet."""
+
+    wallets: Wallets
+
+
 class PassChange(BaseModel):
     """What became of what happened to a pass."""
 
@@ -207,11 +230,18 @@ async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Rep
     )
 
 
-async def read_pass(call: Call[None, None], *, context: Context) -> PassState:
-    """Read one pass."""
-    found = await passes.read(context, call.caller.account_id, call.path["handle"])
+async def read_pass(call: Call[None, None], *, context: Context) -> PassInWallets:
+    """Read one pass, and how it stands in each wallet."""
+    account_id, handle = call.caller.account_id, call.path["handle"]
+    found, at_google = await asyncio.gather(
+        passes.read(context, account_id, handle), google.state(context, account_id, handle)
+    )
     (shown,) = await context.showcase.up_to_date([found])
-    return show_state(context, shown)
+    wallets = Wallets(
+        apple=AppleState(devices=found.devices - found.google_devices),
+        google=None if at_google is None else GooglePassView.model_validate(at_google),
+    )
+    return PassInWallets(**dict(show_state(context, shown)), wallets=wallets)
 
 
 async def update_pass(call: Call[ChangedValues, None], *, context: Context) -> Reply:
@@ -330,7 +360,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             summary="Read a pass",
             tag=TAG,
             scope=read,
-            returns=PassState,
+            returns=PassInWallets,
             errors=(NotFoundError, GoneError),
         ),
         Endpoint(

@@ -127,7 +127,7 @@ class Timeline(BaseModel):
         "or not at all for the moment."
     )
     verdict: Verdict | None = Field(
-        description="Why devices show the pass as they do; null while the notifier is away."
+        description="Why wallets show the pass as they do; null while the notifier is away."
     )
     next_cursor: str | None = Field(description="Ask with it for the next page; null on the last.")
 
@@ -280,8 +280,9 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             returns=Timeline,
             errors=(NotFoundError,),
             description="Why did my pass not update? The log of the pass, the contents made of it, "
-            "what devices were told, asked and fetched, and the webhooks that told of it, in one "
-            "list by time, with a verdict in plain words. A change without a content after it "
-            "changed nothing that is seen. A deleted pass keeps its timeline.",
+            "what devices were told, asked and fetched, its steps to Google Wallet, and the "
+            "webhooks that told of it, in one list by time, with a verdict in plain words. A "
+            "change without a content after it changed nothing that is seen. A deleted pass keeps "
+            "its timeline.",
         ),
     ]

@@ -1,21 +1,21 @@
-"""Says in plain words why a device shows a pass as it is, or not yet; from what was seen of it."""
+"""Says in plain words why wallets show a pass as it is, or not yet; from what was seen of it."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
+from services.gateway.routes.v1.google_verdict import GoogleVerdict, judge_google
+from services.gateway.routes.v1.moments import BUILD_TIME, last_of, written
 from shared.contracts.notifier import ContentNotice, Holder, Observation, PassNotices
 from shared.contracts.triggers import Pass
 
 Code = Literal[
     "deleted", "not_downloaded", "no_devices", "nothing_new", "being_built", "current",
     "not_fetched", "not_asked", "waiting", "push_failed", "not_pushed", "no_push_channel",
+    "not_saved", "refused",
 ]  # fmt: skip
-
-BUILD_TIME: Final = timedelta(seconds=10)
-"""After so long without new bytes a change can be taken to have changed nothing that is seen."""
 
 _ANDROID: Final = {
     "wallet_passes": "Wallet Passes",
@@ -33,21 +33,32 @@ class DeviceVerdict(BaseModel):
 
 
 class Verdict(BaseModel):
-    """Why the pass is, or is not yet, what the devices show."""
+    """Why the pass is, or is not yet, what wallets show."""
 
-    code: Code = Field(description="The worst of the devices', or what holds for all of them.")
+    code: Code = Field(
+        description="The worst of the devices' and Google's, or what holds for all of them. "
+        "`not_saved` and `refused` are about Google Wallet."
+    )
     text: str
-    devices: list[DeviceVerdict] = []
+    devices: list[DeviceVerdict] = Field(
+        default=[], description="Devices that registered with us, which Google's do not."
+    )
+    google: GoogleVerdict | None = Field(
+        default=None, description="How it stands at Google Wallet; null: nobody wanted it there."
+    )
 
 
 _SEVERITY: Final[Sequence[Code]] = (
-    "current", "nothing_new", "no_push_channel", "waiting", "not_asked", "not_fetched",
-    "not_pushed", "push_failed",
+    "deleted", "not_downloaded", "no_devices", "current", "nothing_new", "not_saved",
+    "no_push_channel", "being_built", "waiting", "not_asked", "not_fetched", "not_pushed",
+    "push_failed", "refused",
 )  # fmt: skip
-
+"""From what says least to what is worst."""
 
 DELETED: Final = Verdict(
-    code="deleted", text="The pass has been deleted: devices that ask for it are refused."
+    code="deleted",
+    text="The pass has been deleted: devices that ask for it are refused, and at Google it is void"
+    " if it was there.",
 )
 
 NOT_DOWNLOADED: Final = Verdict(
@@ -55,9 +66,29 @@ NOT_DOWNLOADED: Final = Verdict(
     text="Nobody has downloaded the pass yet: it is composed and signed at its first download.",
 )
 
+NO_DEVICES: Final = Verdict(
+    code="no_devices", text="No device holds the pass, so there is none to tell."
+)
+
 
 def judge(issued: Pass, notices: PassNotices, now: datetime) -> Verdict:
-    """Follow the newest content to each device that holds the pass.
+    """Follow the newest state of a pass into each wallet that holds it."""
+    apple = _judge_devices(issued, notices, now)
+    google = judge_google(issued, notices.google, notices.observations, now)
+    if google is None:
+        return apple
+    said = f"Google Wallet: {google.text}"
+    codes: tuple[Code, ...] = apple.code, google.code
+    return Verdict(
+        code=max(codes, key=_SEVERITY.index),
+        text=said if apple in (NOT_DOWNLOADED, NO_DEVICES) else f"{apple.text} {said}",
+        devices=apple.devices,
+        google=google,
+    )
+
+
+def _judge_devices(issued: Pass, notices: PassNotices, now: datetime) -> Verdict:
+    """Follow the newest content to each device that registered for the pass.
 
     A fetch does not say which device made it: where several hold the pass, one that asked what is
     new before a fetch of the newest content counts as having it.
@@ -74,9 +105,7 @@ def judge(issued: Pass, notices: PassNotices, now: datetime) -> Verdict:
             text=f"Version {issued.version} is being composed at this moment.",
         )
     if not notices.holders:
-        return Verdict(
-            code="no_devices", text="No device holds the pass, so there is none to tell."
-        )
+        return NO_DEVICES
     devices = [_follow(holder, newest, notices) for holder in notices.holders]
     worst = max(devices, key=lambda each: _SEVERITY.index(each.code))
     same = sum(device.code == worst.code for device in devices)
@@ -100,7 +129,7 @@ def _follow(holder: Holder, newest: ContentNotice, notices: PassNotices) -> Devi
     code, text = _deeds(holder, newest, seen, alone=len(notices.holders) == 1) or _news(
         holder, newest, seen, notices.unpushed_since
     )
-    complaint = _last(seen, "device_log")
+    complaint = last_of(seen, "device_log")
     if complaint is not None and code != "current":
         text += f" A device complains: {complaint.data.get('class', 'other')}; see its log line."
     return DeviceVerdict(device=holder.device, code=code, text=text)
@@ -110,18 +139,18 @@ def _deeds(
     holder: Holder, newest: ContentNotice, seen: Sequence[Observation], *, alone: bool
 ) -> tuple[Code, str] | None:
     """Tell by what the device did: installed, asked, fetched."""
-    listed = _last(seen, "listed")
-    fetched = _last((one for one in seen if one.data.get("source") == "device"), "fetched")
+    listed = last_of(seen, "listed")
+    fetched = last_of((one for one in seen if one.data.get("source") == "device"), "fetched")
     told = listed is not None and fetched is not None and fetched.at >= listed.at
     if fetched is not None and (told or alone):
-        return "current", f"It fetched the newest content at {_clock(fetched.at)}."
+        return "current", f"It fetched the newest content at {written(fetched.at)}."
     if listed is not None:
         return "not_fetched", (
-            f"It asked what is new at {_clock(listed.at)} and was told, but the newest content has"
+            f"It asked what is new at {written(listed.at)} and was told, but the newest content has"
             " not been fetched since; Wallet tries again by itself."
         )
     if holder.registered_at >= newest.at and holder.push_due_at is None:
-        return "current", f"It was installed after that, at {_clock(holder.registered_at)}."
+        return "current", f"It was installed after that, at {written(holder.registered_at)}."
     return None
 
 
@@ -133,13 +162,13 @@ def _news(
         return "no_push_channel", (
             f"It is {_ANDROID[holder.kind]}, which is not told: it learns of news when it asks."
         )
-    pushed, failed = _last(seen, "pushed"), _last(seen, "push_failed")
+    pushed, failed = last_of(seen, "pushed"), last_of(seen, "push_failed")
     reason = failed.data.get("reason") or "no reason given" if failed is not None else ""
     if holder.push_due_at is not None:
         return _push_to_come(holder.push_due_at, holder.push_tries, reason)
     if pushed is not None:
         return "not_asked", (
-            f"Apple took the push at {_clock(pushed.at)}, but the device has not asked what is new"
+            f"Apple took the push at {written(pushed.at)}, but the device has not asked what is new"
             " since: it is off, without network, or has updates switched off for this pass."
         )
     if failed is not None:
@@ -155,16 +184,8 @@ def _push_to_come(due_at: datetime, tries: int, reason: str) -> tuple[Code, str]
     if not tries:
         return "waiting", "Its push is on the way out."
     return "push_failed", (
-        f"The push has failed {_times(tries)} ({reason}); the next attempt is at {_clock(due_at)}."
+        f"The push has failed {_times(tries)} ({reason}); the next attempt is at {written(due_at)}."
     )
-
-
-def _last(seen: Iterable[Observation], kind: str) -> Observation | None:
-    return max((one for one in seen if one.kind == kind), key=lambda one: one.at, default=None)
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _times(count: int) -> str:

@@ -3,7 +3,7 @@
 Everybody locks devices first, then passes, registrations, tag counters and wakes, each in order.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -16,6 +16,11 @@ from shared.database import Connection, columns
 
 PASSES_A_TURN: Final = 1_000
 """How many deleted passes are forgotten in one transaction."""
+
+_LIVES: Final = 20568
+"""The class of the advisory locks that keep passes from being deleted for a moment."""
+
+PLACES: Final = 64
 
 _NAMES: Final = (
     " pass_type_identifier = coalesce(nullif(excluded.pass_type_identifier, ''),"
@@ -303,8 +308,12 @@ class PassRepository:
         )  # fmt: skip
 
     async def mark_deleted(self, passes: Sequence[DeletedPass]) -> None:
-        """Leave tombstones, also of passes not heard of: they refuse who comes late."""
+        """Leave tombstones, also of passes not heard of: they refuse who comes late.
+
+        Waits for transactions to which such a pass was alive (`find_deleted`).
+        """
         gone = sorted({p.handle: p.account_id for p in passes}.items())
+        await self._lock("pg_advisory_xact_lock", (handle for handle, _ in gone))
         await self._connection.execute(
             """
             INSERT INTO passes AS old (
@@ -319,7 +328,9 @@ class PassRepository:
             [account_id for _, account_id in gone],
         )
 
-    async def find_deleted(self, handles: Iterable[str]) -> set[str]:
+    async def find_deleted(self, handles: Collection[str]) -> set[str]:
+        """Tell which passes are gone; the others stay until this transaction ends."""
+        await self._lock("pg_advisory_xact_lock_shared", handles)
         rows = await self._connection.fetch(
             """
             SELECT handle
@@ -330,6 +341,21 @@ class PassRepository:
             list(handles),
         )
         return {row["handle"] for row in rows}
+
+    async def _lock(self, function: str, handles: Iterable[str]) -> None:
+        """Lock handles, of which there need be no row yet; some share a lock, that it be few."""
+        await self._connection.execute(
+            f"""
+            SELECT {function}($1, place)
+            FROM (
+                SELECT DISTINCT hashtext(handle) & {PLACES - 1} AS place
+                FROM unnest($2::text[]) AS handle
+                ORDER BY place
+            ) AS places
+            """,  # noqa: S608 - our own words
+            _LIVES,
+            list(handles),
+        )
 
     async def find_forgettable(self, age: timedelta) -> list[str]:
         """Find some passes that have been gone for `age`."""

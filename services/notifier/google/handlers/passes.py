@@ -20,7 +20,7 @@ from services.notifier.google.repository import (
     NoticeRepository,
 )
 from shared import clock
-from shared.contracts.generator import GoogleBuilt, GooglePass
+from shared.contracts.generator import GooglePass
 from shared.contracts.message import Person
 from shared.contracts.notifier import GoogleKept, KeepGoogle
 from shared.contracts.triggers import PassesDeleted
@@ -58,10 +58,9 @@ async def keep_google(
 
 
 async def follow_google(
-    messages: list[GoogleBuilt], work: UnitOfWork, *, start_sending: StartSending
+    passes: Sequence[GooglePass], work: UnitOfWork, *, start_sending: StartSending
 ) -> None:
     """Have sent what is different now of passes that somebody wants there."""
-    passes = [one for message in messages for one in message.passes]
     await _want(passes, work, {}, start_sending)
 
 

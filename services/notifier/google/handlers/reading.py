@@ -1,5 +1,6 @@
 """What is asked about passes at Google: links, states, how far templates are."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,6 +17,7 @@ from shared.contracts.notifier import (
     ReadGoogleLink,
     ReadGoogleState,
     ReadGoogleStatus,
+    ReadNotices,
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, ConflictError, NotFoundError, NotReadyError
@@ -71,7 +73,7 @@ async def read_google_links(
 
 
 async def read_google_states(
-    queries: list[ReadGoogleState], work: UnitOfWork, *, at_google: bool
+    queries: Sequence[ReadGoogleState | ReadNotices], work: UnitOfWork, *, at_google: bool
 ) -> list[GooglePassState]:
     """Tell how passes stand at Google."""
     found = await DocumentRepository(work.connection).find(
