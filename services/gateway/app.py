@@ -45,9 +45,10 @@ from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.depth import read_depth
 from services.gateway.routes.google import callbacks as google_callbacks
 from services.gateway.routes.limits import limiter
-from services.gateway.routes.pages import bundles, index, passcodes
+from services.gateway.routes.pages import bundles, index, passcodes, rendering
 from services.gateway.routes.pages import google as google_pages
 from services.gateway.routes.pages import passes as pages
+from services.gateway.routes.pages.errors import error_pages
 from services.gateway.routes.pass2u import dialect as pass2u
 from services.gateway.routes.pass2u import images as pass2u_images
 from services.gateway.routes.pass2u import passes as pass2u_passes
@@ -85,9 +86,10 @@ from shared.http.docs import docs_routes
 from shared.http.endpoint import MEBIBYTE, AnyEndpoint, routes
 from shared.http.forwarding import TRUSTED_PROXIES
 from shared.http.limiting import Buckets, Limits, install_limits
-from shared.http.middleware import DIALECTS, install_middleware
+from shared.http.middleware import DIALECTS, PAGES, install_middleware
 from shared.http.openapi import openapi_document
 from shared.http.outgoing import OutgoingAddressPolicy, OutgoingClient
+from shared.http.static import StaticFiles
 from shared.messaging.requests import Requester
 from shared.messaging.subscription import on
 from shared.messaging.transport import Transport
@@ -318,17 +320,19 @@ def _application(context: Context, settings: Settings) -> web.Application:
     app = web.Application()
     app[TRUSTED_PROXIES] = settings.trusted_proxies
     app[DIALECTS] = {pass2u.ROOT: write_message}
+    app[PAGES] = error_pages()
     install_middleware(app)
     limits = Limits(
         Buckets("network", settings.limit_per_network, settings.limit_network_burst),
         Buckets("key", settings.limit_per_key, settings.limit_key_burst),
     )
     install_limits(app, limits)
-    app.middlewares.extend([pages.error_pages(), limiter(limits), read_depth])
+    app.middlewares.extend([limiter(limits), read_depth])
     app.on_cleanup.append(partial(_close_notes, context))  # while there is a transport to tell by
     app.add_routes(
         [
             web.get("/", index.show),
+            *StaticFiles(rendering.STATIC).routes(),
             *docs_routes(
                 describe(endpoints),
                 asyncapi_document(_version()),

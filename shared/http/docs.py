@@ -1,10 +1,8 @@
 """The page that explains an API: rendered once from its document, no scripts, no other sites."""
 
-import gzip
-import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,9 +17,9 @@ from shared.http.commands import CommandWriter
 from shared.http.openapi import scope_sentence
 from shared.http.problems import PROBLEM_MEDIA, AddressNotFoundError
 from shared.http.schema_view import Field, SchemaView
+from shared.http.static import serve_content
 
 TEMPLATES = Path(__file__).parent / "templates"
-_SMALL = 1024
 _CODE: Final = re.compile(r"`([^`]+)`")
 
 Document = Mapping[str, Any]
@@ -90,10 +88,10 @@ def docs_routes(
     page = render_docs(document, unlisted, guide, tells_events=events is not None).encode()
     told = [] if events is None else [("/asyncapi.json", events)]
     return [
-        web.get("/docs", _static(page, "text/html; charset=utf-8")),
-        web.get("/docs/style.css", _static(style, "text/css; charset=utf-8")),
+        web.get("/docs", serve_content(page, "text/html; charset=utf-8")),
+        web.get("/docs/style.css", serve_content(style, "text/css; charset=utf-8")),
         *(
-            web.get(path, _static(orjson.dumps(content), "application/json"))
+            web.get(path, serve_content(orjson.dumps(content), "application/json"))
             for path, content in (("/openapi.json", document), *told)
         ),
         web.get("/problems/{code}", explain_problem),
@@ -217,23 +215,3 @@ def _content(view: SchemaView, content: Document) -> Content | None:
         example = json.dumps(view.example(entry["schema"]), indent=2, ensure_ascii=False)
         return Content(media, whole.children, whole.type, example if is_json else "")
     return None
-
-
-def _static(content: bytes, media: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    tag = hashlib.sha256(content).hexdigest()[:32]
-    headers = {
-        "Content-Type": media,
-        "ETag": f'"{tag}"',
-        "Cache-Control": "public, no-cache",
-        "Vary": "Accept-Encoding",
-    }
-    packed = gzip.compress(content, mtime=0) if len(content) > _SMALL else None
-
-    async def serve(request: web.Request) -> web.Response:
-        if any(known.value in {tag, "*"} for known in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        if packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
-            return web.Response(body=packed, headers={**headers, "Content-Encoding": "gzip"})
-        return web.Response(body=content, headers=headers)
-
-    return serve

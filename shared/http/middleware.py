@@ -1,7 +1,7 @@
 """What every request passes: an id, one log line, metrics, safe headers, written errors."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
@@ -35,6 +35,11 @@ CLIENT_LEFT = 499
 
 DIALECTS: web.AppKey[Mapping[str, ErrorWriter]] = web.AppKey("dialects")
 """Beginning of a path → how errors are written of addresses below it that there are not."""
+
+PAGES: web.AppKey[Callable[[web.Request, ApplicationError], web.Response | None]] = web.AppKey(
+    "pages"
+)
+"""Writes an error for a reader of pages; None if a machine is to read it."""
 
 _HTML = "text/html"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -95,9 +100,14 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _render(request: web.Request, error: ApplicationError) -> web.StreamResponse:
-    """Write an error as the dialect of the address does; see Endpoint.write_error."""
+    """Write an error as a page for a browser, else as the dialect of the address does."""
+    if cut := _cut(request):
+        return cut
+    show = request.app.get(PAGES)
+    if show is not None and (page := show(request, error)) is not None:
+        return page
     write: ErrorWriter | None = getattr(request.match_info.handler, "write_error", None)
-    return _cut(request) or (write or _dialect_of(request))(error)
+    return (write or _dialect_of(request))(error)
 
 
 def _dialect_of(request: web.Request) -> ErrorWriter:

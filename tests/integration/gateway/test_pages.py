@@ -15,7 +15,7 @@ from PIL import Image
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from services.gateway.routes.pages.passes import qr_code
+from services.gateway.routes.pages.codes import draw_qr
 from services.gateway.usecases.passes import PIECE_BYTES
 from shared import clock
 from shared.contracts.gateway import ImageReference
@@ -130,7 +130,7 @@ async def test_page_is_for_its_reader_only(gateway: Gateway, an_account: AnAccou
     assert headers["x-robots-tag"] == "noindex, nofollow"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-content-type-options"] == "nosniff"
-    assert policy.startswith("default-src 'none'; img-src 'self'; style-src 'nonce-")
+    assert policy.startswith("default-src 'none'; img-src 'self'; style-src 'self' 'nonce-")
     assert "unsafe" not in policy
     assert second.headers["content-security-policy"] != policy
 
@@ -231,6 +231,27 @@ async def test_machines_get_problems_where_browsers_get_pages(
     assert (gone.status, gone.json["code"]) == (410, "gone")
     api = await gateway.call("GET", "/v1/nothing", headers=BROWSER)
     assert api.headers["content-type"] == "application/problem+json"
+
+
+async def test_unknown_foreign_and_malformed_are_one_page_and_every_error_has_one(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    """G6."""
+    await make_template(an_account)
+    unknown = await gateway.call("GET", f"/p/{new_handle()}", headers=BROWSER)
+    malformed = await gateway.call("GET", "/p/nothing", headers=BROWSER)
+    by_hash = await gateway.call("GET", "/pass/create?templateHash=nothing", headers=BROWSER)
+    of_hash = await gateway.call("GET", "/pass/create?hashedSerialNumber=x", headers=BROWSER)
+    elsewhere = await gateway.call("GET", "/nothing", headers=BROWSER)
+    method = await gateway.call("DELETE", f"/p/{new_handle()}", headers=BROWSER)
+
+    pages = {answer.content for answer in (unknown, malformed, by_hash, of_hash)}
+    assert len(pages) == 1
+    assert b"There is no such page" in elsewhere.content
+    assert method.status == 405
+    for answer in (unknown, malformed, by_hash, of_hash, elsewhere, method):
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "script-src" not in answer.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("name", ["register", "editor", "scan", "portal"])
@@ -366,7 +387,7 @@ async def test_desktop_page_has_a_code_that_leads_to_itself(
 
     page = (await gateway.call("GET", f"/p/{found.handle}")).content.decode()
 
-    code = qr_code(address.encode(), "QR code of this page")
+    code = draw_qr(address.encode(), "QR code of this page")
     assert code is not None
     assert code in page
     assert "Open on your phone" in page

@@ -13,7 +13,7 @@ from services.gateway.catalogue.passcodes import (
     cookie_name,
 )
 from services.gateway.catalogue.passwords import MAX_PASSWORD_CHARACTERS, Passwords
-from services.gateway.routes.pages.passes import way_back
+from services.gateway.routes.pages.errors import way_back
 from shared import clock
 from shared.contracts.triggers import Pass
 from shared.database import Database

@@ -11,13 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.context import Context
 from services.gateway.routes.files import note_download, send_file
-from services.gateway.routes.pages.passes import (
-    ERROR_PAGES,
-    FILE_HEADERS,
-    GUARDED,
-    HTML_MEDIA,
-    TAG,
-)
+from services.gateway.routes.pages.passes import ERROR_PAGES, FILE_HEADERS, GUARDED, TAG
+from services.gateway.routes.pages.visitors import HTML_MEDIA
 from services.gateway.usecases import passes
 from services.gateway.usecases.passes import FILE_SUFFIX, PassFile
 from shared.errors import GoneError, NotFoundError, TooLargeError

@@ -10,14 +10,9 @@ from services.gateway.catalogue.google_issuers import GoogleNotConfiguredError
 from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.context import Context
 from services.gateway.routes.pages.languages import accepted_languages
-from services.gateway.routes.pages.passes import (
-    ERROR_PAGES,
-    GUARDED,
-    HTML_MEDIA,
-    PRIVATE,
-    TAG,
-    Pages,
-)
+from services.gateway.routes.pages.passes import ERROR_PAGES, GUARDED, TAG
+from services.gateway.routes.pages.rendering import PRIVATE, Pages
+from services.gateway.routes.pages.visitors import HTML_MEDIA
 from services.gateway.usecases import google, passes
 from shared.contracts.triggers import Pass
 from shared.errors import ConflictError, GoneError, InvalidError, NotFoundError, UnavailableError

@@ -16,17 +16,11 @@ from services.gateway.catalogue.passcodes import (
     cookie_name,
 )
 from services.gateway.context import Context
+from services.gateway.routes.pages.errors import way_back
 from services.gateway.routes.pages.languages import accepted_languages
-from services.gateway.routes.pages.passes import (
-    ERROR_PAGES,
-    HTML_MEDIA,
-    PRIVATE,
-    TAG,
-    Pages,
-    passcode_path,
-    wants_page,
-    way_back,
-)
+from services.gateway.routes.pages.passes import ERROR_PAGES, TAG
+from services.gateway.routes.pages.rendering import PRIVATE, Pages, passcode_path
+from services.gateway.routes.pages.visitors import HTML_MEDIA, wants_page
 from services.gateway.usecases import passes
 from shared.errors import GoneError, InvalidError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint

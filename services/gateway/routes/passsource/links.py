@@ -9,14 +9,9 @@ from aiohttp import hdrs, web
 from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.context import Context
 from services.gateway.routes.files import CSV_MEDIA, WALLET_MEDIA, send_csv
-from services.gateway.routes.pages.passes import (
-    ERROR_PAGES,
-    GUARDED,
-    HTML_MEDIA,
-    PRIVATE,
-    download_pass,
-    is_phone,
-)
+from services.gateway.routes.pages.passes import ERROR_PAGES, GUARDED, download_pass
+from services.gateway.routes.pages.rendering import PRIVATE
+from services.gateway.routes.pages.visitors import HTML_MEDIA, is_phone
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import (
     ClientHashError,

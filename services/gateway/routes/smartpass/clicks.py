@@ -12,8 +12,9 @@ from aiohttp import hdrs, web
 from services.gateway.catalogue.links import LinkEndedError, LinkNotFoundError
 from services.gateway.context import Context
 from services.gateway.routes.pages.languages import accepted_languages
-from services.gateway.routes.pages.passes import ERROR_PAGES, HTML_MEDIA, PRIVATE, Pages, is_phone
-from services.gateway.routes.smartpass.visitors import is_person
+from services.gateway.routes.pages.passes import ERROR_PAGES
+from services.gateway.routes.pages.rendering import PRIVATE, Pages
+from services.gateway.routes.pages.visitors import HTML_MEDIA, is_person, is_phone
 from services.gateway.usecases import links
 from services.gateway.usecases.links import Link
 from services.gateway.usecases.passes import FILE_SUFFIX

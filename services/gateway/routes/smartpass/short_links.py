@@ -8,9 +8,9 @@ from aiohttp import web
 
 from services.gateway.context import Context
 from services.gateway.routes.pages.languages import accepted_languages
-from services.gateway.routes.pages.passes import Pages
+from services.gateway.routes.pages.rendering import Pages
+from services.gateway.routes.pages.visitors import is_person
 from services.gateway.routes.smartpass.clicks import CLICK, lead_to_pass
-from services.gateway.routes.smartpass.visitors import is_person
 from services.gateway.usecases import short_links
 from shared.http.endpoint import AnyEndpoint, Call
 

@@ -1,9 +1,13 @@
-"""Who opens a link: a person, or a program that looks what is there."""
+"""Who asks: a person or a program, with a browser or not, on whose phone."""
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import hdrs, web
+
+HTML_MEDIA: Final = "text/html"
+IPHONES: Final = ("iPhone", "iPod")
+Device = Literal["iphone", "android", "other"]
 
 PREVIEWERS: Final = (
     "facebookexternalhit", "Facebot", "WhatsApp", "Twitterbot", "Slackbot", "Slack-ImgProxy",
@@ -34,6 +38,24 @@ def is_person(request: web.Request) -> bool:
         or headers.get(_MODE, _NAVIGATION) != _NAVIGATION
         or _is_previewer(headers.get(hdrs.USER_AGENT, "").lower())
     )
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether somebody asks with a browser."""
+    return HTML_MEDIA in request.headers.get(hdrs.ACCEPT, "").lower()
+
+
+def device_of(request: web.Request) -> Device:
+    """Tell whose phone asks; tablets and computers get both wallets."""
+    user_agent = request.headers.get(hdrs.USER_AGENT, "")
+    if any(phone in user_agent for phone in IPHONES):
+        return "iphone"
+    return "android" if "Android" in user_agent else "other"
+
+
+def is_phone(request: web.Request) -> bool:
+    """Whether a phone asks that can open the file of a pass at once."""
+    return device_of(request) == "iphone"
 
 
 def _is_previewer(agent: str) -> bool:
