@@ -21,11 +21,14 @@ OF_ANOTHER_KEY = "This Idempotency-Key was used by an API key with more scopes."
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-async def claim(context: Context, call: Call[Any, Any]) -> Claim:
-    """Claim the call's key for a command to another service; the body must be JSON or none."""
-    return await context.claims.claim(
-        call.caller.account_id, operation_of(call), call.idempotency_key, fingerprint_of(call)
-    )
+async def claim(context: Context, call: Call[Any, Any], key: str | None = None) -> Claim:
+    """Claim the call's key for a command to another service; the body must be JSON or none.
+
+    `key` is for endpoints that read another one than their call's.
+    """
+    key = key or call.idempotency_key
+    seen = b"" if key is None else fingerprint_of(call)
+    return await context.claims.claim(call.caller.account_id, operation_of(call), key, seen)
 
 
 async def answer_once(

@@ -81,9 +81,8 @@ def translate(
     """
     found = Translation()
     faults: list[dict[str, str]] = []
-    found.values = data.model_dump(
-        mode="json", by_alias=True, exclude_none=True, include=_PLAIN_FIELDS
-    )
+    if given := data.model_fields_set & _PLAIN_FIELDS:
+        found.values = data.model_dump(mode="json", by_alias=True, exclude_none=True, include=given)
     for key, entries in zip(PLACES, (data.beacons, data.locations), strict=True):
         if entries is not None:
             found.values[key] = [entry.known() for entry in entries]

@@ -74,14 +74,18 @@ class _Words(BaseModel):
     def unknown_names(self, place: str = "") -> Iterator[str]:
         """Name what the reference does not know, here and in all entries."""
         yield from (f"{place}{name}" for name in self.model_extra or ())
-        for name, info in type(self).model_fields.items():
-            value: object = getattr(self, name)
+        for name, value in vars(self).items():
             if isinstance(value, _Words):
-                yield from value.unknown_names(f"{place}{info.alias}.")
+                yield from value.unknown_names(f"{place}{self._word(name)}.")
             elif is_list(value):
                 for index, entry in enumerate(value):
                     if isinstance(entry, _Words):
-                        yield from entry.unknown_names(f"{place}{info.alias}[{index}].")
+                        yield from entry.unknown_names(f"{place}{self._word(name)}[{index}].")
+
+    @classmethod
+    def _word(cls, name: str) -> str:
+        """Return the reference's name of an attribute."""
+        return cls.model_fields[name].alias or name
 
 
 class PassImage(_Words):

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from services.gateway.catalogue.claims import Claim
 from services.gateway.context import Context
-from services.gateway.routes.once import REPLAYED, fingerprint_of, operation_of
+from services.gateway.routes.once import REPLAYED, claim
 from services.gateway.usecases.passes import UnknownTemplateError
 from shared.errors import NotFoundError
 from shared.http.endpoint import Call, Reply
@@ -24,20 +24,18 @@ async def begin(context: Context, call: Call[Any, Any]) -> Claim:
 
     PATCH, PUT and DELETE take an Idempotency-Key as POST does, where one is sent.
     """
-    key = call.idempotency_key or read_idempotency_key(call.request)
-    fingerprint = b"" if key is None else fingerprint_of(call)
-    return await context.claims.claim(call.caller.account_id, operation_of(call), key, fingerprint)
+    return await claim(context, call, call.idempotency_key or read_idempotency_key(call.request))
 
 
 def answered(
-    claim: Claim,
+    claimed: Claim,
     model: BaseModel | None,
     *,
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
     """Reply, and say so when the answer is that of the first time."""
-    return Reply(model, status, {**(headers or {}), **(REPLAYED if claim.replayed else {})})
+    return Reply(model, status, {**(headers or {}), **(REPLAYED if claimed.replayed else {})})
 
 
 def id_in_path(call: Call[Any, Any], name: str) -> UUID:
