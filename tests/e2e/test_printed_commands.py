@@ -45,10 +45,14 @@ class Demo:
 
     async def run(self, command: str) -> Outcome:
         """Type a command into a shell in the checkout."""
+        environment = clean_environment(
+            CURL_HOME=str(self.folder),
+            PYTHONPYCACHEPREFIX=str(self.folder / "bytecode"),  # which goes with the checkout
+        )
         process = await asyncio.create_subprocess_exec(
             "bash", "-c", command,
             cwd=self.folder,
-            env=clean_environment(CURL_HOME=str(self.folder)),
+            env=environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
