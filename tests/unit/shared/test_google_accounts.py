@@ -1,5 +1,7 @@
 """Key files of service accounts: what is taken, what is refused and why."""
 
+import time
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,7 +79,7 @@ def test_an_assertion_is_what_the_token_endpoint_takes():
         (a_file(private_key=None), "`private_key` is missing"),
         (a_file(private_key="-----BEGIN PRIVATE KEY-----\nx"), "no private key in PEM"),
         (a_file(private_key=pem(ec.generate_private_key(ec.SECP256R1()))), "must be an RSA key"),
-        (a_file(private_key=pem(rsa.generate_private_key(65537, 1024))), "at least 2048 bits"),
+        (a_file(private_key=pem(rsa.generate_private_key(65537, 1024))), "from 2048 to 4096 bits"),
         (a_file(padding="x" * 16 * 1024), "at most 16 KiB"),
     ],
 )
@@ -86,6 +88,47 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_reason(content: bytes, r
         ServiceAccount.parse(content)
 
     assert "BEGIN" not in str(caught.value)
+
+
+PRIMES = 2**9689 - 1, 2**9941 - 1
+"""Whether they are prime takes minutes to find out."""
+
+MINE = KEY.private_numbers()
+
+
+def der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    length = size.to_bytes((size.bit_length() + 7) // 8 or 1, "big")
+    return bytes([tag, *([] if size < 0x80 else [0x80 + len(length)])]) + length + content
+
+
+def made_up(*, n: int = MINE.p * MINE.q, p: int = MINE.p, q: int = MINE.q,
+            d: int = MINE.d, dp: int = MINE.dmp1, dq: int = MINE.dmq1) -> str:  # fmt: skip
+    """Write a key of any numbers, which no library would."""
+    numbers = (0, n, 65537, d, p, q, dp, dq, MINE.iqmp)
+    integers = b"".join(der(2, i.to_bytes(i.bit_length() // 8 + 1, "big")) for i in numbers)
+    text = b64encode(der(0x30, integers)).decode()
+    return f"-----BEGIN RSA PRIVATE KEY-----\n{text}\n-----END RSA PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (made_up(n=PRIMES[0] * PRIMES[1], p=PRIMES[0], q=PRIMES[1]), "from 2048 to 4096 bits"),
+        (made_up(p=PRIMES[0]), "damaged"),
+        (made_up(d=2**30_000 - 1), "damaged"),
+        (made_up(dp=2**30_000 - 1), "damaged"),
+        (made_up(d=5, dp=5, dq=5), "damaged"),
+    ],
+    ids=["huge", "another p", "huge d", "huge dp", "another d"],
+)
+def test_a_key_made_to_be_costly_or_damaged_is_refused_at_once(key: str, reason: str):
+    began = time.process_time()
+
+    with pytest.raises(ServiceAccountError, match=reason):
+        ServiceAccount.parse(a_file(private_key=key))
+
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("number", ["1", "3388000000022141777", "9223372036854775807"])
