@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_parser import RawResponseMessage
+from aiohttp.resolver import AsyncResolver
 from aiohttp.streams import StreamReader
 from yarl import URL
 
@@ -253,19 +254,25 @@ class OutgoingClient:
         total_seconds: float = TOTAL_SECONDS,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        """Ask a `resolver` that is given each time; the system's answers are kept for 10 s."""
+        """Ask a `resolver` that is given each time; answers of the usual one are kept for 10 s.
+
+        That asks the system's name servers without threads, of which there are few for all: names
+        that a stranger's server never answers for would take them from everybody else.
+        """
         self._policy = policy
         self._total_seconds = total_seconds
-        self._resolver = resolver
+        self._given = resolver
+        self._resolver: AbstractResolver | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Make the connection pool."""
+        self._resolver = self._given or AsyncResolver()
         self._session = aiohttp.ClientSession(
             connector=_Connector(
                 limit=0,
                 resolver=self._resolver,
-                use_dns_cache=self._resolver is None,
+                use_dns_cache=self._given is None,
                 socket_factory=self._policy.open_socket,
             ),
             timeout=aiohttp.ClientTimeout(
@@ -283,6 +290,8 @@ class OutgoingClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._resolver is not None and self._given is None:
+            await self._resolver.close()
 
     def check_url(self, url: str) -> None:
         """Refuse a URL early, with a reason; what its name resolves to is checked at each call."""

@@ -55,6 +55,7 @@ class Identities:
 
     async def read(
         self,
+        account_id: UUID,
         *,
         p12: bytes | None,
         password: str | None,
@@ -71,7 +72,7 @@ class Identities:
             keys=keys,
             at=clock.now(),
         )
-        return await self._reader.read(files)
+        return await self._reader.read(account_id, files)
 
     async def save(self, work: UnitOfWork, account_id: UUID, identity: SigningIdentity) -> Identity:
         """Keep an identity, the next revision if its pass type has one; the same again is none."""

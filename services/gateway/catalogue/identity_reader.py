@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, Field
 
+from services.gateway.catalogue.turns import Turns
 from shared.errors import TooManyRequestsError
 from shared.passes.apple.identities import (
     IdentityError,
@@ -28,7 +30,9 @@ from shared.passes.apple.signing import SigningKey
 
 READ_SECONDS: Final = 10.0
 PROCESSES: Final = 2
+PROCESSES_OF_ACCOUNT: Final = 1
 MAX_WAITING: Final = 20
+MAX_WAITING_OF_ACCOUNT: Final = 5
 MEMORY: Final = 1024 * 1024 * 1024
 """Bytes of address space; an interpreter with the library takes a fifth of it."""
 
@@ -78,23 +82,19 @@ class _Outcome(BaseModel):
 
 
 class IdentityReader:
-    """Opens files of strangers, two at a time."""
+    """Opens files of strangers, two at a time, of different accounts."""
 
     def __init__(self, seconds: float = READ_SECONDS) -> None:
         self._seconds = seconds
-        self._turns = asyncio.Semaphore(PROCESSES)
-        self._waiting = 0
+        self._turns = Turns(total=PROCESSES, each=PROCESSES_OF_ACCOUNT)
 
-    async def read(self, files: Files) -> SigningIdentity:
+    async def read(self, account_id: UUID, files: Files) -> SigningIdentity:
         """Check files; IdentityError names the fault, TooManyUploadsError a queue that is long."""
-        if self._waiting >= MAX_WAITING:
+        own, all_accounts = self._turns.taken_by(account_id), self._turns.taken
+        if own >= MAX_WAITING_OF_ACCOUNT or all_accounts >= MAX_WAITING:
             raise TooManyUploadsError
-        self._waiting += 1
-        try:
-            async with self._turns:
-                outcome = await _run(files.model_dump_json().encode(), self._seconds)
-        finally:
-            self._waiting -= 1
+        async with self._turns.turn(account_id):
+            outcome = await _run(files.model_dump_json().encode(), self._seconds)
         if outcome.code:
             error = IdentityError(outcome.detail)
             error.code = outcome.code  # type: ignore[misc]  # the instance keeps the finer code
@@ -119,6 +119,7 @@ async def _run(files: bytes, seconds: float) -> _Outcome:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
+        await process.wait()
     if process.returncode != 0:  # it met a limit
         raise SlowIdentityError
     return _Outcome.model_validate_json(answer)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from cachetools import LRUCache
 
+from services.gateway.catalogue.turns import Turns
 from services.gateway.domain import Image
 from services.gateway.repository.images import ImageRepository
 from shared.contracts.gateway import AccountImage, ImageReference, ImagesSaved
@@ -17,7 +18,9 @@ from shared.passes.schema.slots import ICON_SLOTS
 
 MAX_REMEMBERED_BYTES = 64 * 1024 * 1024
 READ_AT_ONCE = 8
-CHECKED_AT_ONCE = 2
+CHECKED_AT_ONCE = 3
+CHECKED_AT_ONCE_OF_ACCOUNT = 2
+"""Images decoded at a time: whoever sends very many holds up only itself."""
 
 
 def image_url(base_url: str, sha256: str) -> str:
@@ -38,17 +41,17 @@ class Images:
         self._database = database
         self._remembered = LRUCache[str, bytes](MAX_REMEMBERED_BYTES, getsizeof=len)
         self._readers: Joiner[str, bytes | None] = Joiner(self._read, most=READ_AT_ONCE)
-        self._checkers = asyncio.Semaphore(CHECKED_AT_ONCE)
+        self._checkers = Turns(total=CHECKED_AT_ONCE, each=CHECKED_AT_ONCE_OF_ACCOUNT)
         self._plain: dict[str, ImageReference] | None = None
 
-    async def check(self, content: bytes) -> Png:
-        """Decode what was uploaded; takes up to a second and 16 MiB, so few at a time."""
-        async with self._checkers:
+    async def check(self, account_id: UUID, content: bytes) -> Png:
+        """Decode what an account sent; takes up to a second and 16 MiB, so few at a time."""
+        async with self._checkers.turn(account_id):
             return await asyncio.to_thread(check_png, content)
 
-    async def convert(self, content: bytes) -> Png:
+    async def convert(self, account_id: UUID, content: bytes) -> Png:
         """Do as `check`, for a JPEG, GIF or WebP too."""
-        async with self._checkers:
+        async with self._checkers.turn(account_id):
             return await asyncio.to_thread(lambda: check_png(to_png(content)))
 
     async def add(self, work: UnitOfWork, account_id: UUID, png: Png) -> bool:
@@ -136,7 +139,10 @@ class Images:
 
     async def _plain_icon(self) -> dict[str, ImageReference]:
         if self._plain is None:
-            pngs = {name: await self.check(data) for name, data in plain_icon().items()}
+            pngs = {
+                name: await asyncio.to_thread(check_png, data)
+                for name, data in plain_icon().items()
+            }
             async with self._database.connection() as connection:
                 for png in pngs.values():
                     await ImageRepository(connection).add(png)

@@ -70,11 +70,11 @@ class Pictures:
             except OutgoingFailedError as error:
                 reason = _REASONS.get(error.kind, "its server did not answer")
                 raise _refused(slots, reason) from None
-            return await self.fit(content, slots)
+            return await self.fit(account_id, content, slots)
 
-    async def fit(self, content: bytes, slots: Collection[str]) -> dict[str, Png]:
-        """Check an image and make it fit each of the slots."""
-        png = await self._images.convert(content)
+    async def fit(self, account_id: UUID, content: bytes, slots: Collection[str]) -> dict[str, Png]:
+        """Check an image of an account and make it fit each of the slots."""
+        png = await self._images.convert(account_id, content)
         return {slot: await asyncio.to_thread(scale_png, png, slot) for slot in slots}
 
 

@@ -16,6 +16,15 @@ class Turns:
         self._own: dict[UUID, asyncio.Semaphore] = {}
         self._interested: Counter[UUID] = Counter()
 
+    @property
+    def taken(self) -> int:
+        """How many turns are taken or waited for."""
+        return self._interested.total()
+
+    def taken_by(self, account_id: UUID) -> int:
+        """How many an account has taken or waits for."""
+        return self._interested[account_id]
+
     @asynccontextmanager
     async def turn(self, account_id: UUID) -> AsyncGenerator[None]:
         """Wait for a turn of the account, then for one of all."""

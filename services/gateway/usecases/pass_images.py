@@ -93,7 +93,8 @@ async def _fetch(
             here = re.escape(context.base_url)
             own = re.fullmatch(rf"{here}/images/([0-9a-f]{{64}})\.png", address)
             if own is not None:
-                return await context.pictures.fit(await context.images.read(own[1]), slots)
+                content = await context.images.read(own[1])
+                return await context.pictures.fit(account_id, content, slots)
             return await context.pictures.fetch(account_id, address, slots, trusted=trusted)
     except TimeoutError:
         return PictureRefusedError("The image cannot be fetched: its server took too long.")

@@ -34,6 +34,12 @@ PROFILE_CHUNK: Final = b"iCCP"
 MAX_PROFILE_BYTES: Final = 256 * 1024
 """Of a colour profile, packed; Pillow unpacks at most 1 MiB. A larger one is not applied."""
 
+PROFILE_STEPS: Final = b"mpet"
+"""In a profile whose author says how many steps each pixel takes; it is not applied."""
+
+MAX_SCANS: Final = 100
+"""Of a JPEG: each goes over the whole picture, a few bytes are enough for one; usual are 10."""
+
 MAX_TRAILING_BYTES: Final = 1024
 """Of blank bytes behind the end of a PNG, which text tools leave there."""
 
@@ -69,6 +75,9 @@ SLOT_SIZES: Final = MappingProxyType(
         "thumbnail": (90, 90),
     }
 )
+
+_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+"""What begins a part of a JPEG that has a length; between these lie the picture's bytes."""
 
 _ANCILLARY: Final = 0x20
 """The bit of a chunk's first letter that says that the picture can be shown without it."""
@@ -172,6 +181,8 @@ def to_png(data: bytes) -> bytes:
         return data
     if len(data) > MAX_FILE_BYTES:
         raise ImageTooLargeError
+    if kind == "JPEG" and _has_too_many_scans(data):
+        raise BrokenImageError(f"This JPEG has more than {MAX_SCANS} scans.")
     output = BytesIO()
     try:
         with Image.open(BytesIO(data), formats=[kind.upper()]) as image:
@@ -246,6 +257,18 @@ def _wanted(chunks: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
             yield chunk
 
 
+def _has_too_many_scans(jpeg: bytes) -> bool:
+    """Count the starts of scans as the decoder comes by them."""
+    scans, at = 0, 0
+    while (found := _MARKER.search(jpeg, at)) and scans <= MAX_SCANS:
+        marker, at = found[1], found.end()
+        if marker == b"\xd9":  # the end of the image
+            break
+        scans += marker == b"\xda"
+        at += max(2, int.from_bytes(jpeg[at : at + 2], "big"))
+    return scans > MAX_SCANS
+
+
 def _check_size(width: int, height: int) -> None:
     if not width or not height:
         raise BrokenImageError
@@ -283,7 +306,7 @@ def _reencode(data: bytes) -> bytes:
 def _in_srgb(image: Image.Image) -> Image.Image:
     """Apply a picture's colour profile, and leave it away; one that cannot be used is ignored."""
     profile: bytes | None = image.info.pop("icc_profile", None)
-    if not profile or image.mode.startswith(("I", "F")):
+    if not profile or PROFILE_STEPS in profile or image.mode.startswith(("I", "F")):
         return image
     has_alpha = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
     mode = "RGBA" if has_alpha else "RGB"

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_reader import (
     MAX_WAITING,
+    MAX_WAITING_OF_ACCOUNT,
     Files,
     IdentityReader,
     TooManyUploadsError,
@@ -26,6 +27,7 @@ from services.gateway.catalogue.identity_reader import (
 from shared import clock
 from shared.contracts.gateway import IDENTITY_PURPOSE, IdentitySaved
 from shared.database import Database
+from shared.identifiers import new_id
 from shared.passes.apple.development import DevelopmentAuthority
 from shared.passes.apple.identities import SigningIdentity, identity_from_pem, identity_to_pem
 from shared.passes.apple.identity_files import SlowIdentityError
@@ -372,19 +374,21 @@ async def test_reading_that_takes_too_long_is_ended():
     pem = identity_to_pem(an_identity()).decode()
 
     with pytest.raises(SlowIdentityError):
-        await IdentityReader(seconds=0.001).read(Files.of(pem=pem, at=clock.now()))
+        await IdentityReader(seconds=0.001).read(new_id(), Files.of(pem=pem, at=clock.now()))
 
 
 async def test_only_so_many_uploads_wait():
-    reader = IdentityReader(seconds=0.001)
+    reader, account_id = IdentityReader(seconds=0.001), new_id()
     files = Files.of(pem="nothing", at=clock.now())
 
     answers = await asyncio.gather(
-        *(reader.read(files) for _ in range(MAX_WAITING + 1)), return_exceptions=True
+        *(reader.read(account_id, files) for _ in range(MAX_WAITING_OF_ACCOUNT + 1)),
+        *(reader.read(new_id(), files) for _ in range(MAX_WAITING - MAX_WAITING_OF_ACCOUNT + 1)),
+        return_exceptions=True,
     )
 
-    assert [type(answer) for answer in answers].count(TooManyUploadsError) == 1
-    assert isinstance(answers[-1], TooManyUploadsError)
+    refused = [n for n, answer in enumerate(answers) if isinstance(answer, TooManyUploadsError)]
+    assert refused == [MAX_WAITING_OF_ACCOUNT, len(answers) - 1]
 
 
 async def test_file_with_a_checksum_of_two_billion_rounds_is_422(an_account: AnAccount):

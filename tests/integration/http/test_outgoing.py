@@ -5,13 +5,17 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from select import select
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import AsyncResolver
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidError
+from shared.http import outgoing as outgoing_module
 from shared.http.outgoing import (
     TOO_LARGE,
     UNFINISHED,
@@ -243,6 +247,27 @@ async def test_some_informational_answers_are_no_fault():
     )
     async with a_server(says(reply)) as server, client(development=True) as outgoing:
         assert (await outgoing.post(server.url, b"{}", {})).excerpt == "ok"
+
+
+async def test_names_that_nobody_answers_for_hold_up_no_other(monkeypatch: pytest.MonkeyPatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        asks = partial(AsyncResolver, nameservers=[f"127.0.0.1:{silent.getsockname()[1]}"])
+        monkeypatch.setattr(outgoing_module, "AsyncResolver", asks)
+        reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        async with a_server(says(reply)) as server, client(development=True) as outgoing:
+            url = server.url.replace("127.0.0.1", "localhost")
+            waiting = [
+                asyncio.create_task(kind_of(outgoing, f"http://x{n}.silent.example/"))
+                for n in range(100)
+            ]
+            while not select([silent], [], [], 0)[0]:  # they have been asked for
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(3):
+                assert (await outgoing.post(url, b"{}", {})).status == 200
+
+            assert not any(task.done() for task in waiting)
+            assert set(await asyncio.gather(*waiting)) == {"timeout"}
 
 
 async def test_failures_are_told_by_kind():

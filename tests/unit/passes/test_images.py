@@ -1,6 +1,7 @@
 import hashlib
 import io
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -285,6 +286,65 @@ def test_photo_cut_short_is_refused():
 
     with pytest.raises(BrokenImageError, match="JPEG"):
         to_png(output.getvalue()[:600])
+
+
+def a_segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def a_jpeg_of_scans(count: int) -> bytes:
+    """Write a progressive JPEG of 128 by 128 grey pixels: one scan of means, and empty ones."""
+    table = bytes([1] + [0] * 15)  # a single code of one bit
+    return b"".join((
+        b"\xff\xd8",
+        a_segment(0xDB, bytes([0] + [1] * 64)),
+        a_segment(0xC2, struct.pack(">BHHB", 8, 128, 128, 1) + bytes([1, 0x11, 0])),
+        a_segment(0xC4, b"\0" + table + b"\0"),
+        a_segment(0xC4, b"\x10" + table + b"\x80"),  # so many blocks at a time: 256 and more
+        a_segment(0xDA, bytes([1, 1, 0, 0, 0, 0])) + bytes(32),
+        (a_segment(0xDA, bytes([1, 1, 0, 1, 63, 0])) + b"\0\x7f") * (count - 1),
+        b"\xff\xd9",
+    ))  # fmt: skip
+
+
+def test_photo_that_is_decoded_over_and_over_is_refused():
+    assert check_png(to_png(a_jpeg_of_scans(100))).width == 128
+
+    with pytest.raises(BrokenImageError, match="more than 100 scans"):
+        to_png(a_jpeg_of_scans(101))
+
+
+def test_scans_are_looked_for_only_where_the_decoder_finds_them():
+    output = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(output, "JPEG")
+    photo = output.getvalue()
+    note = a_segment(0xFE, a_segment(0xDA, b"") * 1000)
+
+    assert check_png(to_png(photo[:2] + note + photo[2:])).size
+    assert check_png(to_png(photo + a_segment(0xDA, b"") * 1000)).size
+
+
+def a_profile_of_steps(count: int) -> bytes:
+    """Write a colour profile that takes each pixel through as many matrices, all the same one."""
+    matrix = b"matf" + bytes(4) + struct.pack(">HH12f", 3, 3, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+    place = struct.pack(">II", 16 + 8 * count, len(matrix))
+    steps = b"mpet" + bytes(4) + struct.pack(">HHI", 3, 3, count) + place * count + matrix
+    tags = struct.pack(">I4sII", 1, b"D2B0", 144, len(steps))
+    head = struct.pack(
+        ">I4sI4s4s4s", 144 + len(steps), b"lcms", 0x04400000, b"mntr", b"RGB ", b"XYZ "
+    )
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    return (head.ljust(36, b"\0") + b"acsp" + bytes(28) + white).ljust(128, b"\0") + tags + steps
+
+
+def test_colour_profile_that_takes_as_long_as_its_author_likes_is_not_applied():
+    png = a_png(1000, 1000, "RGB", icc_profile=a_profile_of_steps(30_000))
+    began = time.process_time()
+
+    checked = check_png(png)
+
+    assert time.process_time() - began < 5
+    assert Image.open(io.BytesIO(checked.data)).getpixel((0, 0)) == (1, 0, 0)
 
 
 def test_fewer_pixels_than_announced_are_refused():

@@ -37,7 +37,7 @@ async def upload_image(call: Call[None, None], *, context: Context) -> UploadedI
     content = await _read(call)
     if not content.startswith(SIGNATURE):
         raise UnsupportedMediaError("Only PNG images are supported.")
-    png = await context.images.check(content)
+    png = await context.images.check(call.caller.account_id, content)
     if max(png.width, png.height) > MAX_SIDE:
         raise LargeDimensionsError
     async with context.database.work() as work:

@@ -170,7 +170,7 @@ async def upload_images(visit: Visit) -> web.Response:
 async def _picture(visit: Visit, account_id: UUID, slot: str) -> Png | None:
     content = visit.words.files.get(slot)
     if content is not None:
-        return (await visit.context.pictures.fit(content, [slot]))[slot]
+        return (await visit.context.pictures.fit(account_id, content, [slot]))[slot]
     text = visit.words.need(slot)
     if text == DELETE:
         return None

@@ -131,6 +131,7 @@ async def upload_identity(call: Call[UploadedIdentity, None], *, context: Contex
     account_id = call.caller.account_id
     has_key = body.p12 is not None or "PRIVATE KEY" in (body.pem or "")
     identity = await context.identities.read(
+        account_id,
         p12=body.p12,
         password=body.password,
         pem=body.pem,

@@ -36,7 +36,7 @@ class ImageView(BaseModel):
 
 async def upload_image(call: Call[None, None], *, context: Context) -> Reply:
     content = await call.read()
-    png = await context.images.check(content)
+    png = await context.images.check(call.caller.account_id, content)
 
     async def add(work: UnitOfWork) -> Reply:
         is_new = await context.images.add(work, call.caller.account_id, png)
