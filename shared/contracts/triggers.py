@@ -32,6 +32,10 @@ DEPTH_HEADER: Final = "Passwright-Depth"
 MAX_DEPTH: Final = 5
 """Rules of an event that so many rules led to call nobody."""
 
+WEBHOOK_DEPTH: Final = MAX_DEPTH + 1
+"""What webhooks name. No API of ours does anything for them: what it did would be told by further
+webhooks, and two of them that lead here would double with each round."""
+
 STATE_WORDS: Final = {
     "registered": "registered",
     "scanned": "scanned",

@@ -219,6 +219,34 @@ async def test_rules_that_call_our_own_api_do_not_breed(
     assert depths == [1, 2, 3, 4, 5]
 
 
+async def test_webhooks_that_call_our_own_api_do_not_breed(system: System):
+    """Each pass would make two webhooks, and each of these another pass."""
+    async with system.session() as session:
+        template = (await post(session, "/v1/templates", template_body(), 201))["template_id"]
+        program = {"name": "Loop", "template_id": template}
+        program_id = (await post(session, "/v1/link-programs", program, 201))["program_id"]
+        link = await post(session, f"/v1/link-programs/{program_id}/links", {}, 201)
+        for number in range(2):
+            url = f"{link['url']}&n={number}"
+            hook = {"url": url, "template_id": template, "types": ["pass.created"]}
+            webhook = (await post(session, "/v1/webhooks", hook, 201))["webhook_id"]
+        await a_pass(session, template)
+        at = f"/v1/webhooks/{webhook}/deliveries"
+
+        async def was_tried() -> bool:
+            told = (await get(session, at))["data"]
+            return bool(told and told[0]["attempts"])
+
+        await poll(was_tried, "an attempt to call ourselves")
+        deliveries = (await get(session, at))["data"]
+        counts = await get(session, f"/v1/templates/{template}/statistics")
+
+    (attempt,) = [each for delivery in deliveries for each in delivery["attempts"]]
+    assert attempt["status"] == 400
+    assert "called_by_webhook" in attempt["response"]
+    assert counts["totals"]["create"] == 1
+
+
 async def scans_of(system: System, templates: dict[str, str]) -> int:
     total = 0
     for template, key in templates.items():

@@ -12,6 +12,7 @@ from services.notifier.feed.domain.happenings import webhook_id
 from services.notifier.partners.domain.webhooks import TOO_MANY_STATUS, DueDelivery, Outcome
 from shared import clock
 from shared.contracts.notifier import SECRET_PURPOSE
+from shared.contracts.triggers import DEPTH_HEADER, WEBHOOK_DEPTH
 from shared.http.outgoing import (
     FAILURES,
     AddressRefusedError,
@@ -58,6 +59,7 @@ class WebhookSender:
             "webhook-id": name,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(signatures),
+            DEPTH_HEADER: str(WEBHOOK_DEPTH),
         }
 
     def _signers_of(self, delivery: DueDelivery) -> list[Webhook]:
