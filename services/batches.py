@@ -112,7 +112,9 @@ def _address(settings: LocalSettings, url: str | None) -> tuple[str, str]:
     demo: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
     key = given.key.get_secret_value() if given.key else demo.get("api_key", "")
     if not key:
-        raise StartUpError("PASSWRIGHT_KEY is not set: an API key is needed.")
+        raise StartUpError(
+            f"An API key is needed: PASSWRIGHT_KEY is not set, and there is no demo in {record}."
+        )
     return url or given.url or demo.get("base_url") or "http://localhost:8080", key
 
 

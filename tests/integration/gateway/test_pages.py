@@ -492,7 +492,7 @@ async def test_unchanged_file_is_not_sent_again(
     assert (changed.status, newer.status, elsewhere.status) == (200, 200, 200)
 
 
-@pytest.mark.parametrize("behind", [".", ")", "%20", "/", ",", "%22%3E", "%E2%80%9C"])
+@pytest.mark.parametrize("behind", [".", ")", "%20", "%0D%0A", "/", ",", "%22%3E", "%E2%80%9C"])
 async def test_address_with_what_mail_programs_put_behind_it_leads_to_the_pass(
     gateway: Gateway, an_account: AnAccount, owners: Owners, behind: str
 ):

@@ -177,7 +177,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         ),
         Endpoint(
             "GET",
-            "/{page:[pd]}/{address:.+}",
+            "/{page:[pd]}/{address:(?s:.+)}",
             partial(find_pass_page, context=context),
             summary="Lead to a pass from an address that was damaged on its way",
             tag=TAG,

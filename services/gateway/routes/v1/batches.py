@@ -469,4 +469,5 @@ order mark, every cell in quotes: the columns of the file, then `link`, `handle`
 (`hashedSerialNumber`, if the file has a column `templateId`; `member_id` for members) and \
 `error`. A text that a spreadsheet would take for a formula has an apostrophe before it, which is \
 taken away when the file is sent again. A batch that goes on answers 409. File and results are \
-deleted seven days after the end; of a member who is erased nothing is left in them but handles."""
+deleted seven days after the end; of a member who is erased nothing is left in them but handles. \
+Rows that made links are not known to be a member's: cells and links stay until then."""
