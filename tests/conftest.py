@@ -1,9 +1,7 @@
 """Fixtures every test may ask for."""
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 
-import asyncpg
 import pytest
 
 from deploy.local.postgres import EmbeddedPostgres
@@ -42,15 +40,5 @@ def amqp_url(rabbitmq_server: PrivateRabbitMQ | None) -> str:
 @pytest.fixture
 async def fresh_database(database_url: str) -> AsyncIterator[str]:
     """The URL of a new, empty database, gone after the test."""
-    name = f"test_{secrets.token_hex(6)}"
-    await _administer(database_url, f"CREATE DATABASE {name}")
-    yield servers.with_database(database_url, name)
-    await _administer(database_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def _administer(database_url: str, statement: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+    async with servers.new_database(database_url) as url:
+        yield url

@@ -50,13 +50,15 @@ class EmbeddedPostgres:
     """One PostgreSQL on one data folder, reached through a Unix socket; the URL never changes.
 
     Whoever started it is its owner: it ends with the owner, and with this object.
-    A folder serves one owner at a time.
+    A folder serves one owner at a time. A server that is not `durable` waits for no disk: what it
+    acknowledged outlives its own death, but not the machine's.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, durable: bool = True) -> None:
         self._folder = data.resolve()
         self._cluster = self._folder / "cluster"
         self._log = self._folder / "postgres.log"
+        self._settings = SETTINGS if durable else SETTINGS | {"fsync": "off"}
         self._server: GuardedServer | None = None
         self._lock: IO[bytes] | None = None
 
@@ -77,7 +79,7 @@ class EmbeddedPostgres:
         if not self._cluster.exists():
             self._create_cluster(as_user)
         _own_folder(self._socket_folder())
-        settings = SETTINGS | {"unix_socket_directories": str(self._socket_folder())}
+        settings = self._settings | {"unix_socket_directories": str(self._socket_folder())}
         options = [f"--{name}={value}" for name, value in settings.items()]
         command = [*as_user, program("postgres"), "-D", str(self._cluster), *options]
         self._server = self._run(command)

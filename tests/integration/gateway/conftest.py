@@ -1,6 +1,5 @@
 """A gateway on a port, alone with its database and its transport; accounts to call it with."""
 
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from shared.messaging.requests import Requester
 from shared.migrations import MESSAGING, migrate
 from shared.sealing import MasterKeys
 from shared.service import RunningServices
-from tests import servers
+from tests.servers import new_database
 
 PUBLIC_URL = "https://passes.example"
 
@@ -139,7 +138,7 @@ class AnAccount:
 @pytest_asyncio.fixture(scope="module")
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     """A gateway whose other services are away; every test makes accounts of its own."""
-    async with fresh_database(database_url) as url, running_gateway(url) as running:
+    async with new_database(database_url) as url, running_gateway(url) as running:
         yield running
 
 
@@ -192,15 +191,3 @@ async def running_gateway(url: str, **extra: object) -> AsyncGenerator[Gateway]:
     await context.keyring.close()
     await database.stop()
     await services.stop()
-
-
-@asynccontextmanager
-async def fresh_database(database_url: str) -> AsyncGenerator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield servers.with_database(database_url, name)
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()

@@ -52,12 +52,12 @@ from tests.integration.gateway.conftest import (
     AnAccount,
     Answer,
     Gateway,
-    fresh_database,
     make_account,
     running_gateway,
 )
 from tests.integration.gateway.owners import Owners, a_member
 from tests.integration.gateway.samples import make_template
+from tests.servers import new_database
 
 POINTS = "structure_headerFields_points_value"
 CSV = {"Content-Type": "text/csv"}
@@ -885,7 +885,7 @@ async def test_an_account_has_only_so_many_batches_on_their_way(
 
 async def test_file_that_is_too_long_leaves_nothing(database_url: str):
     async with (
-        fresh_database(database_url) as url,
+        new_database(database_url) as url,
         running_gateway(url, batch_mebibytes=1) as gateway,
     ):
         account = await make_account(gateway)

@@ -16,11 +16,11 @@ from tests.integration.gateway.conftest import (
     AnAccount,
     Answer,
     Gateway,
-    fresh_database,
     make_account,
     running_gateway,
 )
 from tests.integration.gateway.owners import Owners
+from tests.servers import new_database
 
 ISSUERS = "/v1/google/issuers"
 CALLBACKS = f"/google/callbacks/{ISSUER}"
@@ -42,7 +42,7 @@ async def near_google(
     settings = {name.removeprefix("PASSWRIGHT_").lower(): text for name, text in given.items()}
     settings["google_root"] = Path(settings["google_root"])  # type: ignore[assignment]
     async with (
-        fresh_database(database_url) as url,
+        new_database(database_url) as url,
         running_gateway(url, **settings) as gateway,
     ):
         yield gateway

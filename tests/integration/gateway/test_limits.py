@@ -13,7 +13,6 @@ from tests.integration.gateway.conftest import (
     AnAccount,
     Answer,
     Gateway,
-    fresh_database,
     make_account,
     running_gateway,
 )
@@ -22,6 +21,7 @@ from tests.integration.gateway.samples import make_template
 from tests.integration.gateway.test_pages import a_pass
 from tests.integration.gateway.test_passsource import hash_of
 from tests.integration.gateway.test_wallet import Device
+from tests.servers import new_database
 
 BURST = 5
 KEY_BURST = 40
@@ -40,7 +40,7 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
         "limit_per_key": 1,
         "limit_key_burst": KEY_BURST,
     }
-    async with fresh_database(database_url) as url, running_gateway(url, **limits) as running:
+    async with new_database(database_url) as url, running_gateway(url, **limits) as running:
         yield running
 
 
@@ -111,7 +111,7 @@ async def test_header_of_nobody_trusted_makes_no_other_network(database_url: str
         "trusted_proxies": "10.0.0.0/8",
     }
 
-    async with fresh_database(database_url) as url, running_gateway(url, **settings) as gateway:
+    async with new_database(database_url) as url, running_gateway(url, **settings) as gateway:
         await flood(
             lambda: gateway.call(
                 "GET", "/", headers={"X-Forwarded-For": f"203.0.{next(numbers) % 250}.1"}
@@ -236,7 +236,7 @@ async def test_browser_is_told_by_a_page(gateway: Gateway):
 async def test_limit_of_zero_is_none(database_url: str):
     place, none = somewhere(), {"limit_per_network": 0, "limit_per_key": 0}
 
-    async with fresh_database(database_url) as url, running_gateway(url, **none) as gateway:
+    async with new_database(database_url) as url, running_gateway(url, **none) as gateway:
         account = await make_account(gateway)
         public = [await gateway.call("GET", "/", headers=place) for _ in range(50)]
         own = [await account.call("GET", "/v1/account") for _ in range(50)]

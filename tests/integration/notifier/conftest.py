@@ -5,9 +5,31 @@ from pathlib import Path
 
 import pytest
 
+from shared.migrations import MESSAGING, migrate
+from tests import servers
 from tests.google.server import FakeGoogle
 from tests.integration.notifier.googling import Googling, a_client
-from tests.integration.notifier.partner import Notifier, Partner, a_notifier, a_partner
+from tests.integration.notifier.partner import (
+    MIGRATIONS,
+    Notifier,
+    Partner,
+    a_notifier,
+    a_partner,
+)
+
+
+@pytest.fixture(scope="package")
+async def migrated(database_url: str) -> AsyncIterator[str]:
+    """What the database of each test is a copy of: to migrate takes longer than all else."""
+    async with servers.new_database(database_url) as url:
+        await migrate(url, {"notifier": [MESSAGING, MIGRATIONS]})
+        yield url
+
+
+@pytest.fixture
+async def fresh_database(database_url: str, migrated: str) -> AsyncIterator[str]:
+    async with servers.new_database(database_url, like=migrated) as url:
+        yield url
 
 
 @pytest.fixture
