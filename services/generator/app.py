@@ -9,7 +9,14 @@ from services.generator.handlers import catalogue, contents, google, passes
 from services.generator.repository.bundles import BundleCache
 from services.generator.repository.sealed import SEALED
 from services.generator.settings import Settings
-from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
+from shared.contracts.gateway import (
+    AccountSaved,
+    IdentitySaved,
+    ImagesSaved,
+    StyleGroupSaved,
+    StyleSaved,
+    TemplateSaved,
+)
 from shared.contracts.generator import ReadContent, ReadGoogle
 from shared.contracts.triggers import PassesChanged, PassesDeleted, PassesListed
 from shared.database import Database
@@ -40,6 +47,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(AccountSaved, catalogue.keep_accounts),
             on(IdentitySaved, catalogue.keep_identities),
             on(ImagesSaved, catalogue.keep_images),
+            on(StyleSaved, catalogue.keep_styles),
+            on(StyleGroupSaved, catalogue.keep_style_groups),
             on(PassesChanged, partial(passes.keep_passes, cache=cache, pool=pool)),
             on(PassesDeleted, passes.delete_passes),
             on(PassesListed, passes.compare_passes),

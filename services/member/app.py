@@ -18,6 +18,7 @@ from services.member.handlers.members import (
     list_members,
     list_points,
     read_members,
+    read_style_uses,
     recall_entries,
     recall_saved,
     reduce_entry,
@@ -34,6 +35,7 @@ from shared.contracts.member import (
     ListMembers,
     ListPoints,
     ReadMember,
+    ReadMemberStyleUse,
     SaveMember,
 )
 from shared.contracts.triggers import PointsAdjusted
@@ -65,6 +67,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
                 ConfirmEnrolment, confirm_enrolments, Memory(reduce_enrolment, recall_enrolments)
             ),
             answer(ReadMember, read_members),
+            answer(ReadMemberStyleUse, read_style_uses),
             answer(ListMembers, list_members),
             answer(ListPoints, list_points),
             answer(ListEnrolments, list_enrolments),

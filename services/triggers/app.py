@@ -22,7 +22,13 @@ from services.triggers.jobs.runs import CALL_SECONDS, RunJob
 from services.triggers.repository.channels import ChannelCache
 from services.triggers.repository.templates import TemplateCache
 from services.triggers.settings import Settings
-from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import (
+    AccountSaved,
+    StyleGroupSaved,
+    StyleSaved,
+    TemplateDeleted,
+    TemplateSaved,
+)
 from shared.contracts.generator import PassesCompared
 from shared.contracts.member import MembersChanged
 from shared.contracts.notifier import DevicesActed, EventsCompared
@@ -40,6 +46,7 @@ from shared.contracts.triggers import (
     ReadLastEvent,
     ReadPass,
     ReadPassSince,
+    ReadPassStyleUse,
     ReadTemplatePush,
     ReadTimeline,
 )
@@ -83,6 +90,8 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(AccountSaved, catalogue.keep_accounts),
             on(TemplateSaved, catalogue.keep_templates),
             on(TemplateDeleted, catalogue.delete_templates),
+            on(StyleSaved, catalogue.keep_styles),
+            on(StyleGroupSaved, catalogue.keep_style_groups),
             on(MembersChanged, partial(catalogue.follow_members, cache=cache)),
             on(PassesCompared, comparisons.announce_missed_passes),
             on(EventsCompared, comparisons.announce_missed_events),
@@ -105,6 +114,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             read(ReadPass, questions.read_passes),
             read(FindPass, questions.find_passes),
             read(ReadPassSince, questions.read_passes_since),
+            answer(ReadPassStyleUse, questions.read_style_uses),
             answer(ListPasses, questions.list_passes),
             answer(ReadTimeline, questions.read_timelines),
             answer(ReadCounts, questions.read_counts),
@@ -122,6 +132,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             Job("go on with runs", runs.run, every=RUN_SECONDS, due=begun),
             Job("renew leases of runs", runs.renew, every=RENEW_SECONDS),
             Job("push passes", partial(templates.push_passes, database, cache), every=1),
+            Job("restyle passes", partial(templates.restyle_passes, database), every=1),
             Job("expire passes", partial(jobs.expire_passes, database, cache), every=5),
             Job("correct dates", partial(templates.correct_dates, database, cache), every=5),
             Job(

@@ -68,6 +68,34 @@ class TemplateDeleted(CatalogueEvent):
     revision: int
 
 
+class StyleSaved(CatalogueEvent):
+    """A style has a new revision, or is gone."""
+
+    name: ClassVar = "gateway.style_saved.v1"
+
+    style_id: UUID
+    account_id: UUID
+    revision: int
+    document: JsonObject
+    """A `shared.passes.styles.style.Style` as JSON."""
+    images: dict[str, ImageReference]
+    """File name in a pass of Apple Wallet (`logo@2x.png`) → image."""
+    deleted: bool = False
+
+
+class StyleGroupSaved(CatalogueEvent):
+    """A style group has a new revision, or is gone."""
+
+    name: ClassVar = "gateway.style_group_saved.v1"
+
+    style_group_id: UUID
+    account_id: UUID
+    revision: int
+    document: JsonObject
+    """A `shared.passes.styles.groups.StyleGroup` as JSON."""
+    deleted: bool = False
+
+
 class AccountSaved(CatalogueEvent):
     """An account has new credentials; every client hash from before has ended."""
 

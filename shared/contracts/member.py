@@ -60,6 +60,9 @@ class Member(BaseModel):
     external_id: str | None = None
     tier: str | None = None
     points: int = 0
+    style_id: UUID | None = None
+    style_group_id: UUID | None = None
+    """What its passes look like, where they say nothing themselves; the group goes first."""
     created_at: datetime
     updated_at: datetime
     deleted: bool = False
@@ -89,7 +92,24 @@ class SaveMember(Command):
     member_id: str
     mode: Literal["create", "replace", "merge"]
     fields: JsonObject
-    """Any of name, email, phone, external_id, tier (text or null) and points (integer)."""
+    """Any of name, email, phone, external_id, tier, style_id, style_group_id (text or null) and
+    points (integer)."""
+
+
+class StyleUse(BaseModel):
+    """Whether anybody names a style or a group."""
+
+    in_use: bool
+
+
+class ReadMemberStyleUse(Query):
+    """Whether a living member names a style or a style group, given by its id."""
+
+    name: ClassVar = "member.read_style_use.v1"
+    reply: ClassVar = StyleUse
+
+    account_id: UUID
+    named_id: UUID
 
 
 class DeleteMember(Command):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.member import Member
+from shared.contracts.member import Member, StyleUse
 from shared.contracts.message import Command, Event, JsonObject, Person, Query
 from shared.passes.language.rights import Withheld
 from shared.passes.language.state import PassState
@@ -45,6 +45,10 @@ STATE_WORDS: Final = {
 """Flag of a pass → the word of conditions for it."""
 
 
+StyleKey = Literal["style_id", "style_group_id"]
+"""What a pass or a member may say of its looks."""
+
+
 class Pass(BaseModel):
     """One issued pass as it is now. `version` rises with every change of state."""
 
@@ -56,7 +60,8 @@ class Pass(BaseModel):
     version: int
     values: JsonObject
     member: JsonObject | None = None
-    """The member's facts by name: name, email, points, tier, external_id."""
+    """The member's facts by name: name, email, points, tier, external_id; and style_id and
+    style_group_id of one that names them."""
     voided: bool = False
     registered: bool = False
     scanned: bool = False
@@ -81,6 +86,12 @@ class Pass(BaseModel):
     """The date on which it expires, its own or its template's."""
     passcode: str | None = Field(default=None, repr=False)
     """What is kept of the passcode of its public pages; in answers only, never in events."""
+    style_id: UUID | None = None
+    style_group_id: UUID | None = None
+    """What it looks like by its own choice; the group goes first, the member's and the template's
+    choice come after."""
+    styles_needed: dict[UUID, int] = Field(default_factory=dict[UUID, int])
+    """Style or group → the revision it is to be composed with at least."""
 
     def has_expired(self, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at
@@ -151,6 +162,9 @@ class CreatePass(Command):
     """What is kept of the passcode that its public pages ask for."""
     channel: Channel | None = None
     """From where it comes, and for what it is counted."""
+    style_id: UUID | None = None
+    style_group_id: UUID | None = None
+    """What it looks like by its own choice."""
 
 
 class PassChanged(BaseModel):
@@ -211,6 +225,8 @@ class ChangePass(Command):
     """What is kept of a new passcode of its public pages; an empty text takes it away."""
     wallet: Literal["apple", "google"] | None = None
     """In which wallet a device did it, if one did."""
+    styles: dict[StyleKey, UUID | None] = Field(default_factory=dict[StyleKey, UUID | None])
+    """What an update changes of its choice of a style; null takes it away."""
 
 
 class ReadPass(Query):
@@ -231,6 +247,16 @@ class FindPass(Query):
     reply: ClassVar = Pass
 
     serial_number: str
+
+
+class ReadPassStyleUse(Query):
+    """Whether a living pass names a style or a style group, given by its id."""
+
+    name: ClassVar = "triggers.read_style_use.v1"
+    reply: ClassVar = StyleUse
+
+    account_id: UUID
+    named_id: UUID
 
 
 class PassSince(BaseModel):

@@ -401,6 +401,9 @@ def template_saved(
 def _plain(document: TemplateDocument) -> dict[str, Any]:
     # Without what is newer than templates are, unless it is used: saving the same again makes no
     # revision.
-    newer = ("localizations", "google", "scan_when_void", "void_when_expired")
+    newer = (
+        "localizations", "google", "scan_when_void", "void_when_expired", "style_id",
+        "style_group_id",
+    )  # fmt: skip
     left_out = {name for name in newer if not getattr(document, name)}
     return document.model_dump(mode="json", by_alias=True, exclude=left_out)

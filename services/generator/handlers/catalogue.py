@@ -1,8 +1,16 @@
-"""Templates, accounts, identities and images as the gateway announces them: the newest is kept."""
+"""The catalogue as the gateway announces it: the newest revision is kept."""
 
 from services.generator.repository.bundles import CatalogueRepository
 from services.generator.repository.images import ImageRepository
-from shared.contracts.gateway import AccountSaved, IdentitySaved, ImagesSaved, TemplateSaved
+from services.generator.repository.styles import StyleRepository
+from shared.contracts.gateway import (
+    AccountSaved,
+    IdentitySaved,
+    ImagesSaved,
+    StyleGroupSaved,
+    StyleSaved,
+    TemplateSaved,
+)
 from shared.database import UnitOfWork
 
 
@@ -22,6 +30,18 @@ async def keep_identities(events: list[IdentitySaved], work: UnitOfWork) -> None
     catalogue = CatalogueRepository(work.connection)
     for event in sorted(events, key=lambda event: (event.identity_id, event.revision)):
         await catalogue.save_identity(event)
+
+
+async def keep_styles(events: list[StyleSaved], work: UnitOfWork) -> None:
+    styles = StyleRepository(work.connection)
+    for event in sorted(events, key=lambda event: (event.style_id, event.revision)):
+        await styles.save_style(event)
+
+
+async def keep_style_groups(events: list[StyleGroupSaved], work: UnitOfWork) -> None:
+    styles = StyleRepository(work.connection)
+    for event in sorted(events, key=lambda event: (event.style_group_id, event.revision)):
+        await styles.save_group(event)
 
 
 async def keep_images(events: list[ImagesSaved], work: UnitOfWork) -> None:

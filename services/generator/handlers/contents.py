@@ -24,12 +24,16 @@ from services.generator.repository.bundles import BundleCache
 from services.generator.repository.contents import ContentRepository, StoredContent
 from services.generator.repository.passes import PassRepository
 from shared.contracts.generator import Content, ReadContent
+from shared.contracts.triggers import Pass
 from shared.database import UnitOfWork
 from shared.errors import NotReadyError
 from shared.passes.schema.slots import OWN_IMAGES_ONLY_PATH
 
 IMAGE_MARKS = ('"images_', f'"{OWN_IMAGES_ONLY_PATH}"')
 """What stands in the stored state of a pass with images of its own; cheaper than reading it."""
+
+STYLE_MARK = '"style_'
+"""The same of a pass that has a style, or whose member has."""
 
 
 async def read_contents(
@@ -40,7 +44,8 @@ async def read_contents(
     What is not composed, or not signed, is now: whoever asks meanwhile waits for it, so that all
     get the same bytes.
     """
-    found = _Found(work, await cache.newest(work.connection, {q.template_id for q in queries}))
+    newest = await cache.newest(work.connection, {q.template_id for q in queries})
+    found = _Found(work, cache, newest)
     await found.look(query.handle for query in queries)
     unfinished = found.unfinished(queries)
     if unfinished:
@@ -64,7 +69,10 @@ class _Found:
     """What is there of the passes that are asked for, in this transaction."""
 
     work: UnitOfWork
-    bundles: dict[UUID, TemplateBundle]
+    cache: BundleCache
+    newest: dict[UUID, TemplateBundle]
+    bundles: dict[str, TemplateBundle] = field(default_factory=dict[str, TemplateBundle])
+    """By what each pass is made: its template, with its style. What has not arrived lacks."""
     passes: dict[str, KnownPass] = field(default_factory=dict[str, KnownPass])
     contents: dict[str, StoredContent] = field(default_factory=dict[str, StoredContent])
 
@@ -73,10 +81,21 @@ class _Found:
         passes, contents = await ContentRepository(self.work.connection).find(handles)
         self.passes |= passes
         self.contents |= contents
+        styled: list[Pass] = []
+        for handle, known in passes.items():
+            bundle = self.newest.get(known.template_id)
+            if bundle is None or known.is_deleted:
+                continue
+            if STYLE_MARK in known.state or any(bundle.named_styles):
+                styled.append(known.load())
+            else:
+                self.bundles[handle] = bundle
+        if styled:
+            self.bundles |= await self.cache.styled(self.work.connection, self.newest, styled)
 
     def refusal(self, query: ReadContent) -> Refusal | None:
         """Why a query gets no content; NotReadyError if what it asks for has not arrived."""
-        bundle = self.bundles.get(query.template_id)
+        bundle = self.bundles.get(query.handle)
         if refusal := refuse(query, self.passes.get(query.handle), bundle):
             return refusal
         has_identity = bundle is not None and bundle.has_identity(
@@ -109,7 +128,7 @@ class _Found:
         return (
             content is not None
             and content.version >= self.passes[query.handle].version
-            and content.is_made_with(self.bundles[query.template_id])
+            and content.is_made_with(self.bundles[query.handle])
         )
 
     def _is_signed_for(self, query: ReadContent) -> bool:
@@ -135,7 +154,7 @@ async def _finish(
     signed = {query.handle for query in unfinished if found.is_to_be_signed(query)}
     jobs = [
         RenderJob(
-            found.bundles[pass_.template_id],
+            found.bundles[handle],
             pass_,
             content.earlier() if (content := found.contents.get(handle)) else None,
             own.get(handle, NO_IMAGES),
@@ -157,7 +176,7 @@ async def _own_images(
 def _answer(
     query: ReadContent, found: _Found, own: OwnImages, blanks: Mapping[UUID, Blank]
 ) -> Content:
-    content, bundle = found.contents[query.handle], found.bundles[query.template_id]
+    content, bundle = found.contents[query.handle], found.bundles[query.handle]
     if is_known_to(query, content) or content.signed_at is None:
         return Content(
             handle=content.handle,

@@ -1,6 +1,6 @@
 """Passes at Google Wallet: composed when somebody wants them there, and from then on followed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -28,17 +28,21 @@ async def read_google(
     await passes.lock(handles)
     known = await passes.find(handles)
     bundles = await cache.newest(work.connection, {query.template_id for query in queries})
+    loaded = {
+        handle: one.load()
+        for handle, one in known.items()
+        if not one.is_deleted and one.template_id in bundles
+    }
+    styled = await cache.styled(work.connection, bundles, loaded.values())
     refusals = [
-        refuse(query, known.get(query.handle), bundles.get(query.template_id)) for query in queries
+        refuse(query, known.get(query.handle), styled.get(query.handle)) for query in queries
     ]
     wanted = {
         query.handle: query.issuer_id
         for query, refusal in zip(queries, refusals, strict=True)
         if refusal is None
     }
-    rendered = await _render(
-        [known[handle].load() for handle in wanted], wanted, bundles, work, cache
-    )
+    rendered = await _render([loaded[handle] for handle in wanted], wanted, styled, work, cache)
     google = GoogleRepository(work.connection)
     await google.follow(wanted)
     await google.store([_told(one) for one in rendered.values()])
@@ -51,7 +55,7 @@ async def read_google(
 async def follow_google(
     passes: Sequence[Pass],
     issuers: dict[str, str],
-    bundles: dict[UUID, TemplateBundle],
+    bundles: Mapping[str, TemplateBundle],
     work: UnitOfWork,
     cache: BundleCache,
 ) -> None:
@@ -74,7 +78,7 @@ async def follow_google(
 async def _render(
     passes: Sequence[Pass],
     issuers: dict[str, str],
-    bundles: dict[UUID, TemplateBundle],
+    bundles: Mapping[str, TemplateBundle],
     work: UnitOfWork,
     cache: BundleCache,
 ) -> dict[str, RenderedGoogle]:
@@ -85,7 +89,7 @@ async def _render(
     new: set[tuple[UUID, str]] = set()
     rendered: dict[str, RenderedGoogle] = {}
     for pass_ in passes:
-        bundle = bundles[pass_.template_id]
+        bundle = bundles[pass_.handle]
         projector = await cache.projector(bundle, issuers[pass_.handle])
         one = render_google(pass_, bundle, projector)
         class_ = one.projection.class_

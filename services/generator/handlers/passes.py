@@ -1,7 +1,6 @@
 """Passes change and go: their states are kept; what somebody has fetched is composed anew."""
 
 from collections.abc import Iterable, Mapping
-from uuid import UUID
 
 from services.generator.clients import RenderPool
 from services.generator.handlers.composing import compose_and_store, find_own_images
@@ -57,7 +56,8 @@ def _newest(events: Iterable[PassesChanged]) -> dict[str, Pass]:
 
 async def _bundles(
     passes: list[Pass], work: UnitOfWork, cache: BundleCache
-) -> dict[UUID, TemplateBundle]:
+) -> dict[str, TemplateBundle]:
+    """Find by what each pass is made, by its handle."""
     bundles = await cache.newest(work.connection, {pass_.template_id for pass_ in passes})
     if any(
         (bundle := bundles.get(pass_.template_id)) is None
@@ -65,13 +65,16 @@ async def _bundles(
         for pass_ in passes
     ):
         raise RetryableError("a template or its identity has not arrived yet")
-    return bundles
+    styled = await cache.styled(work.connection, bundles, passes)
+    if len(styled) < len(passes):
+        raise RetryableError("a style or a style group has not arrived yet")
+    return styled
 
 
 async def _compose(
     passes: list[Pass],
     earlier: Mapping[str, Earlier],
-    bundles: Mapping[UUID, TemplateBundle],
+    bundles: Mapping[str, TemplateBundle],
     work: UnitOfWork,
     pool: RenderPool,
 ) -> None:
@@ -81,7 +84,7 @@ async def _compose(
         raise RetryableError("an image of a pass has not arrived yet") from None
     jobs = [
         RenderJob(
-            bundles[pass_.template_id],
+            bundles[pass_.handle],
             pass_,
             earlier[pass_.handle],
             own.get(pass_.handle, NO_IMAGES),

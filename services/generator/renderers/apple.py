@@ -61,6 +61,22 @@ class TemplateBundle:
     which identity it is."""
     plain_icon: frozenset[str] = frozenset()
     """Those of the images that were supplied because the template has no icon."""
+    name: str = ""
+    organization: str = ""
+    """Those of template and account, for what has a style."""
+    style_id: UUID | None = None
+    """The style that is laid over the template."""
+    style_revision: int = 0
+
+    @property
+    def named_styles(self) -> tuple[UUID | None, UUID | None]:
+        """The style and the group that the template names."""
+        return self.document.style_id, self.document.style_group_id
+
+    @property
+    def class_revision(self) -> int:
+        """Rises with the template and with its style."""
+        return self.revision + self.style_revision
 
     def has_identity(self, template_revision: int, identity_revision: int) -> bool:
         """Whether it signs with that revision of its identity, or is of a later revision itself.

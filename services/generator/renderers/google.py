@@ -24,7 +24,7 @@ class RenderedGoogle:
     projector: GoogleProjector
     projection: Projection
     revision: int
-    """Of the template that its class is made of."""
+    """Of what its class is made of: template and style."""
     content: dict[str, Any]
     """Of its card."""
 
@@ -69,7 +69,7 @@ def render_google(
     card = bundle.compiled.card(state)
     secret = bundle.tokens.secret_of(pass_.token_key)
     made = projector.project(card, state, secret=secret, at=pass_.updated_at, may_vary=may_vary)
-    return RenderedGoogle(pass_, projector, made, bundle.revision, card.content)
+    return RenderedGoogle(pass_, projector, made, bundle.class_revision, card.content)
 
 
 def watched_fields(content: dict[str, Any]) -> dict[str, tuple[str, str]]:

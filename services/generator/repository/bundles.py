@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha1, sha256
 from typing import Final
 from uuid import UUID
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from services.generator.renderers.apple import IdentitySigner, TemplateBundle
 from services.generator.renderers.blanks import Blank
+from services.generator.repository.styles import KnownStyles, StyleRepository
 from shared.contracts.gateway import (
     IDENTITY_PURPOSE,
     AccountSaved,
@@ -18,6 +20,7 @@ from shared.contracts.gateway import (
     ImageReference,
     TemplateSaved,
 )
+from shared.contracts.triggers import Pass
 from shared.database import Connection
 from shared.hashes import environment_of
 from shared.passes.apple.identities import identity_from_pem
@@ -25,6 +28,10 @@ from shared.passes.apple.pass_json import WEB_SERVICE_PATH, AppleIssuer
 from shared.passes.apple.tokens import PassTokens
 from shared.passes.google.projection import GoogleProjector
 from shared.passes.schema.localization import strings_files
+from shared.passes.schema.slots import is_icon
+from shared.passes.styles.choice import Named, chosen_style, named_by
+from shared.passes.styles.laying import lay_over
+from shared.passes.styles.style import Style
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument
 from shared.sealing import MasterKeys
@@ -41,6 +48,9 @@ ProjectorKey = tuple[UUID, int, int, str]
 BundleKey = tuple[UUID, int, UUID, int, int]
 """Template, its revision, its identity, that one's revision, the account's credential epoch."""
 
+StyledKey = tuple[UUID, int, int, UUID, int]
+"""Template, its revision, the digest of what else it is made with, a style, its revision."""
+
 
 class BundleCache:
     """Keeps prepared bundles in memory; revisions never change, so nothing goes stale."""
@@ -51,6 +61,7 @@ class BundleCache:
         self._tokens = tokens
         self._epochs: dict[UUID, int] = {}
         self._bundles = LRUCache[BundleKey, TemplateBundle](MAX_BUNDLES)
+        self._styled = LRUCache[StyledKey, TemplateBundle](MAX_BUNDLES)
         self._signers = LRUCache[tuple[UUID, int], IdentitySigner](MAX_BUNDLES)
         self._blanks = LRUCache[UUID, Blank](MAX_BUNDLES)
         self._projectors = LRUCache[ProjectorKey, GoogleProjector](MAX_BUNDLES)
@@ -75,6 +86,40 @@ class BundleCache:
         self._epochs.update((row["account_id"], row["credential_epoch"]) for row in rows)
         return {row["template_id"]: await self._bundle(connection, tuple(row)[:5]) for row in rows}
 
+    async def styled(
+        self,
+        connection: Connection,
+        bundles: Mapping[UUID, TemplateBundle],
+        passes: Collection[Pass],
+    ) -> dict[str, TemplateBundle]:
+        """Find by what each pass is made, by its handle: its template with the style it has.
+
+        A pass lacks whose style or group has not arrived. Nothing is asked where nobody names one.
+        """
+        named = {
+            pass_.handle: named_by(
+                (pass_.style_id, pass_.style_group_id),
+                pass_.member,
+                bundles[pass_.template_id].named_styles,
+            )
+            for pass_ in passes
+        }
+        asked = {(p.account_id, one.id) for p in passes for one in named[p.handle]}
+        known = await StyleRepository(connection).find(asked) if asked else KnownStyles()
+        found: dict[str, TemplateBundle] = {}
+        for pass_ in passes:
+            bundle = bundles[pass_.template_id]
+            if not (choices := named[pass_.handle]):
+                found[pass_.handle] = bundle
+            elif _has_arrived(pass_, choices, known):
+                style_id = chosen_style(choices, pass_.member, known.groups, known.styles)
+                found[pass_.handle] = (
+                    await self._styled_bundle(connection, bundle, style_id, known)
+                    if style_id
+                    else bundle
+                )
+        return found
+
     async def projector(self, bundle: TemplateBundle, issuer_id: str) -> GoogleProjector:
         """Give what makes classes and objects for Google of a template's passes."""
         key = (bundle.template_id, bundle.revision, bundle.environment_digest, issuer_id)
@@ -85,6 +130,7 @@ class BundleCache:
                 bundle.document,
                 bundle.compiled,
                 template_id=bundle.template_id,
+                style_id=bundle.style_id,
                 issuer_id=issuer_id,
                 base_url=self._root_url,
                 plain_logo=largest_icon(bundle.images),
@@ -110,6 +156,55 @@ class BundleCache:
         if bundle is None:
             bundle = self._bundles[key] = await self._prepare(connection, key[0], key[4])
         return bundle
+
+    async def _styled_bundle(
+        self, connection: Connection, base: TemplateBundle, style_id: UUID, known: KnownStyles
+    ) -> TemplateBundle:
+        key = (
+            base.template_id, base.revision, base.environment_digest,
+            style_id, known.revisions[style_id],
+        )  # fmt: skip
+        bundle = self._styled.get(key)
+        if bundle is None:
+            revision, style, images = await StyleRepository(connection).read(style_id)
+            bundle = self._styled[key] = await asyncio.to_thread(
+                self._lay_over, base, style_id, revision, style, images
+            )
+        return bundle
+
+    def _lay_over(
+        self,
+        base: TemplateBundle,
+        style_id: UUID,
+        revision: int,
+        style: Style,
+        images: Mapping[str, ImageReference],
+    ) -> TemplateBundle:
+        """Make of a template's bundle that of its passes which have a style."""
+        document = lay_over(style, base.document)
+        own_icon = any(map(is_icon, images))
+        kept = {f"{slot}.png" for slot in document.images}
+        if not own_icon:
+            kept |= base.plain_icon
+        laid = {name: image for name, image in base.images.items() if name in kept}
+        laid |= images
+        environment = f"{base.environment_digest}\n{style_id}\n{revision}"
+        return replace(
+            base,
+            document=document,
+            compiled=compile_template(
+                document,
+                name=base.name,
+                organization=base.organization,
+                environment=base.compiled.environment,
+            ),
+            images=laid,
+            digests={**{name: image.sha1 for name, image in laid.items()}, **base.file_digests},
+            environment_digest=_digest(environment),
+            plain_icon=frozenset() if own_icon else base.plain_icon,
+            style_id=style_id,
+            style_revision=revision,
+        )
 
     async def _prepare(
         self, connection: Connection, template_id: UUID, epoch: int
@@ -145,6 +240,8 @@ class BundleCache:
         return TemplateBundle(
             template_id=template_id,
             revision=row["revision"],
+            name=row["name"],
+            organization=row["organization"],
             document=document,
             compiled=compile_template(
                 document,
@@ -179,8 +276,20 @@ def largest_icon(images: Mapping[str, ImageReference]) -> str:
 
 def digest_environment(root_url: str, credential_epoch: int, identity_id: UUID) -> int:
     """Digest what contents depend on besides revisions and state, in 64 bits."""
-    digest = sha256(f"{root_url}\n{credential_epoch}\n{identity_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
+    return _digest(f"{root_url}\n{credential_epoch}\n{identity_id}")
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big", signed=True)
+
+
+def _has_arrived(pass_: Pass, named: Collection[Named], known: KnownStyles) -> bool:
+    """Whether all is here that may decide of a pass's style, in the revisions that it needs."""
+    ids = {one.id for one in named}
+    for one in named:
+        ids |= {rule.style_id for rule in known.groups.get(one.id, ())}
+    needed = pass_.styles_needed
+    return all(known.revisions.get(id_, 0) >= max(needed.get(id_, 0), 1) for id_ in ids)
 
 
 class CatalogueRepository:

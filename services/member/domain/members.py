@@ -41,7 +41,8 @@ _TEXTS: Final = {
     "external_id": "must be 1 to 200 characters without control characters, or null",
     "tier": "must be at most 64 characters without control characters, or null",
 }
-_ERASED: Final[dict[str, Any]] = dict.fromkeys(_TEXTS)
+_STYLES: Final = ("style_id", "style_group_id")
+_ERASED: Final[dict[str, Any]] = dict.fromkeys((*_TEXTS, *_STYLES))
 
 
 class MemberNotFoundError(NotFoundError):
@@ -136,7 +137,9 @@ def draft(command: SaveMember) -> Draft:
         faults.insert(0, fault("/member_id", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -"))
     if faults:
         raise MemberInvalidError(errors=faults)
-    return Draft(command, {**(_ERASED if command.mode == "replace" else {}), **command.fields})
+    changes = {**(_ERASED if command.mode == "replace" else {}), **command.fields}
+    changes |= {name: UUID(changes[name]) for name in _STYLES if changes.get(name)}
+    return Draft(command, changes)
 
 
 def checked_adjustment(command: AdjustPoints) -> AdjustPoints:
@@ -287,12 +290,21 @@ def _complaint(name: str, value: object) -> str | None:
     if name == "points":
         good = type(value) is int and abs(value) <= MAX_POINTS
         return None if good else "must be an integer within ±1,000,000,000,000"
+    if name in _STYLES:
+        return None if value is None or _is_id(value) else "must be an id, or null"
     form = MEMBER_TEXTS.get(name)
     if form is None:
         return "is not a field of a member"
     if value is None or (isinstance(value, str) and form.fits(value)):
         return None
     return _TEXTS[name]
+
+
+def _is_id(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(UUID(value)) == value
+    except ValueError:
+        return False
 
 
 def fault(pointer: str, detail: str) -> Fault:

@@ -33,7 +33,9 @@ from shared.contracts.member import (
     PointsEntry,
     PointsPage,
     ReadMember,
+    ReadMemberStyleUse,
     SaveMember,
+    StyleUse,
 )
 from shared.contracts.triggers import PointsAdjusted
 from shared.database import UnitOfWork
@@ -149,6 +151,13 @@ async def read_members(
     keys = {key for query in queries if (key := possible_key(query))}
     found = await MemberRepository(work.connection).find_living(keys)
     return [found.get((q.account_id, q.member_id)) or MemberNotFoundError() for q in queries]
+
+
+async def read_style_uses(queries: list[ReadMemberStyleUse], work: UnitOfWork) -> list[StyleUse]:
+    """Say which styles and groups members name; deleted ones name none."""
+    asked = [(query.account_id, query.named_id) for query in queries]
+    named = await MemberRepository(work.connection).find_named(asked)
+    return [StyleUse(in_use=one in named) for one in asked]
 
 
 async def list_members(

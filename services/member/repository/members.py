@@ -20,7 +20,7 @@ from shared.database import Connection, columns
 
 _MEMBER = (
     "m.account_id, m.member_id, m.version, m.name, m.email, m.phone, m.external_id, m.tier,"
-    " m.points, m.created_at, m.updated_at, m.deleted"
+    " m.points, m.style_id, m.style_group_id, m.created_at, m.updated_at, m.deleted"
 )
 
 
@@ -111,14 +111,15 @@ class MemberRepository:
                 SET
                     version = n.version, name = n.name, email = n.email, phone = n.phone,
                     external_id = n.external_id, tier = n.tier, points = n.points,
+                    style_id = n.style_id, style_group_id = n.style_group_id,
                     created_at = n.created_at, updated_at = n.updated_at, deleted = n.deleted
                 FROM unnest(
                     $1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-                    $7::text[], $8::text[], $9::bigint[], $10::timestamptz[],
-                    $11::timestamptz[], $12::boolean[]
+                    $7::text[], $8::text[], $9::bigint[], $10::uuid[], $11::uuid[],
+                    $12::timestamptz[], $13::timestamptz[], $14::boolean[]
                 ) AS n (
                     account_id, member_id, version, name, email, phone, external_id, tier,
-                    points, created_at, updated_at, deleted
+                    points, style_id, style_group_id, created_at, updated_at, deleted
                 )
                 WHERE m.account_id = n.account_id
                     AND m.member_id = n.member_id
@@ -134,6 +135,8 @@ class MemberRepository:
                     "external_id",
                     "tier",
                     "points",
+                    "style_id",
+                    "style_group_id",
                     "created_at",
                     "updated_at",
                     "deleted",
@@ -214,6 +217,29 @@ class MemberRepository:
             *columns(keys, 0, 1),
         )
         return {(row["account_id"], row["member_id"]): _member(row) for row in rows}
+
+    async def find_named(self, named: Iterable[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Find which styles and groups, each with its account, living members name."""
+        rows = await self._connection.fetch(
+            """
+            SELECT account_id, named_id
+            FROM unnest($1::uuid[], $2::uuid[]) AS asked (account_id, named_id)
+            WHERE EXISTS (
+                SELECT
+                FROM members AS m
+                WHERE m.account_id = asked.account_id
+                    AND m.style_id = named_id
+            )
+                OR EXISTS (
+                    SELECT
+                    FROM members AS m
+                    WHERE m.account_id = asked.account_id
+                        AND m.style_group_id = named_id
+                )
+            """,
+            *columns(named, 0, 1),
+        )
+        return {(row["account_id"], row["named_id"]) for row in rows}
 
     async def list_page(self, asked: Listing) -> list[tuple[Member, SortKey | None]]:
         """List a page of living members and one more, with what each is sorted by."""

@@ -39,6 +39,7 @@ from services.triggers.domain.records import (
     facts_of,
 )
 from services.triggers.domain.runs import conclude, resume
+from services.triggers.domain.styles import restyle, shows
 from services.triggers.domain.upkeep import (
     delete,
     expire,
@@ -88,8 +89,10 @@ __all__ = [
     "only_editable",
     "push",
     "refusal_of",
+    "restyle",
     "resume",
     "settle_expiry",
+    "shows",
     "unique_message",
     "with_texts",
     "without_texts",

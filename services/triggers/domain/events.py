@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
@@ -12,6 +13,7 @@ from services.triggers.domain.records import (
     PERSONAL_FACTS,
     REFUSABLE,
     SCAN_TEXTS,
+    STYLE_KEYS,
     TRIGGER_OF,
     USUAL,
     BarcodeFixedError,
@@ -35,6 +37,7 @@ from shared.contracts.triggers import (
     PassChanged,
     PointsAdjustment,
     Refusal,
+    StyleKey,
 )
 from shared.errors import ApplicationError
 from shared.passes.language.loops import has_brackets
@@ -141,6 +144,8 @@ def _set_state(record: PassRecord, manner: Manner, at: datetime) -> None:
         _void_by_hand(record, at, voided=manner.voided)
     if manner.passcode is not None:
         _set_passcode(record, manner.passcode, at)
+    if manner.styles:
+        _choose_style(record, manner.styles, at)
 
 
 def _decline(
@@ -254,7 +259,7 @@ def follow_member(
     """
     before = record.member or {}
     after = facts or {}
-    changed = [fact for fact in MEMBER_FACTS if before.get(fact) != after.get(fact)]
+    changed = [f for f in (*MEMBER_FACTS, *STYLE_KEYS) if before.get(f) != after.get(f)]
     record.member = facts
     if changed:
         changes = {
@@ -346,6 +351,17 @@ def _set_passcode(record: PassRecord, passcode: str, at: datetime) -> None:
     write_line(record, "update", at, {"cause": "passcode"})
 
 
+def _choose_style(record: PassRecord, styles: Mapping[StyleKey, UUID | None], at: datetime) -> None:
+    """Keep another choice of a style; the same one again is none."""
+    before = {key: getattr(record, key) for key in styles}
+    if before == styles:
+        return
+    for key, named in styles.items():
+        setattr(record, key, named)
+    advance(record, at)
+    write_line(record, "update", at, {"cause": "style"})
+
+
 def _refused(
     record: PassRecord, compiled: CompiledTemplate, refused: Refusal, at: datetime
 ) -> PassChanged:
@@ -415,4 +431,5 @@ def manner_of(command: ChangePass) -> Manner:
         command.voided,
         command.passcode,
         command.wallet,
+        command.styles,
     )

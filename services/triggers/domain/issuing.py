@@ -44,6 +44,8 @@ def new_record(
         member=facts,
         channel_id=channel_id,
         passcode=command.passcode,
+        style_id=command.style_id,
+        style_group_id=command.style_group_id,
     )
 
 

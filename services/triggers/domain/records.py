@@ -19,6 +19,7 @@ from shared.contracts.triggers import (
     PassesDeleted,
     PointsAdjusted,
     PointsAdjustment,
+    StyleKey,
 )
 from shared.errors import (
     ConflictError,
@@ -50,6 +51,9 @@ REFUSABLE: Final = frozenset({"scan", "check"})
 """What a pass that is voided or expired is not used for, unless its template says so."""
 
 MEMBER_FACTS: Final = tuple(fact for fact in PATHS_OF_FACTS.values() if fact != "member_id")
+STYLE_KEYS: Final[tuple[StyleKey, ...]] = get_args(StyleKey)
+"""Among the facts of members that name a style; of those that name none there is nothing."""
+
 PERSONAL_FACTS: Final = frozenset({"name", "email", "external_id"})
 """What tells who a member is; its values stay out of logs and webhooks."""
 
@@ -133,6 +137,8 @@ class Manner:
     passcode: str | None = None
     wallet: Wallet | None = None
     """In which wallet a device did it."""
+    styles: Mapping[StyleKey, UUID | None] = field(default_factory=dict[StyleKey, UUID | None])
+    """What of its choice of a style is another one; None takes it away."""
 
 
 USUAL: Final = Manner()
@@ -179,6 +185,9 @@ class PassRecord:
     """The channel from which it comes."""
     passcode: str | None = field(default=None, repr=False)
     """What is kept of the passcode of its public pages."""
+    style_id: UUID | None = None
+    style_group_id: UUID | None = None
+    """What it looks like by its own choice; the group goes first."""
     position: int = 0
     """Its number in the order of creation; 0 where it was not read."""
     member: dict[str, Any] | None = None
@@ -195,6 +204,8 @@ class PassRecord:
     """Whether there is something to keep besides what happened."""
     template_revision: int = 0
     """The revision that devices are to see at least, if any in particular."""
+    styles_needed: dict[UUID, int] = field(default_factory=dict[UUID, int])
+    """The same of styles and groups."""
     _state: tuple[PassState, list[str], int] | None = field(init=False, default=None, repr=False)
     """The state that was made last, with what in it is not as it is here."""
 
@@ -294,6 +305,9 @@ class PassRecord:
             template_revision=self.template_revision,
             expires_at=self.expires_at,
             passcode=self.passcode if with_passcode else None,
+            style_id=self.style_id,
+            style_group_id=self.style_group_id,
+            styles_needed=self.styles_needed,
         )
 
 
@@ -324,7 +338,8 @@ def announcements(records: Iterable[PassRecord]) -> Iterator[Event]:
 
 
 def facts_of(member: Member) -> dict[str, Any] | None:
-    """Return what a pass may show of a member; None once the member is deleted."""
+    """Return what a pass may show of a member, and how; None once the member is deleted."""
     if member.deleted:
         return None
-    return {fact: getattr(member, fact) for fact in MEMBER_FACTS}
+    styles = {key: str(named) for key in STYLE_KEYS if (named := getattr(member, key)) is not None}
+    return {fact: getattr(member, fact) for fact in MEMBER_FACTS} | styles

@@ -1,9 +1,22 @@
 """Events: templates and members as others announce them."""
 
+from collections.abc import Sequence
+
 from services.triggers.handlers.passes import carry_members
 from services.triggers.repository.corrections import CorrectionRepository
+from services.triggers.repository.styles import (
+    RestylingRepository,
+    StyleRepository,
+    named_id_of,
+)
 from services.triggers.repository.templates import TemplateCache, TemplateRepository
-from shared.contracts.gateway import AccountSaved, TemplateDeleted, TemplateSaved
+from shared.contracts.gateway import (
+    AccountSaved,
+    StyleGroupSaved,
+    StyleSaved,
+    TemplateDeleted,
+    TemplateSaved,
+)
 from shared.contracts.member import MembersChanged
 from shared.contracts.message import Person
 from shared.database import UnitOfWork
@@ -40,6 +53,23 @@ async def delete_templates(events: list[TemplateDeleted], work: UnitOfWork) -> N
     templates = TemplateRepository(work.connection)
     for event in sorted(events, key=lambda event: event.template_id):
         await templates.mark_deleted(event)
+
+
+async def keep_styles(events: list[StyleSaved], work: UnitOfWork) -> None:
+    """Keep revisions; a job goes over the passes that show a style which has changed."""
+    await _keep_styles(events, work)
+
+
+async def keep_style_groups(events: list[StyleGroupSaved], work: UnitOfWork) -> None:
+    """Do the same for groups."""
+    await _keep_styles(events, work)
+
+
+async def _keep_styles(events: Sequence[StyleSaved | StyleGroupSaved], work: UnitOfWork) -> None:
+    changed = await StyleRepository(work.connection).save(events)
+    await RestylingRepository(work.connection).begin(
+        event for event in events if named_id_of(event) in changed
+    )
 
 
 async def follow_members(

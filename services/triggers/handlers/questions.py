@@ -7,6 +7,7 @@ import orjson
 from services.triggers.domain import PassDeletedError, PassNotFoundError, PassRecord
 from services.triggers.repository.passes import CounterRepository, PassRepository
 from shared import clock
+from shared.contracts.member import StyleUse
 from shared.contracts.triggers import (
     CampaignCounts,
     ChannelCounts,
@@ -24,6 +25,7 @@ from shared.contracts.triggers import (
     ReadLastEvent,
     ReadPass,
     ReadPassSince,
+    ReadPassStyleUse,
     ReadTimeline,
 )
 from shared.database import UnitOfWork
@@ -76,6 +78,13 @@ async def read_passes_since(
         found = _living(record if is_theirs else None)
         answers.append(found if isinstance(found, ApplicationError) else PassSince(changed=found))
     return answers
+
+
+async def read_style_uses(queries: list[ReadPassStyleUse], work: UnitOfWork) -> list[StyleUse]:
+    """Say which styles and groups passes name."""
+    asked = [(query.account_id, query.named_id) for query in queries]
+    named = await PassRepository(work.connection).find_named(asked)
+    return [StyleUse(in_use=one in named) for one in asked]
 
 
 def _living(record: PassRecord | None) -> Pass | ApplicationError:

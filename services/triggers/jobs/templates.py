@@ -9,10 +9,17 @@ from services.triggers.domain import (
     announcements,
     forget,
     push,
+    restyle,
     settle_expiry,
+    shows,
 )
 from services.triggers.repository.corrections import Correction, CorrectionRepository
 from services.triggers.repository.passes import PassRepository
+from services.triggers.repository.styles import (
+    Restyling,
+    RestylingRepository,
+    StyleRepository,
+)
 from services.triggers.repository.template_pushes import RunningPush, TemplatePushRepository
 from services.triggers.repository.templates import TemplateCache
 from shared import clock
@@ -72,6 +79,21 @@ async def push_passes(database: Database, cache: TemplateCache) -> None:
             record.template_revision = running.template_revision
 
     await go_over(database, TemplatePushRepository, push_all)
+
+
+async def restyle_passes(database: Database) -> None:
+    """Go on with composing passes anew whose style or group has changed."""
+
+    async def restyle_all(
+        restyling: Restyling, records: list[PassRecord], work: UnitOfWork
+    ) -> None:
+        styles = StyleRepository(work.connection)
+        groups = await styles.groups_of(restyling.account_id, restyling.changed_id)
+        for record in records:
+            if shows(record, restyling.changed_id, restyling.template, groups):
+                restyle(record, {restyling.changed_id: restyling.revision}, clock.now())
+
+    await go_over(database, RestylingRepository, restyle_all)
 
 
 async def correct_dates(database: Database, cache: TemplateCache) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import asyncpg
@@ -31,7 +31,7 @@ COLUMNS = (
     " handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
     " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
     " refreshed_at, devices, registration_number, expires_at, expired, voided_by_date,"
-    " channel_id, passcode, google_devices, google_number"
+    " channel_id, passcode, google_devices, google_number, style_id, style_group_id"
 )
 
 READ_COLUMNS = f"{COLUMNS}, position"
@@ -112,16 +112,17 @@ class PassRepository:
                 token_key, handle, account_id, template_id, serial_number, member_id, version,
                 sequence, push_version, own_values::jsonb, happened, voided, created_at,
                 updated_at, NULL, literal::jsonb, NULL, devices, 0, expires_at, false, false,
-                channel_id, passcode, 0, 0
+                channel_id, passcode, 0, 0, style_id, style_group_id
             FROM unnest(
                 $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
                 $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],
                 $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
-                $16::integer[], $17::timestamptz[], $18::integer[], $19::text[]
+                $16::integer[], $17::timestamptz[], $18::integer[], $19::text[], $20::uuid[],
+                $21::uuid[]
             ) AS new (
                 handle, account_id, template_id, serial_number, member_id, version, sequence,
                 push_version, own_values, happened, voided, created_at, updated_at, literal,
-                token_key, devices, expires_at, channel_id, passcode
+                token_key, devices, expires_at, channel_id, passcode, style_id, style_group_id
             )
             """,  # noqa: S608 - our own column names
             *columns(
@@ -139,6 +140,7 @@ class PassRepository:
             *columns(records, "happened", "voided", "created_at", "updated_at"),
             json_array([r.literal for r in records]),
             *columns(records, "token_key", "devices", "expires_at", "channel_id", "passcode"),
+            *columns(records, "style_id", "style_group_id"),
         )
 
     async def remove(self, handle: str) -> None:
@@ -162,16 +164,19 @@ class PassRepository:
                 devices = new.devices, registration_number = new.registration_number,
                 expires_at = new.expires_at, expired = new.expired,
                 voided_by_date = new.voided_by_date, passcode = new.passcode,
-                google_devices = new.google_devices, google_number = new.google_number
+                google_devices = new.google_devices, google_number = new.google_number,
+                style_id = new.style_id, style_group_id = new.style_group_id
             FROM unnest(
                 $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[],
                 $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],
                 $11::timestamptz[], $12::integer[], $13::bigint[], $14::timestamptz[],
-                $15::boolean[], $16::boolean[], $17::text[], $18::integer[], $19::bigint[]
+                $15::boolean[], $16::boolean[], $17::text[], $18::integer[], $19::bigint[],
+                $20::uuid[], $21::uuid[]
             ) AS new (
                 handle, version, sequence, push_version, own_values, happened, voided,
                 updated_at, deleted_at, literal, refreshed_at, devices, registration_number,
-                expires_at, expired, voided_by_date, passcode, google_devices, google_number
+                expires_at, expired, voided_by_date, passcode, google_devices, google_number,
+                style_id, style_group_id
             )
             WHERE passes.handle = new.handle
             """,
@@ -181,7 +186,7 @@ class PassRepository:
             json_array([r.literal for r in happened]),
             *columns(happened, "refreshed_at", "devices", "registration_number", "expires_at"),
             *columns(happened, "expired", "voided_by_date", "passcode"),
-            *columns(happened, "google_devices", "google_number"),
+            *columns(happened, "google_devices", "google_number", "style_id", "style_group_id"),
         )
         if deleted := [record.handle for record in happened if record.deleted_at is not None]:
             await BarcodeRepository(self._connection).release(deleted)
@@ -329,6 +334,55 @@ class PassRepository:
         )
         return list(records.values())
 
+    async def lock_named(
+        self,
+        column: Literal["template_id", "style_id", "style_group_id"],
+        account_id: UUID,
+        key: UUID,
+        after: str,
+        most: int,
+    ) -> list[PassRecord]:
+        """Lock a keyset page of the living passes that have a key in a column."""
+        return await self._lock_found(
+            f"""
+            SELECT handle
+            FROM passes
+            WHERE account_id = $1
+                AND {column} = $2
+                AND handle > $3
+                AND deleted_at IS NULL
+            ORDER BY handle
+            LIMIT $4
+            """,  # noqa: S608 - our own columns
+            account_id,
+            key,
+            after,
+            most,
+        )
+
+    async def lock_of_members_named(
+        self, fact: str, account_id: UUID, key: UUID, after: tuple[str, str], most: int
+    ) -> list[PassRecord]:
+        """Lock a keyset page, by member and handle, of living passes whose members have a fact."""
+        return await self._lock_found(
+            f"""
+            SELECT handle
+            FROM members
+            JOIN passes USING (account_id, member_id)
+            WHERE account_id = $1
+                AND facts ? '{fact}'
+                AND facts ->> '{fact}' = $2
+                AND (member_id, handle) > ($3, $4)
+                AND deleted_at IS NULL
+            ORDER BY member_id, handle
+            LIMIT $5
+            """,  # noqa: S608 - our own names
+            account_id,
+            str(key),
+            *after,
+            most,
+        )
+
     async def lock_expiring(self, at: datetime, most: int) -> list[PassRecord]:
         """Lock passes whose date has passed; those that another has noticed are left out."""
         records = await self._records(
@@ -436,6 +490,46 @@ class PassRepository:
             days,
             most,
         )
+
+    async def _lock_found(self, found: str, *arguments: Any) -> list[PassRecord]:  # noqa: ANN401
+        """Lock the passes that a statement finds, in the order in which all are locked."""
+        records = await self._records(
+            f"""
+            SELECT {COLUMNS}
+            FROM passes
+            WHERE handle = ANY(ARRAY({found}))
+                AND deleted_at IS NULL
+            ORDER BY handle
+            FOR NO KEY UPDATE
+            """,  # noqa: S608 - our own columns
+            *arguments,
+        )
+        return list(records.values())
+
+    async def find_named(self, named: Iterable[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Find which styles and groups, each with its account, living passes name."""
+        rows = await self._connection.fetch(
+            """
+            SELECT account_id, named_id
+            FROM unnest($1::uuid[], $2::uuid[]) AS asked (account_id, named_id)
+            WHERE EXISTS (
+                SELECT
+                FROM passes p
+                WHERE p.account_id = asked.account_id
+                    AND p.style_id = named_id
+                    AND deleted_at IS NULL
+            )
+                OR EXISTS (
+                    SELECT
+                    FROM passes p
+                    WHERE p.account_id = asked.account_id
+                        AND p.style_group_id = named_id
+                        AND deleted_at IS NULL
+                )
+            """,
+            *columns(named, 0, 1),
+        )
+        return {(row["account_id"], row["named_id"]) for row in rows}
 
     async def _records(self, statement: str, *arguments: Any) -> dict[str, PassRecord]:  # noqa: ANN401
         """Read passes, with their members' facts."""

@@ -78,7 +78,8 @@ class GoogleProjector:
     """One revision of a template, ready to be composed for Google.
 
     `issuer_id` is the account's issuer, unless the template names one; `base_url` the public
-    address, without a slash at its end; `plain_logo` the SHA-256 of what stands in for a logo.
+    address, without a slash at its end; `style_id` the style that is laid over the template, whose
+    class is another one; `plain_logo` the SHA-256 of what stands in for a logo.
     What `check_google` calls an error is left out. Several threads may use it at once.
     """
 
@@ -88,6 +89,7 @@ class GoogleProjector:
         compiled: CompiledTemplate,
         *,
         template_id: UUID,
+        style_id: UUID | None = None,
         issuer_id: str,
         base_url: str,
         plain_logo: str = "",
@@ -110,7 +112,7 @@ class GoogleProjector:
         )
         self.google_type = section.google_type
         self.issuer_id = self.blueprint.issuer_id
-        self._template = template_id.hex
+        self._template = template_id.hex + (f"_s{style_id.hex}" if style_id else "")
         self._objects = ObjectWriter(self.blueprint)
         content = self.blueprint.blank.content
         self._is_eventful = self.google_type in {"eventTicket", "flight"}

@@ -75,6 +75,7 @@ class CompiledTemplate:
         self.scan_when_void = scan_when_void
         self.void_when_expired = void_when_expired
         self.barcode_policy: BarcodePolicy = barcode_policy
+        self.environment = environment
         self._base = base
         self._organization = organization
         self._images = images

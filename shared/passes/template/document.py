@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
@@ -106,6 +107,13 @@ class TemplateDocument(BaseModel):
         default=False,
         description="Whether a pass is voided when its expirationDate passes, until it gets a "
         "later one.",
+    )
+
+    style_id: UUID | None = Field(
+        default=None, description="What passes look like where neither they nor members say it."
+    )
+    style_group_id: UUID | None = Field(
+        default=None, description="The same by points of the member; it goes before `style_id`."
     )
 
     @model_validator(mode="after")
