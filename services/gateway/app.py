@@ -34,6 +34,7 @@ from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.shares import BEAT_SECONDS, SharedLimit
 from services.gateway.catalogue.short_links import ShortLinks
 from services.gateway.catalogue.showcase import Showcase
+from services.gateway.catalogue.styles import StyleGroups, Styles, Stylings
 from services.gateway.catalogue.templates import Templates
 from services.gateway.context import Context
 from services.gateway.domain import SCOPES
@@ -73,6 +74,8 @@ from services.gateway.routes.v1 import (
     passes,
     pushes,
     sources,
+    style_groups,
+    styles,
     templates,
     webhooks,
 )
@@ -105,6 +108,7 @@ TAGS = {
     "Accounts": "Issuers. An account has keys, templates and identities, and may manage others.",
     "API keys": "Keys with scopes; a secret is shown once. Rotation keeps the old one for a while.",
     "Templates": "What a kind of pass looks like and how it behaves. Each change is a revision.",
+    "Styles": "Looks that are laid over any template, and groups that pick one by points.",
     "Images": "PNG images by their SHA-256, for templates and for single passes.",
     "Signing identities": "The certificates and keys that sign passes of a pass type identifier.",
     google_issuers.TAG: "Who makes classes and objects at Google, by which service account.",
@@ -125,6 +129,8 @@ ROUTE_MODULES = (
     accounts,
     keys,
     templates,
+    styles,
+    style_groups,
     images,
     identities,
     google_issuers,
@@ -190,7 +196,9 @@ def open_context(
     templates = Templates(database, images, identities, base_url)
     accounts = Accounts(database, Authority(database, master_keys), identities)
     google_api = google or GoogleApi(GoogleAddresses())
-    showcase = Showcase(templates, accounts, identities, master_keys, base_url)
+    styles, style_groups = Styles(database, requester, images), StyleGroups(database, requester)
+    stylings = Stylings(styles, style_groups)
+    showcase = Showcase(templates, stylings, accounts, identities, master_keys, base_url=base_url)
     return Context(
         database=database,
         requester=requester,
@@ -200,6 +208,9 @@ def open_context(
         accounts=accounts,
         keys=Keys(database, keyring),
         templates=templates,
+        styles=styles,
+        style_groups=style_groups,
+        stylings=stylings,
         constructors=Constructors(database, templates, images),
         images=images,
         identities=identities,

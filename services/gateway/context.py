@@ -24,6 +24,7 @@ from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.shares import SharedLimit
 from services.gateway.catalogue.short_links import ShortLinks
 from services.gateway.catalogue.showcase import Showcase
+from services.gateway.catalogue.styles import StyleGroups, Styles, Stylings
 from services.gateway.catalogue.templates import Templates
 from shared.database import Database
 from shared.messaging.requests import Requester
@@ -43,6 +44,9 @@ class Context:
     accounts: Accounts
     keys: Keys
     templates: Templates
+    styles: Styles
+    style_groups: StyleGroups
+    stylings: Stylings
     images: Images
     identities: Identities
     google_issuers: GoogleIssuers

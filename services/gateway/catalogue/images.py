@@ -99,19 +99,19 @@ class Images:
             return await ImageRepository(connection).find_own(account_id, list(set(hashes)))
 
     async def references(
-        self, documents: Sequence[Mapping[str, str]]
+        self, documents: Sequence[Mapping[str, str]], *, plain: bool = True
     ) -> list[dict[str, ImageReference]]:
-        """Turn each template's images into what a pass holds, with the plain icon if it has none.
+        """Turn each template's images into what a pass holds, with the `plain` icon if it has none.
 
         Not for use inside a transaction: the plain icon is stored when it is first needed.
         """
         hashes = {sha256 for slots in documents for sha256 in slots.values()}
         async with self._database.connection() as connection:
             known = await ImageRepository(connection).find_any(list(hashes))
-        plain = await self._plain_icon()
+        icon = await self._plain_icon() if plain else {}
         return [
             {
-                **(plain if ICON_SLOTS.isdisjoint(slots) else {}),
+                **(icon if ICON_SLOTS.isdisjoint(slots) else {}),
                 **{
                     file_name(slot): reference(known[sha256])
                     for slot, sha256 in slots.items()

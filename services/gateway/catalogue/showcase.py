@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from cachetools import LRUCache
 
 from services.gateway.catalogue.accounts import Accounts
 from services.gateway.catalogue.identities import Identities
+from services.gateway.catalogue.styles import Stylings
 from services.gateway.catalogue.templates import Templates
 from shared import clock
 from shared.contracts.triggers import Pass
@@ -17,6 +18,9 @@ from shared.errors import GoneError, NotFoundError
 from shared.hashes import environment_of
 from shared.passes.schema.localization import FOLDER_SUFFIX, choose_language, split_language
 from shared.passes.schema.slots import lay_over, own_images, shows_own_images_only
+from shared.passes.styles.choice import named_by
+from shared.passes.styles.laying import lay_over as lay_style_over
+from shared.passes.styles.style import Style
 from shared.passes.template.compiled import CompiledTemplate, compile_template
 from shared.passes.template.display import Display
 from shared.passes.template.document import TemplateDocument
@@ -37,10 +41,22 @@ class PassWithoutTemplateError(GoneError):
 class ShownTemplate:
     """One revision of a template, ready to show its passes; it never changes."""
 
+    revision: int
+    name: str
+    organization: str
+    document: TemplateDocument
     compiled: CompiledTemplate
-    images: Mapping[str, str]
-    localizations: Mapping[str, Mapping[str, str]]
     is_development: bool
+
+    @property
+    def images(self) -> Mapping[str, str]:
+        """Slot → SHA-256."""
+        return self.document.images
+
+    @property
+    def localizations(self) -> Mapping[str, Mapping[str, str]]:
+        """Language → the template's text → the same in that language."""
+        return self.document.localizations
 
     @property
     def languages(self) -> set[str]:
@@ -67,24 +83,28 @@ class Showcase:
     def __init__(
         self,
         templates: Templates,
+        stylings: Stylings,
         accounts: Accounts,
         identities: Identities,
         master_keys: MasterKeys,
+        *,
         base_url: str,
     ) -> None:
         self._templates = templates
+        self._stylings = stylings
         self._accounts = accounts
         self._identities = identities
         self._master_keys = master_keys
         self._base_url = base_url
         self._known = LRUCache[tuple[UUID, int], ShownTemplate](MAX_COMPILED)
+        self._styled = LRUCache[tuple[UUID, int, UUID, int], ShownTemplate](MAX_COMPILED)
 
     async def show(self, issued: Pass, accepted: Sequence[str] = ()) -> Shown:
         """Lay the pass's values over the newest revision of its template.
 
         `accepted` are the languages of the reader, the best first.
         """
-        model = await self._model(issued.account_id, issued.template_id)
+        model = await self._model_of(issued)
         language = choose_language(accepted, model.languages)
         state = issued.state()
         own, own_only = own_images(issued.values), shows_own_images_only(issued.values)
@@ -100,7 +120,7 @@ class Showcase:
 
     async def has_expired(self, issued: Pass) -> bool:
         """Whether the date of a pass, its own or its template's, has passed."""
-        model = await self._model(issued.account_id, issued.template_id)
+        model = await self._model_of(issued)
         expiry = expiry_of(model.compiled, issued.state())
         return expiry is not None and expiry <= clock.now()
 
@@ -131,6 +151,24 @@ class Showcase:
         """
         return (await self._model(account_id, template_id, revision)).compiled
 
+    async def _model_of(self, issued: Pass) -> ShownTemplate:
+        """Give the newest revision of a pass's template, with the style that the pass has."""
+        model = await self._model(issued.account_id, issued.template_id)
+        named = named_by(
+            (issued.style_id, issued.style_group_id),
+            issued.member,
+            (model.document.style_id, model.document.style_group_id),
+        )
+        if not named:
+            return model
+        style = await self._stylings.choose(issued.account_id, named, issued.member)
+        if style is None:
+            return model
+        key = (issued.template_id, model.revision, style.id, style.revision)
+        if (styled := self._styled.get(key)) is None:
+            styled = self._styled[key] = await asyncio.to_thread(_styled, model, style.document)
+        return styled
+
     async def _model(
         self, account_id: UUID, template_id: UUID, revision: int | None = None
     ) -> ShownTemplate:
@@ -150,6 +188,10 @@ class Showcase:
         identity = await self._identities.get(account_id, template.identity_id)
         document = TemplateDocument.model_validate(template.document)
         model = ShownTemplate(
+            template.revision,
+            template.name,
+            account.organization_name,
+            document,
             compile_template(
                 document,
                 name=template.name,
@@ -158,12 +200,21 @@ class Showcase:
                     self._master_keys, self._base_url, account_id, template_id
                 ),
             ),
-            document.images,
-            document.localizations,
             identity.development,
         )
         self._known[template_id, template.revision] = model
         return model
+
+
+def _styled(model: ShownTemplate, style: Style) -> ShownTemplate:
+    document = lay_style_over(style, model.document)
+    compiled = compile_template(
+        document,
+        name=model.name,
+        organization=model.organization,
+        environment=model.compiled.environment,
+    )
+    return replace(model, document=document, compiled=compiled)
 
 
 def _moved(found: Pass, model: ShownTemplate | None) -> Pass:

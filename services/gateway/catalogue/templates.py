@@ -13,6 +13,7 @@ from services.gateway.catalogue.images import Images
 from services.gateway.catalogue.previews import SAMPLE, Preview, Sample, Setting, preview
 from services.gateway.domain import Revision, Standing, Template, TemplateSummary
 from services.gateway.repository.accounts import AccountRepository
+from services.gateway.repository.styles import STYLE_GROUPS, STYLES, LookRepository
 from services.gateway.repository.templates import TemplateRepository
 from shared import clock
 from shared.contracts.gateway import ImageReference, TemplateDeleted, TemplateSaved
@@ -33,7 +34,7 @@ from shared.passes.schema.values import (
     texts_within,
 )
 from shared.passes.template.checking import IMAGE_DIGEST
-from shared.passes.template.compiled import compile_template
+from shared.passes.template.compiled import CompiledTemplate, compile_template
 from shared.passes.template.document import TemplateDocument, check_template
 
 MAX_LISTED_TEXTS = 100
@@ -297,6 +298,8 @@ class Templates:
         findings = await asyncio.to_thread(check_template, document)
         for detail in self._identities.warnings(identity):
             findings.warn("identity", "$.identity_id", detail)
+        if document.style_id or document.style_group_id:
+            await self._check_styling(account_id, document, findings)
         images = dict(_images_of(document))
         own = await self._images.find_own(account_id, images.values())
         for path, sha256 in images.items():
@@ -315,6 +318,21 @@ class Templates:
             plain_logo=await self._images.plain_logo(),
             at=clock.now(),
         )
+
+    async def _check_styling(
+        self, account_id: UUID, document: TemplateDocument, findings: Findings
+    ) -> None:
+        async with self._database.connection() as connection:
+            styles, groups = (
+                LookRepository(connection, STYLES),
+                LookRepository(connection, STYLE_GROUPS),
+            )
+            named = document.style_id
+            if named is not None and await styles.find(account_id, named) is None:
+                findings.error("unknown-style", "$.style_id", "there is none with this id")
+            named = document.style_group_id
+            if named is not None and await groups.find(account_id, named) is None:
+                findings.error("unknown-style", "$.style_group_id", "there is none with this id")
 
     async def _next_identity(
         self, work: UnitOfWork, present: Template, wanted: UUID | None
@@ -356,8 +374,18 @@ def _check_rights(
     known: set[tuple[Steps, str]] = set()
     if present is not None:
         before = TemplateDocument.model_validate(present.document)
-        known = set(_texts_showing(before, withheld))
-    new = [shown for shown in _texts_showing(document, withheld) if shown not in known]
+        known = set(_texts_showing(_plain(before), _compiled(before), withheld))
+    refuse_withheld(_plain(document), _compiled(document), withheld, known)
+
+
+def refuse_withheld(
+    written: dict[str, Any],
+    compiled: CompiledTemplate,
+    withheld: frozenset[Withheld],
+    known: Collection[tuple[Steps, str]] = (),
+) -> None:
+    """Raise WithheldError if what is written has texts that show more than those that are known."""
+    new = [shown for shown in _texts_showing(written, compiled, withheld) if shown not in known]
     if new:
         raise WithheldError(
             errors=[
@@ -370,12 +398,15 @@ def _check_rights(
         )
 
 
+def _compiled(document: TemplateDocument) -> CompiledTemplate:
+    return compile_template(document, name="", organization="")
+
+
 def _texts_showing(
-    document: TemplateDocument, withheld: frozenset[Withheld]
+    written: dict[str, Any], compiled: CompiledTemplate, withheld: frozenset[Withheld]
 ) -> Iterator[tuple[Steps, str]]:
     """Give the places of texts that show what is withheld, with the name they show."""
-    compiled = compile_template(document, name="", organization="")
-    for steps, text in texts_within(_plain(document)):
+    for steps, text in texts_within(written):
         if "{" in text:
             for name in sorted(compiled.names_shown(text)):
                 if is_withheld(name, withheld):

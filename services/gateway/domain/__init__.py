@@ -55,8 +55,8 @@ EVERY_SCOPE: Final = "*"
 SCOPES: Final[Mapping[Scope, str]] = MappingProxyType(
     {
         "*": "All of these, and those to come.",
-        "templates:read": "Read templates, their revisions and statistics.",
-        "templates:write": "Create, change and delete templates.",
+        "templates:read": "Read templates, their revisions and statistics, and styles.",
+        "templates:write": "Create, change and delete templates and styles.",
         "passes:read": "Read passes, their values and their events.",
         "passes:write": "Issue, change, void and delete passes.",
         "scans:write": "Scan passes.",

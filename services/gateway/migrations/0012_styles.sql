@@ -17,12 +17,11 @@ CREATE TABLE style_groups (
     revision integer NOT NULL,
     name text NOT NULL,
     document jsonb NOT NULL,
-    style_ids uuid[] NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     deleted_at timestamptz
 );
 CREATE INDEX style_groups_of_account ON style_groups (account_id, style_group_id)
     WHERE deleted_at IS NULL;
-CREATE INDEX style_groups_of_style ON style_groups USING gin (style_ids)
+CREATE INDEX style_groups_of_style ON style_groups USING gin (document jsonb_path_ops)
     WHERE deleted_at IS NULL;

@@ -73,6 +73,7 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "image_slot_unknown": (422, "A pass has no image of this name."),
     "member_invalid": (422, "The member cannot be saved so."),
     "member_unknown": (422, "There is no such member in this account."),
+    "style_group_unknown": (422, "There is no such style group in this account."),
     "nothing_to_export": (422, "The template has no psExportPaths."),
     "page_invalid": (422, "There is no such page."),
     "parameter_invalid": (422, "A parameter is missing or wrong."),

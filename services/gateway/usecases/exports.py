@@ -6,6 +6,7 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
+from uuid import UUID
 
 import orjson
 
@@ -116,7 +117,13 @@ def pass_cells(found: Pass, paths: Sequence[str]) -> list[str]:
 def member_cells(found: Member, names: Sequence[str]) -> list[str]:
     """Write these fields of a member."""
     facts = (getattr(found, name) for name in names)
-    return [fact.isoformat() if isinstance(fact, datetime) else cell(fact) for fact in facts]
+    return [_plain_cell(fact) for fact in facts]
+
+
+def _plain_cell(fact: Json | datetime | UUID) -> str:
+    if isinstance(fact, datetime):
+        return fact.isoformat()
+    return str(fact) if isinstance(fact, UUID) else cell(fact)
 
 
 def cell(value: Json) -> str:

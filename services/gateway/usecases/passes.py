@@ -1,11 +1,12 @@
 """What every dialect does with passes: issue, change, read and fetch; routes only translate."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 from uuid import UUID
 from zlib import crc32
@@ -34,6 +35,7 @@ from shared.contracts.triggers import (
     PassSince,
     ReadPass,
     ReadPassSince,
+    StyleKey,
 )
 from shared.errors import (
     ApplicationError,
@@ -54,6 +56,7 @@ Change = Literal[
 ]  # fmt: skip
 Outcome = TypeVar("Outcome")
 
+NO_STYLES: Final[Mapping[StyleKey, UUID | None]] = MappingProxyType({})
 FILE_SUFFIX = ".pkpass"
 
 PIECE_BYTES: Final = 64 * 1024
@@ -104,6 +107,9 @@ class Order:
     """Whose it is, if who orders has just read the member."""
     handle: str | None = None
     """The name it is to have, if that is settled."""
+    style_id: UUID | None = None
+    style_group_id: UUID | None = None
+    """What it looks like by its own choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,7 @@ async def issue(
     member = order.member
     if order.member_id is not None:
         member = await _member(context, account_id, order.member_id, "interactive")
+    await check_styling(context, account_id, order.style_id, order.style_group_id)
     values = order.values
     if not order.trusted:
         values = await pass_images.only_editable(context, account_id, template_id, values)
@@ -159,6 +166,8 @@ async def issue_many(
     wanted = {order.member_id for order in orders if order.member_id is not None}
     members = await _members(context, account_id, list(wanted)) if wanted else {}
     settled = await pass_images.settle(context, account_id, [order.values for order in orders])
+    named = [(order.style_id, order.style_group_id) for order in orders]
+    unknown = await context.stylings.check(account_id, named)
 
     create = partial(creation, account_id=account_id, template_id=template_id, revision=revision)
 
@@ -166,6 +175,8 @@ async def issue_many(
         values, member = settled[index], None
         if isinstance(values, ApplicationError):
             raise pointed(values, at=f"/passes/{index}")
+        if (fault := unknown[index]) is not None:
+            raise pointed(fault, at=f"/passes/{index}")
         if order.member_id is not None:
             found = members[order.member_id]
             if isinstance(found, ApplicationError):
@@ -209,6 +220,7 @@ async def change(
     literal: bool = False,
     voided: bool | None = None,
     passcode: str | None = None,
+    styles: Mapping[StyleKey, UUID | None] = NO_STYLES,
     lane: Lane = "interactive",
 ) -> PassChanged:
     """Let something happen to a pass, waiting up to `patience` seconds for rules that call.
@@ -216,8 +228,9 @@ async def change(
     `withheld` is what the values may not show, since who writes them may not see it; brackets of
     `literal` values are plain text. A pass of another template than the one named is not found. An
     update may make it void or valid, and give it another passcode, as what is kept of it; an empty
-    one takes it away.
+    one takes it away; and another style or group, which None takes away.
     """
+    await check_styling(context, account_id, styles.get("style_id"), styles.get("style_group_id"))
     values = values or {}
     if not trusted and has_images(values):
         found = await read(context, account_id, handle)
@@ -238,6 +251,7 @@ async def change(
         literal=literal,
         voided=voided,
         passcode=passcode,
+        styles=dict(styles),
     )
     try:
         return await context.requester.ask(command, PassChanged, lane=lane, patience=patience)
@@ -428,7 +442,19 @@ def creation(
         voided=order.voided,
         passcode=order.passcode,
         channel=order.channel,
+        style_id=order.style_id,
+        style_group_id=order.style_group_id,
     )
+
+
+async def check_styling(
+    context: Context, account_id: UUID, style_id: UUID | None, style_group_id: UUID | None
+) -> None:
+    """Refuse a style or a group that is not the account's."""
+    if style_id or style_group_id:
+        (fault,) = await context.stylings.check(account_id, [(style_id, style_group_id)])
+        if fault is not None:
+            raise fault
 
 
 async def _with_images(

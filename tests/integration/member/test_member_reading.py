@@ -149,9 +149,10 @@ async def test_service_is_built_from_its_settings(fresh_database: str):
     service = build(settings, EmbeddedTransport(fresh_database))
 
     assert service.name == "member"
-    assert len({s.message.name for s in service.subscriptions}) == 10
+    assert len({s.message.name for s in service.subscriptions}) == 11
     assert sorted(path.name for path in service.migrations.glob("*.sql")) == [
         "0001_members.sql",
         "0002_enrolments.sql",
         "0003_lists.sql",
+        "0004_styles.sql",
     ]

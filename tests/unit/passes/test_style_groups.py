@@ -10,23 +10,24 @@ from shared.passes.styles.groups import StyleGroup, StyleRule, check_group, choo
 BRONZE, SILVER, GOLD, TIERS, OTHERS = (UUID(int=number) for number in range(1, 6))
 NONE = None, None
 
-ENDS = some.tuples(some.integers(-50, 50), some.none() | some.integers(0, 40))
-RULES = some.lists(
-    some.builds(
-        lambda ends, style: a_rule(style, ends[0], None if ends[1] is None else sum(ends)),
-        ENDS,
-        some.integers(1, 9),
-    ),
-    min_size=1,
-    max_size=8,
-)
-
 
 def a_rule(style: UUID | int, least: int, most: int | None) -> StyleRule:
     style_id = UUID(int=style) if isinstance(style, int) else style
     return StyleRule(style_id=style_id, min_points=least, max_points=most)
 
 
+@some.composite
+def some_rules(draw: some.DrawFn) -> list[StyleRule]:
+    ends = some.tuples(some.integers(-50, 50), some.none() | some.integers(0, 40))
+    return [
+        a_rule(style, least, None if length is None else least + length)
+        for style, (least, length) in draw(
+            some.lists(some.tuples(some.integers(1, 9), ends), min_size=1, max_size=8)
+        )
+    ]
+
+
+RULES = some_rules()
 LADDER = [a_rule(BRONZE, 0, 100), a_rule(SILVER, 101, 200), a_rule(GOLD, 300, None)]
 
 

@@ -112,7 +112,9 @@ def test_what_is_wrong_with_a_style_is_named_by_its_place(parts: dict[str, Any],
 def test_what_only_a_template_can_have_is_no_fault_of_a_style():
     fields = [{"key": "shop", "label": "Shop", "value": "{shop} {member_name}"}]
 
-    assert not check_style(a_style(header_fields=fields, expiration_date="2031-01-01T00:00Z")).entries
+    assert not check_style(
+        a_style(header_fields=fields, expiration_date="2031-01-01T00:00Z")
+    ).entries
 
 
 def test_a_style_of_more_than_64_kib_is_refused():

@@ -44,7 +44,7 @@ Order = Literal[
 ]
 Column = Literal[
     "member_id", "version", "name", "email", "phone", "external_id", "tier", "points",
-    "created_at", "updated_at",
+    "style_id", "style_group_id", "created_at", "updated_at",
 ]  # fmt: skip
 COLUMNS: Final[tuple[Column, ...]] = get_args(Column)
 
@@ -96,6 +96,8 @@ class MemberState(BaseModel):
     external_id: str | None
     tier: str | None
     points: int
+    style_id: UUID | None = Field(description="What its passes look like.")
+    style_group_id: UUID | None = Field(description="The same by points.")
     created_at: datetime
     updated_at: datetime
 

@@ -22,7 +22,7 @@ from services.gateway.routes.v1.member_lists import (
 from services.gateway.routes.v1.paging import uuid_position
 from services.gateway.routes.v1.pass_lists import PassesPage, passes_page
 from services.gateway.routes.v1.reading import answered, begin, cursor_at
-from services.gateway.usecases.passes import pointed
+from services.gateway.usecases.passes import check_styling, pointed
 from shared.contracts.member import (
     MAX_POINTS,
     MEMBER_ID,
@@ -80,6 +80,10 @@ class MemberFields(BaseModel):
         None, description="The account's own name; unique within it."
     )
     tier: Tier | None = None
+    style_id: UUID | None = Field(None, description="What its passes look like.")
+    style_group_id: UUID | None = Field(
+        None, description="The same by points; it goes before `style_id`."
+    )
     points: WholeNumber = Field(
         0, ge=-MAX_POINTS, le=MAX_POINTS, description="Sets the balance by a ledger entry."
     )
@@ -237,13 +241,15 @@ async def _save(
     member_id: str,
     mode: Literal["create", "replace", "merge"],
 ) -> Reply:
+    account_id, body = call.caller.account_id, call.body
+    await check_styling(context, account_id, body.style_id, body.style_group_id)
     claim = await begin(context, call)
     command = SaveMember(
         command_id=claim.command_id,
-        account_id=call.caller.account_id,
+        account_id=account_id,
         member_id=member_id,
         mode=mode,
-        fields=call.body.model_dump(exclude_unset=True, exclude={"member_id"}),
+        fields=body.model_dump(mode="json", exclude_unset=True, exclude={"member_id"}),
     )
     try:
         saved = await context.requester.ask(command, MemberSaved)

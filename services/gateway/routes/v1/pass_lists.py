@@ -67,6 +67,8 @@ class PassState(BaseModel):
     scanned: bool
     installed: bool = Field(description="Whether it has been on a device at least once.")
     devices: int = Field(description="On how many devices it is now, in all wallets.")
+    style_id: UUID | None = Field(description="What it looks like by its own choice.")
+    style_group_id: UUID | None = Field(description="The same by its member's points.")
     created_at: datetime
     updated_at: datetime
     url: str

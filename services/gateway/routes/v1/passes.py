@@ -1,7 +1,7 @@
 """Passes under /v1: issuing them, reading them, and letting things happen to them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,10 +21,12 @@ from shared.contracts.triggers import (
     PassChanged,
     ReadCounts,
     Refusal,
+    StyleKey,
 )
 from shared.errors import ApplicationError, GoneError, NotFoundError
 from shared.http.endpoint import MEBIBYTE, AnyEndpoint, Call, Endpoint, Reply
 from shared.http.problems import Problem, problem
+from shared.passes.language.rights import Withheld
 
 MAX_ROWS = 500
 MAX_BODY_BYTES = 4 * MEBIBYTE
@@ -40,6 +42,14 @@ Values = Annotated[
 ]
 
 
+StyleId = Annotated[
+    UUID | None, Field(description="What the pass looks like, whatever its member's style is.")
+]
+StyleGroupId = Annotated[
+    UUID | None, Field(description="The same by its member's points; it goes before `style_id`.")
+]
+
+
 class PassOrder(BaseModel):
     """One pass to issue."""
 
@@ -47,6 +57,8 @@ class PassOrder(BaseModel):
 
     member_id: MemberId | None = Field(None, description="Whose pass it is.")
     values: Values = {}
+    style_id: StyleId = None
+    style_group_id: StyleGroupId = None
 
 
 class PassOrders(BaseModel):
@@ -69,6 +81,8 @@ class PassOrders(BaseModel):
                         "passes": {"type": "array", "items": {}},
                         "member_id": {"type": "null"},
                         "values": {"type": "null"},
+                        "style_id": {"type": "null"},
+                        "style_group_id": {"type": "null"},
                     },
                 },
                 {"properties": {"passes": {"type": "null"}}},
@@ -80,8 +94,10 @@ class PassOrders(BaseModel):
     passes: Annotated[list[PassOrder], Field(min_length=1, max_length=MAX_ROWS)] | None = None
     member_id: MemberId | None = Field(None, description="Whose pass it is.")
     values: Values | None = None
+    style_id: StyleId = None
+    style_group_id: StyleGroupId = None
 
-    @field_validator("member_id", "values")
+    @field_validator("member_id", "values", "style_id", "style_group_id")
     @classmethod
     def _is_one_pass(cls, value: object, info: ValidationInfo) -> object:
         if value is not None and info.data.get("passes") is not None:
@@ -99,6 +115,28 @@ class ChangedValues(BaseModel):
         "value away.",
         examples=[{"structure_headerFields_points_value": 130}],
     )
+
+
+class ChangedPass(ChangedValues):
+    """New values of a pass, or another choice of a style."""
+
+    values: JsonObject = Field(
+        {},
+        description="The pass's own values by path, images as when it is issued; null takes an own "
+        "value away.",
+        examples=[{"structure_headerFields_points_value": 130}],
+    )
+    style_id: StyleId = None
+    style_group_id: StyleGroupId = None
+
+    @property
+    def styles(self) -> dict[StyleKey, UUID | None]:
+        """What is said of its style; null takes it away."""
+        given: dict[StyleKey, UUID | None] = {
+            "style_id": self.style_id,
+            "style_group_id": self.style_group_id,
+        }
+        return {key: named for key, named in given.items() if key in self.model_fields_set}
 
 
 class IssuedRow(BaseModel):
@@ -193,7 +231,7 @@ async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Rep
     body, account_id = call.body, call.caller.account_id
     claim = await begin(context, call)
     if body.passes is None:
-        order = Order(body.values or {}, body.member_id, withheld=call.caller.withheld)
+        order = _order(body, call.caller.withheld)
         issued = await passes.issue(context, account_id, body.template_id, order, claim.command_id)
         url = passes.page_url(context, issued.handle)
         return answered(
@@ -210,7 +248,7 @@ async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Rep
         context,
         account_id,
         body.template_id,
-        [Order(row.values, row.member_id, withheld=call.caller.withheld) for row in body.passes],
+        [_order(row, call.caller.withheld) for row in body.passes],
         claim.command_id,
     )
     return answered(
@@ -230,6 +268,16 @@ async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Rep
     )
 
 
+def _order(row: PassOrder | PassOrders, withheld: Sequence[Withheld]) -> Order:
+    return Order(
+        row.values or {},
+        row.member_id,
+        withheld=withheld,
+        style_id=row.style_id,
+        style_group_id=row.style_group_id,
+    )
+
+
 async def read_pass(call: Call[None, None], *, context: Context) -> PassInWallets:
     """Read one pass, and how it stands in each wallet."""
     account_id, handle = call.caller.account_id, call.path["handle"]
@@ -244,9 +292,9 @@ async def read_pass(call: Call[None, None], *, context: Context) -> PassInWallet
     return PassInWallets(**dict(show_state(context, shown)), wallets=wallets)
 
 
-async def update_pass(call: Call[ChangedValues, None], *, context: Context) -> Reply:
-    """Change values of a pass, and push it."""
-    return await _change(call, context, "update", call.body.values)
+async def update_pass(call: Call[ChangedPass, None], *, context: Context) -> Reply:
+    """Change values of a pass or its style, and push it."""
+    return await _change(call, context, "update", call.body.values, call.body.styles)
 
 
 async def edit_pass(call: Call[ChangedValues, None], *, context: Context) -> Reply:
@@ -299,7 +347,11 @@ async def read_statistics(call: Call[None, None], *, context: Context) -> Statis
 
 
 async def _change(
-    call: Call[Any, Any], context: Context, kind: Change, values: JsonObject | None = None
+    call: Call[Any, Any],
+    context: Context,
+    kind: Change,
+    values: JsonObject | None = None,
+    styles: Mapping[StyleKey, UUID | None] = passes.NO_STYLES,
 ) -> Reply:
     claim = await begin(context, call)
     account_id, handle = call.caller.account_id, call.path["handle"]
@@ -311,6 +363,7 @@ async def _change(
         command_id=claim.command_id,
         values=values,
         withheld=call.caller.withheld,
+        styles=styles,
     )
     return answered(claim, _changed(changed))
 
@@ -367,10 +420,10 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             "PATCH",
             one,
             partial(update_pass, context=context),
-            summary="Change values of a pass",
+            summary="Change values of a pass, or its style",
             tag=TAG,
             scope=write,
-            body=ChangedValues,
+            body=ChangedPass,
             returns=PassChange,
             errors=(NotFoundError, GoneError),
             description="The pass is pushed to its devices. Takes an Idempotency-Key, as POST.",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.gateway.catalogue.identities import UnknownIdentityError
-from services.gateway.catalogue.previews import SAMPLE_MEMBER, Sample
+from services.gateway.catalogue.previews import SAMPLE_MEMBER, Preview, Sample
 from services.gateway.catalogue.templates import (
     IdentityFixedError,
     RevisionConflictError,
@@ -32,7 +32,7 @@ from shared.http.pagination import InvalidCursorError, Page, PageQuery
 from shared.http.parsing import WHOLE, uuid_in_path
 from shared.passes.language.actions import MAX_POINTS
 from shared.passes.language.paths import Leaf
-from shared.passes.schema.findings import Finding, Wallet
+from shared.passes.schema.findings import Finding, Findings, Wallet
 from shared.passes.schema.registry import enumeration
 from shared.passes.schema.values import MISSING
 from shared.passes.template.document import (
@@ -176,6 +176,8 @@ class TemplateView(TemplateHead):
     barcode_policy: str
     scan_when_void: bool = False
     void_when_expired: bool = False
+    style_id: UUID | None = None
+    style_group_id: UUID | None = None
 
 
 class RevisionView(BaseModel):
@@ -264,13 +266,16 @@ async def check_template(call: Call[CheckedTemplate, None], *, context: Context)
     findings, shown = await context.templates.try_out(
         call.caller.account_id, body.name, body.document, body.identity_id, sample
     )
-    return Check.model_validate(
-        {
-            "findings": [FindingView.model_validate(finding) for finding in findings],
-            "apple": {"pass": shown.pass_json},
-            "google": {"class": shown.google_class, "object": shown.google_object},
-        }
-    )
+    return Check.model_validate(show_check(findings, shown))
+
+
+def show_check(findings: Findings, shown: Preview) -> dict[str, Any]:
+    """Tell what a Check has."""
+    return {
+        "findings": [FindingView.model_validate(finding) for finding in findings],
+        "apple": {"pass": shown.pass_json},
+        "google": {"class": shown.google_class, "object": shown.google_object},
+    }
 
 
 async def list_templates(call: Call[None, PageQuery], *, context: Context) -> Page[TemplateHead]:
