@@ -217,6 +217,10 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         },
     )
     job = await _post(session, f"/v1/templates/{template_id}/push", None)
+    silver = {"name": "Silver", "brand_colors": {"background_color": "rgb(192, 192, 192)"}}
+    style = await _post(session, "/v1/styles", silver)
+    rules = [{"style_id": style["style_id"], "min_points": 100}]
+    group = await _post(session, "/v1/style-groups", {"name": "Tier colours", "rules": rules})
     batch = await _do_rows(session, "kind=members", ROWS.read_bytes())
     short = await _shorten(session, template_id)
     async with session.get("/v1/identities") as response:
@@ -228,6 +232,8 @@ async def _make_things(session: aiohttp.ClientSession, template_id: str) -> dict
         "job_id": job["job_id"],
         "batch_id": batch["batch_id"],
         "short_key": short,
+        "style_id": style["style_id"],
+        "style_group_id": group["style_group_id"],
         "identity_id": identity["identity_id"],
     }
 

@@ -70,12 +70,18 @@ class CommandWriter:
         return [kind, f"-d @- <<END\n{body}\nEND" if "$" in body else f"-d {shlex.quote(body)}"]
 
     def _example(self, schema: Document) -> Any:  # noqa: ANN401  (any JSON value)
-        example = self._view.example(schema)
-        if not isinstance(example, dict):
-            return example
+        return self._with_variables(self._view.example(schema))
+
+    def _with_variables(self, value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+        if isinstance(value, list):
+            return [self._with_variables(item) for item in cast("list[Any]", value)]
+        if not isinstance(value, dict):
+            return value
         return {
-            name: f"${name.upper()}" if name in self._ids and isinstance(value, str) else value
-            for name, value in cast("dict[str, Any]", example).items()
+            name: f"${name.upper()}"
+            if name in self._ids and isinstance(item, str)
+            else self._with_variables(item)
+            for name, item in cast("dict[str, Any]", value).items()
         }
 
 

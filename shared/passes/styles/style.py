@@ -105,7 +105,7 @@ class Style(BaseModel):
     @model_validator(mode="after")
     def _is_storable(self) -> "Style":
         try:
-            raw = orjson.dumps(self.model_dump())
+            raw = orjson.dumps(self.model_dump(include=set(Style.model_fields)))
         except TypeError as error:
             raise ValueError(f"not plain JSON: {error}") from error
         if len(raw) > MAX_STYLE_BYTES:

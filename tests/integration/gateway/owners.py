@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel
 
 from shared import clock
-from shared.contracts.member import Member, ReadMember
+from shared.contracts.member import Member, ReadMember, ReadMemberStyleUse, StyleUse
 from shared.contracts.message import Command, Done, Lane, Request
 from shared.contracts.notifier import (
     GooglePassState,
@@ -27,6 +27,7 @@ from shared.contracts.triggers import (
     PassSince,
     ReadPass,
     ReadPassSince,
+    ReadPassStyleUse,
 )
 from shared.errors import ApplicationError, GoneError, InvalidError, NotFoundError
 from shared.messaging.envelope import Question, QuestionReceiver
@@ -60,6 +61,8 @@ class Owners:
         self.answer(NoteFetch, lambda _: Done())
         self.answer(NoteDeviceLogs, lambda _: Done())
         self.answer(ReadGoogleState, lambda _: GooglePassState())
+        self.answer(ReadMemberStyleUse, lambda _: StyleUse(in_use=False))
+        self.answer(ReadPassStyleUse, lambda _: StyleUse(in_use=False))
 
     def answer(
         self,
@@ -132,6 +135,8 @@ class Owners:
             values=command.values,
             created_at=moment,
             updated_at=moment,
+            style_id=command.style_id,
+            style_group_id=command.style_group_id,
         )
         return PassCreated(handle=command.handle, version=1)
 
@@ -143,6 +148,7 @@ class Owners:
                 "version": found.version + 1,
                 "values": {path: value for path, value in values.items() if value is not None},
                 "voided": {"void": True, "unvoid": False}.get(command.kind, found.voided),
+                **command.styles,
             }
         )
         self.passes[found.handle] = changed

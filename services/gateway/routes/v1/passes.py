@@ -120,6 +120,11 @@ class ChangedValues(BaseModel):
 class ChangedPass(ChangedValues):
     """New values of a pass, or another choice of a style."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"values": {"structure_headerFields_points_value": 130}}]},
+    )
+
     values: JsonObject = Field(
         {},
         description="The pass's own values by path, images as when it is issued; null takes an own "

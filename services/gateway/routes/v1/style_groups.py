@@ -251,7 +251,8 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             scope=write,
             status=204,
             errors=(StyleGroupInUseError, StyleGroupNotFoundError),
-            description="Refused while a template, a member or a pass names it. Its styles stay.",
+            description="Refused with 409 while a template, a member or a pass names it. Its "
+            "styles stay.",
         ),
         Endpoint(
             "POST",

@@ -204,6 +204,6 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             scope=write,
             status=204,
             errors=(StyleInUseError, StyleNotFoundError),
-            description="Refused while a group, a template, a member or a pass names it.",
+            description="Refused with 409 while a group, a template, a member or a pass names it.",
         ),
     ]
