@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from typing import Final
 
 UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
+    "called_by_webhook": (
+        400,
+        "A webhook leads here, which would tell itself of what it does: let your own system call.",
+    ),
     "callback_refused": (401, "The callback is not signed by Google for this issuer."),
     "login_refused": (401, "The e-mail address or the password is wrong."),
     "subscription_ended": (401, "The subscription of this account has ended."),

@@ -266,6 +266,8 @@ async def test_state_of_a_pass_is_read(an_account: AnAccount, template_id: str, 
         "scanned": False,
         "installed": False,
         "devices": 0,
+        "style_id": None,
+        "style_group_id": None,
         "url": f"{PUBLIC_URL}/p/{handle}",
         "download_url": f"{PUBLIC_URL}/p/{handle}.pkpass",
     }
