@@ -16,7 +16,7 @@ from services.notifier.apple.repository import sealed as sealed_of_devices
 from services.notifier.feed.handlers import events, feed, sources
 from services.notifier.google.clients.accounts import ServiceAccounts
 from services.notifier.google.clients.sender import GoogleSender
-from services.notifier.google.handlers import acts, callbacks, issuers, reading
+from services.notifier.google.handlers import acts, callbacks, issuers, messages, reading
 from services.notifier.google.jobs.reconciling import Reconciler
 from services.notifier.google.jobs.sending import SendingWorker
 from services.notifier.google.jobs.slots import Slots
@@ -50,12 +50,14 @@ from shared.contracts.notifier import (
     NoteGoogleCallback,
     ReadEndpoint,
     ReadGoogleLink,
+    ReadGoogleOutlook,
     ReadGoogleState,
     ReadGoogleStatus,
     ReadNotices,
     RegisterDevice,
     ReplayDeliveries,
     RotateSecret,
+    TellGoogle,
     TryEndpoint,
     UnregisterDevice,
     UpdateEndpoint,
@@ -171,6 +173,13 @@ def build(settings: Settings, _transport: Transport) -> Service:
                 partial(reading.read_google_links, accounts=accounts, addresses=google.addresses),
             ),
             read(ReadGoogleState, partial(reading.read_google_states, at_google=at_google)),
+            read(
+                ReadGoogleOutlook,
+                partial(
+                    reading.read_google_outlooks, rate=settings.google_rate, at_google=at_google
+                ),
+            ),
+            answer(TellGoogle, partial(messages.tell_google, start_sending=sendings.set)),
             read(ReadGoogleStatus, partial(reading.read_google_status, rate=settings.google_rate)),
             answer(
                 NoteGoogleCallback,

@@ -128,9 +128,11 @@ async def read_notices(
         deliveries, _ = await DeliveryRepository(work.connection).list_page(
             query.account_id, handle=query.handle, limit=limit
         )
-        seen = await ObservationRepository(work.connection).list_newest(
-            query.account_id, query.handle, limit
-        )
+        observations = ObservationRepository(work.connection)
+        seen = await observations.list_newest(query.account_id, query.handle, limit)
+        if google.class_id is not None and (saved_at := google.saved_at) is not None:
+            told = await observations.list_newest(query.account_id, google.class_id, limit)
+            seen += [one for one in told if one.at >= saved_at]
         seen += await FetchRepository(work.connection).list_newest(
             query.account_id, query.handle, limit
         )

@@ -232,7 +232,8 @@ class Observation(BaseModel):
     listed: `tag`, `cursor`; fetched: `status`, `content_number`, `version`, `source`; device_log:
     `line`, `class`, `version`; google_wanted: `version`; google_sent: `version`, `method`,
     `status`, `milliseconds`; google_refused, google_failed: `version`, `status`, `reason`, a word;
-    google_notified: `version`, `by`; google_silent: `version`, `reason`."""
+    google_notified: `version`, `by`; google_silent: `version`, `reason`; without a version they are
+    about a message to all."""
 
 
 DeviceKind = Literal["apple", "wallet_passes", "wallet_union", "pass2u"]
@@ -262,6 +263,7 @@ class GooglePassState(BaseModel):
 
     state: GoogleState | None = None
     object_id: str | None = None
+    class_id: str | None = None
     detail: str = ""
     wanted_version: int = 0
     sent_version: int = 0
@@ -484,6 +486,60 @@ class ReadGoogleLink(Query):
     """Our own origin, which the link names."""
     life_seconds: int | None = None
     """After which Google is to refuse the link; None: never."""
+
+
+class GoogleTold(BaseModel):
+    classes: int
+    """How many will tell their holders."""
+
+
+class TellGoogle(Command):
+    """Tell all who have passes of a template in Google Wallet something: a message of each class.
+
+    Its passes show the same text in the field; of that their holders hear no more. Classes of which
+    nobody has a pass, and adopted ones, tell nothing.
+    """
+
+    name: ClassVar = "notifier.tell_google.v1"
+    reply: ClassVar = GoogleTold
+
+    account_id: UUID
+    template_id: UUID
+    field: str
+    """The key of the field that shows the text."""
+    text: str
+    """The same for all: it tells of nobody."""
+    said: str
+    """The changeMessage of the field, with %@ where the text stands."""
+
+
+class GoogleOutlook(BaseModel):
+    """What a change of a template, or of one pass, would mean at Google."""
+
+    objects: int = 0
+    """Passes that are kept there."""
+    holders: int = 0
+    """Of these, how many somebody has."""
+    silent: int = 0
+    """Of these, how many holders were notified three times in 24 hours already."""
+    classes: int = 0
+    """That we write."""
+    waiting: int = 0
+    """Calls of the same Google Cloud project that are due before."""
+    spacing: float = 0.0
+    """Seconds from one call to the next, at the present pace."""
+
+
+class ReadGoogleOutlook(Query):
+    """How many passes of a template are at Google, and at what pace news would come there."""
+
+    name: ClassVar = "notifier.read_google_outlook.v1"
+    reply: ClassVar = GoogleOutlook
+
+    account_id: UUID
+    template_id: UUID
+    handle: str | None = None
+    """Only this pass."""
 
 
 class GoogleTemplateStatus(BaseModel):

@@ -222,13 +222,18 @@ class GoogleIssuers:
 
     async def is_offered(self, account_id: UUID, template_id: UUID) -> bool:
         """Whether passes of a template can be added to Google Wallet; nothing is chosen yet."""
+        if await self.is_chosen(template_id):
+            return True
+        async with self._database.connection() as connection:
+            issuers = GoogleIssuerRepository(connection)
+            return await issuers.find_usable(account_id, None) is not None
+
+    async def is_chosen(self, template_id: UUID) -> bool:
+        """Whether some pass of a template was ever wanted at Google."""
         if template_id in self._of_templates:
             return True
         async with self._database.connection() as connection:
-            if await TemplateRepository(connection).find_google_issuer(template_id) is not None:
-                return True
-            issuers = GoogleIssuerRepository(connection)
-            return await issuers.find_usable(account_id, None) is not None
+            return await TemplateRepository(connection).find_google_issuer(template_id) is not None
 
     async def of_template(self, account_id: UUID, template_id: UUID) -> str:
         """Give the issuer of a template's passes; chosen when the first is wanted, it stays.

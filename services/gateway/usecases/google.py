@@ -1,5 +1,6 @@
 """Passes at Google Wallet: wanted there, kept there, and the links by which people add them."""
 
+from math import ceil
 from typing import Literal
 from uuid import UUID
 
@@ -9,9 +10,11 @@ from shared.contracts.generator import GooglePass, ReadGoogle
 from shared.contracts.notifier import (
     GoogleKept,
     GoogleLink,
+    GoogleOutlook,
     GooglePassState,
     KeepGoogle,
     ReadGoogleLink,
+    ReadGoogleOutlook,
     ReadGoogleState,
 )
 from shared.contracts.triggers import Pass
@@ -77,3 +80,21 @@ async def state(context: Context, account_id: UUID, handle: str) -> GooglePassSt
         return await context.requester.ask(question, GooglePassState, patience=STATE_SECONDS)
     except UnavailableError:
         return None
+
+
+async def outlook(
+    context: Context, account_id: UUID, template_id: UUID, handle: str | None = None
+) -> GoogleOutlook | None:
+    """Tell what a change of a template, or of one pass, would mean at Google.
+
+    None: none of its passes was ever wanted there.
+    """
+    if not await context.google_issuers.is_chosen(template_id):
+        return None
+    question = ReadGoogleOutlook(account_id=account_id, template_id=template_id, handle=handle)
+    return await context.requester.ask(question, GoogleOutlook)
+
+
+def seconds_of(seen: GoogleOutlook, calls: int) -> int:
+    """Tell in how many seconds so many calls are made, behind those that wait already."""
+    return ceil((seen.waiting + calls) * seen.spacing) if calls else 0

@@ -14,13 +14,18 @@ from services.gateway.usecases import passes
 from services.gateway.usecases.depth import present_depth
 from services.gateway.usecases.passes import pointed
 from shared import clock
-from shared.contracts.triggers import ChangePass, PassChanged
+from shared.contracts.notifier import GoogleTold, TellGoogle
+from shared.contracts.triggers import ChangePass, Pass, PassChanged
 from shared.errors import ApplicationError, ConflictError, InvalidError
+from shared.identifiers import derived_id
+from shared.passes.language.magic import parse
 from shared.passes.language.rights import Withheld, marks_outside
 from shared.passes.language.state import PassState
+from shared.passes.schema.values import to_text
 from shared.passes.template.compiled import CompiledTemplate, compile_template
 from shared.passes.template.document import TemplateDocument
 from shared.passes.template.news import (
+    PLACEHOLDER,
     FieldPaths,
     NoNewsFieldError,
     fields_of,
@@ -62,28 +67,35 @@ class TemplateLetter:
     letter: Letter
     present: Template
     draft: Draft
+    is_plain: bool
+    """Whether it says the same to all, so that at Google a class can say it."""
 
 
-async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
+async def write_to_pass(
+    context: Context, account_id: UUID, handle: str, text: str, key: str | None
+) -> tuple[Letter, Pass]:
+    """Look at what a text would change on one pass."""
+    issued = await passes.read(context, account_id, handle)
+    compiled = await context.showcase.compiled(account_id, issued.template_id)
+    return _letter(compiled, compiled, compiled.migrate(issued.state()), text, key), issued
+
+
+async def send_to_pass(
     context: Context,
-    account_id: UUID,
-    handle: str,
+    letter: Letter,
+    issued: Pass,
     text: str,
-    key: str | None,
     claim: Claim,
     *,
     withheld: Sequence[Withheld],
-) -> tuple[Letter, PassChanged]:
+) -> PassChanged:
     """Set the news of one pass, and push it; a repeat finds the text there, and that is well."""
-    issued = await passes.read(context, account_id, handle)
-    compiled = await context.showcase.compiled(account_id, issued.template_id)
-    letter = _letter(compiled, compiled, compiled.migrate(issued.state()), text, key)
     if letter.is_known and not claim.replayed:
         raise MessageUnchangedError
     command = ChangePass(
         command_id=claim.command_id,
-        account_id=account_id,
-        handle=handle,
+        account_id=issued.account_id,
+        handle=issued.handle,
         kind="update",
         values={letter.field.value: text},
         withheld=list(withheld),
@@ -95,7 +107,7 @@ async def send_to_pass(  # noqa: PLR0917 - all that a message is made of
         raise _at_text(error) from error
     if not changed.values_changed:
         raise MessageUnchangedError
-    return letter, changed
+    return changed
 
 
 async def write_to_template(
@@ -130,7 +142,39 @@ async def write_to_template(
         )
     except ApplicationError as error:
         raise _at_text(error) from error
-    return TemplateLetter(letter, present, draft)
+    return TemplateLetter(letter, present, draft, is_plain=_said(after, field, text) is not None)
+
+
+async def tell_google(
+    context: Context, account_id: UUID, template_id: UUID, text: str, *, key: str, claim: Claim
+) -> None:
+    """Have the classes at Google say what the template says to all; a repeat says it once.
+
+    It is asked for before the passes change, so that these know that it is said.
+    """
+    if not await context.google_issuers.is_chosen(template_id):
+        return
+    compiled = await context.showcase.compiled(account_id, template_id)
+    field = next((one for one in fields_of(compiled) if one.key == key), None)
+    said = _said(compiled, field, text) if field is not None else None
+    if said is not None:
+        command = TellGoogle(
+            command_id=derived_id(claim.command_id, 1),
+            account_id=account_id,
+            template_id=template_id,
+            field=key,
+            text=text,
+            said=said,
+        )
+        await context.requester.ask(command, GoogleTold)
+
+
+def _said(compiled: CompiledTemplate, field: FieldPaths, text: str) -> str | None:
+    """Give the changeMessage that goes with a text; None where passes would say different ones."""
+    index = compiled.path_index
+    said = to_text(index.known[field.message].default)
+    is_plain = parse(text, index) is None and parse(said, index) is None
+    return said if is_plain and PLACEHOLDER in said else None
 
 
 def _letter(

@@ -1,10 +1,12 @@
 """Messages in the words of /v1: which field says them, and what is refused."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
+from shared.contracts.notifier import GoogleOutlook, GoogleTold, ReadGoogleOutlook, TellGoogle
 from shared.contracts.triggers import ChangePass, PassChanged, PassesPushed, PushPasses
 from shared.errors import InvalidError, UnavailableError
 from tests.integration.gateway.conftest import AnAccount, Gateway
@@ -56,7 +58,7 @@ async def test_message_to_a_pass_sets_its_news(an_account: AnAccount, owners: Ow
     assert answer.status == 202
     assert answer.json == {
         "field": "news", "path": PATH, "handle": handle, "version": 2,
-        "template_id": None, "revision": None, "job_id": None, "warnings": [],
+        "template_id": None, "revision": None, "job_id": None, "google": None, "warnings": [],
     }  # fmt: skip
     assert (command.kind, command.values, command.push) == ("update", {PATH: "Hello"}, True)
 
@@ -245,3 +247,78 @@ async def test_message_reaches_nobody_of_others(
     assert (await send(an_account, template_id=template_id)).status == 404
     assert (await send(an_account, handle=handle)).status == 404
     assert not owners.asked_for(ChangePass)
+
+
+@pytest_asyncio.fixture
+async def at_google(gateway: Gateway, an_account: AnAccount, owners: Owners) -> str:
+    """A template whose passes are at Google: 40 in two classes, of which 30 somebody has."""
+    template_id = await with_fields(an_account, NEWS)
+    issuers = gateway.context.google_issuers
+    await issuers.develop(an_account.account_id)
+    await issuers.of_template(an_account.account_id, UUID(template_id))
+    many = GoogleOutlook(objects=40, holders=30, silent=7, classes=2, waiting=18, spacing=0.05)
+    one = many.model_copy(update={"objects": 1, "holders": 1, "silent": 0, "classes": 1})
+    owners.answer(ReadGoogleOutlook, lambda query: one if query.handle else many)
+    owners.answer(TellGoogle, lambda _: GoogleTold(classes=2))
+    return template_id
+
+
+async def test_a_text_to_all_is_one_message_of_each_class_at_google(
+    an_account: AnAccount, owners: Owners, at_google: str
+):
+    answers = [await send(an_account, "Closed", key="once", template_id=at_google) for _ in "12"]
+
+    [told, again] = owners.asked_for(TellGoogle)
+    assert answers[0].json["google"] == {"calls": 42, "seconds": 3, "silent": 7}
+    assert answers[1].json == answers[0].json
+    assert (told.field, told.text, told.said) == ("news", "Closed", "%@")
+    assert told.command_id == again.command_id
+    asked = [type(row) for _, row in owners.asked]
+    assert asked.index(TellGoogle) < asked.index(PushPasses)
+
+
+async def test_a_text_with_magic_words_is_one_message_of_each_pass(
+    an_account: AnAccount, owners: Owners, at_google: str
+):
+    answer = await send(an_account, "Hello {member_name}", template_id=at_google)
+
+    assert answer.json["google"]["calls"] == 40 + 30
+    assert owners.asked_for(TellGoogle) == []
+
+
+async def test_a_message_to_one_pass_takes_two_calls_at_google(
+    an_account: AnAccount, owners: Owners, at_google: str
+):
+    handle = await a_pass(an_account, at_google)
+
+    answer = await send(an_account, handle=handle)
+
+    assert answer.json["google"] == {"calls": 2, "seconds": 1, "silent": 0}
+    assert owners.asked_for(TellGoogle) == []
+
+
+async def test_what_a_message_would_take_is_said_and_nothing_is_done(
+    an_account: AnAccount, owners: Owners, at_google: str
+):
+    handle = await a_pass(an_account, at_google)
+    tried = "/v1/messages?dry_run=true"
+
+    to_all = await an_account.call("POST", tried, {"text": "Hi", "template_id": at_google})
+    to_one = await an_account.call("POST", tried, {"text": "Hi", "handle": handle})
+    known = await an_account.call("POST", tried, {"text": "None yet", "handle": handle})
+
+    assert (to_all.status, to_one.status, known.status) == (200, 200, 409)
+    assert to_all.json["google"] == {"calls": 42, "seconds": 3, "silent": 7}
+    assert to_one.json["google"] == {"calls": 2, "seconds": 1, "silent": 0}
+    assert (to_all.json["revision"], to_all.json["job_id"], to_one.json["version"]) == (None,) * 3
+    for command in (ChangePass, PushPasses, TellGoogle):
+        assert owners.asked_for(command) == []
+
+
+async def test_a_template_of_which_nothing_is_at_google_costs_nothing_there(
+    an_account: AnAccount, owners: Owners
+):
+    answer = await send(an_account, template_id=await with_fields(an_account, NEWS))
+
+    assert (answer.status, answer.json["google"]) == (202, None)
+    assert owners.asked_for(TellGoogle) == owners.asked_for(ReadGoogleOutlook) == []

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from shared import clock
+from shared.contracts.notifier import GoogleOutlook, ReadGoogleOutlook
 from shared.contracts.triggers import (
     ControlTemplatePush,
     ListTemplatePushes,
@@ -57,11 +58,31 @@ async def test_push_of_a_template_is_a_job(an_account: AnAccount, owners: Owners
     assert again.headers["idempotent-replayed"] == "true"
     assert answer.json | {"created_at": None} == {
         "job_id": str(job_id), "template_id": template_id, "state": "running",
-        "total": 3, "done": 1, "created_at": None, "ended_at": None,
+        "total": 3, "done": 1, "created_at": None, "ended_at": None, "google": None,
     }  # fmt: skip
     assert (command.template_revision, command.forget) == (1, [])
     assert owners.lanes_of(PushPasses) == {"bulk"}
-    assert (await an_account.call("GET", answer.headers["location"])).json == answer.json
+    shown = await an_account.call("GET", answer.headers["location"])
+    assert answer.json == {**shown.json, "google": None}
+
+
+async def test_before_a_push_it_is_said_what_it_takes_at_google(
+    gateway: Gateway, an_account: AnAccount, owners: Owners
+):
+    template_id = await make_template(an_account)
+    issuers = gateway.context.google_issuers
+    await issuers.develop(an_account.account_id)
+    await issuers.of_template(an_account.account_id, UUID(template_id))
+    outlook = GoogleOutlook(objects=72_000, holders=9, classes=1, waiting=19, spacing=0.05)
+    owners.answer(ReadGoogleOutlook, lambda _: outlook)
+
+    tried = await an_account.call("POST", f"/v1/templates/{template_id}/push?dry_run=true")
+    asked = len(owners.asked_for(PushPasses))
+    done = await an_account.call("POST", f"/v1/templates/{template_id}/push")
+
+    cost = {"calls": 72_001, "seconds": 3601, "class_calls": 1, "class_seconds": 1}
+    assert (tried.status, tried.json, asked) == (200, {"google": cost}, 0)
+    assert (done.status, done.json["google"]) == (202, cost)
 
 
 async def test_template_of_others_is_not_pushed(

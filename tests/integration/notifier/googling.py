@@ -16,7 +16,14 @@ from services.notifier import handlers
 from services.notifier.google.clients.accounts import ServiceAccounts
 from services.notifier.google.clients.sender import GoogleSender
 from services.notifier.google.domain.documents import digest_of
-from services.notifier.google.handlers import acts, callbacks, issuers, passes, reading
+from services.notifier.google.handlers import (
+    acts,
+    callbacks,
+    issuers,
+    messages,
+    passes,
+    reading,
+)
 from services.notifier.google.jobs.sending import SendingWorker
 from services.notifier.google.jobs.slots import Slots
 from shared.contracts.gateway import GOOGLE_PURPOSE, GoogleIssuerSaved
@@ -27,14 +34,17 @@ from shared.contracts.notifier import (
     DevicesActed,
     GoogleKept,
     GoogleLink,
+    GoogleOutlook,
     GooglePassState,
     GoogleTemplateStatus,
     KeepGoogle,
     NoteGoogleCallback,
     Observation,
     ReadGoogleLink,
+    ReadGoogleOutlook,
     ReadGoogleState,
     ReadGoogleStatus,
+    TellGoogle,
 )
 from shared.contracts.triggers import DeletedPass, PassesDeleted
 from shared.errors import ApplicationError, NotReadyError
@@ -240,6 +250,24 @@ class Googling:
         """What the timeline shows of Google, the oldest first."""
         shown = (await self.notifier.notices(self.account_id, handle)).observations
         return [one for one in reversed(shown) if one.kind.startswith("google_")]
+
+    async def tell(self, text: str, field: str = "offer", said: str = "New: %@") -> int:
+        """Tell all holders something; how many classes do."""
+        command = TellGoogle(
+            command_id=new_id(), account_id=self.account_id, template_id=self.template_id,
+            field=field, text=text, said=said,
+        )  # fmt: skip
+        handler = partial(messages.tell_google, start_sending=self.due.set)
+        [told] = await self.notifier.tell(handler, command)
+        return told.classes
+
+    async def outlook(self, handle: str | None = None, *, at_google: bool = False) -> GoogleOutlook:
+        query = ReadGoogleOutlook(
+            account_id=self.account_id, template_id=self.template_id, handle=handle
+        )
+        handler = partial(reading.read_google_outlooks, rate=self.rate, at_google=at_google)
+        [outlook] = await self.notifier.tell(handler, query)
+        return outlook
 
     async def jobs(self) -> list[dict[str, Any]]:
         rows = await self.notifier.sql(

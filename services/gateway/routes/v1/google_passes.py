@@ -41,6 +41,7 @@ class GooglePassView(BaseModel):
         description="`waiting`, `there` as it is now, or `refused`; null: nobody wanted it there."
     )
     object_id: str | None
+    class_id: str | None
     detail: str = Field(description="Why it waits or was refused, in Google's words.")
     wanted_version: int
     sent_version: int

@@ -65,7 +65,9 @@ def _attempt(seen: Sequence[Observation], version: int) -> str:
 def _notice(seen: Sequence[Observation], version: int) -> str:
     notice = last_of([one for one in seen if one.data.get("version") == version], *_NOTICES)
     if notice is None:
-        return "It had nothing to notify its holder of."
+        to_all = last_of([one for one in seen if "version" not in one.data], "google_notified")
+        told = f" All holders got a message at {written(to_all.at)}." if to_all else ""
+        return f"It had nothing to notify its holder of.{told}"
     if notice.kind == "google_silent":
         return f"Its holder was not notified: {notice.data.get('reason')}."
     by = _BY.get(str(notice.data.get("by")), "by Google")

@@ -9,15 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from services.gateway.catalogue.claims import Claim
 from services.gateway.context import Context
 from services.gateway.routes.once import REPEAT_ERRORS, answer_once
+from services.gateway.routes.v1.pass_lists import Flag
 from services.gateway.routes.v1.pushes import address_of
 from services.gateway.routes.v1.reading import begin
-from services.gateway.usecases import messages, pushes
+from services.gateway.usecases import google, messages, pushes
 from services.gateway.usecases.messages import (
     Letter,
     MessageUnchangedError,
     NewsFieldMissingError,
     TemplateLetter,
 )
+from shared.contracts.notifier import GoogleOutlook
+from shared.contracts.triggers import Pass
 from shared.database import UnitOfWork
 from shared.errors import GoneError, NotFoundError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint, Reply
@@ -74,6 +77,24 @@ class NewMessage(BaseModel):
         return template_id
 
 
+class MessageQuery(BaseModel):
+    """Whether it is to be sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dry_run: Flag = Field(default=False, description="Only say what it would change and take.")
+
+
+class GoogleCost(BaseModel):
+    """What it takes at Google."""
+
+    calls: int = Field(description="At most; to all of a template, the message is one of a class.")
+    seconds: int = Field(description="Until the last of them, behind those that wait already.")
+    silent: int = Field(
+        description="How many holders are not notified: they were three times in 24 hours."
+    )
+
+
 class SentMessage(BaseModel):
     """What was done to show a text."""
 
@@ -84,34 +105,91 @@ class SentMessage(BaseModel):
     template_id: UUID | None = Field(description="The template, if it was for all.")
     revision: int | None = Field(description="The template's revision that says it.")
     job_id: UUID | None = Field(description="The push job that brings it to the passes.")
+    google: GoogleCost | None = Field(
+        default=None, description="Null: none of its passes was wanted at Google."
+    )
     warnings: list[str]
 
 
-async def send_message(call: Call[NewMessage, None], *, context: Context) -> Reply:
+async def send_message(call: Call[NewMessage, MessageQuery], *, context: Context) -> Reply:
     """Show a text on the phones that have a pass, or all passes of a template.
 
     The answer is kept with the key: what changed can be told only once.
     """
+    template_id = call.body.template_id
+    if call.query.dry_run:
+        if template_id is None:
+            return Reply(await _try_one(call, context), 200)
+        return Reply(await _try_all(call, context, template_id), 200)
     claim = await begin(context, call)
-    if call.body.template_id is None:
+    if template_id is None:
         return await _send_to_one(call, context, claim)
-    return await _send_to_all(call, context, claim, call.body.template_id)
+    return await _send_to_all(call, context, claim, template_id)
 
 
-async def _send_to_one(call: Call[NewMessage, None], context: Context, claim: Claim) -> Reply:
+async def _try_one(call: Call[NewMessage, MessageQuery], context: Context) -> SentMessage:
+    body, account_id = call.body, call.caller.account_id
+    letter, issued = await messages.write_to_pass(
+        context, account_id, body.handle or "", body.text, body.field
+    )
+    if letter.is_known:
+        raise MessageUnchangedError
+    cost = await _cost_of_one(context, issued)
+    return _sent(letter, handle=issued.handle, cost=cost)
+
+
+async def _try_all(
+    call: Call[NewMessage, MessageQuery], context: Context, template_id: UUID
+) -> SentMessage:
+    written = await _written(call, context, template_id)
+    cost = await _cost_of_all(context, call.caller.account_id, template_id, written)
+    return _sent(written.letter, template_id=template_id, cost=cost)
+
+
+async def _written(
+    call: Call[NewMessage, MessageQuery], context: Context, template_id: UUID
+) -> TemplateLetter:
+    body, caller = call.body, call.caller
+    return await messages.write_to_template(
+        context, caller.account_id, template_id, body.text, body.field, withheld=caller.withheld
+    )
+
+
+async def _cost_of_one(context: Context, issued: Pass) -> GoogleCost | None:
+    """Count its change, and the message that follows if somebody has it."""
+    seen = await google.outlook(context, issued.account_id, issued.template_id, issued.handle)
+    return None if seen is None else _cost(seen, seen.objects + seen.holders)
+
+
+async def _cost_of_all(
+    context: Context, account_id: UUID, template_id: UUID, written: TemplateLetter
+) -> GoogleCost | None:
+    """Count the changes of all, and the messages: of classes, or of each pass that differs."""
+    seen = await google.outlook(context, account_id, template_id)
+    if seen is None:
+        return None
+    said = min(seen.classes, seen.holders) if written.is_plain else seen.holders
+    return _cost(seen, seen.objects + said)
+
+
+def _cost(seen: GoogleOutlook, calls: int) -> GoogleCost:
+    return GoogleCost(calls=calls, seconds=google.seconds_of(seen, calls), silent=seen.silent)
+
+
+async def _send_to_one(
+    call: Call[NewMessage, MessageQuery], context: Context, claim: Claim
+) -> Reply:
     body, account_id = call.body, call.caller.account_id
     sent: SentMessage | None = None
     if claim.response is None:
-        letter, changed = await messages.send_to_pass(
-            context,
-            account_id,
-            body.handle or "",
-            body.text,
-            body.field,
-            claim,
-            withheld=call.caller.withheld,
+        letter, issued = await messages.write_to_pass(
+            context, account_id, body.handle or "", body.text, body.field
         )
-        sent = _sent(letter, handle=changed.handle, version=changed.version)
+        cost = await _cost_of_one(context, issued)
+        changed = await messages.send_to_pass(
+            context, letter, issued, body.text, claim, withheld=call.caller.withheld
+        )
+        sent = _sent(letter, handle=changed.handle, version=changed.version, cost=cost)
 
     async def tell(_work: UnitOfWork) -> Reply:
         return Reply(sent, 202)
@@ -120,20 +198,15 @@ async def _send_to_one(call: Call[NewMessage, None], context: Context, claim: Cl
 
 
 async def _send_to_all(
-    call: Call[NewMessage, None], context: Context, claim: Claim, template_id: UUID
+    call: Call[NewMessage, MessageQuery], context: Context, claim: Claim, template_id: UUID
 ) -> Reply:
     """Save the revision with the answer, then begin the push; a repeat begins none but the same."""
-    body, account_id = call.body, call.caller.account_id
+    account_id = call.caller.account_id
     written: TemplateLetter | None = None
+    cost: GoogleCost | None = None
     if claim.response is None:
-        written = await messages.write_to_template(
-            context,
-            account_id,
-            template_id,
-            body.text,
-            body.field,
-            withheld=call.caller.withheld,
-        )
+        written = await _written(call, context, template_id)
+        cost = await _cost_of_all(context, account_id, template_id, written)
 
     async def save(work: UnitOfWork) -> Reply:
         if written is None:
@@ -147,15 +220,19 @@ async def _send_to_all(
             template_id=template_id,
             revision=saved.revision,
             job_id=claim.command_id,
+            cost=cost,
         )
         return Reply(sent, 202, {"Location": address_of(claim.command_id)})
 
     reply = await answer_once(context, call, save)
     if not isinstance(reply.model, bytes):
         raise TypeError(reply)
-    path = SentMessage.model_validate_json(reply.model).path
+    sent = SentMessage.model_validate_json(reply.model)
+    await messages.tell_google(
+        context, account_id, template_id, call.body.text, key=sent.field, claim=claim
+    )
     await pushes.push_all(
-        context, account_id, template_id, command_id=claim.command_id, forget=[path]
+        context, account_id, template_id, command_id=claim.command_id, forget=[sent.path]
     )
     return reply
 
@@ -168,6 +245,7 @@ def _sent(
     template_id: UUID | None = None,
     revision: int | None = None,
     job_id: UUID | None = None,
+    cost: GoogleCost | None = None,
 ) -> SentMessage:
     return SentMessage(
         field=letter.field.key,
@@ -177,6 +255,7 @@ def _sent(
         template_id=template_id,
         revision=revision,
         job_id=job_id,
+        google=cost,
         warnings=letter.warnings,
     )
 
@@ -192,8 +271,10 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             tag=TAG,
             scope="passes:write",
             body=NewMessage,
+            query=MessageQuery,
             returns=SentMessage,
             status=202,
+            also=(200,),
             errors=(
                 *REPEAT_ERRORS,
                 NotFoundError,
@@ -206,6 +287,8 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             "missing, the answer says what to add to the template. With `handle` one pass gets the "
             "text; with `template_id` the template gets a revision with it and a push job brings "
             "it to all passes that are on a device, taking away the values of their own that they "
-            "have for the field. Wallet shows nothing when the text is the one from before: 409.",
+            "have for the field. Wallet shows nothing when the text is the one from before: 409. "
+            "At Google a text without magic words is one message of the template's class to all, "
+            "else one of each pass; `google` says what that takes.",
         ),
     ]

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from services.gateway.catalogue.templates import TemplateNotFoundError
 from services.gateway.context import Context
 from services.gateway.routes.v1.paging import uuid_position
+from services.gateway.routes.v1.pass_lists import Flag
 from services.gateway.routes.v1.reading import answered, begin, cursor_at, id_in_path
-from services.gateway.usecases import pushes
+from services.gateway.usecases import google, pushes
 from shared.contracts.triggers import (
     ControlTemplatePush,
     ListTemplatePushes,
@@ -38,6 +39,42 @@ class PushJobView(BaseModel):
     ended_at: datetime | None
 
 
+class UpdateCost(BaseModel):
+    """What an update of all takes at Google, which passes do not fetch by themselves."""
+
+    model_config = ConfigDict(title="GoogleUpdateCost")
+
+    calls: int = Field(description="At most: its classes, and each pass that is there.")
+    seconds: int = Field(description="Until the last of them, behind those that wait already.")
+    class_calls: int = Field(
+        description="How many it takes if all that is new is on its classes: names, colours, "
+        "logos, and texts on the back that are the same for all and announce no change."
+    )
+    class_seconds: int
+
+
+class PushOutlook(BaseModel):
+    """What a push of all would take; nothing was done."""
+
+    google: UpdateCost | None = Field(description="Null: no pass was wanted at Google.")
+
+
+class BegunPushJob(PushJobView, PushOutlook):
+    """A push of all installed passes of a template, and what it takes at Google."""
+
+
+class BegunPush(RootModel[BegunPushJob | PushOutlook]):
+    """A push job, or what it would take."""
+
+
+class PushQuery(BaseModel):
+    """Whether it is to be done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dry_run: Flag = Field(default=False, description="Only say what it would take.")
+
+
 class PushJobsQuery(PageQuery):
     """Which push jobs to list."""
 
@@ -48,15 +85,34 @@ class PushJobsPage(Page[PushJobView]):
     """Push jobs, newest first."""
 
 
-async def push_template(call: Call[None, None], *, context: Context) -> Reply:
+async def push_template(call: Call[None, PushQuery], *, context: Context) -> Reply:
     """Push all installed passes of a template."""
     account_id, template_id = call.caller.account_id, id_in_path(call, "template_id")
+    if template_id not in await context.templates.current(account_id, [template_id]):
+        raise TemplateNotFoundError
+    cost = await _cost(context, account_id, template_id)
+    if call.query.dry_run:
+        return Reply(PushOutlook(google=cost), 200)
     claim = await begin(context, call)
     pushed = await pushes.push_all(context, account_id, template_id, command_id=claim.command_id)
     job_id = pushed.job_id or claim.command_id
     question = ReadTemplatePush(account_id=account_id, job_id=job_id)
     job = await context.requester.ask(question, TemplatePush)
-    return answered(claim, _view(job), headers={"Location": address_of(job_id)})
+    begun = BegunPushJob(**dict(_view(job)), google=cost)
+    return answered(claim, begun, headers={"Location": address_of(job_id)})
+
+
+async def _cost(context: Context, account_id: UUID, template_id: UUID) -> UpdateCost | None:
+    seen = await google.outlook(context, account_id, template_id)
+    if seen is None:
+        return None
+    calls = seen.classes + seen.objects
+    return UpdateCost(
+        calls=calls,
+        seconds=google.seconds_of(seen, calls),
+        class_calls=seen.classes,
+        class_seconds=google.seconds_of(seen, seen.classes),
+    )
 
 
 async def list_template_pushes(
@@ -132,11 +188,14 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             summary="Push all installed passes of a template",
             tag=TAG,
             scope=write,
-            returns=PushJobView,
+            query=PushQuery,
+            returns=BegunPush,
             status=202,
+            also=(200,),
             errors=(TemplateNotFoundError,),
             description="A job goes over the passes that are on a device; whose bytes are new, by "
-            "the template's present revision, those devices are told. Two jobs take turns.",
+            "the template's present revision, those devices are told. Two jobs take turns. Google "
+            "is sent what is different there: `google` says what that takes at most.",
         ),
         Endpoint(
             "GET",

@@ -77,6 +77,7 @@ class ObservationRepository:
         return Counter((row["handle"], row["kind"]) for row in kept)
 
     async def list_newest(self, account_id: UUID, handle: str, limit: int) -> list[Observation]:
+        """List what was seen of a pass; or, by its id, of a class at Google."""
         rows = await self._connection.fetch(
             """
             SELECT at, kind, device, data

@@ -136,12 +136,13 @@ class _Talk:
             return await self._denied(outcome)
         if meaning != "done":
             return outcome
-        if self.document.is_class:
-            review: JsonObject = body.get("review") or {}
-            words = str(review.get("comments") or "")
-            return replace(outcome, review=body.get("reviewStatus", ""), detail=words)
         resource = body.get("resource", body)
         messages = len(resource.get("messages", ()))
+        if self.document.is_class:
+            review: JsonObject = resource.get("review") or {}
+            words = str(review.get("comments") or "")
+            status = resource.get("reviewStatus", "")
+            return replace(outcome, review=status, detail=words, messages=messages)
         return replace(outcome, has_users=resource.get("hasUsers"), messages=messages)
 
     async def _denied(self, denied: Outcome) -> Outcome:
@@ -237,7 +238,9 @@ class _Writing:
 async def _tell(talk: _Talk, due: Due) -> Outcome:
     """Add the message that is due, once: what may have been sent before is looked for."""
     document, is_loud = talk.document, due.notice.by == "message"
-    message = message_of(document.sent_version, document.watched, document.telling, document.header)
+    message = message_of(
+        document.message_number, document.watched, document.telling, document.header
+    )
     if "body" not in message:
         return Outcome("done", told=True)
     if document.tells or document.messages >= MAX_MESSAGES:

@@ -18,18 +18,23 @@ def wanted(one: Wanted, at: datetime) -> Seen:
 def seen_of(finished: Finished) -> Iterator[Seen]:
     """Note what came of a step for an object: sent, refused, to be tried again; told or not.
 
-    Google's sentences may name values of the document, and timelines outlive these.
+    Of a class it is only what all of its holders heard, under its id. Google's sentences
+    may name values of the document, and timelines outlive these.
     """
     document, outcome, notice = finished.document, finished.outcome, finished.due.notice
-    if document.handle is None:
-        return
-    handle = document.handle
+    about, version = document.handle or document.document_id, document.wanted_version
 
     def seen(kind: str, **data: Any) -> Seen:  # noqa: ANN401 - as JSON
-        facts = {"version": document.wanted_version, **data}
+        facts = {"version": version, **data}
         facts = {name: value for name, value in facts.items() if value not in (None, "")}
-        return Seen(document.account_id, handle, kind, finished.at, None, facts)
+        return Seen(document.account_id, about, kind, finished.at, None, facts)
 
+    if document.is_class:
+        if outcome.notified:
+            yield seen("google_notified", version=None, by="class")
+        elif finished.why_silent:
+            yield seen("google_silent", version=None, reason=finished.why_silent)
+        return
     answer = {"status": outcome.status, "reason": outcome.reason}
     if finished.is_written:
         taken = outcome.milliseconds

@@ -78,9 +78,12 @@ class Document:
     clears_messages: bool
     telling: list[str]
     has_users: bool
+    """Whether somebody has it; a class is asked to tell only where somebody has an object."""
     is_deleted: bool
     is_refused: bool
     """What Google said of it last: of a class, that no new objects are taken."""
+    class_watched: Watched
+    """What its class has told all holders: of that its own holder need not hear."""
     header: str
     """Who speaks in a message: the issuer's name, as its class says it."""
     issuer: Issuer
@@ -127,8 +130,19 @@ class Document:
     @property
     def news(self) -> list[str]:
         """The fields whose change its holder is to hear of, once it is written."""
-        is_asked = self.sent_version < self.push_version and not self.is_deleted
-        return changed_fields(self.watched, self.sent_watched) if is_asked else []
+        if self.is_class or self.is_deleted or self.sent_version >= self.push_version:
+            return []
+        changed = changed_fields(self.watched, self.sent_watched)
+        return [field for field in changed if not self._is_told_to_all(field)]
+
+    @property
+    def message_number(self) -> int:
+        """What rises with each message, of the object's version or the class's messages."""
+        return self.push_version if self.is_class else self.sent_version
+
+    def _is_told_to_all(self, field: str) -> bool:
+        told = self.class_watched.get(field)
+        return told is not None and told[0] == self.watched[field][0]
 
 
 Step = Literal["write", "tell", "look"]

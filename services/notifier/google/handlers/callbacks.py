@@ -2,7 +2,11 @@
 
 from services.notifier.google.handlers.acts import tell_acts
 from services.notifier.google.handlers.issuers import StartSending
-from services.notifier.google.repository import DocumentRepository, JobRepository
+from services.notifier.google.repository import (
+    DocumentRepository,
+    JobRepository,
+    StandingRepository,
+)
 from shared.contracts.message import Done
 from shared.contracts.notifier import NoteGoogleCallback
 from shared.database import UnitOfWork
@@ -12,9 +16,9 @@ async def note_google_callbacks(
     commands: list[NoteGoogleCallback], work: UnitOfWork, *, start_sending: StartSending
 ) -> list[Done]:
     """Tell saved objects as installed; of removed ones Google is asked who still has them."""
-    documents = DocumentRepository(work.connection)
-    known = await documents.lock({command.object_id for command in commands})
-    kept = await documents.find_ids(known)
+    named = {command.object_id for command in commands}
+    known = await DocumentRepository(work.connection).lock(named)
+    kept = await StandingRepository(work.connection).find_ids(known)
     told = [
         command
         for command in commands

@@ -18,6 +18,7 @@ from services.notifier.google.repository import (
     DocumentRepository,
     JobRepository,
     NoticeRepository,
+    StandingRepository,
 )
 from shared import clock
 from shared.contracts.generator import GooglePass
@@ -44,7 +45,7 @@ async def keep_google(
         lanes[object_id] = min(lane, lanes.get(object_id, lane))
     passes = [command.google_pass for command in commands]
     await _want(passes, work, lanes, start_sending)
-    kept = await DocumentRepository(work.connection).find_ids(lanes)
+    kept = await StandingRepository(work.connection).find_ids(lanes)
     return [
         GoogleKept(
             handle=one.handle,

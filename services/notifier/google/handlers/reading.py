@@ -7,14 +7,16 @@ from typing import Final
 from services.notifier.google.clients.accounts import ServiceAccounts
 from services.notifier.google.domain.links import claims_of
 from services.notifier.google.domain.sending import Issuer
-from services.notifier.google.repository import DocumentRepository, IssuerRepository
-from services.notifier.google.repository.documents import Kept
+from services.notifier.google.repository import IssuerRepository, StandingRepository
+from services.notifier.google.repository.standings import Kept
 from shared import clock
 from shared.contracts.notifier import (
     GoogleLink,
+    GoogleOutlook,
     GooglePassState,
     GoogleTemplateStatus,
     ReadGoogleLink,
+    ReadGoogleOutlook,
     ReadGoogleState,
     ReadGoogleStatus,
     ReadNotices,
@@ -51,7 +53,7 @@ async def read_google_links(
 
     What a development issuer has is never at Google: its links are as good as they can be.
     """
-    found = await DocumentRepository(work.connection).find(
+    found = await StandingRepository(work.connection).find(
         {(query.account_id, query.handle) for query in queries}
     )
     issuers = await IssuerRepository(work.connection).find(
@@ -76,22 +78,30 @@ async def read_google_states(
     queries: Sequence[ReadGoogleState | ReadNotices], work: UnitOfWork, *, at_google: bool
 ) -> list[GooglePassState]:
     """Tell how passes stand at Google."""
-    found = await DocumentRepository(work.connection).find(
+    found = await StandingRepository(work.connection).find(
         {(query.account_id, query.handle) for query in queries}
     )
     kept = [found.get((query.account_id, query.handle)) for query in queries]
     return [_state(one, at_google=at_google) if one else GooglePassState() for one in kept]
 
 
+async def read_google_outlooks(
+    queries: list[ReadGoogleOutlook], work: UnitOfWork, *, rate: float, at_google: bool
+) -> list[GoogleOutlook]:
+    """Tell what changes of templates and passes would mean."""
+    standings, at = StandingRepository(work.connection), clock.now()
+    return [await standings.foresee(query, at, rate, at_google=at_google) for query in queries]
+
+
 async def read_google_status(
     queries: list[ReadGoogleStatus], work: UnitOfWork, *, rate: float
 ) -> list[GoogleTemplateStatus]:
     """Tell how far templates are, and when all of it will be there at the present pace."""
-    documents = DocumentRepository(work.connection)
+    standings = StandingRepository(work.connection)
     shown: list[GoogleTemplateStatus] = []
     for query in queries:
-        count = await documents.count(query.account_id, query.template_id)
-        calls, seconds = await documents.count_calls(query.template_id, rate)
+        count = await standings.count(query.account_id, query.template_id)
+        calls, seconds = await standings.count_calls(query.template_id, rate)
         shown.append(
             GoogleTemplateStatus(
                 wanted=count.wanted,
@@ -139,6 +149,7 @@ def _state(kept: Kept, *, at_google: bool) -> GooglePassState:
     return GooglePassState(
         state=kept.state,
         object_id=kept.document_id,
+        class_id=kept.class_id,
         detail=kept.detail(at_google=at_google),
         wanted_version=kept.wanted_version,
         sent_version=kept.sent_version,

@@ -12,8 +12,8 @@ from services.notifier.google.clients.sender import GoogleSender
 from services.notifier.google.domain.documents import is_within
 from services.notifier.google.domain.lanes import BACKFILL
 from services.notifier.google.jobs.sending import TellActs
-from services.notifier.google.repository import DocumentRepository, JobRepository
-from services.notifier.google.repository.documents import ListedClass
+from services.notifier.google.repository import ComparisonRepository, JobRepository
+from services.notifier.google.repository.comparisons import ListedClass
 from shared import clock
 from shared.contracts.message import JsonObject
 from shared.database import Database, UnitOfWork
@@ -39,7 +39,7 @@ class Reconciler:
         """Go over every class that was not listed for a day; one that is refused comes later."""
         while True:
             async with self._database.work() as work:
-                one = await DocumentRepository(work.connection).take_turn(
+                one = await ComparisonRepository(work.connection).take_turn(
                     EVERY, at_google=self._at_google
                 )
             if one is None:
@@ -64,8 +64,8 @@ class Reconciler:
             if not token:
                 break
         async with self._database.work("bulk") as work:
-            documents, jobs = DocumentRepository(work.connection), JobRepository(work.connection)
-            missing = await documents.note_missing(one.class_id, begun)
+            lists, jobs = ComparisonRepository(work.connection), JobRepository(work.connection)
+            missing = await lists.note_missing(one.class_id, begun)
             await jobs.ask(dict.fromkeys(missing, BACKFILL))
             if one.is_ours:
                 await jobs.ask_look([one.class_id])
@@ -74,17 +74,17 @@ class Reconciler:
 
     async def _compare_page(self, listed: list[JsonObject], at: datetime, work: UnitOfWork) -> None:
         """Note who has objects, and have what is different there sent again."""
-        documents, jobs = DocumentRepository(work.connection), JobRepository(work.connection)
+        lists, jobs = ComparisonRepository(work.connection), JobRepository(work.connection)
         found = {str(each.get("id")): each for each in listed}
-        settled = await documents.lock_settled(found)
+        settled = await lists.lock_settled(found)
         drifted = {
             one.document_id: drift
             for one in settled
             if (drift := _drift(one.wanted, found[one.document_id], one.sent))
         }
         users = {key: bool(each.get("hasUsers")) for key, each in found.items()}
-        held = await documents.note_listed(users, at)
-        await documents.forget_sent(drifted)
+        held = await lists.note_listed(users, at)
+        await lists.forget_sent(drifted)
         await jobs.ask(dict.fromkeys(drifted, BACKFILL))
         await self._tell_acts(held, work)
 

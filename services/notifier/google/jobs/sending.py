@@ -185,7 +185,7 @@ async def _noticed(work: UnitOfWork, leased: Sequence[tuple[Document, float]]) -
     steps: dict[str, Step] = {one.document_id: step_of(one) for one, _ in leased}
     notices, at = NoticeRepository(work.connection), clock.now()
     ledgers = await notices.find(
-        {d.document_id: d.class_id for d, _ in leased if d.class_id and d.has_users}
+        {d.document_id: d.class_id or d.document_id for d, _ in leased if d.has_users}
     )
     due = [
         Due(

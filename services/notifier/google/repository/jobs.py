@@ -38,8 +38,8 @@ _DOCUMENT: Final = (
     "document_id", "account_id", "type", "handle", "class_id", "wanted", "wanted_digest",
     "wanted_version", "push_version", "watched", "sent", "sent_digest", "sent_version",
     "sent_watched", "messages", "clears_messages", "telling", "has_users", "is_deleted",
-    "is_refused", "header", "asked", "asked_at", "lane", "tries", "looks", "tells", "reserved_at",
-    "leased_at",
+    "is_refused", "class_watched", "header", "asked", "asked_at", "lane", "tries", "looks", "tells",
+    "reserved_at", "leased_at",
 )  # fmt: skip
 
 
@@ -65,6 +65,7 @@ class JobRepository:
                 AND (
                     d.clears_messages
                     OR d.wanted_digest IS DISTINCT FROM d.sent_digest
+                    OR cardinality(d.telling) > 0
                 )
             ORDER BY 1
             ON CONFLICT (document_id) DO UPDATE SET
@@ -147,9 +148,10 @@ class JobRepository:
                 d.document_id, d.account_id, d.type, d.handle, d.class_id, d.wanted,
                 d.wanted_digest, d.wanted_version, d.push_version, d.watched, d.sent,
                 d.sent_digest, d.sent_version, d.sent_watched, d.messages, d.clears_messages,
-                d.telling, d.has_users, d.deleted_at IS NOT NULL AS is_deleted,
-                d.refusal IS NOT NULL AS is_refused,
-                coalesce(c.wanted ->> 'issuerName', '') AS header,
+                d.telling, d.has_users OR d.handle IS NULL AS has_users,
+                d.deleted_at IS NOT NULL AS is_deleted, d.refusal IS NOT NULL AS is_refused,
+                coalesce(c.watched, '{}') AS class_watched,
+                coalesce(c.wanted ->> 'issuerName', d.wanted ->> 'issuerName', '') AS header,
                 j.asked, j.asked_at, j.lane, j.tries, j.looks, j.tells, j.reserved_at,
                 j.leased_at,
                 i.issuer_id, i.account_id AS issuer_account_id, i.revision, i.key_id, i.email,
