@@ -162,6 +162,7 @@ PLAIN: dict[object, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     bytes: st.binary(max_size=8),
     UUID: st.uuids(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
     date: st.dates(),
     type(None): st.none(),
     Any: JSON,

@@ -3,6 +3,7 @@
 import json
 import secrets
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 
 from tests.e2e.phones import hold
+from tests.e2e.test_batches import ended, result, send
 from tests.e2e.test_journeys import get, patch, post
 from tests.google.resources import Resource
 from tests.google.server import FakeGoogle
@@ -29,6 +31,7 @@ TEMPLATE: dict[str, Any] = {
                 {"key": "points", "label": "Points", "value": 0, "changeMessage": "Now %@ points"}
             ],
             "secondaryFields": [{"key": "name", "label": "Name", "value": "{member_name}"}],
+            "backFields": [{"key": "news", "label": "News", "value": "-", "changeMessage": "%@"}],
         },
         "barcode": {"format": "PKBarcodeFormatQR"},
     },
@@ -53,6 +56,18 @@ class Shop:
         """Want a pass at Google; what is there then, and the link that saves it."""
         made = await post(self.http, f"/v1/passes/{handle}/google")
         return self.google.objects[made["object_id"]], made["save_url"]
+
+    async def save(self, handle: str) -> Resource:
+        """Somebody has a pass in Google Wallet, and we know."""
+        object_, link = await self.want(handle)
+        await self.google.save(link)
+        await poll(lambda: _saved(self, handle), "the save is known")
+        return object_
+
+    def notices(self, object_: Resource) -> list[str]:
+        """What its holder was notified of."""
+        changes = self.google.holders.changes
+        return [one.notice for one in changes if one.object_id == object_.id and one.notice]
 
     async def state(self, handle: str) -> dict[str, Any]:
         return await get(self.http, f"/v1/passes/{handle}/google")
@@ -97,6 +112,93 @@ async def test_a_pass_is_added_to_google_wallet_and_kept_in_step_there(shop: Sho
     assert handle not in object_.id
     kinds = [entry["type"] for entry in (await timeline(shop, handle)) if "type" in entry]
     assert "pass.installed" in kinds
+
+
+async def test_an_edit_reaches_a_saved_card_in_under_a_second(shop: Shop):
+    handle = await shop.issue()
+    object_ = await shop.save(handle)
+    seconds: list[float] = []
+
+    for points in range(1, 6):
+        begun = monotonic()
+        await patch(shop.http, f"/v1/passes/{handle}", {"values": {POINTS: points}})
+        await poll(lambda points=points: points_of(object_) == points, "the edit is at Google")
+        seconds.append(monotonic() - begun)
+
+    assert min(seconds) < 1  # a busy machine may delay any of them
+
+
+async def test_what_happened_at_google_is_told_in_the_verdict_and_with_the_pass(shop: Shop):
+    handle = await shop.issue()
+    await shop.save(handle)
+    await patch(shop.http, f"/v1/passes/{handle}", {"values": {POINTS: 4}})
+
+    async def judged() -> dict[str, Any] | None:
+        verdict = (await get(shop.http, f"/v1/passes/{handle}/timeline"))["verdict"]
+        return verdict if "was notified by Google" in verdict["text"] else None
+
+    verdict = await poll(judged, "the verdict")
+    shown = await get(shop.http, f"/v1/passes/{handle}")
+
+    assert verdict["code"] == verdict["google"]["code"] == "current"
+    assert shown["wallets"]["apple"] == {"devices": 0}
+    assert shown["wallets"]["google"]["saved"]
+    assert shown["wallets"]["google"]["sent_version"] == shown["version"]
+
+
+async def test_a_message_to_all_is_one_message_at_google_and_every_card_shows_it(shop: Shop):
+    objects = [await shop.save(await shop.issue()) for _ in range(3)]
+    body = {"text": "Cake is half price", "template_id": shop.template_id}
+
+    tried = await post(shop.http, "/v1/messages?dry_run=true", body)
+    sent = await post(shop.http, "/v1/messages", body, expect=202)
+
+    for object_ in objects:
+        await poll(
+            lambda one=object_: body["text"] in json.dumps(one.document), "the card shows it"
+        )
+        await poll(lambda one=object_: shop.notices(one), "its holder has heard of it")
+    class_ = shop.google.classes[objects[0].document["classId"]]
+    assert tried["google"] == sent["google"]
+    assert sent["google"]["calls"] == 3 + 1
+    assert [one["body"] for one in class_.document["messages"]] == [body["text"]]
+    assert [shop.notices(one) for one in objects] == [["Beans"]] * 3
+    assert [one.document.get("messages") for one in objects] == [None] * 3
+
+
+async def test_a_message_that_names_its_reader_is_one_of_each_card(shop: Shop):
+    handle = await shop.issue()
+    object_ = await shop.save(handle)
+    body = {"text": "Cake, {member_name}!", "template_id": shop.template_id}
+
+    sent = await post(shop.http, "/v1/messages", body, expect=202)
+
+    await poll(lambda: object_.document.get("messages"), "the message is at Google")
+    assert sent["google"]["calls"] == 2
+    assert [one["body"] for one in object_.document["messages"]] == ["Cake, Ada!"]
+    assert "messages" not in shop.google.classes[object_.document["classId"]].document
+
+
+async def test_passes_are_prepared_at_google_when_they_are_issued(shop: Shop):
+    order = {"template_id": shop.template_id, "wallets": ["apple", "google"]}
+    rows = {**order, "passes": [{"member_id": "ada"}, {"member_id": "nobody"}, {}]}
+
+    one = await post(shop.http, "/v1/passes", {**order, "member_id": "ada"}, expect=201)
+    many = (await post(shop.http, "/v1/passes", rows, expect=201))["passes"]
+    batch = await send(
+        shop.http, b"member_id\nada\n", kind="passes", template_id=shop.template_id,
+        wallets="apple,google",
+    )  # fmt: skip
+    await ended(shop.http, batch["batch_id"])
+    [row] = await result(shop.http, batch["batch_id"])
+
+    handles = [one["handle"], many[0]["handle"], many[2]["handle"], row["handle"]]
+    assert many[1]["error"]["code"] == "member_unknown"
+    for handle in handles:
+        state = await poll(lambda handle=handle: _there(shop, handle), "it is at Google")
+        assert state["object_id"] in shop.google.objects
+        assert not state["saved"]
+    assert one["google"]["object_id"] == (await shop.state(one["handle"]))["object_id"]
 
 
 async def test_a_pass_that_nobody_wants_there_is_not_told_to_google(shop: Shop):
@@ -213,12 +315,20 @@ async def test_an_account_without_an_issuer_is_told_so(system: System):
         handle = (await post(session, "/v1/passes", order, expect=201))["handle"]
 
         answer = await post(session, f"/v1/passes/{handle}/google", expect=409)
+        prepared = await post(session, "/v1/passes", {**order, "wallets": ["google"]}, expect=409)
+        issued = (await get(session, "/v1/passes"))["data"]
 
-    assert answer["code"] == "google_not_configured"
+    assert answer["code"] == prepared["code"] == "google_not_configured"
+    assert [one["handle"] for one in issued] == [handle]
 
 
 async def timeline(shop: Shop, handle: str) -> list[dict[str, Any]]:
     return (await get(shop.http, f"/v1/passes/{handle}/timeline?limit=100"))["data"]
+
+
+async def _there(shop: Shop, handle: str) -> dict[str, Any] | None:
+    state = await shop.state(handle)
+    return state if state["state"] == "there" else None
 
 
 async def _saved(shop: Shop, handle: str) -> dict[str, Any] | None:

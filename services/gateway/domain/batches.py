@@ -133,6 +133,8 @@ class Terms:
     template_id: UUID | None = None
     program_id: UUID | None = None
     push: bool = True
+    at_google: bool = False
+    """Whether passes are prepared at Google."""
     withheld: tuple[Withheld, ...] = ()
     """What values may not show, since who sent them may not see it."""
     columns: tuple[Column, ...] = ()
@@ -143,6 +145,7 @@ class Terms:
             "template_id": str(self.template_id) if self.template_id else None,
             "program_id": str(self.program_id) if self.program_id else None,
             "push": self.push,
+            "at_google": self.at_google,
             "withheld": list(self.withheld),
             "columns": [[c.name, c.target, c.is_path] for c in self.columns],
             "separator": self.separator,
@@ -155,6 +158,7 @@ class Terms:
             template_id=UUID(template_id) if template_id else None,
             program_id=UUID(program_id) if program_id else None,
             push=kept.get("push", True),
+            at_google=kept.get("at_google", False),
             withheld=tuple(kept.get("withheld", ())),
             columns=tuple(Column(*column) for column in kept.get("columns", ())),
             separator=kept.get("separator", ","),

@@ -17,7 +17,7 @@ from services.gateway.domain.batches import (
     explain,
     twin_error,
 )
-from services.gateway.usecases import pass_images, passes
+from services.gateway.usecases import google, pass_images, passes
 from services.gateway.usecases.batch_links import make_short_links, seal_links
 from services.gateway.usecases.batch_templates import (
     NewestTemplate,
@@ -177,6 +177,7 @@ async def _issue(row: _Row, template: NewestTemplate) -> Outcome:
         holder = await _enrol(row, template.template_id, handle)
         member, handle = holder.member, holder.handle
         if holder.has_pass:
+            await _prepare(row, template.template_id, await _read_pass(row, handle))
             return Outcome(handle, member.member_id, ENROLLED_BEFORE)
     order = Order(row.content.values, withheld=row.batch.terms.withheld, handle=handle)
     command = passes.creation(
@@ -188,7 +189,14 @@ async def _issue(row: _Row, template: NewestTemplate) -> Outcome:
         command_id=id_of_handle(handle),  # as whoever clicks on a link for the same person sends it
     )
     created = await row.context.requester.ask(command, PassCreated, lane="bulk")
+    await _prepare(row, template.template_id, created)
     return Outcome(created.handle, member and member.member_id)
+
+
+async def _prepare(row: _Row, template_id: UUID, issued: Pass | PassCreated) -> None:
+    """Want a pass at Google, if the batch is to prepare passes there."""
+    if row.batch.terms.at_google:
+        await google.keep(row.context, row.account_id, template_id, issued, in_bulk=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +222,8 @@ async def _enrol(row: _Row, template_id: UUID, handle: str) -> _Holder:
     known = enrolled.enrolment.handle
     if known == handle:
         return _Holder(enrolled.member, handle, has_pass=False)
-    query = ReadPass(account_id=row.account_id, handle=known)
     try:
-        await row.context.requester.ask(query, Pass, lane="bulk")
+        await _read_pass(row, known)
     except NotFoundError:  # whoever came before got no further
         return _Holder(enrolled.member, known, has_pass=False)
     except GoneError:
@@ -224,6 +231,11 @@ async def _enrol(row: _Row, template_id: UUID, handle: str) -> _Holder:
         enrolled = await row.context.requester.ask(renewed, Enrolled, lane="bulk")
         known = enrolled.enrolment.handle
     return _Holder(enrolled.member, known, has_pass=known != handle)
+
+
+async def _read_pass(row: _Row, handle: str) -> Pass:
+    query = ReadPass(account_id=row.account_id, handle=handle)
+    return await row.context.requester.ask(query, Pass, lane="bulk")
 
 
 # Members

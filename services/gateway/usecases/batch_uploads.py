@@ -61,6 +61,7 @@ class Wish:
     program_id: UUID | None = None
     mapping: Mapping[str, str] = field(default_factory=dict[str, str])
     push: bool = True
+    at_google: bool = False
     count: int | None = None
     """How many passes without anything of their own, in place of a file."""
     withheld: tuple[Withheld, ...] = ()
@@ -193,6 +194,7 @@ class _Reading:
             template_id=self._wish.template_id,
             program_id=self._wish.program_id,
             push=self._wish.push,
+            at_google=self._wish.at_google,
             withheld=self._wish.withheld,
             columns=self.columns,
             separator=self._reader.separator,

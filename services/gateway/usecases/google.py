@@ -1,12 +1,12 @@
 """Passes at Google Wallet: wanted there, kept there, and the links by which people add them."""
 
 from math import ceil
-from typing import Literal
 from uuid import UUID
 
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from services.gateway.context import Context
 from shared.contracts.generator import GooglePass, ReadGoogle
+from shared.contracts.message import Lane
 from shared.contracts.notifier import (
     GoogleKept,
     GoogleLink,
@@ -17,7 +17,7 @@ from shared.contracts.notifier import (
     ReadGoogleOutlook,
     ReadGoogleState,
 )
-from shared.contracts.triggers import Pass
+from shared.contracts.triggers import Pass, PassCreated
 from shared.errors import UnavailableError
 from shared.identifiers import new_id
 
@@ -32,27 +32,44 @@ STATE_SECONDS = 2.0
 
 
 async def keep(
-    context: Context, issued: Pass, *, lane: Literal["interactive", "backfill"] = "interactive"
+    context: Context,
+    account_id: UUID,
+    template_id: UUID,
+    issued: Pass | PassCreated,
+    *,
+    in_bulk: bool = False,
 ) -> GoogleKept:
-    """Want a pass at Google, from now on for as long as it lives.
+    """Want a pass at Google, from now on for as long as it lives; in bulk nobody waits for it.
 
     GoogleNotConfiguredError where the account has no issuer that the template could use.
     """
-    standing = await context.templates.standing(issued.account_id, issued.template_id)
+    standing = await context.templates.standing(account_id, template_id)
     if standing is None:
         raise PassWithoutTemplateError
     question = ReadGoogle(
-        account_id=issued.account_id,
-        template_id=issued.template_id,
+        account_id=account_id,
+        template_id=template_id,
         template_revision=standing.revision,
         handle=issued.handle,
         version=issued.version,
         credential_epoch=standing.credential_epoch,
-        issuer_id=await context.google_issuers.of_template(issued.account_id, issued.template_id),
+        issuer_id=await context.google_issuers.of_template(account_id, template_id),
     )
-    wanted = await context.requester.ask(question, GooglePass)
-    command = KeepGoogle(command_id=new_id(), google_pass=wanted, lane=lane)
-    return await context.requester.ask(command, GoogleKept)
+    lane: Lane = "bulk" if in_bulk else "interactive"
+    wanted = await context.requester.ask(question, GooglePass, lane=lane)
+    command = KeepGoogle(
+        command_id=new_id(), google_pass=wanted, lane="backfill" if in_bulk else "interactive"
+    )
+    return await context.requester.ask(command, GoogleKept, lane=lane)
+
+
+async def check(context: Context, account_id: UUID, template_id: UUID) -> None:
+    """Refuse what is to be prepared at Google before it is made, if it could not be.
+
+    A template that there is not is for others to refuse.
+    """
+    if template_id in await context.templates.current(account_id, [template_id]):
+        await context.google_issuers.of_template(account_id, template_id)
 
 
 async def link(

@@ -27,7 +27,7 @@ async def add_to_google(
     issued = await _read(call, context)
     if issued.voided or await context.showcase.has_expired(issued):
         return _lead(passes.page_url(context, issued.handle))
-    await google.keep(context, issued)
+    await google.keep(context, issued.account_id, issued.template_id, issued)
     return await _go_on(call.request, context, issued, pages)
 
 

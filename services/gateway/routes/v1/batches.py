@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
 from services.gateway.catalogue.batches import BatchNotFoundError
+from services.gateway.catalogue.google_issuers import GoogleNotConfiguredError
 from services.gateway.context import Context
 from services.gateway.domain import Scope
 from services.gateway.domain.batches import (
@@ -36,6 +37,7 @@ from services.gateway.routes.once import REPEAT_ERRORS, answer_once
 from services.gateway.routes.v1.paging import page_of, uuid_position
 from services.gateway.routes.v1.pass_lists import Flag
 from services.gateway.routes.v1.reading import id_in_path
+from services.gateway.usecases import google
 from services.gateway.usecases.batch_results import result_pieces
 from services.gateway.usecases.batch_uploads import Preview, ShownRow, Wish, preview, receive
 from services.gateway.usecases.passes import UnknownTemplateError
@@ -99,6 +101,10 @@ class BatchQuery(BaseModel):
         ),
     ] = None
     push: Flag = Field(default=True, description="Whether devices hear of changes at once.")
+    wallets: Literal["apple", "google", "apple,google"] = Field(
+        default="apple",
+        description="With `google` the passes that are issued are prepared in Google Wallet, too.",
+    )
     dry_run: Flag = Field(
         default=False,
         description="Only read the file: what is wrong with it, and its first 20 rows.",
@@ -171,6 +177,11 @@ async def create_batch(call: Call[None, BatchQuery], *, context: Context) -> Rep
         raise ForbiddenError(f"kind={query.kind} needs the scope {NEEDED[query.kind]} as well.")
     if query.count is not None and (query.kind != "passes" or query.dry_run):
         raise InvalidError(errors=[{"pointer": "?count", "detail": "Only to issue passes"}])
+    at_google = query.wallets != "apple"
+    if at_google and query.kind != "passes":
+        raise InvalidError(errors=[{"pointer": "?wallets", "detail": "Only to issue passes"}])
+    if at_google and query.template_id is not None:
+        await google.check(context, caller.account_id, query.template_id)
     if query.program_id is not None and (query.kind != "links" or query.template_id is not None):
         fault = {"pointer": "?program_id", "detail": "Only for links, without a template_id"}
         raise InvalidError(errors=[fault])
@@ -180,6 +191,7 @@ async def create_batch(call: Call[None, BatchQuery], *, context: Context) -> Rep
         query.program_id,
         query.mapping or {},
         push=query.push,
+        at_google=at_google,
         count=query.count,
         withheld=caller.withheld,
         may_write_members=caller.may("members:write"),
@@ -368,6 +380,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
                 BatchTooLongError,
                 TooManyBatchesError,
                 UnknownTemplateError,
+                GoogleNotConfiguredError,
                 TooLargeError,
                 SlowRequestError,
             ),

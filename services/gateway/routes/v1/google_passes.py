@@ -72,7 +72,7 @@ async def want_at_google(call: Call[None, None], *, context: Context) -> SaveLin
     """Want a pass at Google from now on, and make a link that adds it."""
     account_id = call.caller.account_id
     issued = await passes.read(context, account_id, call.path["handle"])
-    await google.keep(context, issued)
+    await google.keep(context, account_id, issued.template_id, issued)
     return SaveLinkView.model_validate(await google.link(context, account_id, issued.handle))
 
 

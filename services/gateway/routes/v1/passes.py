@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationInfo, field_validator
 
+from services.gateway.catalogue.google_issuers import GoogleNotConfiguredError
 from services.gateway.context import Context
 from services.gateway.routes.v1 import pass_lists, timeline
 from services.gateway.routes.v1.google_passes import GooglePassView
@@ -16,9 +17,11 @@ from services.gateway.routes.v1.reading import answered, begin, id_in_path
 from services.gateway.usecases import google, passes
 from services.gateway.usecases.passes import Change, Order
 from shared.contracts.message import JsonObject
+from shared.contracts.notifier import GoogleState
 from shared.contracts.triggers import (
     Counts,
     PassChanged,
+    PassCreated,
     ReadCounts,
     Refusal,
     StyleKey,
@@ -61,6 +64,18 @@ class PassOrder(BaseModel):
     style_group_id: StyleGroupId = None
 
 
+Wallet = Literal["apple", "google"]
+Wallets = Annotated[
+    list[Wallet],
+    Field(
+        min_length=1,
+        max_length=2,
+        description="With `google` each pass is prepared in Google Wallet, and kept in step there. "
+        "Without it Google hears of a pass when its holder wants it there.",
+    ),
+]
+
+
 class PassOrders(BaseModel):
     """One pass, or in `passes` up to 500 of one template."""
 
@@ -96,6 +111,7 @@ class PassOrders(BaseModel):
     values: Values | None = None
     style_id: StyleId = None
     style_group_id: StyleGroupId = None
+    wallets: Wallets = ["apple"]
 
     @field_validator("member_id", "values", "style_id", "style_group_id")
     @classmethod
@@ -144,12 +160,24 @@ class ChangedPass(ChangedValues):
         return {key: named for key, named in given.items() if key in self.model_fields_set}
 
 
+class PreparedView(BaseModel):
+    """A pass at Google, where it comes by itself from now on."""
+
+    model_config = ConfigDict(from_attributes=True, title="PreparedAtGoogle")
+
+    object_id: str
+    class_id: str
+    state: GoogleState
+    detail: str = Field(description="Why it waits or was refused.")
+
+
 class IssuedRow(BaseModel):
     """One of many passes, issued."""
 
     handle: str = Field(description="The unguessable public name of the pass.")
     version: int
     url: str = Field(description="The pass's public page.")
+    google: PreparedView | None = Field(default=None, description="What was prepared at Google.")
 
 
 class IssuedPass(IssuedRow):
@@ -182,7 +210,7 @@ class AppleState(BaseModel):
     devices: int = Field(description="On how many devices it is now.")
 
 
-class Wallets(BaseModel):
+class WalletStates(BaseModel):
     """A pass in each wallet."""
 
     apple: AppleState
@@ -192,7 +220,7 @@ class Wallets(BaseModel):
 class PassInWallets(PassState):
     """A pass as it is now, and how it stands in each wallet."""
 
-    wallets: Wallets
+    wallets: WalletStates
 
 
 class PassChange(BaseModel):
@@ -235,10 +263,15 @@ async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Rep
     """Issue one pass, or many."""
     body, account_id = call.body, call.caller.account_id
     claim = await begin(context, call)
+    if "google" in body.wallets:
+        await google.check(context, account_id, body.template_id)
     if body.passes is None:
         order = _order(body, call.caller.withheld)
         issued = await passes.issue(context, account_id, body.template_id, order, claim.command_id)
         url = passes.page_url(context, issued.handle)
+        [prepared] = await _prepared(call, context, [issued])
+        if isinstance(prepared, ApplicationError):
+            raise prepared
         return answered(
             claim,
             IssuedPass(
@@ -246,6 +279,7 @@ async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Rep
                 version=issued.version,
                 url=url,
                 download_url=url + passes.FILE_SUFFIX,
+                google=prepared,
             ),
             headers={"Location": f"/v1/passes/{issued.handle}"},
         )
@@ -256,21 +290,47 @@ async def issue_passes(call: Call[PassOrders, None], *, context: Context) -> Rep
         [_order(row, call.caller.withheld) for row in body.passes],
         claim.command_id,
     )
-    return answered(
-        claim,
-        IssuedPasses.model_construct(
-            passes=[
-                FailedRow(error=Problem.model_validate(problem(outcome)))
-                if isinstance(outcome, ApplicationError)
-                else IssuedRow(
-                    handle=outcome.handle,
-                    version=outcome.version,
-                    url=passes.page_url(context, outcome.handle),
-                )
-                for outcome in outcomes
-            ]
-        ),
-    )
+    prepared = await _prepared(call, context, outcomes)
+    rows = [_row(context, *pair) for pair in zip(outcomes, prepared, strict=True)]
+    return answered(claim, IssuedPasses.model_construct(passes=rows))
+
+
+async def _prepared(
+    call: Call[PassOrders, None],
+    context: Context,
+    outcomes: Sequence[PassCreated | ApplicationError],
+) -> Sequence[PreparedView | ApplicationError | None]:
+    """Want issued passes at Google, if that was asked for; many of them without haste."""
+    if "google" not in call.body.wallets:
+        return [None] * len(outcomes)
+    in_bulk = call.body.passes is not None
+
+    async def prepare(outcome: PassCreated | ApplicationError) -> PreparedView | ApplicationError:
+        if isinstance(outcome, ApplicationError):
+            return outcome
+        try:
+            kept = await google.keep(
+                context, call.caller.account_id, call.body.template_id, outcome, in_bulk=in_bulk
+            )
+        except ApplicationError as error:
+            return error
+        return PreparedView.model_validate(kept)
+
+    return await asyncio.gather(*map(prepare, outcomes))
+
+
+def _row(
+    context: Context,
+    outcome: PassCreated | ApplicationError,
+    prepared: PreparedView | ApplicationError | None,
+) -> IssuedRow | FailedRow:
+    """Show a row; one that could not be prepared has failed, and can be sent again with its key."""
+    if isinstance(outcome, ApplicationError):
+        return FailedRow(error=Problem.model_validate(problem(outcome)))
+    if isinstance(prepared, ApplicationError):
+        return FailedRow(error=Problem.model_validate(problem(prepared)))
+    url = passes.page_url(context, outcome.handle)
+    return IssuedRow(handle=outcome.handle, version=outcome.version, url=url, google=prepared)
 
 
 def _order(row: PassOrder | PassOrders, withheld: Sequence[Withheld]) -> Order:
@@ -290,7 +350,7 @@ async def read_pass(call: Call[None, None], *, context: Context) -> PassInWallet
         passes.read(context, account_id, handle), google.state(context, account_id, handle)
     )
     (shown,) = await context.showcase.up_to_date([found])
-    wallets = Wallets(
+    wallets = WalletStates(
         apple=AppleState(devices=found.devices - found.google_devices),
         google=None if at_google is None else GooglePassView.model_validate(at_google),
     )
@@ -406,9 +466,11 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             returns=Issued,
             status=201,
             body_limit=MAX_BODY_BYTES,
+            errors=(GoogleNotConfiguredError,),
             description="With `passes` the answer is 201 also when some rows fail: each row has "
             "its pass or its error, in the order asked. Sent again with the same Idempotency-Key, "
-            "no pass is issued twice.",
+            "no pass is issued twice. A row that was issued and could not be prepared at Google "
+            "has failed: sent again, it is prepared.",
         ),
         *pass_lists.endpoints(context),
         Endpoint(
