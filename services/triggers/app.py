@@ -31,7 +31,7 @@ from shared.contracts.gateway import (
 )
 from shared.contracts.generator import PassesCompared
 from shared.contracts.member import MembersChanged
-from shared.contracts.notifier import DevicesActed, EventsCompared
+from shared.contracts.notifier import DevicesActed, EventsCompared, GoogleWanted
 from shared.contracts.triggers import (
     ChangePass,
     ControlTemplatePush,
@@ -96,6 +96,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
             on(PassesCompared, comparisons.announce_missed_passes),
             on(EventsCompared, comparisons.announce_missed_events),
             on(DevicesActed, partial(devices.follow_devices, cache=cache, begun=begun)),
+            on(GoogleWanted, devices.note_at_google),
             answer(
                 CreatePass,
                 partial(

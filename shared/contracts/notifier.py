@@ -273,6 +273,9 @@ class GooglePassState(BaseModel):
     saved_at: datetime | None = None
     notified_at: datetime | None = None
     """When its holder last heard of a change."""
+    class_document: JsonObject | None = None
+    object_document: JsonObject | None = None
+    """As they are to be there, where that was asked; the class of ours only."""
 
 
 class PassNotices(BaseModel):
@@ -461,6 +464,19 @@ class KeepGoogle(Command):
     lane: Literal["interactive", "backfill"] = "interactive"
 
 
+class WantedPass(BaseModel):
+    account_id: UUID
+    handle: str
+
+
+class GoogleWanted(Event):
+    """Somebody wants passes at Google, for the first time or again: they are kept there now."""
+
+    name: ClassVar = "notifier.google_wanted.v1"
+
+    passes: list[WantedPass]
+
+
 class GoogleLink(BaseModel):
     """An address at which somebody adds a pass to Google Wallet: a credential, never logged."""
 
@@ -473,6 +489,7 @@ class GoogleLink(BaseModel):
 class ReadGoogleLink(Query):
     """A link for a pass that is at Google; who asks waits until it is there.
 
+    While Google's API fails the link carries a small object, without name or e-mail.
     NotFoundError if nobody wanted it there; ConflictError (code `refused_by_google`), with Google's
     words, if it was refused.
     """
@@ -581,6 +598,7 @@ class ReadGoogleState(Query):
 
     account_id: UUID
     handle: str
+    with_documents: bool = False
 
 
 class NoteGoogleCallback(Command):

@@ -16,7 +16,7 @@ from shared.contracts.gateway import (
 from shared.contracts.generator import ContentBuilt, GoogleBuilt, PassesCompared
 from shared.contracts.member import MembersChanged, MembersEnrolled, MembersErased
 from shared.contracts.message import Event
-from shared.contracts.notifier import DevicesActed, EventsCompared
+from shared.contracts.notifier import DevicesActed, EventsCompared, GoogleWanted
 from shared.contracts.triggers import (
     EventsListed,
     EventsLogged,
@@ -39,6 +39,7 @@ LISTENERS: Final[dict[ServiceName, tuple[type[Event], ...]]] = {
         StyleGroupSaved,
         MembersChanged,
         DevicesActed,
+        GoogleWanted,
         PassesCompared,
         EventsCompared,
     ),

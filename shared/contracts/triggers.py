@@ -373,7 +373,10 @@ class PassesPushed(BaseModel):
 
 
 class PushPasses(Command):
-    """Push every installed pass of a template; it goes on after the answer, a page at a time."""
+    """Push every pass of a template that is on a device or kept at Google.
+
+    It goes on after the answer, a page at a time.
+    """
 
     name: ClassVar = "triggers.push_passes.v1"
     reply: ClassVar = PassesPushed
@@ -393,7 +396,7 @@ class TemplatePush(BaseModel):
     template_id: UUID
     state: Literal["running", "paused", "cancelled", "done"]
     total: int
-    """How many passes were installed when it began."""
+    """How many passes were on a device or at Google when it began."""
     done: int
     created_at: datetime
     ended_at: datetime | None = None

@@ -15,14 +15,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from shared.command_line import CommandParser
+from tests.google.errors import LinkError
 from tests.google.holders import HOLDER
 from tests.google.server import ISSUER, FakeGoogle
+from tests.google.unsent import show_unsent
 from tests.sockets import Identity
 
 PORT = 8443
 EXPLANATION = f"""\
   serve          be Google, until Ctrl-C: print the settings of Passwright for it, and each request
-  save LINK      open a save link, show the card, save it
+  save LINK      open a save link, show the card, save it; without `serve`, show the card of a
+                 development issuer's link, by what Passwright keeps of it
   remove OBJECT  throw a card away
   watch          show each card that somebody has when it changes, and if they were notified
 
@@ -65,8 +68,18 @@ def _keep_account(google: FakeGoogle, path: Path, issuer: str) -> None:
 
 
 async def save(arguments: argparse.Namespace) -> None:
+    """Save a card; where nobody stands for Google, nothing was sent: show what would have been."""
     token = arguments.name.rpartition("/")[2]
-    await _ask("POST", f"/gp/v/save/{token}", arguments)
+    try:
+        await _ask("POST", f"/gp/v/save/{token}", arguments)
+    except OSError:
+        if not arguments.demo.exists():
+            raise
+        try:
+            say(await show_unsent(arguments.name, arguments.demo, arguments.handle))
+        except LinkError as error:
+            raise SystemExit(f"refused: {error}") from None
+        say("\nNot saved: nothing of a development issuer was sent to Google.")
 
 
 async def remove(arguments: argparse.Namespace) -> None:
@@ -114,6 +127,9 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=Path(".data/google"),
                         help="where its files lie (.data/google)")  # fmt: skip
     parser.add_argument("--holder", default=HOLDER, metavar="EMAIL", help="who saves or removes")
+    parser.add_argument("--demo", type=Path, default=Path(".data/demo.json"), metavar="FILE",
+                        help="save: what make run has made (.data/demo.json)")  # fmt: skip
+    parser.add_argument("--handle", help="save: which pass the link is of (the demo's)")
     parser.add_argument("--issuer", default=ISSUER, help=f"serve: the issuer's id ({ISSUER})")
     parser.add_argument("--invite", nargs=3, action="append", default=[],
                         metavar=("EMAIL", "KEY_ID", "FILE"),

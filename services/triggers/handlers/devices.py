@@ -7,7 +7,7 @@ from services.triggers.handlers.waiting import RunAnswer, Waiting
 from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.templates import TemplateCache
 from shared import clock
-from shared.contracts.notifier import DeviceAct, DevicesActed
+from shared.contracts.notifier import DeviceAct, DevicesActed, GoogleWanted
 from shared.contracts.triggers import ChangePass, PassChanged
 from shared.database import UnitOfWork
 from shared.errors import InvalidError
@@ -55,6 +55,12 @@ async def follow_devices(
             continue
     await passes.save(list(records.values()))
     work.publish(*announcements(records.values()))
+
+
+async def note_at_google(events: list[GoogleWanted], work: UnitOfWork) -> None:
+    """Note which passes are kept at Google; a push of all goes over them, too."""
+    wanted = {(one.account_id, one.handle) for event in events for one in event.passes}
+    await PassRepository(work.connection).note_at_google(wanted)
 
 
 def _in_order(events: list[DevicesActed]) -> list[DeviceAct]:

@@ -280,10 +280,30 @@ class PassRepository:
         statement, arguments = listing(query, READ_COLUMNS, limit=limit, settled=settled, at=at)
         return list((await self._records(statement, *arguments)).values())
 
-    async def lock_installed(
+    async def note_at_google(self, passes: Collection[tuple[UUID, str]]) -> None:
+        """Note that passes of accounts are kept at Google from now on."""
+        await self._connection.execute(
+            """
+            UPDATE passes p
+            SET at_google = true
+            FROM (
+                SELECT handle
+                FROM passes
+                JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, handle)
+                    USING (account_id, handle)
+                WHERE NOT at_google
+                ORDER BY handle
+                FOR NO KEY UPDATE
+            ) AS wanted
+            WHERE p.handle = wanted.handle
+            """,
+            *columns(passes, 0, 1),
+        )
+
+    async def lock_in_wallets(
         self, account_id: UUID, template_id: UUID, after: str, most: int
     ) -> list[PassRecord]:
-        """Lock a keyset page of the passes of a template that are on a device."""
+        """Lock a keyset page of the passes of a template that are on a device or at Google."""
         records = await self._records(
             f"""
             SELECT {COLUMNS}
@@ -292,7 +312,7 @@ class PassRepository:
                 AND template_id = $2
                 AND handle > $3
                 AND deleted_at IS NULL
-                AND devices > 0
+                AND (devices > 0 OR at_google)
             ORDER BY handle
             LIMIT $4
             FOR NO KEY UPDATE

@@ -49,7 +49,7 @@ class TemplatePushRepository:
             WHERE account_id = $2
                 AND template_id = $3
                 AND deleted_at IS NULL
-                AND devices > 0
+                AND (devices > 0 OR at_google)
             ON CONFLICT (command_id) DO UPDATE SET total = template_pushes.total
             RETURNING total
             """,
@@ -75,8 +75,8 @@ class TemplatePushRepository:
         return RunningPush(**row) if row else None
 
     async def lock_passes(self, running: RunningPush, most: int) -> list[PassRecord]:
-        """Lock the passes on devices that come next."""
-        return await PassRepository(self._connection).lock_installed(
+        """Lock the passes that come next."""
+        return await PassRepository(self._connection).lock_in_wallets(
             running.account_id, running.template_id, running.after, most
         )
 

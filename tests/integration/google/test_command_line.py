@@ -9,12 +9,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 
+import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.google.accounts import new_key
+from tests.google.links import GOOGLES_SAVE_URL
 from tests.google.server import FakeGoogle
-from tests.integration.google.documents import CLASS, OBJECT
+from tests.integration.google.documents import CLASS, OBJECT, class_of, object_of
 from tests.integration.google.issuer import IssuerServer, an_issuer_server
 from tests.sockets import Identity, free_port
 from tests.system import ROOT
@@ -135,3 +141,42 @@ async def test_what_a_command_needs_is_said(command_line: CommandLine, words: tu
 
 async def test_without_google_a_command_says_so(command_line: CommandLine):
     assert (await command_line.run("watch")).startswith("cannot be used: ")
+
+
+async def test_a_link_of_which_nothing_was_sent_shows_the_card_that_passwright_keeps(
+    command_line: CommandLine, tmp_path: Path
+):
+    key = new_key()
+    demo = tmp_path / "demo.json"
+    public = tmp_path / "google.pem"
+    public.write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    state = {"object_id": OBJECT, "class": class_of("loyalty"), "object": object_of("loyalty")}
+    claims = {
+        "iss": "wallet@development", "aud": "google", "typ": "savetowallet", "iat": int(time()),
+        "payload": {"loyaltyObjects": [{"id": OBJECT, "classId": CLASS}]},
+    }  # fmt: skip
+    link = GOOGLES_SAVE_URL + jwt.encode(claims, key, "RS256", {"kid": "development"})
+    forged = GOOGLES_SAVE_URL + jwt.encode(claims, new_key(), "RS256", {"kid": "development"})
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.headers["X-API-Key"] == "the demo's"
+        return web.json_response(state if request.match_info["handle"] == "ada" else {}, status=200)
+
+    app = web.Application()
+    app.router.add_get("/v1/passes/{handle}/google", answer)
+    async with TestServer(app) as passwright:
+        made = {
+            "base_url": str(passwright.make_url("")).rstrip("/"), "api_key": "the demo's",
+            "pass_handle": "ada", "google_public_key": str(public),
+        }  # fmt: skip
+        demo.write_text(json.dumps(made))
+        shown = await command_line.run("save", link, "--demo", str(demo))
+        other = await command_line.run("save", link, "--demo", str(demo), "--handle", "grace")
+        refused = await command_line.run("save", forged, "--demo", str(demo))
+
+    assert shown.startswith("Bean Club  (loyalty, Example)\n  Name: Ada\n")
+    assert "Not saved: nothing of a development issuer was sent" in shown
+    assert other.startswith("refused: The link is of another pass than grace")
+    assert refused.startswith("refused: The JWT is invalid")

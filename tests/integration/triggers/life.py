@@ -16,7 +16,7 @@ from services.triggers.repository.templates import TemplateCache
 from shared.contracts.gateway import TemplateDeleted, TemplateSaved
 from shared.contracts.member import Member, MembersChanged
 from shared.contracts.message import Event, Query, Request
-from shared.contracts.notifier import DeviceAct, DevicesActed
+from shared.contracts.notifier import DeviceAct, DevicesActed, GoogleWanted, WantedPass
 from shared.contracts.triggers import (
     ChangePass,
     Counts,
@@ -182,6 +182,10 @@ class Life:
 
     async def act(self, *acts: DeviceAct) -> None:
         await self._do(devices.follow_devices, [DevicesActed(acts=list(acts))], cache=self.cache)
+
+    async def want_at_google(self, *handles: str, account_id: UUID = ACCOUNT) -> None:
+        wanted = [WantedPass(account_id=account_id, handle=handle) for handle in handles]
+        await self._do(devices.note_at_google, [GoogleWanted(passes=wanted)])
 
     async def keep(self, *templates: TemplateSaved) -> None:
         await self._do(catalogue.keep_templates, templates)

@@ -84,7 +84,7 @@ def turn_by_turn(
 ) -> pytest.RaisesExc[KilledError]:
     """Let template_pushes take only so many turns, as a process does that is killed."""
     left = iter(range(turns))
-    lock = PassRepository.lock_installed
+    lock = PassRepository.lock_in_wallets
 
     async def turn(passes: PassRepository, *arguments: Any) -> list[PassRecord]:
         if next(left, None) is None:
@@ -92,7 +92,7 @@ def turn_by_turn(
         return await lock(passes, *arguments)
 
     monkeypatch.setattr(templates, "PAGE", size)
-    monkeypatch.setattr(PassRepository, "lock_installed", turn)
+    monkeypatch.setattr(PassRepository, "lock_in_wallets", turn)
     return pytest.raises(KilledError)
 
 
@@ -113,6 +113,19 @@ async def test_job_tells_how_far_it_is_and_ends(life: Life, monkeypatch: pytest.
     assert (first.ended_at, last.ended_at is not None) == (None, True)
     assert await pushed(life) == set(handles)
     assert (await life.counts()).totals["push"] == 5
+
+
+async def test_passes_that_are_kept_at_google_are_pushed_though_nobody_has_them(life: Life):
+    wanted, strangers, _ = await life.issued(), await life.issued(), await life.issued()
+    await life.want_at_google(wanted, wanted)
+    await life.want_at_google(strangers, account_id=OTHER_ACCOUNT)
+    [on_a_phone] = await installed(life, 1)
+
+    job_id = await begin(life)
+    await templates.push_passes(life.database, life.cache)
+
+    assert await pushed(life) == {wanted, on_a_phone}
+    assert (await job_of(life, job_id)).total == 2
 
 
 async def test_only_passes_that_are_on_a_device_now_are_pushed(life: Life):

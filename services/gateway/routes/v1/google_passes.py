@@ -10,6 +10,7 @@ from services.gateway.context import Context
 from services.gateway.routes.v1.google_issuers import TAG
 from services.gateway.routes.v1.reading import id_in_path
 from services.gateway.usecases import google, passes
+from shared.contracts.message import JsonObject
 from shared.contracts.notifier import (
     GooglePassState,
     GoogleState,
@@ -51,6 +52,17 @@ class GooglePassView(BaseModel):
     notified_at: datetime | None = Field(description="When its holder last heard of a change.")
 
 
+class GoogleDocumentsView(GooglePassView):
+    """A pass at Google, with what is to be there."""
+
+    model_config = ConfigDict(from_attributes=True, title="GooglePass", populate_by_name=True)
+
+    class_document: JsonObject | None = Field(
+        alias="class", description="Null: an existing class was adopted, or nobody wanted it there."
+    )
+    object_document: JsonObject | None = Field(alias="object")
+
+
 class GoogleStatusView(BaseModel):
     """How far the passes of a template are at Google."""
 
@@ -76,11 +88,14 @@ async def want_at_google(call: Call[None, None], *, context: Context) -> SaveLin
     return SaveLinkView.model_validate(await google.link(context, account_id, issued.handle))
 
 
-async def read_google_state(call: Call[None, None], *, context: Context) -> GooglePassView:
-    """Say how far a pass is at Google."""
+async def read_google_state(call: Call[None, None], *, context: Context) -> GoogleDocumentsView:
+    """Say how far a pass is at Google, and what is to be there."""
     issued = await passes.read(context, call.caller.account_id, call.path["handle"])
-    question = ReadGoogleState(account_id=issued.account_id, handle=issued.handle)
-    return GooglePassView.model_validate(await context.requester.ask(question, GooglePassState))
+    question = ReadGoogleState(
+        account_id=issued.account_id, handle=issued.handle, with_documents=True
+    )
+    state = await context.requester.ask(question, GooglePassState)
+    return GoogleDocumentsView.model_validate(state)
 
 
 async def read_google_status(call: Call[None, None], *, context: Context) -> GoogleStatusView:
@@ -122,7 +137,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             summary="Read how far a pass is at Google",
             tag=TAG,
             scope="passes:read",
-            returns=GooglePassView,
+            returns=GoogleDocumentsView,
             errors=(NotFoundError, GoneError),
         ),
         Endpoint(

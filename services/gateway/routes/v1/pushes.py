@@ -33,7 +33,9 @@ class PushJobView(BaseModel):
     job_id: UUID
     template_id: UUID
     state: Literal["running", "paused", "cancelled", "done"]
-    total: int = Field(description="How many passes were on a device when it began.")
+    total: int = Field(
+        description="How many passes were on a device, or wanted at Google, when it began."
+    )
     done: int = Field(description="How many have been gone over.")
     created_at: datetime
     ended_at: datetime | None
@@ -193,9 +195,10 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             status=202,
             also=(200,),
             errors=(TemplateNotFoundError,),
-            description="A job goes over the passes that are on a device; whose bytes are new, by "
-            "the template's present revision, those devices are told. Two jobs take turns. Google "
-            "is sent what is different there: `google` says what that takes at most.",
+            description="A job goes over the passes that are on a device or were wanted at Google; "
+            "whose bytes are new, by the template's present revision, those devices are told, and "
+            "Google is sent what is different there: `google` says what that takes at most. Two "
+            "jobs take turns.",
         ),
         Endpoint(
             "GET",

@@ -23,7 +23,7 @@ from services.notifier.google.repository import (
 from shared import clock
 from shared.contracts.generator import GooglePass
 from shared.contracts.message import Person
-from shared.contracts.notifier import GoogleKept, KeepGoogle
+from shared.contracts.notifier import GoogleKept, GoogleWanted, KeepGoogle, WantedPass
 from shared.contracts.triggers import PassesDeleted
 from shared.database import UnitOfWork
 
@@ -45,6 +45,9 @@ async def keep_google(
         lanes[object_id] = min(lane, lanes.get(object_id, lane))
     passes = [command.google_pass for command in commands]
     await _want(passes, work, lanes, start_sending)
+    if passes:
+        wanted = [WantedPass(account_id=one.account_id, handle=one.handle) for one in passes]
+        work.publish(GoogleWanted(passes=wanted))
     kept = await StandingRepository(work.connection).find_ids(lanes)
     return [
         GoogleKept(

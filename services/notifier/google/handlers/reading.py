@@ -1,15 +1,21 @@
 """What is asked about passes at Google: links, states, how far templates are."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.notifier.google.clients.accounts import ServiceAccounts
-from services.notifier.google.domain.links import claims_of
-from services.notifier.google.domain.sending import Issuer
+from services.notifier.google.domain.links import (
+    MAX_LINK_CHARACTERS,
+    carried,
+    claims_of,
+    ids_of,
+)
 from services.notifier.google.repository import IssuerRepository, StandingRepository
 from services.notifier.google.repository.standings import Kept
 from shared import clock
+from shared.contracts.message import JsonObject
 from shared.contracts.notifier import (
     GoogleLink,
     GoogleOutlook,
@@ -23,6 +29,7 @@ from shared.contracts.notifier import (
 )
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError, ConflictError, NotFoundError, NotReadyError
+from shared.google.accounts import ServiceAccount
 from shared.google.api import GoogleAddresses
 
 NO_LOCATIONS: Final = (
@@ -51,14 +58,16 @@ async def read_google_links(
 ) -> list[GoogleLink | ApplicationError | NotReadyError]:
     """Sign links for passes that are there; who asks too early asks again.
 
-    What a development issuer has is never at Google: its links are as good as they can be.
+    While Google's API fails, a link that carries a small object makes it by itself. What a
+    development issuer has is never at Google: its links are as good as they can be.
     """
-    found = await StandingRepository(work.connection).find(
-        {(query.account_id, query.handle) for query in queries}
-    )
+    standings = StandingRepository(work.connection)
+    found = await standings.find({(query.account_id, query.handle) for query in queries})
     issuers = await IssuerRepository(work.connection).find(
         {kept.issuer_id for kept in found.values()}
     )
+    failing = {one.document_id for one in found.values() if one.is_failing}
+    wanted = await standings.find_wanted(failing) if failing else {}
     replies: list[GoogleLink | ApplicationError | NotReadyError] = []
     for query in queries:
         kept = found.get((query.account_id, query.handle))
@@ -67,10 +76,15 @@ async def read_google_links(
             replies.append(GoogleObjectNotFoundError())
         elif kept.state == "refused" and not kept.is_there:
             replies.append(RefusedByGoogleError(kept.words or None))
-        elif issuer is None or not _is_ready(kept, issuer, addresses):
+        elif issuer is None:
             replies.append(NotReadyError())
         else:
-            replies.append(await _sign(query, kept, issuer, accounts, addresses))
+            signer = _Signer(query, kept, await accounts.of(issuer), addresses.save_url)
+            if kept.is_there or (issuer.development and addresses.is_google):
+                replies.append(signer.sign(ids_of(kept.document_id, kept.class_id)))
+            else:
+                body = wanted.get(kept.document_id)
+                replies.append(NotReadyError() if body is None else signer.sign_whole(body))
     return replies
 
 
@@ -82,7 +96,26 @@ async def read_google_states(
         {(query.account_id, query.handle) for query in queries}
     )
     kept = [found.get((query.account_id, query.handle)) for query in queries]
-    return [_state(one, at_google=at_google) if one else GooglePassState() for one in kept]
+    states = [_state(one, at_google=at_google) if one else GooglePassState() for one in kept]
+    shown = {
+        document_id
+        for query, state in zip(queries, states, strict=True)
+        if isinstance(query, ReadGoogleState) and query.with_documents
+        for document_id in (state.class_id, state.object_id)
+        if document_id is not None
+    }
+    if not shown:
+        return states
+    documents = await StandingRepository(work.connection).find_wanted(shown)
+    return [
+        state.model_copy(
+            update={
+                "class_document": documents.get(state.class_id or ""),
+                "object_document": documents.get(state.object_id or ""),
+            }
+        )
+        for state in states
+    ]
 
 
 async def read_google_outlooks(
@@ -120,29 +153,36 @@ async def read_google_status(
     return shown
 
 
-def _is_ready(kept: Kept, issuer: Issuer, addresses: GoogleAddresses) -> bool:
-    return kept.is_there or (issuer.development and addresses.is_google)
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """Makes links for one pass."""
 
+    query: ReadGoogleLink
+    kept: Kept
+    account: ServiceAccount
+    save_url: str
 
-async def _sign(
-    query: ReadGoogleLink,
-    kept: Kept,
-    issuer: Issuer,
-    accounts: ServiceAccounts,
-    addresses: GoogleAddresses,
-) -> GoogleLink:
-    account = await accounts.of(issuer)
-    ids = {"id": kept.document_id, "classId": kept.class_id}  # tells of nobody
-    claims = claims_of(
-        account.email, {f"{kept.type}Objects": [ids]}, query.origin, clock.now(), query.life_seconds
-    )
-    ends = claims.get("exp")
-    return GoogleLink(
-        object_id=kept.document_id,
-        class_id=kept.class_id,
-        save_url=f"{addresses.save_url}/{account.sign(claims)}",
-        expires_at=datetime.fromtimestamp(ends, UTC) if ends else None,
-    )
+    def sign(self, content: JsonObject) -> GoogleLink:
+        """Vouch for an object, by its name or as a whole."""
+        query, objects = self.query, {f"{self.kept.type}Objects": [content]}
+        at = clock.now()
+        claims = claims_of(self.account.email, objects, query.origin, at, query.life_seconds)
+        ends = claims.get("exp")
+        return GoogleLink(
+            object_id=self.kept.document_id,
+            class_id=self.kept.class_id,
+            save_url=f"{self.save_url}/{self.account.sign(claims)}",
+            expires_at=datetime.fromtimestamp(ends, UTC) if ends else None,
+        )
+
+    def sign_whole(self, wanted: JsonObject) -> GoogleLink | NotReadyError:
+        """Carry as much of an object as a link may be long."""
+        kept = self.kept
+        for content in carried(kept.type, wanted, kept.handle):
+            link = self.sign(content)
+            if len(link.save_url) <= MAX_LINK_CHARACTERS:
+                return link
+        return NotReadyError()
 
 
 def _state(kept: Kept, *, at_google: bool) -> GooglePassState:

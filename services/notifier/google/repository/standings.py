@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.notifier.google.domain.limits import MAX_SPACING_SECONDS
 from services.notifier.google.domain.notices import NOTICES_A_DAY
+from shared.contracts.message import JsonObject
 from shared.contracts.notifier import GoogleOutlook, GoogleState, ReadGoogleOutlook
 from shared.database import Connection
 
@@ -59,6 +60,8 @@ class Kept:
     notified_at: datetime | None
     is_there: bool
     """Whether Google has it, in whatever state."""
+    is_failing: bool
+    """Whether it could not be sent, though its class is there and its issuer may send."""
     is_deleted: bool
     is_of_development: bool
 
@@ -102,6 +105,14 @@ class StandingRepository:
             )
         }
 
+    async def find_wanted(self, document_ids: Collection[str]) -> dict[str, JsonObject]:
+        """Find what classes and objects are to be at Google."""
+        rows = await self._connection.fetch(
+            "SELECT document_id, wanted FROM google_documents WHERE document_id = ANY($1::text[])",
+            list(document_ids),
+        )
+        return {row["document_id"]: row["wanted"] for row in rows}
+
     async def find_ids(self, document_ids: Collection[str]) -> dict[str, Kept]:
         """Find objects by Google's ids."""
         found = await self._kept(
@@ -124,6 +135,13 @@ class StandingRepository:
                     d.notified_at, CASE WHEN c.notified_at >= d.saved_at THEN c.notified_at END
                 ) AS notified_at,
                 d.sent IS NOT NULL AS is_there,
+                c.sent IS NOT NULL AND c.refusal IS NULL AND i.waits_until IS NULL
+                    AND EXISTS (
+                        SELECT
+                        FROM google_jobs j
+                        WHERE j.document_id = d.document_id
+                            AND j.tries > 0
+                    ) AS is_failing,
                 d.deleted_at IS NOT NULL AS is_deleted,
                 coalesce(i.development, false) AS is_of_development
             FROM google_documents d
