@@ -185,6 +185,9 @@ Passwright is running at {base_url}
 No Apple certificate is here yet, so passes are signed by a development identity: a phone will not
 accept them, every tool will, against {demo["development_root"]}
 
+No Google Wallet issuer is here yet, so the demo has a development issuer: nothing of it is sent to
+Google, and its save links, as google_save_url in demo.json, are signed with a key of our own.
+
 Three things to try:
 
   curl -X POST -H 'X-API-Key: {key}' {base_url}/v1/passes/{handle}/scan
