@@ -1,20 +1,19 @@
-"""No defect known of existing pass servers is one of ours: a test for each (wallet-protocols, 2).
-
-D19, D20 (Google's signed callbacks) and D21 (its save links) are not here: they are defects of
-Google Wallet's side, and come with the issue that brings Google Wallet.
-"""
+"""No defect known of existing pass servers is one of ours: a test for each (wallet-protocols 2)."""
 
 import hmac
 import json
 import re
+import secrets
 import time
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import jwt
 import pytest
 
 from services.generator.repository.bundles import BundleCache
@@ -24,14 +23,23 @@ from shared.passes.apple.development import DevelopmentAuthority
 from shared.passes.apple.signing import PassSigner
 from shared.passes.apple.tokens import DERIVED_PURPOSE, PassTokens
 from shared.sealing import MasterKeys
+from tests.e2e.googling import Shop, a_google_shop, saved
 from tests.e2e.phones import Held, a_phone, ask_list, hold, link, set_points, until_named
 from tests.e2e.test_journeys import POINTS, a_pass, a_template, get, post
+from tests.google.callbacks import CallbackKeys, message_of
+from tests.google.server import FakeGoogle
 from tests.system import System, poll
 from tests.wallet import loglines
 from tests.wallet.files import InvalidPassError, open_pass, verify_signature
 from tests.wallet.fleet import Fleet, points_of
 
 UNAUTHORIZED = HTTPStatus.UNAUTHORIZED
+
+
+@pytest.fixture
+async def google_shop(system: System, google: FakeGoogle) -> AsyncIterator[Shop]:
+    async with a_google_shop(system, google) as shop:
+        yield shop
 
 
 @pytest.fixture
@@ -290,6 +298,83 @@ async def test_d18_passes_made_at_once_share_nothing(system: System, fleet: Flee
     assert [points_of(card) for card in cards] == list(range(40))
     assert [c["barcodes"][0]["message"] for c in contents] == [f"code {n}" for n in range(40)]
     assert len({c["serialNumber"] for c in contents}) == len({card.token for card in cards}) == 40
+
+
+async def test_d19_a_callback_may_hold_any_letter(google_shop: Shop):
+    """Lengths of what Google signs are counted in bytes."""
+    handle = await google_shop.issue()
+    object_, _ = await google_shop.want(handle)
+
+    status = await called_back(google_shop, a_callback(google_shop, object_.id, note="Grüße, 東京"))
+
+    assert status == HTTPStatus.OK
+    await poll(lambda: saved(google_shop, handle), "the save is known")
+
+
+async def test_d20_a_callback_that_google_did_not_sign_for_this_issuer_is_refused(
+    google_shop: Shop,
+):
+    handle = await google_shop.issue()
+    object_, _ = await google_shop.want(handle)
+    good, other = (a_callback(google_shop, object_.id, nonce=nonce) for nonce in "ab")
+    intermediate, stranger = good["intermediateSigningKey"], CallbackKeys()
+    another_root = stranger.sign(google_shop.issuer_id, {}, clock.now())["intermediateSigningKey"]
+    last_week = clock.now() - timedelta(days=8)
+    forged = {
+        "another message": {**good, "signedMessage": other["signedMessage"]},
+        "another signature": {**good, "signature": other["signature"]},
+        "another root": {**good, "intermediateSigningKey": another_root},
+        "another key": {
+            **good,
+            "intermediateSigningKey": {**intermediate, "signedKey": another_root["signedKey"]},
+        },
+        "another issuer": a_callback(google_shop, object_.id, issuer_id="1"),
+        "another issuer's object": a_callback(google_shop, "1.object"),
+        "an expired message": a_callback(google_shop, object_.id, expTimeMillis=1),
+        "an expired key": a_callback(google_shop, object_.id, at=last_week),
+    }
+
+    statuses = {name: await called_back(google_shop, body) for name, body in forged.items()}
+
+    assert statuses == dict.fromkeys(forged, UNAUTHORIZED)
+    assert not (await google_shop.state(handle))["saved"]
+
+
+async def test_d21_a_save_link_holds_ids_and_times_and_no_object(google_shop: Shop):
+    handle = await google_shop.issue()
+    object_, partners = await google_shop.want(handle)
+    before = int(clock.now().timestamp())
+
+    address = f"/p/{handle}/google"
+    async with google_shop.http.post(address, allow_redirects=False) as response:
+        clicked = response.headers["Location"]
+
+    ids = {"id": object_.id, "classId": object_.document["classId"]}
+    for link_, has_end in ((partners, False), (clicked, True)):
+        claims = jwt.decode(link_.rpartition("/")[2], options={"verify_signature": False})
+        assert claims["payload"] == {"loyaltyObjects": [ids]}
+        assert abs(claims["iat"] - before) < 60
+        assert ("exp" in claims) == has_end
+        assert handle not in link_
+        assert len(link_) < 1_800
+    assert claims["exp"] == claims["iat"] + 3600
+
+
+def a_callback(
+    shop: Shop, object_id: str, *, issuer_id: str = "", at: datetime | None = None, **facts: Any
+) -> dict[str, Any]:
+    """Sign that an object was saved, as Google does for this issuer; `facts` are laid over it."""
+    now = shop.google.clock.now()
+    message = message_of(f"{shop.issuer_id}.class", object_id, "save", secrets.token_hex(8), now)
+    return shop.google.keys.sign(issuer_id or shop.issuer_id, message | facts, at or now)
+
+
+async def called_back(shop: Shop, envelope: dict[str, Any]) -> int:
+    address = f"/google/callbacks/{shop.issuer_id}"
+    body = json.dumps(envelope, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json"}
+    async with shop.http.post(address, data=body, headers=headers) as response:
+        return response.status
 
 
 async def test_d22_every_link_in_an_answer_leads_somewhere(system: System):

@@ -2,104 +2,45 @@
 
 import json
 import secrets
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
 
-import aiohttp
 import asyncpg
 import pytest
 
+from tests.e2e.googling import (
+    POINTS,
+    TEMPLATE,
+    Shop,
+    a_google_shop,
+    points_of,
+    saved,
+    there,
+    timeline,
+    unsaved,
+)
 from tests.e2e.phones import hold
 from tests.e2e.test_batches import ended, result, send
 from tests.e2e.test_journeys import get, patch, post
-from tests.google.resources import Resource
 from tests.google.server import FakeGoogle
 from tests.google_schema import validate
 from tests.system import System, poll
 from tests.wallet.fleet import Fleet
 
-POINTS = "structure_headerFields_points_value"
-TEMPLATE: dict[str, Any] = {
-    "name": "Card",
-    "pass": {
-        "description": "Coffee card",
-        "organizationName": "Beans",
-        "logoText": "Beans",
-        "storeCard": {
-            "headerFields": [
-                {"key": "points", "label": "Points", "value": 0, "changeMessage": "Now %@ points"}
-            ],
-            "secondaryFields": [{"key": "name", "label": "Name", "value": "{member_name}"}],
-            "backFields": [{"key": "news", "label": "News", "value": "-", "changeMessage": "%@"}],
-        },
-        "barcode": {"format": "PKBarcodeFormatQR"},
-    },
-    "barcode_policy": "handle",
-}
-
-
-@dataclass
-class Shop:
-    """An account with an issuer, a template and a member."""
-
-    http: aiohttp.ClientSession
-    google: FakeGoogle
-    issuer_id: str
-    template_id: str = ""
-
-    async def issue(self, **values: Any) -> str:
-        body = {"template_id": self.template_id, "member_id": "ada", "values": values}
-        return (await post(self.http, "/v1/passes", body, expect=201))["handle"]
-
-    async def want(self, handle: str) -> tuple[Resource, str]:
-        """Want a pass at Google; what is there then, and the link that saves it."""
-        made = await post(self.http, f"/v1/passes/{handle}/google")
-        return self.google.objects[made["object_id"]], made["save_url"]
-
-    async def save(self, handle: str) -> Resource:
-        """Somebody has a pass in Google Wallet, and we know."""
-        object_, link = await self.want(handle)
-        await self.google.save(link)
-        await poll(lambda: _saved(self, handle), "the save is known")
-        return object_
-
-    def notices(self, object_: Resource) -> list[str]:
-        """What its holder was notified of."""
-        changes = self.google.holders.changes
-        return [one.notice for one in changes if one.object_id == object_.id and one.notice]
-
-    async def state(self, handle: str) -> dict[str, Any]:
-        return await get(self.http, f"/v1/passes/{handle}/google")
-
 
 @pytest.fixture
-async def shop(system: System, google: FakeGoogle):
-    issuer_id = str(3388000000000000000 + secrets.randbelow(10**15))
-    google.issuer(issuer_id)
-    key = google.invite(f"shop-{secrets.token_hex(4)}", issuer=issuer_id)
-    body = {"name": f"Shop {issuer_id}", "organization_name": "Beans"}
-    async with system.session() as session:
-        api_key = (await post(session, "/v1/accounts", body, expect=201))["key"]
-    async with system.session(api_key) as session:
-        issuer = {"issuer_id": issuer_id, "name": "Beans", "service_account": key}
-        added = await post(session, "/v1/google/issuers", issuer, expect=201)
-        assert added["access"] == "granted"
-        template = await post(session, "/v1/templates", TEMPLATE, expect=201)
-        await post(session, "/v1/members", {"member_id": "ada", "name": "Ada"}, expect=201)
-        yield Shop(session, google, issuer_id, template["template_id"])
+async def shop(system: System, google: FakeGoogle) -> AsyncIterator[Shop]:
+    async with a_google_shop(system, google) as shop:
+        yield shop
 
 
-def points_of(resource: Resource) -> Any:
-    return resource.document["loyaltyPoints"]["balance"]["int"]
-
-
-async def test_a_pass_is_added_to_google_wallet_and_kept_in_step_there(shop: Shop):
+async def test_a_pass_is_added_to_google_wallet_and_kept_in_stepthere(shop: Shop):
     handle = await shop.issue(**{POINTS: 3})
 
     object_, link = await shop.want(handle)
     await shop.google.save(link)
-    saved = await poll(lambda: _saved(shop, handle), "the save is known")
+    known = await poll(lambda: saved(shop, handle), "the save is known")
     await patch(shop.http, f"/v1/passes/{handle}", {"values": {POINTS: 4}})
     await poll(lambda: points_of(object_) == 4, "the edit is at Google")
     await patch(shop.http, "/v1/members/ada", {"name": "Ada Lovelace"})
@@ -107,7 +48,7 @@ async def test_a_pass_is_added_to_google_wallet_and_kept_in_step_there(shop: Sho
     await post(shop.http, f"/v1/passes/{handle}/void")
     await poll(lambda: object_.document["state"] == "INACTIVE", "the pass is void at Google")
 
-    assert saved["saved"]
+    assert known["saved"]
     validate("loyalty", "object", {k: v for k, v in object_.document.items() if k != "kind"})
     assert handle not in object_.id
     kinds = [entry["type"] for entry in (await timeline(shop, handle)) if "type" in entry]
@@ -193,7 +134,7 @@ async def test_passes_are_prepared_at_google_when_they_are_issued(shop: Shop):
     handles = [one["handle"], many[0]["handle"], many[2]["handle"], row["handle"]]
     assert many[1]["error"]["code"] == "member_unknown"
     for handle in handles:
-        state = await poll(lambda handle=handle: _there(shop, handle), "it is at Google")
+        state = await poll(lambda handle=handle: there(shop, handle), "it is at Google")
         assert state["object_id"] in shop.google.objects
         assert not state["saved"]
     assert one["google"]["object_id"] == (await shop.state(one["handle"]))["object_id"]
@@ -213,11 +154,11 @@ async def test_a_holder_who_removes_the_pass_is_known_to_have_done_so(shop: Shop
     handle = await shop.issue()
     object_, link = await shop.want(handle)
     await shop.google.save(link)
-    await poll(lambda: _saved(shop, handle), "the save is known")
+    await poll(lambda: saved(shop, handle), "the save is known")
 
     await shop.google.remove(object_.id)
 
-    gone = await poll(lambda: _unsaved(shop, handle), "the removal is known")
+    gone = await poll(lambda: unsaved(shop, handle), "the removal is known")
     assert gone["state"] == "there"
 
 
@@ -318,22 +259,3 @@ async def test_an_account_without_an_issuer_is_told_so(system: System):
 
     assert answer["code"] == prepared["code"] == "google_not_configured"
     assert [one["handle"] for one in issued] == [handle]
-
-
-async def timeline(shop: Shop, handle: str) -> list[dict[str, Any]]:
-    return (await get(shop.http, f"/v1/passes/{handle}/timeline?limit=100"))["data"]
-
-
-async def _there(shop: Shop, handle: str) -> dict[str, Any] | None:
-    state = await shop.state(handle)
-    return state if state["state"] == "there" else None
-
-
-async def _saved(shop: Shop, handle: str) -> dict[str, Any] | None:
-    state = await shop.state(handle)
-    return state if state["saved"] else None
-
-
-async def _unsaved(shop: Shop, handle: str) -> dict[str, Any] | None:
-    state = await shop.state(handle)
-    return None if state["saved"] else state
