@@ -22,7 +22,8 @@ from tests.e2e.googling import (
 )
 from tests.e2e.phones import hold
 from tests.e2e.test_batches import ended, result, send
-from tests.e2e.test_journeys import get, patch, post
+from tests.e2e.test_journeys import get, patch, post, put
+from tests.google.resources import Resource
 from tests.google.server import FakeGoogle
 from tests.google_schema import validate
 from tests.system import System, poll
@@ -193,6 +194,112 @@ async def test_one_change_reaches_a_phone_of_each_kind(shop: Shop, system: Syste
 
     await fleet.until_newest({held.serial: 7})
     await poll(lambda: points_of(object_) == 7, "the change is at Google")
+
+
+async def test_a_pass_lives_one_life_in_both_wallets(shop: Shop, system: System, fleet: Fleet):
+    [phone] = fleet.add()
+    held = await hold(system, shop.http, phone, shop.template_id)
+    object_ = await shop.save(held.handle)
+    one = f"/v1/passes/{held.handle}"
+
+    async def until(state: str, *, is_void: bool) -> None:
+        await poll(lambda: object_.document["state"] == state, f"it is {state} at Google")
+        await poll(lambda: held.card.content.get("voided", False) == is_void, "the phone knows")
+
+    await post(shop.http, f"{one}/void")
+    await until("INACTIVE", is_void=True)
+    await post(shop.http, f"{one}/unvoid")
+    await until("ACTIVE", is_void=False)
+
+    renamed = {
+        **TEMPLATE,
+        "pass": {**TEMPLATE["pass"], "logoText": "Tea", "description": "Tea card"},
+    }
+    await put(shop.http, f"/v1/templates/{shop.template_id}", renamed)
+    tried = await post(shop.http, f"/v1/templates/{shop.template_id}/push?dry_run=true")
+    await post(shop.http, f"/v1/templates/{shop.template_id}/push", expect=202)
+    class_ = shop.google.classes[object_.document["classId"]]
+    await poll(lambda: class_.document["programName"] == "Tea", "the class is another one")
+    await poll(lambda: held.card.content["logoText"] == "Tea", "the phone has it, too")
+    assert (tried["google"]["calls"], tried["google"]["class_calls"]) == (2, 1)
+
+    await patch(shop.http, one, {"values": {"expirationDate": "2026-01-01T00:00:00Z"}})
+    await until("EXPIRED", is_void=False)
+    await settled(shop, held.handle, object_)
+    await patch(shop.http, one, {"values": {"expirationDate": None}})
+    await until("ACTIVE", is_void=False)
+    await settled(shop, held.handle, object_)
+
+    async with shop.http.delete(one) as response:
+        assert response.status == 204
+    await poll(lambda: object_.document["state"] == "INACTIVE", "it is void at Google")
+    assert object_.document.keys() <= {"id", "classId", "state", "kind"}
+
+
+async def test_a_template_s_change_reaches_what_is_at_google_though_nobody_has_it(shop: Shop):
+    object_, _ = await shop.want(await shop.issue())
+    fields = {**TEMPLATE["pass"]["storeCard"], "headerFields": [
+        {"key": "points", "label": "Beans", "value": 0}
+    ]}  # fmt: skip
+
+    renamed = {**TEMPLATE, "pass": {**TEMPLATE["pass"], "storeCard": fields}}
+    await put(shop.http, f"/v1/templates/{shop.template_id}", renamed)
+    await post(shop.http, f"/v1/templates/{shop.template_id}/push", expect=202)
+
+    await poll(lambda: "Beans" in str(object_.document["loyaltyPoints"]), "it shows the new label")
+
+
+async def test_while_google_is_away_a_page_tries_again_until_it_is_back(shop: Shop):
+    button = f"/p/{await shop.issue()}/google"
+    shop.google.faults.away = True
+    try:
+        async with shop.http.post(button, allow_redirects=False) as response:
+            status, page = response.status, await response.text()
+    finally:
+        shop.google.faults.away = False
+
+    async def led() -> str | None:
+        async with shop.http.get(button, allow_redirects=False) as response:
+            return response.headers.get("Location")
+
+    assert status == 200
+    assert button in page
+    [card] = await shop.google.save(await poll(led, "the page leads to Google"))
+    assert card.object["accountName"] == "Ada"
+
+
+async def test_while_google_is_away_a_link_makes_the_card_which_is_whole_later(shop: Shop):
+    await shop.want(await shop.issue())
+    handle = await shop.issue()
+    button = f"/p/{handle}/google"
+    shop.google.faults.away = True
+    try:
+
+        async def led() -> str | None:
+            async with shop.http.post(button, allow_redirects=False) as response:
+                return response.headers.get("Location")
+
+        link = await poll(led, "a link that carries the card")
+        [small] = await shop.google.save(link)
+    finally:
+        shop.google.faults.away = False
+
+    object_ = shop.google.objects[small.object["id"]]
+    assert "accountName" not in small.object
+    assert handle not in link
+    await poll(lambda: object_.document.get("accountName") == "Ada", "the card is whole")
+    await poll(lambda: saved(shop, handle), "the save is known")
+
+
+async def settled(shop: Shop, handle: str, object_: Resource) -> None:
+    """Wait until what Google has is what is composed."""
+
+    async def same() -> bool:
+        wanted = (await shop.state(handle))["object"]
+        ours = {key: object_.document.get(key) for key in wanted}
+        return ours == wanted
+
+    await poll(same, "Google has what is composed")
 
 
 ANDROID = "Mozilla/5.0 (Linux; Android 16; Pixel 10) AppleWebKit/537.36"

@@ -39,6 +39,23 @@ async def test_saves_and_removals_that_no_callback_told_are_found_out(
     assert (await googling.state("saved")).saved
 
 
+async def test_a_save_that_is_told_after_its_removal_is_found_out(
+    googling: Googling, google: FakeGoogle, reconciler: Reconciler
+):
+    """google-wallet/android-codelab #2: callbacks are hints, late and in any order."""
+    await googling.want("handle")
+    await googling.save("handle", told=False)
+    await google.remove(object_id("handle"))
+    await googling.call_back("del", "handle")
+    await googling.run()
+    await googling.call_back("save", "handle")
+
+    await reconciled(googling, reconciler)
+
+    assert not (await googling.state()).saved
+    assert [act.kind for act in await googling.acts()] == ["install", "remove"]
+
+
 async def test_objects_that_google_has_lost_are_inserted_anew(
     googling: Googling, google: FakeGoogle, reconciler: Reconciler
 ):

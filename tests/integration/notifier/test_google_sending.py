@@ -439,6 +439,19 @@ async def test_who_removes_a_pass_that_another_account_still_has_removes_nothing
     assert (await googling.state()).saved
 
 
+async def test_callbacks_in_another_order_end_at_what_google_has(googling: Googling):
+    await googling.want("handle")
+    await googling.save("handle", told=False)
+
+    await googling.call_back("del", "handle")
+    await googling.run()
+    await googling.call_back("save", "handle")
+    await googling.run()
+
+    assert (await googling.state()).saved
+    assert [(act.kind, act.devices) for act in await googling.acts()] == [("install", 1)]
+
+
 async def test_callbacks_of_unknown_objects_kinds_and_issuers_are_ignored(googling: Googling):
     await googling.want("handle")
 

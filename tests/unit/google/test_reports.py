@@ -1,5 +1,9 @@
 """Reports of users of other Google Wallet code, tried on ours, as far as no request is needed."""
 
+from datetime import UTC, datetime
+
+from services.gateway.usecases.google import CLICK_LIFE_SECONDS
+from services.notifier.google.domain.links import carried, claims_of, ids_of
 from tests.unit.google.cards import ICON, NOW, a_field, a_google_card, texts_of, uri
 from tests.unit.passes.samples import ANN, a_pass
 
@@ -33,6 +37,25 @@ def test_web_codelab_13_and_pass_converter_11_a_client_id_is_no_issuer_and_named
 
     assert (finding.severity, finding.path) == ("error", "$.google.issuer_id")
     assert "client id" in finding.detail
+
+
+def test_rest_samples_8_a_link_that_is_made_at_a_click_ends_and_the_page_makes_another():
+    at = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    objects = {"loyaltyObjects": [ids_of("1.p_x", "1.t_x")]}
+
+    claims = claims_of("a@b", objects, "https://pass.example", at, CLICK_LIFE_SECONDS)
+
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+def test_programmierbar_190_and_191_no_link_holds_a_class():
+    wanted = {"id": "1.p_x", "classId": "1.t_x", "state": "ACTIVE", "accountName": "Ada"}
+
+    whole = list(carried("loyalty", wanted, "handle"))
+
+    assert ids_of("1.p_x", "1.t_x").keys() == {"id", "classId"}
+    assert [one["classId"] for one in whole] == ["1.t_x"] * len(whole)
+    assert all(isinstance(value, str) for one in whole for value in one.values())
 
 
 def test_zuegli_90_an_expiry_keeps_its_authors_offset():
