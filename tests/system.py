@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,8 @@ from tests.sockets import free_port
 
 ROOT = Path(__file__).parent.parent
 SERVICES = ("gateway", "member", "triggers", "generator", "notifier")
-START_SECONDS = 60
+START_SECONDS = 120
+"""Far more than it takes, for a busy machine."""
 NO_LIMITS = {
     "PASSWRIGHT_LIMIT_PER_NETWORK": "0",
     "PASSWRIGHT_LIMIT_PER_KEY": "0",
@@ -136,8 +138,10 @@ class System:
                 await asyncio.sleep(0.05)
 
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.stop()
+        """Stop all processes, at the same time."""
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(Process.stop, self.processes.values()):
+                pass
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -160,8 +164,9 @@ async def start_embedded(folder: Path, apple: PushServer | None = None, **settin
     process = Process("run", command, environment, folder / "run.log")
     process.start()
     system = System(f"http://localhost:{port}", {"run": process})
-    await system.until_ready()
-    demo = await poll(lambda: _read_demo(folder / "data" / "demo.json"), "demo.json")
+    with _killed_on_failure(system):
+        await system.until_ready()
+        demo = await poll(lambda: _read_demo(folder / "data" / "demo.json"), "demo.json")
     system.account_id = demo["account_id"]
     system.api_key = demo["api_key"]
     system.root = Path(demo["development_root"])
@@ -215,7 +220,8 @@ async def start_distributed(
         database_url=database_url,
         extra={"environment": environment},
     )
-    await system.until_ready()
+    with _killed_on_failure(system):
+        await system.until_ready()
     system.root = folder / "development_root.pem"
     async with system.session() as session, session.get("/v1/development-root.pem") as response:
         system.root.write_bytes(await response.read())
@@ -252,6 +258,17 @@ async def a_distributed_system(disk: Path | None = None, **settings: str) -> Asy
         postgres.stop()
         rabbitmq.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _killed_on_failure(system: System) -> Generator[None]:
+    """Leave no process behind of a system that does not start."""
+    try:
+        yield
+    except BaseException:
+        for process in system.processes.values():
+            process.kill()
+        raise
 
 
 def _push_settings(folder: Path, apple: PushServer | None) -> dict[str, str]:
