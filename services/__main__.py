@@ -31,7 +31,9 @@ def main() -> int:
     links = commands.add_parser("links", help="make links of a table, without the server")
     links.add_argument("file", type=Path, help="CSV in UTF-8, its head row names what is where")
     links.add_argument("--key", type=Path, required=True, help="the key file of a link program")
-    links.add_argument("--output", type=Path, help="where the result goes (default: output)")
+    links.add_argument(
+        "--output", type=Path, help="where the result goes (default: standard output)"
+    )
     keys = commands.add_parser("keys", help="seal anew what former master keys have sealed")
     keys.add_argument("action", choices=["reseal"])
     catalogue = commands.add_parser("catalogue", help="announce every template and identity again")

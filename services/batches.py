@@ -87,8 +87,15 @@ async def _send(
 async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
     answer: dict[str, Any] = await response.json(content_type=None)
     if not response.ok:
-        raise RefusedError(answer["detail"])
+        raise RefusedError(_reason(answer))
     return answer
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    """Write a problem in a line: what is wrong where, if its detail does not say so."""
+    faults = [f"{fault['pointer']}: {fault['detail']}" for fault in problem.get("errors", ())]
+    general = problem["detail"] == problem["title"]
+    return "; ".join(faults) if faults and general else problem["detail"]
 
 
 def _progress(batch: dict[str, Any]) -> None:
@@ -107,7 +114,7 @@ def _counts(batch: dict[str, Any]) -> str:
 
 def _address(settings: LocalSettings, url: str | None) -> tuple[str, str]:
     """Find the system and a key: those that are set, else the demo's."""
-    given = read_settings(ApiSettings)
+    given = read_settings(ApiSettings, {} if url is None else {"url": url})
     record = settings.data / "demo.json"
     demo: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
     key = given.key.get_secret_value() if given.key else demo.get("api_key", "")
@@ -115,7 +122,7 @@ def _address(settings: LocalSettings, url: str | None) -> tuple[str, str]:
         raise StartUpError(
             f"An API key is needed: PASSWRIGHT_KEY is not set, and there is no demo in {record}."
         )
-    return url or given.url or demo.get("base_url") or "http://localhost:8080", key
+    return given.url or demo.get("base_url") or "http://localhost:8080", key
 
 
 def _say(text: str) -> None:

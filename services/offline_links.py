@@ -9,8 +9,6 @@ from pathlib import Path
 from time import monotonic
 from typing import BinaryIO, Final, TextIO
 
-from pydantic import ValidationError
-
 from services.gateway.domain.links import (
     OWN_COLUMNS,
     LinkInvalidError,
@@ -51,16 +49,18 @@ class Workshop:
         try:
             given = LinkKeyFile.model_validate_json(path.read_bytes())
             document = TemplateDocument.model_validate(given.template)
-            key = read_base64url(given.key)
-        except (ValidationError, ValueError):
+            program = LinkProgram(
+                **{field.name: getattr(given, field.name) for field in fields(LinkProgram)}
+            )
+            sealer = program.sealer(read_base64url(given.key))
+        except ValueError:  # as ValidationError is, too
             raise StartUpError(f"{path} is no key file of a link program.") from None
-        program = LinkProgram(
-            **{field.name: getattr(given, field.name) for field in fields(LinkProgram)}
-        )
+        if sealer.key_id != given.key_id:
+            raise StartUpError(f"{path} holds another key than it names.")
         compiled = compile_template(
             document, name=given.template_name, organization=given.organization_name
         )
-        return cls(given.base_url, LinkMaker(program, compiled), program.sealer(key), compiled)
+        return cls(given.base_url, LinkMaker(program, compiled), sealer, compiled)
 
     def link(self, row: dict[str, str]) -> tuple[str, str]:
         """Make the link of a row, or say what is wrong with it."""

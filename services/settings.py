@@ -45,7 +45,7 @@ class ApiSettings(BaseSettings):
         env_prefix="PASSWRIGHT_", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
-    url: str | None = None
+    url: PublicUrl | None = None
     """Where the API is."""
     key: SecretStr | None = None
     """An API key."""

@@ -288,14 +288,14 @@ async def _open_apple(system: System, apple: PushServer | None) -> None:
         system.apple = apple
 
 
-async def run_command(environment: dict[str, str], *arguments: str) -> str:
+async def run_command(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
     """Run one of `python -m services`' commands to its end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services", *arguments,
         cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
+    assert process.returncode == code, output.decode()
     return output.decode()
 
 

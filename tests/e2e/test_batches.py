@@ -256,10 +256,15 @@ async def test_the_command_shows_progress_and_writes_the_result(system: System, 
         environment,
         "batch", str(file), "--template", template, "--url", system.base_url,
     )  # fmt: skip
+    refused = await run_command(
+        environment,
+        "batch", str(file), "--program", "mine", "--url", system.base_url, code=1,
+    )  # fmt: skip
 
     written = (tmp_path / "people.result.csv").read_text("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(written)))
     assert "2 of 2 rows, 0 failed" in said
     assert "was sent before" in again
+    assert refused.startswith("?program_id: Input should be a valid UUID")
     assert [row["number"] for row in rows] == ["n1", "n2"]
     assert set((await issued(system, template)).keys()) == {row["handle"] for row in rows}

@@ -280,7 +280,8 @@ def order_of_row(row: Mapping[str, str]) -> LinkOrder:
         except ValueError:
             faults.append(_fault(f"/{name}", "a moment such as 2027-01-31T18:30:00Z is needed"))
     uses = given.pop("max_uses", None)
-    if uses is not None and not (uses.isdecimal() and 0 < int(uses) <= MAX_USES):
+    max_uses = None if uses is None else _uses(uses)
+    if uses is not None and max_uses is None:
         faults.append(_fault("/max_uses", f"a whole number from 1 to {MAX_USES} is needed"))
     if faults:
         raise LinkInvalidError(errors=faults)
@@ -290,7 +291,7 @@ def order_of_row(row: Mapping[str, str]) -> LinkOrder:
         member,
         given,
         {} if campaign is None else {"campaign": campaign},
-        max_uses=int(uses) if uses else None,
+        max_uses=max_uses,
         **moments,
     )
 
@@ -306,6 +307,11 @@ def seal_link(base_url: str, sealer: LinkSealer, claims: LinkClaims) -> str:
 def _fits(name: str, text: str) -> bool:
     form = MEMBER_TEXTS.get(name)
     return form is not None and form.fits(text) and (name != "email" or len(text) <= MAX_EMAIL)
+
+
+def _uses(text: str) -> int | None:
+    number = parse_number(text)
+    return number if isinstance(number, int) and 0 < number <= MAX_USES else None
 
 
 def _points(value: Json) -> int | None:

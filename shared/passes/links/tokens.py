@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared.passes.language.rights import Withheld
-from shared.sealing import NONCE_LENGTH, TAG_LENGTH, read_base64url, write_base64url
+from shared.sealing import KEY_LENGTH, NONCE_LENGTH, TAG_LENGTH, read_base64url, write_base64url
 
 VERSION: Final = "v1"
 MAX_TOKEN_CHARACTERS: Final = 8000
@@ -93,6 +93,8 @@ class LinkSealer:
         self, key: bytes, *, account_id: UUID, program_id: UUID, kind: str = _PASS
     ) -> None:
         """ValueError unless the key has 32 bytes."""
+        if len(key) != KEY_LENGTH:
+            raise ValueError(f"A key of {KEY_LENGTH} bytes is needed.")
         self.key_id = link_key_id(key)
         self._cipher = AESGCM(key)
         self._prefix = f"{VERSION}.{self.key_id}."

@@ -186,7 +186,11 @@ def test_a_row_of_a_table_is_an_order():
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("expires_at", "tomorrow"), ("max_uses", "0"), ("max_uses", "x")]
+    ("name", "text"),
+    [
+        ("expires_at", "tomorrow"),
+        *(("max_uses", text) for text in ("0", "x", "²", "1.5", "1000001", "9" * 5000)),
+    ],
 )
 def test_a_cell_that_cannot_be_read_is_named(name: str, text: str):
     with pytest.raises(LinkInvalidError) as caught:

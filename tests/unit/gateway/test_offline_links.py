@@ -128,10 +128,20 @@ def test_a_table_that_cannot_be_understood_is_refused_in_one_sentence(
         desk.make(table)
 
 
-def test_what_is_no_key_file_is_refused(desk: Desk):
-    desk.key_file.write_text("{}")
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"key": write_base64url(KEY[:16])}, "no key file"),
+        ({"key": "not base64url"}, "no key file"),
+        ({"template": []}, "no key file"),
+        ({"program_id": "mine"}, "no key file"),
+        ({"key": write_base64url(KEY[::-1])}, "another key than it names"),
+    ],
+)
+def test_what_is_no_key_file_is_refused(changes: dict[str, Any], says: str, desk: Desk):
+    desk.key_file.write_text(json.dumps(KEY_FILE | changes))
 
-    with pytest.raises(StartUpError, match="no key file"):
+    with pytest.raises(StartUpError, match=says):
         desk.make("name\nPercy\n")
 
 
