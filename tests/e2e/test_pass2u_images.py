@@ -207,6 +207,14 @@ async def test_a_form_without_an_image_is_a_bad_request(shop: Pass2U):
         await shop.refused(400, "POST", "images", data=b"no form", Content_Type=media)
 
 
+async def test_a_form_with_two_images_is_a_bad_request(shop: Pass2U):
+    """R86, R91: one answer has room for one hash."""
+    form = a_form(a_png("red", (9, 9)))
+    form.add_field("other", io.BytesIO(a_png("blue", (9, 9))), filename="b.png")
+
+    assert "one file" in await shop.refused(400, "POST", "images", data=form)
+
+
 @pytest.mark.parametrize("is_form", [False, True])
 async def test_an_image_has_four_megabytes_at_most(shop: Pass2U, *, is_form: bool):
     """R88: the maximum file size is 4 MB."""

@@ -125,6 +125,11 @@ class Column:
     target: str = ""
     is_path: bool = False
 
+    @property
+    def fact(self) -> str:
+        """The fact that its cells say, if it is one."""
+        return "" if self.is_path else self.target
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:

@@ -35,6 +35,15 @@ _BEGINNING: Final = 64
 _SAMPLE_BYTES: Final = 4096
 _SEPARATORS: Final = ",;\t|"
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)(?:\r\n|\r|\n)", re.IGNORECASE)
+_JSON_LIST: Final = re.compile(r"\s*\[\s*\{")
+_WORKBOOK: Final = "it is a workbook or an archive: save its table as CSV"
+_FOREIGN: Final = {
+    b"PK\x03\x04": _WORKBOOK,
+    b"\xd0\xcf\x11\xe0": _WORKBOOK,
+    b"\x1f\x8b": "it is packed: unpack it first",
+}
+"""What files of other kinds begin with, and what to do with them."""
+
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _ENCODINGS: Final = (
@@ -101,6 +110,8 @@ class TableReader:
         if self._rows is None:
             if not (text.strip() or is_last):
                 return []
+            if _JSON_LIST.match(text):
+                raise unreadable(1, "it is a JSON list: send each of its objects as a line")
             self._rows = _JsonRows() if text.lstrip().startswith("{") else _CsvRows()
         return self._rows.feed(text, is_last=is_last)
 
@@ -135,6 +146,9 @@ class _Decoder:
             if block.startswith(mark):
                 self._decoder = _decoder(encoding)
                 return block.removeprefix(mark)
+        for mark, advice in _FOREIGN.items():
+            if block.startswith(mark):
+                raise unreadable(1, advice)
         beginning = block[:_BEGINNING]
         if self._decoder is None and b"\0" in beginning:
             # Every second byte of Latin letters in UTF-16 is none, and none but these.

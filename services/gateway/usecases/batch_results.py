@@ -21,6 +21,7 @@ async def result_pieces(
     columns, separator = batch.terms.columns, batch.terms.separator
     shown = [at for at, column in enumerate(columns) if column.target]
     ours = _own_columns(batch)
+    ids = [at for at in shown if batch.kind == "members" and columns[at].fact == "member_id"]
     head = [*(harmless(columns[at].name) for at in shown), *ours]
     yield BOM_UTF8 + write_rows([head], separator)
     async for rows, outcomes in context.batches.results(batch):
@@ -35,6 +36,8 @@ async def result_pieces(
                 "member_id": outcome.member_id or "",
                 "error": harmless(outcome.error or ""),
             }
+            for at in ids:  # of a member that the row has found or made
+                texts[at] = texts[at] or cells["member_id"]
             lines.append([*(cell(texts[at]) for at in shown), *(cells[name] for name in ours)])
         if lines:
             yield write_rows(lines, separator)
@@ -42,7 +45,7 @@ async def result_pieces(
 
 def _own_columns(batch: Batch) -> list[str]:
     """Name the columns that the file itself does not have."""
-    targets = {column.target for column in batch.terms.columns if not column.is_path}
+    targets = {column.fact for column in batch.terms.columns}
     ours = {
         "passes": ["link", batch.terms.handle_name, "error"],
         "links": ["link", "error"],

@@ -255,7 +255,7 @@ class _Reading:
     @property
     def _is_of_one_template(self) -> bool:
         """Whether all paths are known before rows are read."""
-        facts = {column.target for column in self.columns if not column.is_path}
+        facts = {column.fact for column in self.columns}
         return self._wish.row_kind in ("members", "links") or (
             self._wish.template_id is not None and "template_id" not in facts
         )
@@ -268,7 +268,7 @@ class _Reading:
         return dict.fromkeys(self._maker.known_names(names), "")
 
     def _check_facts(self) -> None:
-        facts = {column.target for column in self.columns if not column.is_path} - {""}
+        facts = {column.fact for column in self.columns} - {""}
         kind, count = self._wish.row_kind, self._wish.count
         if kind in OF_TEMPLATES and self._wish.template_id is None and "template_id" not in facts:
             raise _missing("?template_id", "Name the template here or in a column templateId")

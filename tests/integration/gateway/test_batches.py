@@ -378,6 +378,8 @@ async def test_members_are_made_and_changed(an_account: AnAccount, owners: Owner
         3
     ] == "It has the same member_id or external_id as line 3."
     assert len(people.members) == 3
+    cleo = next(one for one in people.members.values() if one.name == "Cleo")
+    assert [row["member_id"] for row in found] == ["ann", "bob", cleo.member_id, "bob"]
 
 
 async def test_passes_are_changed_by_handle_or_member(
@@ -428,13 +430,22 @@ async def test_file_may_be_a_field_of_a_form(
     url = f"/v1/batches?kind=passes&template_id={template_id}"
     async with gateway.http.post(url, data=form, headers={"X-API-Key": an_account.key}) as answer:
         batch = await answer.json()
-    other = FormData()
-    other.add_field("other", b"x", filename="rows.csv")
-    async with gateway.http.post(url, data=other, headers={"X-API-Key": an_account.key}) as refused:
+    assert (answer.status, batch["rows"]) == (202, 2)
+
+
+@pytest.mark.parametrize("names", [["other"], ["file", "file"], ["file", "push"]])
+async def test_form_has_one_field(
+    names: list[str], an_account: AnAccount, gateway: Gateway, template_id: str
+):
+    form = FormData()
+    for name in names:
+        form.add_field(name, f"{POINTS}\n1\n".encode(), filename="rows.csv")
+    url = f"/v1/batches?kind=passes&template_id={template_id}"
+    async with gateway.http.post(url, data=form, headers={"X-API-Key": an_account.key}) as refused:
         problem = await refused.json()
 
-    assert (answer.status, batch["rows"]) == (202, 2)
     assert (refused.status, problem["detail"]) == (400, "A form has one field: the file.")
+    assert (await an_account.call("GET", "/v1/batches")).json["data"] == []
 
 
 async def test_passes_without_anything_of_their_own_are_counted(

@@ -159,6 +159,10 @@ def test_what_an_export_did_to_a_text_is_undone(text: str):
         (b'{"a":1}\n[1]\n', "Line 2: it is no JSON object"),
         (b'{"a":"\\u0000"}\n', "Line 1: it holds the character NUL"),
         (b'{"":1}\n', "Line 1: a value has no name"),
+        (b"PK\x03\x04\x14\0\x06\0[Content_Types].xml", "Line 1: it is a workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Line 1: it is a workbook"),
+        (b"\x1f\x8b\x08\0", "Line 1: it is packed"),
+        (b' [\n {"a": 1}]', "Line 1: it is a JSON list"),
         (b'{"a":"' + b"x" * MAX_ROW + b'"}\n', "Line 1: a row has at most 256 KiB"),
     ],
 )

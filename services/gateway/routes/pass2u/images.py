@@ -47,7 +47,7 @@ async def upload_image(call: Call[None, None], *, context: Context) -> UploadedI
 
 
 async def _read(call: Call[None, None]) -> bytes:
-    """Read the image, which is the body itself or the first file of a form."""
+    """Read the image, which is the body itself or the file of a form."""
     request = call.request
     if request.content_type != MULTIPART_MEDIA:
         content = await call.read()
@@ -64,6 +64,7 @@ async def _read(call: Call[None, None]) -> bytes:
 
 
 async def _read_form(form: MultipartReader) -> bytes:
+    files: list[bytes] = []
     for _ in range(MAX_PARTS):
         part = await form.next()
         if part is None:
@@ -71,8 +72,12 @@ async def _read_form(form: MultipartReader) -> bytes:
         if isinstance(part, BodyPartReader):
             content = await _read_part(part)
             if part.filename or content.startswith(SIGNATURE):
-                return content
-    raise BadRequestError("The form has no file.")
+                files.append(content)
+    if not files:
+        raise BadRequestError("The form has no file.")
+    if len(files) > 1:
+        raise BadRequestError("A form has one file: images are uploaded one by one.")
+    return files[0]
 
 
 async def _read_part(part: BodyPartReader) -> bytes:

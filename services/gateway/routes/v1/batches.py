@@ -53,6 +53,7 @@ from shared.http.problems import BadRequestError, SlowRequestError
 TAG: Final = "Batches"
 LINES_MEDIA: Final = "application/x-ndjson"
 FORM_MEDIA: Final = "multipart/form-data"
+ONE_FIELD: Final = "A form has one field: the file."
 MAX_MAPPING: Final = 200
 PIECE: Final = 64 * 1024
 
@@ -300,9 +301,10 @@ async def _pieces(call: Call[None, BatchQuery]) -> AsyncIterator[bytes]:
 async def _file_of_form(call: Call[None, BatchQuery]) -> AsyncIterator[bytes]:
     size, limit = 0, call.body_limit
     try:
-        part = await (await call.request.multipart()).next()
+        form = await call.request.multipart()
+        part = await form.next()
         if not isinstance(part, BodyPartReader) or part.name != "file":
-            raise BadRequestError("A form has one field: the file.")
+            raise BadRequestError(ONE_FIELD)
         while piece := await part.read_chunk(PIECE):
             size += len(piece)
             if size > limit:
@@ -310,6 +312,8 @@ async def _file_of_form(call: Call[None, BatchQuery]) -> AsyncIterator[bytes]:
             yield piece
         if not part.at_eof():
             raise BadRequestError("The form ends too early.")
+        if await form.next() is not None:
+            raise BadRequestError(ONE_FIELD)
     except (ValueError, AssertionError, HttpProcessingError) as error:
         raise BadRequestError("The form cannot be read.") from error
 
@@ -480,7 +484,8 @@ needs `passes:write`, for links `links:write`, for members and columns about the
 RESULT_DESCRIPTION: Final = """In the order of the file, with its separator, in UTF-8 with a byte \
 order mark, every cell in quotes: the columns of the file, then `link`, `handle` \
 (`hashedSerialNumber`, if the file has a column `templateId`; `member_id` for members) and \
-`error`. A text that a spreadsheet would take for a formula has an apostrophe before it, which is \
+`error`; an empty cell of a column `member_id` that a file of members has says whom it found or \
+made. A text that a spreadsheet would take for a formula has an apostrophe before it, which is \
 taken away when the file is sent again. A batch that goes on answers 409. File and results are \
 deleted seven days after the end; of a member who is erased nothing is left in them but handles. \
 Rows that made links are not known to be a member's: cells and links stay until then."""
