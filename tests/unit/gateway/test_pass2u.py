@@ -23,6 +23,7 @@ from shared.errors import (
     UnauthorizedError,
 )
 from shared.http.limiting import RateLimitedError
+from shared.http.parsing import json_parser
 from shared.http.problems import MethodNotAllowedError, UnsupportedMediaError
 from shared.messaging.transport import NoAnswerError
 from shared.passes.language.paths import shared_leaves
@@ -135,3 +136,29 @@ def test_a_field_is_what_its_value_is_marked_as():
 @pytest.mark.parametrize("offset", ["+00:00", "+08:00", "-03:30", "+14:00"])
 def test_an_offset_is_read_as_it_is_written(offset: str):
     assert read_zone(offset).tzname(None) == ("UTC" if offset == "+00:00" else f"UTC{offset}")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"fields": [{"key": "a", "value": "x" * 5001}]},
+         "fields[0].value: String should have at most 5000 characters"),
+        ({"fields": [{"key": "a", "value": True}]},
+         "fields[0].value: Input should be a valid string"),
+        ({"fields": [{"key": "a", "changeMessage": "%@" + "x" * 79}]},
+         "fields[0].changeMessage: String should have at most 80 characters"),
+        ({"barcode": {"altText": "x" * 36}},
+         "barcode.altText: String should have at most 35 characters"),
+        ({"barcode": [{"altText": 5}]}, "barcode[0].altText: Input should be a valid string"),
+        ({"barcode": "x"}, "barcode: Input should be an object"),
+        ({"beacons": [{"proximityUUID": ""}]}, "beacons[0].proximityUUID: A UUID is needed"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_told_once_and_not_for_each_form_that_a_value_may_have(
+    body: dict[str, Any], message: str
+):
+    with pytest.raises(InvalidError) as refused:
+        json_parser(PassData)(orjson.dumps(body))
+    answer: Any = write_message(refused.value).body
+
+    assert orjson.loads(answer) == {"message": message}

@@ -10,6 +10,7 @@ from shared.contracts.message import JsonObject
 from shared.errors import ApplicationError, InvalidError
 from shared.passes.language.paths import MESSAGE_PATH
 from shared.passes.schema.barcodes import ONE_PER_PASS
+from shared.passes.schema.companions import BESIDE_NO_STRIP
 from shared.passes.schema.slots import IMAGE_PATHS, OWN_IMAGES_ONLY_PATH
 
 ALT_TEXT_PATH: Final = "barcode_altText"
@@ -173,6 +174,10 @@ def _translate_images(
             faults.append(_fault(f"images/{index}/hex", "No image with this hex was uploaded"))
         else:
             found.values[f"images_{image.type}@2x"] = sha256
+    if style == "eventTicket" and "strip" in seen:
+        found.warnings += [
+            f"images: {kind} is not shown beside a strip" for kind in sorted(seen & BESIDE_NO_STRIP)
+        ]
 
 
 def _translate_barcode(data: PassData, model: Model, found: Translation, *, is_new: bool) -> None:

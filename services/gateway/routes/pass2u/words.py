@@ -12,14 +12,15 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 import orjson
 from aiohttp import hdrs, web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.alias_generators import to_camel
 
 from shared.contracts.message import JsonObject
 from shared.errors import ApplicationError, UnavailableError
 from shared.http.parsing import JSON_MEDIA, WHOLE
 from shared.http.problems import with_headers
-from shared.passes.schema.values import is_list
+from shared.passes.schema.strings import is_uuid
+from shared.passes.schema.values import is_list, is_number
 
 MAX_SHOWN_FAULTS: Final = 10
 MAX_PLACES: Final = 10
@@ -46,6 +47,20 @@ def _check_message(text: str) -> str:
     if text and "%@" not in text:  # an empty one says nothing
         raise ValueError("It must contain %@, which is replaced with the new value")
     return text
+
+
+def _check_uuid(text: str) -> str:
+    if not is_uuid(text):
+        raise ValueError("A UUID is needed")
+    return text
+
+
+def _kind_of_value(value: object) -> str:
+    return "number" if is_number(value) else "text"
+
+
+def _kind_of_barcode(value: object) -> str:
+    return "list" if is_list(value) else "object"
 
 
 CompleteDate = Annotated[
@@ -102,7 +117,9 @@ class Beacon(_Words):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(title="ModelPassBeacon")
 
-    proximity_uuid: str = Field(alias="proximityUUID", max_length=36)
+    proximity_uuid: Annotated[str, Field(max_length=36), AfterValidator(_check_uuid)] = Field(
+        alias="proximityUUID"
+    )
     major: Unsigned16 | None = None
     minor: Unsigned16 | None = None
     minjor: Unsigned16 | None = Field(None, description="`minor`, as the user guide spells it.")
@@ -138,14 +155,21 @@ class FieldValue(_Words):
 
     key: str = Field(min_length=1, max_length=100, description="The key of the model's field.")
     label: str | None = Field(None, max_length=150)
-    value: Annotated[str, Field(max_length=5000)] | int | float | None = Field(
-        None, description="A text, an ISO 8601 date as a text, or a number."
-    )
-    change_message: Annotated[str, AfterValidator(_check_message)] | None = Field(
-        None,
-        max_length=80,
-        json_schema_extra={"pattern": "^$|%@"},
-        description="What the lock screen says when the value changes: contains `%@`, or nothing.",
+    value: (
+        Annotated[
+            Annotated[str, Field(max_length=5000), Tag("text")]
+            | Annotated[int | float, Tag("number")],
+            Discriminator(_kind_of_value),
+        ]
+        | None
+    ) = Field(None, description="A text, an ISO 8601 date as a text, or a number.")
+    change_message: Annotated[str, Field(max_length=80), AfterValidator(_check_message)] | None = (
+        Field(
+            None,
+            json_schema_extra={"pattern": "^$|%@"},
+            description="What the lock screen says when the value changes: contains `%@`, or "
+            "nothing.",
+        )
     )
 
 
@@ -211,7 +235,14 @@ class PassData(_Words):
     images: Annotated[list[PassImage], Field(max_length=6)] | None = None
     beacons: Annotated[list[Beacon], Field(max_length=MAX_PLACES)] | None = None
     locations: Annotated[list[Location], Field(max_length=MAX_PLACES)] | None = None
-    barcode: Barcode | Annotated[list[Barcode], Field(max_length=10)] | None = None
+    barcode: (
+        Annotated[
+            Annotated[Barcode, Tag("object")]
+            | Annotated[list[Barcode], Field(max_length=10), Tag("list")],
+            Discriminator(_kind_of_barcode),
+        ]
+        | None
+    ) = None
     fields_: Annotated[list[FieldValue], Field(max_length=200)] | None = Field(None, alias="fields")
 
 
