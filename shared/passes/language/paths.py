@@ -44,7 +44,11 @@ TRIGGER_ERROR_PATH: Final = "psTriggerError"
 EDIT_CODE_PATH: Final = "psEditCode"
 MIGRATIONS_PATH: Final = "psPathMigrations"
 PORTAL_HEADER_PATH: Final = "psPortalHeader"
-PATH_LISTS: Final = ("psEditorPaths", "psPortalUpdatePaths", "psExportPaths")
+EXPORT_PATHS: Final = "psExportPaths"
+HANDLE_COLUMN: Final = "hashedSerialNumber"
+"""What an export names besides paths."""
+
+PATH_LISTS: Final = ("psEditorPaths", "psPortalUpdatePaths", EXPORT_PATHS)
 """Properties that hold paths, parted by commas."""
 
 SPECIAL_PROPERTIES: Final = (

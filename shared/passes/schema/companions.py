@@ -54,6 +54,9 @@ _SHOWN_ON: Final = {
 }
 """The styles that show an image; the others are shown on all."""
 
+BESIDE_NO_STRIP: Final = frozenset({"background", "thumbnail"})
+"""What an event ticket that has a strip does not show."""
+
 _MAX_FIELDS: Final = {"headerFields": 3, "primaryFields": 1}
 _MAX_PRIMARY_OF_BOARDING: Final = 2
 
@@ -176,7 +179,9 @@ def _check_counts(fields: Json, style: str, findings: Findings) -> None:
 
 
 def _check_images(images: Iterable[str], style: str, findings: Findings) -> None:
-    for name in images:
-        slot = split_language(name)[1].partition("@")[0]
+    slots = {name: split_language(name)[1].partition("@")[0] for name in images}
+    for name, slot in slots.items():
         if style and style not in _SHOWN_ON.get(slot, {style}):
             findings.warn("image", f"$.images.{name}", f"{style} shows no {slot}")
+        elif style == "eventTicket" and slot in BESIDE_NO_STRIP and "strip" in slots.values():
+            findings.warn("image", f"$.images.{name}", "is not shown beside a strip")

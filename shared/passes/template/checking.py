@@ -11,7 +11,7 @@ from shared.passes.language.magic import parse
 from shared.passes.language.paths import Leaf, PathIndex
 from shared.passes.language.rules import MAX_VALUE_BYTES, MAX_VALUES, MAX_VALUES_BYTES
 from shared.passes.schema.companions import complaint
-from shared.passes.schema.skeleton import Place, SkeletonWalk
+from shared.passes.schema.skeleton import BRACKET, Place, SkeletonWalk
 from shared.passes.schema.values import MISSING, Json, UnfitError, holds_nul
 from shared.passes.template.assembly import fit
 
@@ -114,9 +114,22 @@ def _container(leaf: Leaf, value: Json) -> Json:
     walk = SkeletonWalk()
     place = Place(leaf.location, (leaf.path,), leaf.path)
     plain = walk.walk_value(leaf.rule, value, place)
-    if walk.findings.errors:
-        first = walk.findings.errors[0]
-        raise UnfitError(f"{first.path}: {first.detail}")
+    _refuse_unusable(walk)
     if plain is MISSING:
         raise UnfitError(f"{leaf.type} is needed")
     return plain
+
+
+def _refuse_unusable(walk: SkeletonWalk) -> None:
+    """Refuse what does not fit, and what would make Wallet refuse the pass."""
+    for found in walk.findings:
+        if found.severity == "error" or found.code == "missing-key":
+            raise UnfitError(f"{found.path}: {found.detail}")
+    for node in walk.nodes:
+        text = node.default
+        if isinstance(text, str) and not BRACKET.search(text):
+            fault = complaint(node.rule, text)
+            if not text and node.rule.required and node.rule.object_name != "FieldContent":
+                fault = f"{node.rule.key} is needed by Wallet"
+            if fault:
+                raise UnfitError(f"{node.place.json_path}: {fault}")

@@ -13,6 +13,8 @@ from shared.passes.language.loops import find_loops
 from shared.passes.language.magic import Parts, parse, unknown_paths
 from shared.passes.language.migrations import follow_moves, read_migrations
 from shared.passes.language.paths import (
+    EXPORT_PATHS,
+    HANDLE_COLUMN,
     MIGRATIONS_PATH,
     PATH_LISTS,
     Leaf,
@@ -270,7 +272,8 @@ def _check_property_value(
             findings.warn("unknown-path", path, detail)
         if name in PATH_LISTS and not BRACKET.search(value):
             for unknown in (part.strip() for part in value.split(",")):
-                if unknown and path_index.find(unknown) is None:
+                is_handle = name == EXPORT_PATHS and unknown == HANDLE_COLUMN
+                if unknown and not is_handle and path_index.find(unknown) is None:
                     findings.warn("unknown-path", path, f"{unknown} names no path")
 
 

@@ -11,7 +11,7 @@ from shared.errors import InvalidError
 from shared.passes.schema.strings import is_url, normal_date
 from shared.passes.template.compiled import compile_template
 from shared.passes.template.document import TemplateDocument, check_template
-from tests.unit.passes.samples import a_pass, a_template, compiled, composed
+from tests.unit.passes.samples import a_document, a_pass, a_template, compiled, composed
 
 P256 = ec.generate_private_key(ec.SECP256R1()).public_key()
 KEY = base64.b64encode(P256.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
@@ -123,6 +123,52 @@ def test_images_that_a_style_does_not_show_are_told():
     found = told(images={"icon": "a" * 64, "strip@2x": "b" * 64, "thumbnail": "c" * 64})
 
     assert found == {"$.images.strip@2x": "generic shows no strip"}
+
+
+def test_an_event_ticket_with_a_strip_shows_no_other_large_image():
+    images = {"icon": "a" * 64, "strip@2x": "b" * 64, "thumbnail": "c" * 64}
+
+    assert told("eventTicket", images=images) == {
+        "$.images.thumbnail": "is not shown beside a strip"
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "detail"),
+    [
+        ({"beacons": [{"major": 1}]}, "beacons[0]: proximityUUID is needed by Wallet"),
+        ({"beacons": [{"proximityUUID": ""}]},
+         "beacons[0].proximityUUID: proximityUUID is needed by Wallet"),
+        ({"beacons": [{"proximityUUID": "x"}]}, "beacons[0].proximityUUID: a UUID is needed"),
+        ({"locations": [{"latitude": 1}]}, "locations[0]: longitude is needed by Wallet"),
+    ],
+)  # fmt: skip
+def test_entries_that_wallet_would_refuse_are_refused_as_values(
+    values: dict[str, Any], detail: str
+):
+    with pytest.raises(InvalidError) as refused:
+        a_template().check_values(values)
+
+    assert [fault["detail"] for fault in refused.value.errors] == [detail]
+
+
+def test_a_field_given_as_a_whole_may_be_empty():
+    path = "structure_headerFields_points"
+
+    assert a_template().check_values({path: {"label": "", "value": ""}})
+
+
+def test_exports_name_the_handle_besides_paths():
+    lists = {
+        "psExportPaths": "hashedSerialNumber, logoText",
+        "psEditorPaths": "hashedSerialNumber",
+    }
+    document = a_document(properties=lists)
+
+    told_of = {found.path for found in check_template(document)}
+
+    assert "$.properties.psExportPaths" not in told_of
+    assert "$.properties.psEditorPaths" in told_of
 
 
 def test_what_has_its_form_is_not_told():

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
-from typing import Final
 
 from services.gateway.catalogue.images import image_url
 from services.gateway.domain import Template
@@ -10,11 +9,10 @@ from services.gateway.routes.passsource.access import Visit
 from services.gateway.routes.passsource.words import ParameterError
 from services.gateway.usecases.exports import PAGE, cell, csv_pieces, passes_in_pages
 from shared.contracts.triggers import ListPasses, Pass
+from shared.passes.language.paths import EXPORT_PATHS, HANDLE_COLUMN
 from shared.passes.language.state import PassState
 from shared.passes.schema.slots import IMAGE_PATHS
 from shared.passes.template.compiled import CompiledTemplate
-
-EXPORT_PATHS: Final = "psExportPaths"
 
 
 class NothingToExportError(ParameterError):
@@ -59,7 +57,7 @@ def cells_of(
 
 def cell_of(visit: Visit, compiled: CompiledTemplate, state: PassState, path: str) -> str:
     """Read one value as a harmless text."""
-    if path == "hashedSerialNumber":
+    if path == HANDLE_COLUMN:
         return state.handle
     value = compiled.read(state, path)
     if path in IMAGE_PATHS:
