@@ -18,6 +18,7 @@ import orjson
 from charset_normalizer import from_bytes
 
 from shared.errors import InvalidError
+from shared.passes.schema.encodings import encoding_name
 from shared.passes.schema.values import holds_nul, is_object
 
 MAX_COLUMNS: Final = 200
@@ -102,11 +103,10 @@ class TableReader:
         """Read the rows that end with this block; the very last row needs no line end."""
         try:
             text = self._decoder.decode(block, is_last=is_last)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:  # not always a UnicodeDecodeError
             line = 1 if self._rows is None else self._rows.line + 1
-            raise unreadable(
-                line, f"these or following bytes are not {error.encoding.upper()}"
-            ) from error
+            encoding = self._decoder.encoding.upper()
+            raise unreadable(line, f"these or following bytes are not {encoding}") from error
         if self._rows is None:
             if not (text.strip() or is_last):
                 return []
@@ -120,8 +120,13 @@ class _Decoder:
     """Decodes by the encoding that is found out at the first bytes which tell it."""
 
     def __init__(self, charset: str | None) -> None:
-        self._decoder = None if charset is None else _decoder(charset)
+        self.encoding = "ascii"
+        self._decoder: IncrementalDecoder | None = None
         self._beginning: bytes | None = b""
+        if charset is not None:
+            if encoding_name(charset) is None:
+                raise TableError(f"The charset {charset[:50]} is not known.")
+            self._use(charset)
 
     def decode(self, block: bytes, *, is_last: bool) -> str:
         if self._beginning is not None:
@@ -133,8 +138,13 @@ class _Decoder:
         if self._decoder is None:
             if block.isascii():
                 return block.decode("ascii")
-            self._decoder = _decoder(_encoding_of(block))
+            return self._use(_encoding_of(block)).decode(block, is_last)
         return self._decoder.decode(block, is_last)
+
+    def _use(self, encoding: str) -> IncrementalDecoder:
+        self.encoding = lookup(encoding).name
+        self._decoder = getincrementaldecoder(self.encoding)("strict")
+        return self._decoder
 
     def _begin(self, block: bytes) -> bytes:
         """Leave out a byte order mark, which says more than whoever sends the file."""
@@ -144,7 +154,7 @@ class _Decoder:
             (BOM_UTF16_BE, "utf-16-be"),
         ):
             if block.startswith(mark):
-                self._decoder = _decoder(encoding)
+                self._use(encoding)
                 return block.removeprefix(mark)
         for mark, advice in _FOREIGN.items():
             if block.startswith(mark):
@@ -154,16 +164,8 @@ class _Decoder:
             # Every second byte of Latin letters in UTF-16 is none, and none but these.
             for encoding, at in (("utf-16-le", 1), ("utf-16-be", 0)):
                 if not any(beginning[at::2]) and all(beginning[1 - at :: 2]):
-                    self._decoder = _decoder(encoding)
+                    self._use(encoding)
         return block
-
-
-def _decoder(encoding: str) -> IncrementalDecoder:
-    try:
-        name = lookup(encoding).name
-        return getincrementaldecoder(name)("strict")
-    except LookupError:
-        raise TableError(f"The charset {encoding[:50]} is not known.") from None
 
 
 def _encoding_of(block: bytes) -> str:

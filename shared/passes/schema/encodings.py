@@ -19,9 +19,12 @@ _SPELLINGS: Final = (
 """Python's name → IANA's, which Wallet's documentation asks for."""
 
 _NO_CHARACTER_SETS: Final = frozenset(
-    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
-"""What Python has among its encodings besides; the first two take the square of a text's length."""
+"""What Python has among its encodings besides; the first two take the square of a text's length.
+
+UTF-7 is none on the web, and lets halves of characters through, which no other encoding can write.
+"""
 
 
 @lru_cache(maxsize=256)

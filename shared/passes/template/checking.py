@@ -12,7 +12,7 @@ from shared.passes.language.paths import Leaf, PathIndex
 from shared.passes.language.rules import MAX_VALUE_BYTES, MAX_VALUES, MAX_VALUES_BYTES
 from shared.passes.schema.companions import complaint
 from shared.passes.schema.skeleton import BRACKET, Place, SkeletonWalk
-from shared.passes.schema.values import MISSING, Json, UnfitError, holds_nul
+from shared.passes.schema.values import MISSING, Json, UnfitError, holds_nul, is_object
 from shared.passes.template.assembly import fit
 
 IMAGE_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -109,7 +109,7 @@ def _container(leaf: Leaf, value: Json) -> Json:
     value = fit(leaf, value)
     if leaf.source == "property":
         return value
-    if leaf.rule.type.name == "FieldContent":
+    if is_object(value) and leaf.rule.type.name == "FieldContent":
         value = {**value, "key": leaf.field_key}
     walk = SkeletonWalk()
     place = Place(leaf.location, (leaf.path,), leaf.path)

@@ -35,6 +35,10 @@ async def test_text_is_read_in_a_character_set_and_in_no_other_encoding(charset:
     assert (await read_form(b"a=%84x", charset)).values == {"a": "\u201ex"}
 
 
+async def test_half_a_character_is_let_through_by_no_charset():
+    assert (await read_form(b"a=%2B2AA-", "utf-7")).values == {"a": "+2AA-"}
+
+
 async def test_no_charset_makes_a_long_text_take_long():
     started = time.process_time()
     await read_form(b"a=" + b"b" * 100_000 + b"-" + b"c" * 100_000, "punycode")

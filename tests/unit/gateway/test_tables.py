@@ -173,6 +173,20 @@ def test_what_cannot_be_read_is_told_with_its_line(content: bytes, said: str):
     assert str(refused.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    "charset", ["nonsense", "utf-7", "hex", "rot13", "punycode", "unicode_escape", "undefined", ""]
+)
+def test_what_is_no_character_set_is_refused(charset: str):
+    with pytest.raises(TableError, match="is not known"):
+        TableReader(charset)
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-32", "shift_jis", "ascii"])
+def test_bytes_that_are_not_what_the_sender_says_are_refused(charset: str):
+    with pytest.raises(TableError, match="Line 1: these or following bytes are not"):
+        TableReader(charset).feed(b"name\n\xff\xfd\x80" + b"x" * 90, is_last=True)
+
+
 def test_200_columns_are_not_too_many():
     head = ",".join(f"c{n}" for n in range(MAX_COLUMNS)).encode()
 

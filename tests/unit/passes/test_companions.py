@@ -141,6 +141,7 @@ def test_an_event_ticket_with_a_strip_shows_no_other_large_image():
          "beacons[0].proximityUUID: proximityUUID is needed by Wallet"),
         ({"beacons": [{"proximityUUID": "x"}]}, "beacons[0].proximityUUID: a UUID is needed"),
         ({"locations": [{"latitude": 1}]}, "locations[0]: longitude is needed by Wallet"),
+        ({"structure_headerFields_points": "null"}, "FieldContent is needed"),
     ],
 )  # fmt: skip
 def test_entries_that_wallet_would_refuse_are_refused_as_values(
