@@ -123,9 +123,10 @@ async def test_people_are_enrolled_changed_and_forgotten_by_lists(system: System
         changed = await send(session, changes, kind="changes")
         await ended(session, changed["batch_id"])
         shown = await download(session, first["handle"])
-        tiers = f"external_id,tier\n{mark}-1,Gold\nnew-{mark},Silver\n".encode()
+        tiers = f"external_id,tier\n{mark}-1,Gold\nnew-{mark},Silver\n{'x' * 201},Tin\n".encode()
         saved = await send(session, tiers, kind="members")
         batch = await ended(session, saved["batch_id"])
+        refused = (await result(session, saved["batch_id"]))[2]["error"]
         gold = await get(session, f"/v1/members/{member['member_id']}")
 
         async with session.delete(f"/v1/members/{member['member_id']}") as response:
@@ -143,7 +144,8 @@ async def test_people_are_enrolled_changed_and_forgotten_by_lists(system: System
     card = json.loads(shown["pass.json"])["storeCard"]
     assert card["primaryFields"][0]["value"] == "Hello Jürgen Groß"
     assert card["headerFields"][0]["value"] == 12
-    assert (batch["failed"], gold["tier"]) == (0, "Gold")
+    assert (batch["failed"], gold["tier"]) == (1, "Gold")
+    assert refused.startswith("The member cannot be saved so. (external_id: ")
     assert (left[0]["externalId"], left[0]["error"]) == ("", "The member was erased.")
     assert left[1]["name"] == second["name"] == "Hélène"
 

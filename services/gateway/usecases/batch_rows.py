@@ -277,7 +277,10 @@ async def _save_member(row: _Row) -> Outcome:
 
 async def _find_member(row: _Row, external_id: str) -> str | None:
     query = ListMembers(account_id=row.account_id, external_id=external_id, limit=1)
-    page = await row.context.requester.ask(query, MemberPage, lane="bulk")
+    try:
+        page = await row.context.requester.ask(query, MemberPage, lane="bulk")
+    except InvalidError:  # no member has what is no external id; saving it says so
+        return None
     return page.members[0].member_id if page.members else None
 
 
