@@ -94,10 +94,13 @@ def own_columns(compiled: CompiledTemplate) -> list[str]:
     ]
 
 
-def pass_cells(found: Pass, paths: Sequence[str]) -> list[str]:
-    """Write what is known of a pass, its own values under these paths, and the others as JSON."""
+def pass_cells(found: Pass, paths: Sequence[str], *, names_members: bool = True) -> list[str]:
+    """Write what is known of a pass, its own values under these paths, and the others as JSON.
+
+    The e-mail address is left empty for who may not read members.
+    """
     others = found.values.keys() - set(paths)
-    email = found.member.get("email") if found.member else None
+    email = found.member.get("email") if found.member and names_members else None
     return [
         found.handle,
         found.serial_number,

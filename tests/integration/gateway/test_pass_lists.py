@@ -166,6 +166,20 @@ async def test_file_needs_the_right_to_read_passes(an_account: AnAccount, owners
     assert (await an_account.gateway.call("GET", "/v1/passes.csv")).status == 401
 
 
+async def test_file_tells_who_has_a_pass_to_those_who_may_read_members(
+    an_account: AnAccount, template_id: str, owners: Owners
+):
+    member = {"name": "Ada", "email": "ada@example.com"}
+    serve(owners, [issued(1, template_id, member_id="ada", member=member)])
+    lesser = await an_account.with_scopes("passes:read")
+    reader = await an_account.with_scopes("passes:read", "members:read")
+
+    answers = [await key.call("GET", "/v1/passes.csv") for key in (lesser, reader)]
+
+    assert [rows_of(answer)[0]["email"] for answer in answers] == ["", "ada@example.com"]
+    assert b"Ada" not in answers[0].content
+
+
 async def test_head_of_a_file_says_what_it_would_be(
     an_account: AnAccount, template_id: str, owners: Owners
 ):

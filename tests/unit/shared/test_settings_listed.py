@@ -1,4 +1,4 @@
-"""Every setting that is read is explained in .env.example, and every one explained there is read."""
+"""Every setting that is read is explained in .env.example, and none that is not."""
 
 import re
 from pathlib import Path

@@ -129,7 +129,9 @@ async def list_passes_as_csv(
             yield await context.showcase.up_to_date(page)
 
     head = [*exports.COLUMNS, *paths, exports.OTHER_VALUES]
-    pieces = exports.csv_pieces(head, todays(), partial(exports.pass_cells, paths=paths))
+    names_members = call.caller.may("members:read")
+    cells_of = partial(exports.pass_cells, paths=paths, names_members=names_members)
+    pieces = exports.csv_pieces(head, todays(), cells_of)
     return await send_csv(call.request, pieces)
 
 
@@ -194,7 +196,8 @@ in UTF-8, comma-separated, every cell in quotes (RFC 4180). Each pass that was t
 beginning is in the file exactly once, as it is when its row is written; those issued meanwhile \
 may be.
 
-The first row names the columns: {", ".join(f"`{name}`" for name in exports.COLUMNS)}. With \
+The first row names the columns: {", ".join(f"`{name}`" for name in exports.COLUMNS)}. `email` is \
+empty without the scope `members:read`. With \
 `template_id` a column by path follows for each field value, property and editable value of the \
 template: what the pass has of its own, empty where it shows what its template says. \
 `{exports.OTHER_VALUES}` holds the own values that have no column, as a JSON object.
