@@ -20,7 +20,7 @@ class TransportRefusedError(Exception):
 
 
 class NoAnswerError(UnavailableError):
-    """No answer in time. The same request with the same Idempotency-Key tells what became of it."""
+    """No answer in time. Send the same request again, with its Idempotency-Key if it has one."""
 
     code = "no_answer"
 

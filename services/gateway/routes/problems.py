@@ -114,10 +114,7 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     ),
     "no_answer": (
         503,
-        (
-            "No answer in time. The same request with the same Idempotency-Key tells what became "
-            "of it."
-        ),
+        "No answer in time. Send the same request again, with its Idempotency-Key if it has one.",
     ),
 }
 """Code → HTTP status and what it means."""
