@@ -226,12 +226,13 @@ async def test_webhooks_that_call_our_own_api_do_not_breed(system: System):
         program = {"name": "Loop", "template_id": template}
         program_id = (await post(session, "/v1/link-programs", program, 201))["program_id"]
         link = await post(session, f"/v1/link-programs/{program_id}/links", {}, 201)
-        for number in range(2):
-            url = f"{link['url']}&n={number}"
-            hook = {"url": url, "template_id": template, "types": ["pass.created"]}
-            webhook = (await post(session, "/v1/webhooks", hook, 201))["webhook_id"]
+        hook = {"template_id": template, "types": ["pass.created"]}
+        hooks = [
+            await post(session, "/v1/webhooks", {**hook, "url": f"{link['url']}&n={number}"}, 201)
+            for number in range(2)
+        ]
         await a_pass(session, template)
-        at = f"/v1/webhooks/{webhook}/deliveries"
+        at = f"/v1/webhooks/{hooks[1]['webhook_id']}/deliveries"
 
         async def was_tried() -> bool:
             told = (await get(session, at))["data"]
