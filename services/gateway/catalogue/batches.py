@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from services.gateway.domain.batches import (
     Outcome,
     Terms,
     TooManyBatchesError,
+    with_twin,
 )
 from services.gateway.repository.batches import BatchRepository, Chunk
 from shared.contracts.gateway import BatchEnded
@@ -116,17 +117,12 @@ class Receiving:
                 first = await batches.mark(
                     self.batch_id, [mark for mark, _ in pairs], [line for _, line in pairs]
                 )
-            rows = [_with_twin(row, marks, first) for row, marks in waiting]
+            rows = [with_twin(row, [first[mark] for mark in marks]) for row, marks in waiting]
             chunk = Chunk(
                 self._number, rows[0].line, len(rows), self.key.seal_rows(rows, self._number)
             )
             await batches.add_chunk(self.batch_id, chunk)
         self._number += 1
-
-
-def _with_twin(row: KeptRow, marks: Sequence[bytes], first: Mapping[bytes, int]) -> KeptRow:
-    lines = [first[mark] for mark in marks if first[mark] != row.line]
-    return replace(row, twin=min(lines)) if lines else row
 
 
 class Batches:

@@ -6,7 +6,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
@@ -335,6 +335,12 @@ def ids_of(kind: RowKind, content: Content) -> list[tuple[str, ...]]:
         for name in _KEYS[kind]
         if name in content.facts
     ]
+
+
+def with_twin(row: KeptRow, lines: Iterable[int]) -> KeptRow:
+    """Note the earliest other line among those where its ids came first."""
+    others = [line for line in lines if line != row.line]
+    return replace(row, twin=min(others)) if others else row
 
 
 def twin_error(kind: RowKind, line: int) -> InvalidError:

@@ -29,7 +29,9 @@ from services.gateway.domain.batches import (
     ids_of,
     kept_rows,
     row_kind,
+    twin_error,
     understand,
+    with_twin,
 )
 from services.gateway.domain.links import LinkMaker
 from services.gateway.domain.tables import BLOCK_BYTES, TableReader
@@ -138,10 +140,12 @@ async def preview(
     """Read a file without doing anything."""
     reading = _Reading(context, account_id, wish, charset)
     count, shown = 0, list[tuple[KeptRow, Content]]()
+    first: dict[tuple[str, ...], int] = {}
     async for row, content in reading.rows(pieces):
         count += 1
         if len(shown) < SHOWN_ROWS:
-            shown.append((row, content))
+            lines = [first.setdefault(one, row.line) for one in reading.ids(content)]
+            shown.append((with_twin(row, lines), content))
     if not count:
         raise BatchEmptyError
     rows = [await reading.show(row, content) for row, content in shown]
@@ -219,6 +223,8 @@ class _Reading:
         error = None
         try:
             row.read(self.columns)
+            if row.twin:
+                raise twin_error(self._wish.row_kind, row.twin)
             if self._maker is not None:
                 self._maker.claims(order_of(content), self._wish.withheld)
             elif self._wish.row_kind in OF_TEMPLATES and template_id is None:

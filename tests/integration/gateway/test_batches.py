@@ -486,6 +486,15 @@ async def test_dry_run_tells_what_would_be_and_does_nothing(
     assert not owners.asked_for(CreatePass)
 
 
+async def test_dry_run_lists_equal_ids(an_account: AnAccount, template_id: str):
+    rows = "external_id\ne1\ne2\ne1\n"
+
+    answer = await send(an_account, rows, kind="passes", template_id=template_id, dry_run="true")
+
+    errors = [row["error"] for row in answer.json["first"]]
+    assert errors == [None, None, "It has the same external_id as line 2."]
+
+
 # Once
 
 
