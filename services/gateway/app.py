@@ -114,7 +114,7 @@ TAGS = {
     google_issuers.TAG: "Who makes classes and objects at Google, by which service account.",
     "Passes": "Issue, read, change, scan, void and delete passes, and see what happened to them.",
     "Pushes": "Push all installed passes of a template, in a job that may be paused.",
-    "Messages": "Texts that Wallet shows, for one pass or for all of a template.",
+    "Messages": "Texts that wallets show, for one pass or for all of a template.",
     "Links": "Programs of links that make a pass at the first click; nothing of them is stored.",
     "Members": "People known to an account, and their points ledger.",
     "Batches": "Lists of passes, links, members or changes, as CSV or JSON lines.",

@@ -36,18 +36,18 @@ from shared.passes.template.news import (
 
 
 class NewsFieldMissingError(InvalidError):
-    """The template has no field whose change Wallet would show."""
+    """The template has no field whose change wallets would show."""
 
     code = "news_field_missing"
 
 
 class MessageUnchangedError(ConflictError):
-    """The field says this already; Wallet shows nothing when a text stays the same."""
+    """The field says this already; wallets show nothing when a text stays the same."""
 
     code = "message_unchanged"
 
 
-AGAIN = "Wallet shows nothing when a text stays the same. Its passes are pushed by POST to"
+AGAIN = "Wallets show nothing when a text stays the same. Its passes are pushed by POST to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _letter(
     others = [k for k in later if k != field.key and earlier.get(k) != later[k]]
     if others:
         warnings.append(
-            f"With it {', '.join(others)} change too and have a changeMessage: Wallet may show"
+            f"With it {', '.join(others)} change too and have a changeMessage: wallets may show"
             " another of the messages, or only that the pass has changed."
         )
     if after.text_of(told, field.attributed):

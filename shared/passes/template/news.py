@@ -68,7 +68,7 @@ def find_news_field(compiled: CompiledTemplate, state: PassState, key: str | Non
         )
     if not named[0].announces(compiled, state):
         raise NoNewsFieldError(
-            f"The field {wanted!r} has no changeMessage with %@, so that Wallet would show nothing:"
+            f"The field {wanted!r} has no changeMessage with %@, so that no wallet would show it:"
             ' add "changeMessage": "%@" to it in the template.'
         )
     return named[0]

@@ -145,7 +145,7 @@ async def test_text_that_is_there_already_is_refused(an_account: AnAccount, owne
     ]
 
     assert [(a.status, a.code) for a in answers] == [(409, "message_unchanged")] * 3
-    assert all("Wallet shows nothing" in answer.json["detail"] for answer in answers)
+    assert all("show nothing" in answer.json["detail"] for answer in answers)
     assert not owners.asked_for(ChangePass)
     assert not owners.asked_for(PushPasses)
     assert (await send(an_account, "None yet", handle=own)).status == 202

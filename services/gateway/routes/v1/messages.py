@@ -1,4 +1,4 @@
-"""Messages under /v1: a text that Wallet shows to those who have a pass."""
+"""Messages under /v1: a text that wallets show to those who have a pass."""
 
 from functools import partial
 from typing import Annotated
@@ -282,12 +282,12 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
                 MessageUnchangedError,
                 NewsFieldMissingError,
             ),
-            description="Sets the field that carries news and pushes: Wallet shows the field's "
+            description="Sets the field that carries news and pushes: wallets show the field's "
             "changeMessage with the text. The field needs a changeMessage with `%@`; if it is "
             "missing, the answer says what to add to the template. With `handle` one pass gets the "
             "text; with `template_id` the template gets a revision with it and a push job brings "
             "it to all passes that are on a device, taking away the values of their own that they "
-            "have for the field. Wallet shows nothing when the text is the one from before: 409. "
+            "have for the field. Wallets show nothing when the text is the one from before: 409. "
             "At Google a text without magic words is one message of the template's class to all, "
             "else one of each pass; `google` says what that takes.",
         ),
