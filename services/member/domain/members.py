@@ -32,7 +32,7 @@ Key = tuple[UUID, str]
 Fault = dict[str, Any]
 Row = TypeVar("Row")
 Reply = TypeVar("Reply")
-Page = TypeVar("Page", ListPoints, ListEnrolments)
+PageQuery = TypeVar("PageQuery", ListPoints, ListEnrolments)
 
 _TEXTS: Final = {
     "name": "must be at most 200 characters without control characters, or null",
@@ -154,7 +154,7 @@ def checked_adjustment(command: AdjustPoints) -> AdjustPoints:
     return command
 
 
-def checked_page(query: Page) -> Page:
+def checked_page(query: PageQuery) -> PageQuery:
     """Refuse a page that cannot be asked for."""
     if not 1 <= query.limit <= MAX_ROWS:
         raise PageInvalidError(errors=[fault("?limit", f"must be 1 to {MAX_ROWS}")])

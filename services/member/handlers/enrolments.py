@@ -4,12 +4,10 @@ from services.member.domain.enrolments import Desk, EnrolmentNotFoundError, Want
 from services.member.domain.members import (
     MemberNotFoundError,
     Roster,
-    checked_page,
     each,
-    possible_key,
     without_person,
 )
-from services.member.handlers.members import store_roster
+from services.member.handlers.members import pages_of_members, store_roster
 from services.member.repository.enrolments import EnrolmentRepository
 from services.member.repository.members import MemberRepository
 from shared.clock import now
@@ -124,22 +122,10 @@ async def list_enrolments(
     queries: list[ListEnrolments], work: UnitOfWork
 ) -> list[EnrolmentPage | ApplicationError]:
     """List pages of members' enrolments, newest first."""
-    keys = {key for query in queries if (key := possible_key(query))}
-    living = await MemberRepository(work.connection).find_living(keys)
-    enrolments = EnrolmentRepository(work.connection)
-    outcomes: list[EnrolmentPage | ApplicationError] = []
-    for query in each(checked_page, queries):
-        if isinstance(query, ApplicationError):
-            outcomes.append(query)
-            continue
-        key = (query.account_id, query.member_id)
-        if key not in living:
-            outcomes.append(MemberNotFoundError())
-            continue
-        rows = await enrolments.list_of_member(key, query.before, query.limit + 1)
-        page = EnrolmentPage(enrolments=rows[: query.limit], more=len(rows) > query.limit)
-        outcomes.append(page)
-    return outcomes
+    read = EnrolmentRepository(work.connection).list_of_member
+    return await pages_of_members(
+        queries, work, read, lambda rows, more: EnrolmentPage(enrolments=rows, more=more)
+    )
 
 
 async def _found_again(

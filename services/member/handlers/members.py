@@ -1,13 +1,17 @@
 """Members and the ledger of their points: saved, deleted, read, listed."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
 from services.member.domain.listing import MAX_BYTES, checked_list, within
 from services.member.domain.members import (
     Draft,
+    Key,
     MemberNotFoundError,
+    PageQuery,
     Roster,
     checked_adjustment,
     checked_page,
@@ -40,6 +44,9 @@ from shared.contracts.member import (
 from shared.contracts.triggers import PointsAdjusted
 from shared.database import UnitOfWork
 from shared.errors import ApplicationError
+
+Row = TypeVar("Row")
+Page = TypeVar("Page")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -184,19 +191,32 @@ async def list_points(
     queries: list[ListPoints], work: UnitOfWork
 ) -> list[PointsPage | ApplicationError]:
     """List pages of members' ledgers, newest entries first."""
-    members = MemberRepository(work.connection)
-    found = await members.find_living({key for query in queries if (key := possible_key(query))})
-    outcomes: list[PointsPage | ApplicationError] = []
+    read = MemberRepository(work.connection).list_points
+    return await pages_of_members(
+        queries, work, read, lambda entries, more: PointsPage(entries=entries, more=more)
+    )
+
+
+async def pages_of_members(
+    queries: list[PageQuery],
+    work: UnitOfWork,
+    read: Callable[[Key, UUID | None, int], Awaitable[list[Row]]],
+    make: Callable[[list[Row], bool], Page],
+) -> list[Page | ApplicationError]:
+    """List pages of what members have; a member that is not there has none."""
+    keys = {key for query in queries if (key := possible_key(query))}
+    living = await MemberRepository(work.connection).find_living(keys)
+    outcomes: list[Page | ApplicationError] = []
     for query in each(checked_page, queries):
         if isinstance(query, ApplicationError):
             outcomes.append(query)
             continue
         key = (query.account_id, query.member_id)
-        if key not in found:
+        if key not in living:
             outcomes.append(MemberNotFoundError())
             continue
-        rows = await members.list_points(key, query.before, query.limit + 1)
-        outcomes.append(PointsPage(entries=rows[: query.limit], more=len(rows) > query.limit))
+        rows = await read(key, query.before, query.limit + 1)
+        outcomes.append(make(rows[: query.limit], len(rows) > query.limit))
     return outcomes
 
 
