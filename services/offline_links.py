@@ -17,7 +17,7 @@ from services.gateway.domain.links import (
     order_of_row,
     seal_link,
 )
-from services.gateway.routes.v1.links import LinkKeyFile
+from services.gateway.routes.v1.link_programs import LinkKeyFile
 from services.gateway.usecases.exports import harmless, write_rows
 from shared.passes.links.names import LinkNames
 from shared.passes.links.tokens import LinkSealer
