@@ -1,0 +1,143 @@
+"""Lists of members, and of changes: made, changed, erased again."""
+
+import asyncio
+from typing import Any
+
+from services.gateway.handlers import erase_members
+from shared.contracts.member import (
+    ErasedMember,
+    MembersErased,
+)
+from shared.contracts.triggers import (
+    ChangePass,
+    ListPasses,
+    PassPage,
+)
+from tests.integration.gateway.batches.batching import (
+    PATIENCE,
+    POINTS,
+    Gate,
+    People,
+    begun,
+    ended,
+    result,
+)
+from tests.integration.gateway.conftest import (
+    AnAccount,
+    Gateway,
+)
+from tests.integration.gateway.owners import Owners, a_member
+
+
+async def test_members_are_made_and_changed(an_account: AnAccount, owners: Owners, people: People):
+    people.members[an_account.account_id, "ann"] = a_member(
+        an_account.account_id, "ann", name="Ann", external_id="e1", points=3
+    )
+    rows = "member_id;external_id;name;points\n;e1;Anna;\nbob;;Bob;7\n;;Cleo;\nbob;;Rob;\n"
+
+    batch_id = await begun(an_account, rows, kind="members")
+    await ended(an_account, batch_id)
+    found = await result(an_account, batch_id, separator=";")
+
+    ann, bob = (people.members[an_account.account_id, name] for name in ("ann", "bob"))
+    assert (ann.name, ann.points, bob.name, bob.points) == ("Anna", 3, "Bob", 7)
+    assert [row["error"] for row in found][
+        3
+    ] == "It has the same member_id or external_id as line 3."
+    assert len(people.members) == 3
+    cleo = next(one for one in people.members.values() if one.name == "Cleo")
+    assert [row["member_id"] for row in found] == ["ann", "bob", cleo.member_id, "bob"]
+
+
+async def test_passes_are_changed_by_handle_or_member(
+    an_account: AnAccount, template_id: str, owners: Owners, people: People
+):
+    orders: list[dict[str, Any]] = [{"values": {}}] * 3
+    body = {"template_id": template_id, "passes": orders}
+    issued = await an_account.call("POST", "/v1/passes", body)
+    one, two, three = (row["handle"] for row in issued.json["passes"])
+    mine = [owners.passes[two], owners.passes[three]]
+    owners.answer(ListPasses, lambda _: PassPage(passes=mine, more=False))
+    rows = f"handle,member_id,{POINTS}\n{one.upper()},,1\n,ann,2\nnone,,3\n"
+
+    batch_id = await begun(an_account, rows, kind="changes", push="false")
+    await ended(an_account, batch_id)
+    found = await result(an_account, batch_id)
+
+    values = [owners.passes[handle].values for handle in (one, two, three)]
+    assert values == [{POINTS: "1"}, {POINTS: "2"}, {POINTS: "2"}]
+    assert {command.push for command in owners.asked_for(ChangePass)} == {False}
+    assert found[2]["error"] == "There is no such pass."
+    assert list(found[0]) == ["handle", "member_id", POINTS, "link", "error"]
+
+
+async def test_json_lines_say_null_and_nothing(
+    an_account: AnAccount, template_id: str, owners: Owners
+):
+    issued = await an_account.call(
+        "POST", "/v1/passes", {"template_id": template_id, "values": {POINTS: 1, "logoText": "x"}}
+    )
+    handle = issued.json["handle"]
+    lines = f'{{"handle":"{handle}","logoText":null}}\n\n{{"{POINTS}":2}}\n'
+
+    batch_id = await begun(an_account, lines, kind="changes")
+    await ended(an_account, batch_id)
+    found = await result(an_account, batch_id)
+
+    assert owners.passes[handle].values == {POINTS: 1}
+    assert [row["error"] for row in found] == ["", "A handle or a member_id is needed."]
+    assert list(found[0]) == ["handle", "logoText", POINTS, "link", "error"]
+
+
+def gone(account: AnAccount, member_id: str) -> MembersErased:
+    member = ErasedMember(account_id=account.account_id, member_id=member_id)
+    return MembersErased(members=[member])
+
+
+async def test_erased_member_is_taken_out_of_rows_and_results(
+    gateway: Gateway, an_account: AnAccount, template_id: str, owners: Owners, people: People
+):
+    rows = "external_id,name\ne1,Ada\ne2,Bob\n"
+    batch_id = await begun(an_account, rows, kind="passes", template_id=template_id)
+    await ended(an_account, batch_id)
+    first, _ = await result(an_account, batch_id)
+    member_id = owners.passes[first["handle"]].member_id
+    assert member_id is not None
+
+    async with gateway.context.database.work() as work:
+        await erase_members([gone(an_account, member_id)], work, batches=gateway.context.batches)
+    erased, left = await result(an_account, batch_id)
+
+    assert erased == {
+        "external_id": "",
+        "name": "",
+        "link": first["link"],
+        "handle": first["handle"],
+        "error": "The member was erased.",
+    }
+    assert (left["external_id"], left["error"]) == ("e2", "")
+
+
+async def test_member_who_is_erased_before_a_row_is_recorded_is_taken_out_of_it(
+    gateway: Gateway,
+    an_account: AnAccount,
+    template_id: str,
+    owners: Owners,
+    people: People,
+):
+    gate = Gate(owners)
+    rows = "external_id,name\ne1,Ada\n"
+    batch_id = await begun(an_account, rows, kind="passes", template_id=template_id)
+    async with asyncio.timeout(PATIENCE):
+        while not people.enrolments:
+            await asyncio.sleep(0.01)
+    (enrolment,) = people.enrolments.values()
+
+    async with gateway.context.database.work() as work:
+        message = gone(an_account, enrolment.member_id)
+        await erase_members([message], work, batches=gateway.context.batches)
+    gate.is_open = True
+    await ended(an_account, batch_id)
+    (row,) = await result(an_account, batch_id)
+
+    assert (row["name"], row["error"]) == ("", "The member was erased.")
