@@ -12,6 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from tests.batches import ended, result, send
 from tests.e2e.test_exports import an_account
 from tests.e2e.test_journeys import POINTS, a_template, download, get, post
 from tests.partner import Partner
@@ -19,36 +20,6 @@ from tests.system import System, poll, run_command
 
 ROWS = 10_000
 SOME_ROWS = 3_000
-
-
-async def send(
-    session: aiohttp.ClientSession, content: bytes, expect: int = 202, **query: str
-) -> dict[str, Any]:
-    headers = {"Content-Type": "text/csv"}
-    async with session.post(
-        "/v1/batches", params=query, data=io.BytesIO(content), headers=headers
-    ) as response:
-        answer = await response.json()
-        assert response.status == expect, answer
-        return answer
-
-
-async def ended(session: aiohttp.ClientSession, batch_id: str, seconds: float = 90) -> Any:
-    async def look() -> dict[str, Any] | None:
-        batch = await get(session, f"/v1/batches/{batch_id}")
-        return batch if batch["ended_at"] else None
-
-    return await poll(look, "end of the batch", seconds)
-
-
-async def result(
-    session: aiohttp.ClientSession, batch_id: str, name: str = "result", separator: str = ","
-) -> list[dict[str, str]]:
-    async with session.get(f"/v1/batches/{batch_id}/{name}.csv") as response:
-        content = await response.read()
-        assert response.status == 200, content
-    text = content.decode("utf-8-sig")
-    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
 
 
 async def issued(system: System, template: str) -> dict[str, Any]:

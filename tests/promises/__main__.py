@@ -112,7 +112,7 @@ def read_results() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("numbers", nargs="*", type=int, metavar="N", help="1 to 38")
+    parser.add_argument("numbers", nargs="*", type=int, metavar="N", help=f"1 to {len(PROMISES)}")
     wanted: list[int] = parser.parse_args().numbers
     known = {promise.number: promise for promise in PROMISES}
     if unknown := set(wanted) - known.keys():
