@@ -21,6 +21,13 @@ from shared.contracts.message import JsonObject
 from shared.errors import ApplicationError, ConflictError, InvalidError, TooManyRequestsError
 from shared.identifiers import handle_at
 from shared.passes.language.rights import Withheld
+from shared.passes.links.names import (
+    CHANNEL_NAMES,
+    FREE_PREFIXES,
+    MEMBER_NAMES,
+    NAME_PARTS,
+    LinkNames,
+)
 from shared.passes.schema.values import Json, is_list, json_pointer, to_text
 from shared.sealing import SealBrokenError
 
@@ -113,6 +120,16 @@ _KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
 """What no two rows may have in common."""
 
 VALUES: Final = "values."
+
+CHANNEL_FACTS: Final = {f"utm_{part}": part for part in CHANNEL_NAMES.values()}
+"""Where a pass comes from, by the columns that say so in a list made for PassKit."""
+
+_PASSKIT: Final[Mapping[str, str]] = {
+    **{name.lower(): fact for name, fact in MEMBER_NAMES.items()},
+    **{name: f"utm_{part}" for name, part in CHANNEL_NAMES.items()},
+    **{name: name for name in NAME_PARTS},
+}
+_FREE: Final = tuple(prefix.lower() for prefix in FREE_PREFIXES)
 
 _OTHER_NAMES: Final = {"templatehash": "template_id", "hashedserialnumber": "handle"}
 
@@ -369,6 +386,12 @@ def understand(
     path `name` from the fact), or nothing. BatchColumnsError names what is there twice.
     """
     columns = tuple(_meaning(kind, name, mapping.get(name, name)) for name in names)
+    refuse_doubles(columns)
+    return columns
+
+
+def refuse_doubles(columns: Sequence[Column]) -> None:
+    """Refuse columns that mean the same."""
     first: dict[str, str] = {}
     faults: list[tuple[str, str]] = []
     for column in columns:
@@ -377,7 +400,17 @@ def understand(
             faults.append((column.name, f"means the same as the column {before}"))
     if faults:
         raise refused_columns(faults)
-    return columns
+
+
+def place(column: Column, templates: Iterable[LinkNames], paths: Mapping[str, str]) -> Column:
+    """Find the path that one of PassKit's names has in a template; without one it is left out."""
+    if not column.is_path or column.target in paths:
+        return column
+    for names in templates:
+        for path in names.sort({column.target: ""}).values:
+            if path in paths:
+                return Column(column.name, path, is_path=True)
+    return Column(column.name) if column.target.lower().startswith(_FREE) else column
 
 
 def check_mapping(names: Sequence[str], mapping: Mapping[str, str]) -> None:
@@ -424,6 +457,8 @@ def _meaning(kind: RowKind, name: str, wanted: str) -> Column:
     for fact in facts:
         if plain == fact.replace("_", "") or _OTHER_NAMES.get(plain) == fact:
             return Column(name, fact)
+    if kind == "passes" and wanted.lower() in _PASSKIT:
+        return Column(name, _PASSKIT[wanted.lower()])
     if not wanted or wanted in (*RESULTS, *HANDLE_NAMES):
         return Column(name)
     return Column(name, wanted, is_path=True)

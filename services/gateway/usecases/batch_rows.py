@@ -10,6 +10,7 @@ from uuid import UUID
 from services.gateway.catalogue.batches import OpenChunk
 from services.gateway.context import Context
 from services.gateway.domain.batches import (
+    CHANNEL_FACTS,
     Batch,
     Content,
     KeptRow,
@@ -37,7 +38,7 @@ from shared.contracts.member import (
     SaveMember,
 )
 from shared.contracts.message import JsonObject
-from shared.contracts.triggers import ListPasses, Pass, PassCreated, PassPage, ReadPass
+from shared.contracts.triggers import Channel, ListPasses, Pass, PassCreated, PassPage, ReadPass
 from shared.errors import (
     ApplicationError,
     ConflictError,
@@ -49,6 +50,8 @@ from shared.errors import (
     UnavailableError,
 )
 from shared.identifiers import derived_id, id_of_handle, trim_handle
+from shared.passes.links.names import NAME_PARTS
+from shared.passes.links.tokens import MAX_CHANNEL_CHARACTERS
 from shared.passes.schema.values import is_number, parse_number, to_text
 from shared.yielding import yielding
 
@@ -97,11 +100,24 @@ class _Row:
     @property
     def fields(self) -> JsonObject:
         """What it says of a member, but for its id."""
-        return {
+        fields: JsonObject = {
             name: _points(value) if name == "points" else to_text(value).strip()
             for name, value in self.content.facts.items()
             if name in _FIELDS
         }
+        if "name" not in fields and (parts := list(filter(None, map(self.text, NAME_PARTS)))):
+            fields["name"] = " ".join(parts)
+        return fields
+
+    @property
+    def channel(self) -> Channel | None:
+        """Where the pass comes from; InvalidError if that is too long."""
+        said = {part: self.text(fact) or "" for fact, part in CHANNEL_FACTS.items()}
+        if not any(said.values()):
+            return None
+        if len(max(said.values(), key=len)) > MAX_CHANNEL_CHARACTERS:
+            raise InvalidError(f"Cells of utm_ have at most {MAX_CHANNEL_CHARACTERS} characters.")
+        return Channel.model_validate(said)
 
 
 async def do_rows(context: Context, opened: OpenChunk) -> list[Outcome]:
@@ -170,6 +186,7 @@ def _outcome(found: Outcome | BaseException, attempts: int) -> Outcome:
 async def _issue(row: _Row, template: NewestTemplate) -> Outcome:
     """Issue a pass, for the member that the row names, finds or makes."""
     member: Member | None = None
+    channel = row.channel
     handle = row.opened.key.handle_of(row.line, row.batch.created_at)
     if (member_id := row.text("member_id")) is not None:
         member = await _member(row, member_id)
@@ -179,7 +196,9 @@ async def _issue(row: _Row, template: NewestTemplate) -> Outcome:
         if holder.has_pass:
             await _prepare(row, template.template_id, await _read_pass(row, handle))
             return Outcome(handle, member.member_id, ENROLLED_BEFORE)
-    order = Order(row.content.values, withheld=row.batch.terms.withheld, handle=handle)
+    order = Order(
+        row.content.values, withheld=row.batch.terms.withheld, channel=channel, handle=handle
+    )
     command = passes.creation(
         order,
         member,

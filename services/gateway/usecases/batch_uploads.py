@@ -14,6 +14,7 @@ from services.gateway.catalogue.links import ProgramNotFoundError
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from services.gateway.context import Context
 from services.gateway.domain.batches import (
+    CHANNEL_FACTS,
     FACTS,
     BatchColumnsError,
     BatchEmptyError,
@@ -28,6 +29,8 @@ from services.gateway.domain.batches import (
     explain,
     ids_of,
     kept_rows,
+    place,
+    refuse_doubles,
     row_kind,
     twin_error,
     understand,
@@ -42,6 +45,7 @@ from services.gateway.usecases.links import get_maker
 from services.gateway.usecases.passes import UnknownTemplateError
 from shared.errors import ForbiddenError, InvalidError
 from shared.passes.language.rights import Withheld
+from shared.passes.links.names import LinkNames
 from shared.passes.schema.slots import IMAGE_PATHS
 from shared.passes.schema.values import is_list
 from shared.passes.template.compiled import CompiledTemplate
@@ -164,6 +168,7 @@ class _Reading:
         self._digest = hashlib.sha256()
         self._paths: dict[str, str] = {}
         self._named: dict[str, UUID | None] = {}
+        self._passkit: list[LinkNames] = []
         self._maker: LinkMaker | None = None
 
     async def rows(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[KeptRow, Content]]:
@@ -256,6 +261,9 @@ class _Reading:
         if is_whole:
             check_mapping(names, self._wish.mapping)
         if is_end or self._is_of_one_template:
+            if self._wish.row_kind == "passes":
+                self.columns = tuple(place(c, self._passkit, self._paths) for c in self.columns)
+                refuse_doubles(self.columns)
             check_paths(self._wish.row_kind, self.columns, self._paths | self._link_names())
 
     @property
@@ -282,7 +290,7 @@ class _Reading:
             raise _missing("/1", "A column handle or member_id is needed")
         if kind == "members" and not facts and count is None:
             raise _missing("/1", f"A column is needed of {', '.join(FACTS['members'])}")
-        makes_members = kind == "passes" and facts - {"template_id", "member_id"}
+        makes_members = kind == "passes" and facts - {"template_id", "member_id", *CHANNEL_FACTS}
         if makes_members and not self._wish.may_write_members:
             raise ForbiddenError("Columns about members need the scope members:write.")
 
@@ -324,6 +332,7 @@ class _Reading:
                 template_id = None
             else:
                 self._named[text] = template_id
+                self._passkit.append(LinkNames(compiled))
                 for path, reason in _paths_of(compiled, self._wish.row_kind):
                     self._paths[path] = self._paths.get(path, reason) and reason
         if template_id is None and text == str(self._wish.template_id):

@@ -470,7 +470,9 @@ says nothing. JSON lines: an object for each row; there null takes an own value 
 `kind=passes`: the member is the one of `member_id`, made if the row says who it is; else the one \
 of `external_id`, or a new one. Rows of one file with the same `external_id` are not merged: the \
 later one fails and names the line of the first. One whose person has a pass of the template \
-already fails and gives that pass. `kind=links` seals a link for each row by its program, with \
+already fails and gives that pass. PassKit's names (`members.externalId`, `person.displayName`, \
+`utm_source`, `meta.seat` …) are understood in any case of letters; `values.` in the mapping \
+tells a path of the same name. `kind=links` seals a link for each row by its program, with \
 the columns and PassKit's names that links take (`campaign`, `expires_at`, `not_before`, \
 `max_uses`, `person.displayName` …); without a program they are short ones, `/l/{short_key}`, of \
 values that users may edit. `kind=members` changes members by `member_id` or `external_id` and \

@@ -199,3 +199,41 @@ async def test_template_that_is_deleted_meanwhile_fails_the_rows_that_are_left(
 
     assert (batch["state"], batch["failed"]) == ("finished", 1)
     assert row["error"] == "There is no such template in this account."
+
+
+async def test_columns_of_a_list_made_for_passkit_are_understood_in_any_case_of_letters(
+    an_account: AnAccount, owners: Owners, people: People
+):
+    template_id = await make_template(an_account, properties={"seat": ""})
+    head = (
+        "Members.ExternalId,members.points,person.forename,PERSON.SURNAME,person.emailAddress,"
+        "UTM_Source,universal.expiryDate,meta.Seat,universal.info"
+    )
+    rows = (
+        "e1,5,Percy,PassKit,percy@example.com,mailing,2027-01-31T00:00:00Z,12A,x\n"
+        "e1,,,,,,,,\n"
+        f"e2,,,,,{'m' * 81},,,\n"
+    )
+
+    batch_id = await begun(an_account, f"{head}\n{rows}", kind="passes", template_id=template_id)
+    await ended(an_account, batch_id)
+    percy, twin, long = await result(an_account, batch_id)
+
+    made = owners.asked_for(CreatePass)[0]
+    assert made.values == {"expirationDate": "2027-01-31T00:00:00Z", "seat": "12A"}
+    assert made.channel is not None
+    assert made.channel.source == "mailing"
+    member = owners.passes[percy["handle"]].member or {}
+    assert (member["name"], member["points"]) == ("Percy PassKit", 5)
+    assert (member["external_id"], member["email"]) == ("e1", "percy@example.com")
+    assert twin["error"] == "It has the same external_id as line 2."
+    assert long["error"] == "Cells of utm_ have at most 80 characters."
+
+
+async def test_columns_that_mean_the_same_by_passkits_name_are_refused(
+    an_account: AnAccount, template_id: str
+):
+    for head in ("external_id,members.externalId", "expirationDate,universal.expiryDate"):
+        answer = await send(an_account, f"{head}\n1,2\n", kind="passes", template_id=template_id)
+
+        assert (answer.status, answer.code) == (422, "batch_columns")
