@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from services.gateway.routes.smartpass.clicks import REFUSAL_SECONDS
 from shared import clock
+from tests.batches import ended, result
+from tests.batches import send as send_batch
 from tests.e2e.test_journeys import (
     a_template,
     download,
@@ -129,11 +131,10 @@ async def a_shop(system: System) -> AsyncGenerator[Shop]:
 
 
 async def test_the_walk_through_of_the_guide(shop: Shop):
-    rows = list(csv.DictReader(io.StringIO(LIST)))
-    made = await post(
-        shop.session, f"{shop.path}/links", {"links": [{"values": row} for row in rows]}, expect=201
-    )
-    percy, laura = [row["url"] for row in made["links"]]
+    program_id = shop.program["program_id"]
+    begun = await send_batch(shop.session, LIST.encode(), kind="links", program_id=program_id)
+    await ended(shop.session, begun["batch_id"])
+    percy, laura = [row["link"] for row in await result(shop.session, begun["batch_id"])]
     assert await shop.members() == []
 
     # "The next pass created will have a different Pass ID": two separate members from one link.
@@ -151,6 +152,10 @@ async def test_the_walk_through_of_the_guide(shop: Shop):
     assert [(one["email"], one["external_id"]) for one in found] == [
         ("laura@passkit.example", "laura@passkit.example")
     ]
+    details = await get(shop.session, f"/v1/members/{found[0]['member_id']}")
+    (enrolment,) = details["enrolments"]["data"]
+    assert (enrolment["handle"], enrolment["program_id"]) == (third, program_id)
+    assert [one["handle"] for one in details["passes"]["data"]] == [third]
     assert len(await shop.passes()) == 3
     assert len(await shop.members()) == 3
 
