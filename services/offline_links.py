@@ -1,13 +1,13 @@
 """Makes links of a table without the server, with the exported key of their program."""
 
-import csv
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
-from typing import BinaryIO, Final, TextIO
+from typing import BinaryIO, Final
 
 from services.gateway.domain.links import (
     OWN_COLUMNS,
@@ -17,20 +17,20 @@ from services.gateway.domain.links import (
     order_of_row,
     seal_link,
 )
+from services.gateway.domain.tables import BLOCK_BYTES, MAX_COLUMNS, Row, TableError, TableReader
 from services.gateway.routes.v1.link_programs import LinkKeyFile
 from services.gateway.usecases.exports import harmless, write_rows
 from shared.passes.links.names import LinkNames
 from shared.passes.links.tokens import LinkSealer
+from shared.passes.schema.values import is_list
 from shared.passes.template.compiled import CompiledTemplate, compile_template
 from shared.passes.template.document import TemplateDocument
 from shared.sealing import read_base64url
 from shared.settings import StartUpError
 
 BYTE_ORDER_MARK: Final = "\ufeff".encode()
-SEPARATORS: Final = ",;\t|"
 ROWS_AT_ONCE: Final = 500
 REPORT_SECONDS: Final = 1.0
-MAX_COLUMNS: Final = 200
 ADDED: Final = ("link", "error")
 
 
@@ -92,27 +92,25 @@ def make_links(table: Path, key_file: Path, result: Path | None) -> int:
 
 
 def _make(table: Path, key_file: Path, result: Path | None) -> int:
-    workshop = Workshop.read(key_file)
-    with table.open("r", encoding="utf-8-sig", newline="") as source:
+    workshop, reader = Workshop.read(key_file), TableReader()
+    with table.open("rb") as source:
         try:
-            rows = _read(source)
-            head = next(rows, list[str]())
-            if left_out := workshop.judge(head):
+            rows = _read(source, reader)
+            first = list(islice(rows, 1))  # the head is known by then
+            if left_out := workshop.judge(reader.columns):
                 _say(f"Left out, for the template has no place for it: {left_out}")
             with _open(result) as target:
-                failed = _work(workshop, head, rows, source, target)
-        except UnicodeDecodeError:
-            raise StartUpError(f"{table} is not in UTF-8.") from None
-        except csv.Error as error:
-            raise StartUpError(f"{table} cannot be read to its end: {error}.") from None
+                failed = _work(workshop, reader.columns, chain(first, rows), source, target)
+        except TableError as error:
+            raise StartUpError(f"{table} cannot be read to its end. {error.detail}") from None
     return 1 if failed else 0
 
 
 def _work(
     workshop: Workshop,
-    head: list[str],
-    rows: Iterator[list[str]],
-    source: TextIO,
+    head: Sequence[str],
+    rows: Iterable[list[str]],
+    source: BinaryIO,
     target: BinaryIO,
 ) -> int:
     size = os.fstat(source.fileno()).st_size
@@ -121,10 +119,10 @@ def _work(
     target.write(BYTE_ORDER_MARK + write_rows([[*map(harmless, head), *ADDED]]))
     written: list[list[str]] = []
     for cells in rows:
-        link, error = "", "another number of cells than the head row has"
-        if len(cells) == len(head):
-            link, error = workshop.link(dict(zip(head, cells, strict=True)))
         kept = (cells + [""] * len(head))[: len(head)]
+        link, error = "", "more cells than the head row has"
+        if not any(cells[len(head) :]):
+            link, error = workshop.link(dict(zip(head, kept, strict=True)))
         written.append([*map(harmless, kept), link, harmless(error)])
         done, failed = done + 1, failed + bool(error)
         if len(written) == ROWS_AT_ONCE:
@@ -132,19 +130,25 @@ def _work(
             written.clear()
             if monotonic() - reported >= REPORT_SECONDS:
                 reported = monotonic()
-                share = source.buffer.tell() / size
+                share = source.tell() / size
                 _say(f"{done:,} rows ({share:.0%}), {done / (reported - started):,.0f} a second")
     target.write(write_rows(written))
     _say(f"{done:,} rows, {failed:,} with an error")
     return failed
 
 
-def _read(source: TextIO) -> Iterator[list[str]]:
-    """Read rows, whatever separates their cells; empty lines are none."""
-    first = source.readline()
-    source.seek(0)
-    separator = max(SEPARATORS, key=first.count)
-    return filter(None, csv.reader(source, delimiter=separator, strict=True))
+def _read(source: BinaryIO, reader: TableReader) -> Iterator[list[str]]:
+    """Read the cells of rows, as those of a batch are read."""
+    while block := source.read(BLOCK_BYTES):
+        yield from _cells(reader.feed(block))
+    yield from _cells(reader.feed(b"", is_last=True))
+
+
+def _cells(rows: Iterable[Row]) -> Iterator[list[str]]:
+    for row in rows:
+        if not is_list(row.cells):
+            raise TableError("CSV with a head row is needed, not JSON lines.")
+        yield row.cells
 
 
 def _open(result: Path | None) -> BinaryIO:
