@@ -299,4 +299,10 @@ PROMISES: Final = (
         "100,000 rows → passes, → links, kill -9 of each service in turn: results exact, 0 twice",
         "absent",
     ),
+    Promise(
+        40,
+        "Who passes a limit of points gets the look of it, in step with all others",
+        "10,000 members at once, in the bulk lane: all composed; scans amid it p99 under 1 s",
+        "absent",
+    ),
 )

@@ -94,6 +94,12 @@ async def an_owner(system: System, http: aiohttp.ClientSession) -> Owner:
         issued = await post(session, "/v1/passes", order | {"values": {"number": word}}, 201)
         things["handle"] = issued["handle"]
         await post(session, f"/v1/passes/{issued['handle']}/scan")
+        style = await post(session, "/v1/styles", {"name": word}, 201)
+        things["style_id"] = style["style_id"]
+        group = {"name": word, "rules": [{"style_id": style["style_id"], "min_points": 0}]}
+        things["style_group_id"] = (await post(session, "/v1/style-groups", group, 201))[
+            "style_group_id"
+        ]
         key = {"name": word, "scopes": ["passes:read"]}
         things["key_id"] = (await post(session, "/v1/keys", key, 201))["key_id"]
         request = await post(session, "/v1/identities/requests", {"name": word}, 201)

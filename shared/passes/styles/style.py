@@ -99,7 +99,10 @@ class Style(BaseModel):
     back_fields: Fields | None = None
     assets: StyleAssets = StyleAssets()
     expiration_date: str | None = Field(
-        None, max_length=100, description="When passes of the style expire that have no own date."
+        None,
+        max_length=100,
+        description="When passes of the style expire that have no own date, as wallets show it. "
+        "`pass.expired` is told, and scans are refused, by the dates of passes and templates.",
     )
 
     @model_validator(mode="after")
