@@ -105,6 +105,8 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
         "key_id": await make_key(session),
         "request_id": await make_request(session),
         "webhook_id": await make_webhook(session),
+        "style_id": await make_style(session),
+        "style_group_id": await make_style_group(session),
         **await make_link(session, template),
         "sha256": await upload(session, "logo"),
         "device": secrets.token_hex(16),
@@ -126,6 +128,8 @@ async def fill_spare(session: aiohttp.ClientSession, template: str) -> dict[str,
         "request_id": [await make_request(session) for _ in range(SPARE)],
         "webhook_id": [await make_webhook(session) for _ in range(SPARE)],
         "program_id": [await make_program(session, template) for _ in range(SPARE)],
+        "style_id": [await make_style(session) for _ in range(SPARE)],
+        "style_group_id": [await make_style_group(session) for _ in range(SPARE)],
     }
 
 
@@ -189,6 +193,16 @@ async def make_request(session: aiohttp.ClientSession) -> str:
 async def make_webhook(session: aiohttp.ClientSession) -> str:
     body = {"url": "https://hooks.example.com/passes", "types": ["endpoint.disabled"]}
     return (await post(session, "/v1/webhooks", body))["webhook_id"]
+
+
+async def make_style(session: aiohttp.ClientSession) -> str:
+    return (await post(session, "/v1/styles", {"name": "spare"}))["style_id"]
+
+
+async def make_style_group(session: aiohttp.ClientSession) -> str:
+    rules = [{"style_id": await make_style(session), "min_points": 0}]
+    body = {"name": "spare", "rules": rules}
+    return (await post(session, "/v1/style-groups", body))["style_group_id"]
 
 
 async def make_program(session: aiohttp.ClientSession, template: str) -> str:
