@@ -1,6 +1,6 @@
 """Repeats of a request, seen from HTTP: its fingerprint, its claim, its stored answer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from services.gateway.catalogue.keys import ScopeNotHeldError
 from services.gateway.context import Context
 from shared.database import UnitOfWork
 from shared.http.endpoint import JSON_MEDIA, Call, Reply
+from shared.http.parsing import read_idempotency_key
 
 REPEAT_ERRORS: Final = (KeyReusedError, ScopeNotHeldError)
 """What an operation that is answered once adds to its own errors."""
@@ -21,14 +22,26 @@ OF_ANOTHER_KEY = "This Idempotency-Key was used by an API key with more scopes."
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-async def claim(context: Context, call: Call[Any, Any], key: str | None = None) -> Claim:
-    """Claim the call's key for a command to another service; the body must be JSON or none.
+async def begin(context: Context, call: Call[Any, Any]) -> Claim:
+    """Give a command to another service its id: the one it had, if it was sent before.
 
-    `key` is for endpoints that read another one than their call's.
+    The body must be JSON or none. PATCH, PUT and DELETE take an Idempotency-Key as POST does, where
+    one is sent.
     """
-    key = key or call.idempotency_key
-    seen = b"" if key is None else fingerprint_of(call)
-    return await context.claims.claim(call.caller.account_id, operation_of(call), key, seen)
+    key = call.idempotency_key or read_idempotency_key(call.request)
+    fingerprint = b"" if key is None else fingerprint_of(call)
+    return await context.claims.claim(call.caller.account_id, operation_of(call), key, fingerprint)
+
+
+def answered(
+    claim: Claim,
+    model: BaseModel | None,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Reply, and say so when the answer is that of the first time."""
+    return Reply(model, status, {**(headers or {}), **(REPLAYED if claim.replayed else {})})
 
 
 async def answer_once(

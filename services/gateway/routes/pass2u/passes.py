@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.gateway.catalogue.models import COUNTED, Model, ModelField, ModelNotFoundError
 from services.gateway.context import Context
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
-from services.gateway.routes.once import REPLAYED, claim
+from services.gateway.routes.once import answered, begin
 from services.gateway.routes.pass2u.calls import ALWAYS, find_model, serve
 from services.gateway.routes.pass2u.dialect import ROOT, endpoint
 from services.gateway.routes.pass2u.translation import (
@@ -101,7 +101,7 @@ async def create_pass(call: Call[PassData, CreateQuery], *, context: Context) ->
     model, data = await find_model(call, context), call.body
     account_id = call.caller.account_id
     made = translate(data, model, await _images(call, context), is_new=True)
-    claimed = await claim(context, call)
+    claimed = await begin(context, call)
     order = Order(
         made.values,
         withheld=call.caller.withheld,
@@ -125,7 +125,7 @@ async def create_pass(call: Call[PassData, CreateQuery], *, context: Context) ->
         expirationDate=data.expiration_date or _date(model, _state(issued.handle, made.values)),
         warnings=made.warnings or None,
     )
-    return Reply(answer, headers=REPLAYED if claimed.replayed else {})
+    return answered(claimed, answer)
 
 
 async def update_pass(call: Call[PassData, None], *, context: Context) -> Updated:

@@ -5,17 +5,16 @@ out, as programs write what they have not set.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import orjson
 from aiohttp import hdrs, web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.alias_generators import to_camel
 
-from shared.contracts.message import JsonObject
+from services.gateway.routes.words import Words, place_of
 from shared.errors import ApplicationError, UnavailableError
 from shared.http.parsing import JSON_MEDIA, WHOLE
 from shared.http.problems import with_headers
@@ -76,31 +75,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class _Words(BaseModel):
+class _Words(Words):
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="allow", alias_generator=to_camel, validate_by_alias=True
+        alias_generator=to_camel, validate_by_alias=True
     )
-
-    def known(self) -> JsonObject:
-        """Write what was given, without what the reference does not know."""
-        names = set(type(self).model_fields)
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=names)
-
-    def unknown_names(self, place: str = "") -> Iterator[str]:
-        """Name what the reference does not know, here and in all entries."""
-        yield from (f"{place}{name}" for name in self.model_extra or ())
-        for name, value in vars(self).items():
-            if isinstance(value, _Words):
-                yield from value.unknown_names(f"{place}{self._word(name)}.")
-            elif is_list(value):
-                for index, entry in enumerate(value):
-                    if isinstance(entry, _Words):
-                        yield from entry.unknown_names(f"{place}{self._word(name)}[{index}].")
-
-    @classmethod
-    def _word(cls, name: str) -> str:
-        """Return the reference's name of an attribute."""
-        return cls.model_fields[name].alias or name
 
 
 class PassImage(_Words):
@@ -327,14 +305,7 @@ def write_message(error: ApplicationError) -> web.Response:
 
 def _text(error: ApplicationError) -> str:
     faults = [
-        f"{place}: {fault['detail']}" if (place := _place(fault)) else str(fault["detail"])
+        f"{place}: {fault['detail']}" if (place := place_of(fault)) else str(fault["detail"])
         for fault in error.errors[:MAX_SHOWN_FAULTS]
     ]
     return "; ".join(faults) or error.detail
-
-
-def _place(fault: dict[str, Any]) -> str:
-    """Write a JSON pointer as the reference writes places: `fields[0].value`."""
-    steps = str(fault.get("pointer", "")).strip("/").split("/")
-    text = "".join(f"[{step}]" if step.isdigit() else f".{step}" for step in steps if step)
-    return text.removeprefix(".").replace("~1", "/").replace("~0", "~")

@@ -16,8 +16,9 @@ from pydantic import (
 )
 
 from services.gateway.context import Context
+from services.gateway.routes.once import answered, begin
 from services.gateway.routes.v1.paging import uuid_position
-from services.gateway.routes.v1.reading import answered, begin, cursor_at, id_in_path
+from services.gateway.routes.v1.reading import cursor_at, id_in_path
 from shared.contracts import notifier
 from shared.contracts.notifier import (
     Attempt,

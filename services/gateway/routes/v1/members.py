@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.context import Context
+from services.gateway.routes.once import answered, begin
 from services.gateway.routes.v1 import member_lists
 from services.gateway.routes.v1.member_lists import (
     TAG,
@@ -21,7 +22,7 @@ from services.gateway.routes.v1.member_lists import (
 )
 from services.gateway.routes.v1.paging import uuid_position
 from services.gateway.routes.v1.pass_lists import PassesPage, passes_page
-from services.gateway.routes.v1.reading import answered, begin, cursor_at
+from services.gateway.routes.v1.reading import cursor_at
 from services.gateway.usecases.passes import check_styling, pointed
 from shared.contracts.member import (
     MAX_POINTS,

@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from services.gateway.catalogue.claims import Claim
 from services.gateway.context import Context
-from services.gateway.routes.once import REPEAT_ERRORS, answer_once
+from services.gateway.routes.once import REPEAT_ERRORS, answer_once, begin
 from services.gateway.routes.v1.pass_lists import Flag
 from services.gateway.routes.v1.pushes import address_of
-from services.gateway.routes.v1.reading import begin
 from services.gateway.usecases import google, messages, pushes
 from services.gateway.usecases.messages import (
     Letter,

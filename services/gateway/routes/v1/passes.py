@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationInfo, fi
 
 from services.gateway.catalogue.google_issuers import GoogleNotConfiguredError
 from services.gateway.context import Context
+from services.gateway.routes.once import answered, begin
 from services.gateway.routes.v1 import pass_lists, timeline
 from services.gateway.routes.v1.google_passes import GooglePassView
 from services.gateway.routes.v1.pass_lists import MemberId, PassState, show_state
-from services.gateway.routes.v1.reading import answered, begin, id_in_path
+from services.gateway.routes.v1.reading import id_in_path
 from services.gateway.usecases import google, passes
 from services.gateway.usecases.passes import Change, Order
 from shared.contracts.message import JsonObject

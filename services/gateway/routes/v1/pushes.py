@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from services.gateway.catalogue.templates import TemplateNotFoundError
 from services.gateway.context import Context
+from services.gateway.routes.once import answered, begin
 from services.gateway.routes.v1.paging import uuid_position
 from services.gateway.routes.v1.pass_lists import Flag
-from services.gateway.routes.v1.reading import answered, begin, cursor_at, id_in_path
+from services.gateway.routes.v1.reading import cursor_at, id_in_path
 from services.gateway.usecases import google, pushes
 from shared.contracts.triggers import (
     ControlTemplatePush,

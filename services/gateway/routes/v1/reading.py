@@ -1,41 +1,17 @@
-"""What the routes of /v1 read from a call beside its body: ids, cursors, and repeats."""
+"""What the routes of /v1 read from a call beside its body: ids and cursors."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-
-from services.gateway.catalogue.claims import Claim
 from services.gateway.context import Context
-from services.gateway.routes.once import REPLAYED, claim
 from services.gateway.usecases.passes import UnknownTemplateError
 from shared.errors import NotFoundError
-from shared.http.endpoint import Call, Reply
+from shared.http.endpoint import Call
 from shared.http.pagination import InvalidCursorError, PageQuery, decode_cursor, encode_cursor
-from shared.http.parsing import read_idempotency_key, uuid_in_path
+from shared.http.parsing import uuid_in_path
 
 POSITION = "at"
 """What `paging` calls it, too."""
-
-
-async def begin(context: Context, call: Call[Any, Any]) -> Claim:
-    """Give a command to another service its id: the one it had, if it was sent before.
-
-    PATCH, PUT and DELETE take an Idempotency-Key as POST does, where one is sent.
-    """
-    return await claim(context, call, call.idempotency_key or read_idempotency_key(call.request))
-
-
-def answered(
-    claimed: Claim,
-    model: BaseModel | None,
-    *,
-    status: int | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Reply:
-    """Reply, and say so when the answer is that of the first time."""
-    return Reply(model, status, {**(headers or {}), **(REPLAYED if claimed.replayed else {})})
 
 
 def id_in_path(call: Call[Any, Any], name: str) -> UUID:

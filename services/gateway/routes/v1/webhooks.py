@@ -9,15 +9,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.gateway.context import Context
+from services.gateway.routes.once import answered, begin
 from services.gateway.routes.v1.events import Patterns
 from services.gateway.routes.v1.paging import uuid_position
-from services.gateway.routes.v1.reading import (
-    answered,
-    begin,
-    check_template,
-    cursor_at,
-    id_in_path,
-)
+from services.gateway.routes.v1.reading import check_template, cursor_at, id_in_path
 from services.gateway.usecases.passes import pointed
 from shared.contracts import notifier
 from shared.contracts.message import Command, Done
