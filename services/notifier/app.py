@@ -44,6 +44,7 @@ from shared.contracts.notifier import (
     ListDeliveries,
     ListEndpoints,
     ListEvents,
+    ListGoogleObjects,
     ListUpdated,
     NoteDeviceLogs,
     NoteFetch,
@@ -172,6 +173,7 @@ def build(settings: Settings, _transport: Transport) -> Service:
                 ReadGoogleLink,
                 partial(reading.read_google_links, accounts=accounts, addresses=google.addresses),
             ),
+            read(ListGoogleObjects, reading.list_google_objects),
             read(ReadGoogleState, partial(reading.read_google_states, at_google=at_google)),
             read(
                 ReadGoogleOutlook,

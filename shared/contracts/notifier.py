@@ -503,6 +503,30 @@ class ReadGoogleLink(Query):
     """Our own origin, which the link names."""
     life_seconds: int | None = None
     """After which Google is to refuse the link; None: never."""
+    version: int = 0
+    """Of the pass, that is to be there at least."""
+
+
+class GoogleObject(BaseModel):
+    """The object of a pass that somebody wants at Google."""
+
+    handle: str
+    object_id: str
+    is_loyalty: bool
+
+
+class GoogleObjects(BaseModel):
+    objects: list[GoogleObject]
+
+
+class ListGoogleObjects(Query):
+    """The objects of a member's living passes, at most 250."""
+
+    name: ClassVar = "notifier.list_google_objects.v1"
+    reply: ClassVar = GoogleObjects
+
+    account_id: UUID
+    member_id: str
 
 
 class GoogleTold(BaseModel):

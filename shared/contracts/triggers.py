@@ -92,6 +92,10 @@ class Pass(BaseModel):
     choice come after."""
     styles_needed: dict[UUID, int] = Field(default_factory=dict[UUID, int])
     """Style or group → the revision it is to be composed with at least."""
+    google_name: str | None = None
+    """What its object at Google is called behind the issuer's number; None: as its handle says."""
+    linked: list[str] = Field(default_factory=list)
+    """Such names of the objects that are linked to its own; nothing is ever unlinked."""
 
     def has_expired(self, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at
@@ -165,6 +169,8 @@ class CreatePass(Command):
     style_id: UUID | None = None
     style_group_id: UUID | None = None
     """What it looks like by its own choice."""
+    google_name: str | None = None
+    """What its object at Google is to be called behind the issuer's number."""
 
 
 class PassChanged(BaseModel):
@@ -227,6 +233,8 @@ class ChangePass(Command):
     """In which wallet a device did it, if one did."""
     styles: dict[StyleKey, UUID | None] = Field(default_factory=dict[StyleKey, UUID | None])
     """What an update changes of its choice of a style; null takes it away."""
+    link: str | None = None
+    """The name of an object at Google that an update links to its own; 50 at most."""
 
 
 class ReadPass(Query):

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from services.gateway.catalogue.showcase import PassWithoutTemplateError
 from services.gateway.context import Context
+from services.gateway.usecases.passes import page_url
 from shared.contracts.generator import GooglePass, ReadGoogle
 from shared.contracts.message import Lane
 from shared.contracts.notifier import (
@@ -79,13 +80,20 @@ async def link(
     *,
     life_seconds: int | None = None,
     patience: float | None = None,
+    version: int = 0,
 ) -> GoogleLink:
     """Make a link by which somebody adds a pass, once it is at Google: a credential.
+
+    It is there at this `version` of the pass, or a later one.
 
     UnavailableError if it is not there after `patience` seconds.
     """
     question = ReadGoogleLink(
-        account_id=account_id, handle=handle, origin=context.base_url, life_seconds=life_seconds
+        account_id=account_id,
+        handle=handle,
+        origin=context.base_url,
+        life_seconds=life_seconds,
+        version=version,
     )
     return await context.requester.ask(question, GoogleLink, patience=patience)
 
@@ -115,3 +123,15 @@ async def outlook(
 def seconds_of(seen: GoogleOutlook, calls: int) -> int:
     """Tell in how many seconds so many calls are made, behind those that wait already."""
     return ceil((seen.waiting + calls) * seen.spacing) if calls else 0
+
+
+async def give_link(context: Context, issued: Pass) -> str:
+    """Make a link for a partner to hand on, which holds as long as the pass.
+
+    While Google is slow it is that of the pass's page, which has a button.
+    """
+    try:
+        made = await link(context, issued.account_id, issued.handle, patience=CLICK_SECONDS)
+    except UnavailableError:
+        return page_url(context, issued.handle)
+    return made.save_url

@@ -110,6 +110,8 @@ class Order:
     style_id: UUID | None = None
     style_group_id: UUID | None = None
     """What it looks like by its own choice."""
+    google_name: str | None = None
+    """What its object at Google is to be called, if its handle is not to say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ async def change(
     voided: bool | None = None,
     passcode: str | None = None,
     styles: Mapping[StyleKey, UUID | None] = NO_STYLES,
+    link: str | None = None,
     lane: Lane = "interactive",
 ) -> PassChanged:
     """Let something happen to a pass, waiting up to `patience` seconds for rules that call.
@@ -228,7 +231,8 @@ async def change(
     `withheld` is what the values may not show, since who writes them may not see it; brackets of
     `literal` values are plain text. A pass of another template than the one named is not found. An
     update may make it void or valid, and give it another passcode, as what is kept of it; an empty
-    one takes it away; and another style or group, which None takes away.
+    one takes it away; and another style or group, which None takes away. `link` names an object at
+    Google that is linked to the pass's own.
     """
     await check_styling(context, account_id, styles.get("style_id"), styles.get("style_group_id"))
     values = values or {}
@@ -252,6 +256,7 @@ async def change(
         voided=voided,
         passcode=passcode,
         styles=dict(styles),
+        link=link,
     )
     try:
         return await context.requester.ask(command, PassChanged, lane=lane, patience=patience)
@@ -444,6 +449,7 @@ def creation(
         channel=order.channel,
         style_id=order.style_id,
         style_group_id=order.style_group_id,
+        google_name=order.google_name,
     )
 
 

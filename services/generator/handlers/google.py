@@ -13,6 +13,7 @@ from services.generator.repository.passes import PassRepository
 from shared.contracts.generator import GoogleBuilt, GooglePass, ReadGoogle
 from shared.contracts.triggers import Pass
 from shared.database import UnitOfWork
+from shared.passes.google.linked import TooManyLinkedError
 from shared.passes.google.projection import MAX_VARIANTS
 
 PASSES_OF_AN_EVENT: Final = 50
@@ -47,7 +48,7 @@ async def read_google(
     await google.follow(wanted)
     await google.store([_told(one) for one in rendered.values()])
     return [
-        refusal or rendered[query.handle].told(with_class=True)
+        refusal or _answer(rendered.get(query.handle))
         for query, refusal in zip(queries, refusals, strict=True)
     ]
 
@@ -82,7 +83,10 @@ async def _render(
     work: UnitOfWork,
     cache: BundleCache,
 ) -> dict[str, RenderedGoogle]:
-    """Compose passes; a template that has too many classes gets no further ones."""
+    """Compose passes; a template that has too many classes gets no further ones.
+
+    What has too many linked objects, with those that its template links, is left as it was.
+    """
     google = GoogleRepository(work.connection)
     templates = {pass_.template_id for pass_ in passes}
     variants = await google.variants(templates)
@@ -91,7 +95,10 @@ async def _render(
     for pass_ in passes:
         bundle = bundles[pass_.handle]
         projector = await cache.projector(bundle, issuers[pass_.handle])
-        one = render_google(pass_, bundle, projector)
+        try:
+            one = render_google(pass_, bundle, projector)
+        except TooManyLinkedError:
+            continue
         class_ = one.projection.class_
         if class_.variant and class_.id not in variants[pass_.template_id]:
             if len(variants[pass_.template_id]) < MAX_VARIANTS:
@@ -103,6 +110,10 @@ async def _render(
     if new:
         await google.add_variants(new)
     return rendered
+
+
+def _answer(one: RenderedGoogle | None) -> GooglePass | Refusal:
+    return TooManyLinkedError() if one is None else one.told(with_class=True)
 
 
 def _told(one: RenderedGoogle) -> ToldDocument:

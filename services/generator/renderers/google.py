@@ -68,7 +68,15 @@ def render_google(
     state = pass_.state()
     card = bundle.compiled.card(state)
     secret = bundle.tokens.secret_of(pass_.token_key)
-    made = projector.project(card, state, secret=secret, at=pass_.updated_at, may_vary=may_vary)
+    made = projector.project(
+        card,
+        state,
+        secret=secret,
+        at=pass_.updated_at,
+        may_vary=may_vary,
+        name=pass_.google_name,
+        linked=pass_.linked,
+    )
     return RenderedGoogle(pass_, projector, made, bundle.class_revision, card.content)
 
 

@@ -40,6 +40,7 @@ from shared.contracts.triggers import (
     StyleKey,
 )
 from shared.errors import ApplicationError
+from shared.passes.google.linked import linked
 from shared.passes.language.loops import has_brackets
 from shared.passes.language.rights import marks_for, marks_outside, marks_within
 from shared.passes.language.rules import MAX_VALUES, MAX_VALUES_BYTES
@@ -118,13 +119,14 @@ def change(
         push(record, at)
     else:
         try:
+            links = linked(record.linked, [manner.link] if manner.link else [])
             lay_over(record, values, compiled, manner)
             if kind != "update" or changes_between(before.values, record.own_values):
                 _happen(record, kind, compiled, before, at, outcome=outcome, wallet=manner.wallet)
         except ApplicationError:
             record.own_values, record.literal = given
             raise
-        _set_state(record, manner, at)
+        _set_state(record, manner, at, links)
     if not manner.push:
         record.push_version = pushed
     if kind == "device_update":
@@ -138,7 +140,7 @@ def change(
     return _report(record, compiled, changes, expired=expired)
 
 
-def _set_state(record: PassRecord, manner: Manner, at: datetime) -> None:
+def _set_state(record: PassRecord, manner: Manner, at: datetime, links: list[str]) -> None:
     """Change what an update may change besides values."""
     if manner.voided is not None:
         _void_by_hand(record, at, voided=manner.voided)
@@ -146,6 +148,10 @@ def _set_state(record: PassRecord, manner: Manner, at: datetime) -> None:
         _set_passcode(record, manner.passcode, at)
     if manner.styles:
         _choose_style(record, manner.styles, at)
+    if links != record.linked:
+        record.linked = links
+        advance(record, at)
+        write_line(record, "update", at, {"cause": "linked"})
 
 
 def _decline(
@@ -432,4 +438,5 @@ def manner_of(command: ChangePass) -> Manner:
         command.passcode,
         command.wallet,
         command.styles,
+        command.link,
     )

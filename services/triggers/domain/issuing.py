@@ -46,6 +46,7 @@ def new_record(
         passcode=command.passcode,
         style_id=command.style_id,
         style_group_id=command.style_group_id,
+        google_name=command.google_name,
     )
 
 

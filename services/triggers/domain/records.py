@@ -139,6 +139,8 @@ class Manner:
     """In which wallet a device did it."""
     styles: Mapping[StyleKey, UUID | None] = field(default_factory=dict[StyleKey, UUID | None])
     """What of its choice of a style is another one; None takes it away."""
+    link: str | None = None
+    """The object at Google that is linked to that of the pass."""
 
 
 USUAL: Final = Manner()
@@ -188,6 +190,10 @@ class PassRecord:
     style_id: UUID | None = None
     style_group_id: UUID | None = None
     """What it looks like by its own choice; the group goes first."""
+    google_name: str | None = None
+    """What its object at Google is called, if its handle does not say it."""
+    linked: list[str] = field(default_factory=list[str])
+    """The objects at Google that are linked to its own."""
     position: int = 0
     """Its number in the order of creation; 0 where it was not read."""
     member: dict[str, Any] | None = None
@@ -308,6 +314,8 @@ class PassRecord:
             style_id=self.style_id,
             style_group_id=self.style_group_id,
             styles_needed=self.styles_needed,
+            google_name=self.google_name,
+            linked=self.linked,
         )
 
 

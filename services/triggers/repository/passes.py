@@ -31,7 +31,8 @@ COLUMNS = (
     " handle, account_id, template_id, serial_number, member_id, version, sequence, push_version,"
     " own_values, happened, voided, created_at, updated_at, deleted_at, literal,"
     " refreshed_at, devices, registration_number, expires_at, expired, voided_by_date,"
-    " channel_id, passcode, google_devices, google_number, style_id, style_group_id"
+    " channel_id, passcode, google_devices, google_number, style_id, style_group_id, google_name,"
+    " linked"
 )
 
 READ_COLUMNS = f"{COLUMNS}, position"
@@ -112,17 +113,18 @@ class PassRepository:
                 token_key, handle, account_id, template_id, serial_number, member_id, version,
                 sequence, push_version, own_values::jsonb, happened, voided, created_at,
                 updated_at, NULL, literal::jsonb, NULL, devices, 0, expires_at, false, false,
-                channel_id, passcode, 0, 0, style_id, style_group_id
+                channel_id, passcode, 0, 0, style_id, style_group_id, google_name, '[]'
             FROM unnest(
                 $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
                 $7::bigint[], $8::bigint[], $9::text[], $10::integer[], $11::boolean[],
                 $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
                 $16::integer[], $17::timestamptz[], $18::integer[], $19::text[], $20::uuid[],
-                $21::uuid[]
+                $21::uuid[], $22::text[]
             ) AS new (
                 handle, account_id, template_id, serial_number, member_id, version, sequence,
                 push_version, own_values, happened, voided, created_at, updated_at, literal,
-                token_key, devices, expires_at, channel_id, passcode, style_id, style_group_id
+                token_key, devices, expires_at, channel_id, passcode, style_id, style_group_id,
+                google_name
             )
             """,  # noqa: S608 - our own column names
             *columns(
@@ -140,7 +142,7 @@ class PassRepository:
             *columns(records, "happened", "voided", "created_at", "updated_at"),
             json_array([r.literal for r in records]),
             *columns(records, "token_key", "devices", "expires_at", "channel_id", "passcode"),
-            *columns(records, "style_id", "style_group_id"),
+            *columns(records, "style_id", "style_group_id", "google_name"),
         )
 
     async def remove(self, handle: str) -> None:
@@ -165,18 +167,19 @@ class PassRepository:
                 expires_at = new.expires_at, expired = new.expired,
                 voided_by_date = new.voided_by_date, passcode = new.passcode,
                 google_devices = new.google_devices, google_number = new.google_number,
-                style_id = new.style_id, style_group_id = new.style_group_id
+                style_id = new.style_id, style_group_id = new.style_group_id,
+                linked = new.linked::jsonb
             FROM unnest(
                 $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[],
                 $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::text[],
                 $11::timestamptz[], $12::integer[], $13::bigint[], $14::timestamptz[],
                 $15::boolean[], $16::boolean[], $17::text[], $18::integer[], $19::bigint[],
-                $20::uuid[], $21::uuid[]
+                $20::uuid[], $21::uuid[], $22::text[]
             ) AS new (
                 handle, version, sequence, push_version, own_values, happened, voided,
                 updated_at, deleted_at, literal, refreshed_at, devices, registration_number,
                 expires_at, expired, voided_by_date, passcode, google_devices, google_number,
-                style_id, style_group_id
+                style_id, style_group_id, linked
             )
             WHERE passes.handle = new.handle
             """,
@@ -187,6 +190,7 @@ class PassRepository:
             *columns(happened, "refreshed_at", "devices", "registration_number", "expires_at"),
             *columns(happened, "expired", "voided_by_date", "passcode"),
             *columns(happened, "google_devices", "google_number", "style_id", "style_group_id"),
+            json_array([r.linked for r in happened]),
         )
         if deleted := [record.handle for record in happened if record.deleted_at is not None]:
             await BarcodeRepository(self._connection).release(deleted)

@@ -5,7 +5,7 @@ A projector is made once per revision and account; of a pass it composes only wh
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +15,7 @@ from uuid import UUID
 
 import orjson
 
+from shared.passes.google import linked as linking
 from shared.passes.google.blueprint import Blueprint
 from shared.passes.google.classes import class_of, variant_keys
 from shared.passes.google.objects import ObjectWriter
@@ -131,11 +132,15 @@ class GoogleProjector:
         at: datetime,
         deleted: bool = False,
         may_vary: bool = True,
+        name: str | None = None,
+        linked: Sequence[str] = (),
     ) -> Projection:
         """Compose a pass, of its card and the state that the card was made of.
 
-        `secret` keys the object's id and stays the same for as long as the pass lives. Without
-        `may_vary` the template's class is used, whatever the pass says of its event or flight.
+        `secret` keys the object's id, unless it has a `name`, and stays the same for as long as the
+        pass lives. Without `may_vary` the template's class is used, whatever the pass says of its
+        event or flight. `linked` are the names of objects of the same issuer; with those that the
+        template links there are at most 50, else TooManyLinkedError.
         """
         class_ = self._class_of(card.content) if may_vary else self.class_
         composed = self._objects.write(card, state, at, deleted=deleted)
@@ -143,7 +148,12 @@ class GoogleProjector:
         if not raw.is_empty:
             expansion = self.blueprint.compiled.expansion(self.blueprint.compiled.migrate(state))
             composed = merge(composed, raw.fill(expansion))
-        composed["id"] = f"{self.issuer_id}.p_{object_name(secret, card.handle)}"
+        name = name or f"p_{object_name(secret, card.handle)}"
+        composed["id"] = f"{self.issuer_id}.{name}"
+        if linked:
+            ids = [f"{self.issuer_id}.{one}" for one in linked]
+            others = composed.get("linkedObjectIds", [])
+            composed["linkedObjectIds"] = linking.linked(ids, others)
         composed["classId"] = class_.id
         return Projection(class_, GoogleDocument.of(composed))
 

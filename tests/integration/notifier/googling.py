@@ -34,10 +34,12 @@ from shared.contracts.notifier import (
     DevicesActed,
     GoogleKept,
     GoogleLink,
+    GoogleObject,
     GoogleOutlook,
     GooglePassState,
     GoogleTemplateStatus,
     KeepGoogle,
+    ListGoogleObjects,
     NoteGoogleCallback,
     Observation,
     ReadGoogleLink,
@@ -233,6 +235,11 @@ class Googling:
             "SELECT body FROM outbox WHERE name = $1 ORDER BY outbox_id", DevicesActed.name
         )
         return [a for row in rows for a in DevicesActed.model_validate_json(row["body"]).acts]
+
+    async def objects_of(self, member_id: str) -> list[GoogleObject]:
+        query = ListGoogleObjects(account_id=self.account_id, member_id=member_id)
+        [listed] = await self.notifier.tell(reading.list_google_objects, query)
+        return listed.objects
 
     async def state(self, handle: str = "handle") -> GooglePassState:
         query = ReadGoogleState(account_id=self.account_id, handle=handle)

@@ -238,8 +238,59 @@ async def test_linked_objects_are_sent_before_the_one_that_they_are_linked_to(go
 
     await googling.run()
 
-    paths = [one.body["id"] for one in googling.calls()]
-    assert paths == [CLASS, object_id("b"), object_id("a")]
+    created = [one.body["id"] for one in googling.calls() if one.method == "POST"]
+    assert created == [CLASS, object_id("b"), object_id("a")]
+
+
+async def test_what_google_has_linked_is_looked_at_and_compared(googling: Googling):
+    await googling.want("a", "b")
+
+    await googling.build(googling.a_pass("a", version=2, linkedObjectIds=[object_id("b")]))
+    await googling.run()
+
+    assert googling.asked()[-2:] == ["PATCH loyaltyObject 200", "GET loyaltyObject 200"]
+    assert (await googling.state("a")).state == "there"
+
+
+async def test_what_google_does_not_link_without_a_word_is_told(googling: Googling):
+    handles = [f"h{number:02}" for number in range(52)]
+    await googling.want(*handles)
+
+    ids = [object_id(handle) for handle in handles[1:]]
+    await googling.build(googling.a_pass("h00", version=2, linkedObjectIds=ids))
+    await googling.run()
+
+    state = await googling.state("h00")
+    assert (state.state, state.detail) == ("refused", "Google did not link 1 of 51 objects.")
+
+
+async def test_a_link_for_a_version_waits_until_it_is_there(googling: Googling):
+    await googling.want("a")
+    await googling.build(googling.a_pass("a", version=2, accountName="Somebody else"))
+
+    with pytest.raises(NotReadyError):
+        await googling.link("a", version=2)
+
+    await googling.run()
+
+    assert (await googling.link("a", version=2)).object_id == object_id("a")
+
+
+async def test_the_objects_of_a_member_are_listed(googling: Googling):
+    await googling.keep(
+        googling.a_pass("a", member_id="ada"),
+        googling.a_pass("b", member_id="bob"),
+        googling.a_pass("c", member_id="ada", type_="generic", class_id=f"{CLASS}_generic"),
+    )
+    await googling.keep(googling.a_pass("d", member_id="ada"))
+    await googling.delete("d")
+
+    listed = await googling.objects_of("ada")
+
+    assert [(one.object_id, one.handle, one.is_loyalty) for one in listed] == [
+        (object_id("a"), "a", True),
+        (object_id("c"), "c", False),
+    ]
 
 
 async def test_a_development_issuer_sends_nothing_to_google_itself(

@@ -7,6 +7,7 @@ from services.triggers.domain import PassDeletedError, PassNotFoundError
 from services.triggers.handlers import questions
 from shared.contracts.triggers import EventsLogged, PassesChanged, PassesDeleted, ReadTimeline
 from shared.errors import InvalidError
+from shared.passes.google.linked import TooManyLinkedError
 from tests.integration.triggers.life import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -325,3 +326,29 @@ async def test_value_of_a_rule_that_does_not_fit_is_told_on_the_timeline(life: L
     assert line.data["warnings"] == [
         f"{MONEY} is shown as text: a number is needed beside currencyCode"
     ]
+
+
+async def test_objects_at_google_are_linked_one_by_one_and_each_once(life: Life):
+    handle = await life.issued(google_name="p_named")
+
+    reports = [await life.happened(handle, "update", link=name) for name in ("one", "two")]
+    [told] = life.changed()
+    reports.append(await life.happened(handle, "update", link="one"))
+
+    [found] = await life.read(handle)
+    assert [report.version for report in reports] == [2, 3, 3]
+    assert (found.google_name, found.linked) == ("p_named", ["one", "two"])
+    assert told.linked == ["one", "two"]
+
+
+async def test_a_51st_linked_object_is_refused(life: Life):
+    handle = await life.issued()
+    for number in range(50):
+        await life.happened(handle, "update", link=f"linked{number}")
+
+    [refused] = await life.change(a_change(handle, "update", {POINTS: 5}, link="one more"))
+
+    [found] = await life.read(handle)
+    assert isinstance(refused, TooManyLinkedError)
+    assert len(found.linked) == 50
+    assert POINTS not in found.values

@@ -59,7 +59,7 @@ class GoogleCard:
         )
 
     def project(
-        self, state: PassState | None = None, *, at: datetime = NOW, **more: bool
+        self, state: PassState | None = None, *, at: datetime = NOW, **more: Any
     ) -> Projection:
         state = state or a_pass(member=ANN)
         projection = self.projector.project(

@@ -32,6 +32,8 @@ from shared.google.api import GoogleAnswer, GoogleApi, GoogleAwayError
 TakeSlot = Callable[[str], Awaitable[None]]
 """Waits for a slot of a project."""
 
+LINKED: Final = "linkedObjectIds"
+
 PAGE: Final = 100
 """Objects in one answer of a list."""
 
@@ -40,7 +42,7 @@ MAX_CALLS: Final = 5
 
 _GOOGLES: Final = frozenset(
     {"kind", "version", "hasUsers", "hasLinkedDevice", "classReference", "review", "messages",
-     "linkedObjectIds"}
+     LINKED}
 )  # fmt: skip
 """Keys of an answer that no document of ours has, or that Google keeps whatever is sent."""
 
@@ -230,9 +232,23 @@ class _Writing:
             whole = self._whole | ({"messages": messages} if messages else {})
             answer = await self._talk.ask("PUT", self._talk.path, whole)
             outcome = await self._talk.outcome(answer)
+        if LINKED in self._body and outcome.verdict == "done":
+            outcome = await self._compared(outcome)
         is_notified = "notifyPreference" in self._body
         sent = digests_of(self._whole) if outcome.verdict == "done" else None
         return replace(outcome, sent=sent, notified=is_notified)
+
+    async def _compared(self, outcome: Outcome) -> Outcome:
+        """See that Google has linked all that it was given: what it drops it does not tell."""
+        answer = await self._talk.ask("GET", self._talk.path)
+        seen = await self._talk.outcome(answer)
+        if seen.verdict != "done":
+            return seen
+        wanted: set[str] = set(self._whole.get(LINKED, ()))
+        if lacking := wanted - set(answer.body.get(LINKED, ())):
+            detail = f"Google did not link {len(lacking)} of {len(wanted)} objects."
+            return replace(seen, verdict="refused", detail=detail)
+        return outcome
 
 
 async def _tell(talk: _Talk, due: Due) -> Outcome:

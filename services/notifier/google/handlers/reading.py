@@ -18,9 +18,11 @@ from shared import clock
 from shared.contracts.message import JsonObject
 from shared.contracts.notifier import (
     GoogleLink,
+    GoogleObjects,
     GoogleOutlook,
     GooglePassState,
     GoogleTemplateStatus,
+    ListGoogleObjects,
     ReadGoogleLink,
     ReadGoogleOutlook,
     ReadGoogleState,
@@ -74,18 +76,30 @@ async def read_google_links(
         issuer = issuers.get(kept.issuer_id) if kept else None
         if kept is None or kept.is_deleted:
             replies.append(GoogleObjectNotFoundError())
-        elif kept.state == "refused" and not kept.is_there:
+        elif kept.state == "refused" and not _has(kept, query.version):
             replies.append(RefusedByGoogleError(kept.words or None))
         elif issuer is None:
             replies.append(NotReadyError())
         else:
             signer = _Signer(query, kept, await accounts.of(issuer), addresses.save_url)
-            if kept.is_there or (issuer.development and addresses.is_google):
+            if _has(kept, query.version) or (issuer.development and addresses.is_google):
                 replies.append(signer.sign(ids_of(kept.document_id, kept.class_id)))
             else:
-                body = wanted.get(kept.document_id)
+                body = None if kept.is_there else wanted.get(kept.document_id)
                 replies.append(NotReadyError() if body is None else signer.sign_whole(body))
     return replies
+
+
+async def list_google_objects(
+    queries: list[ListGoogleObjects], work: UnitOfWork
+) -> list[GoogleObjects]:
+    """List the objects of members' passes."""
+    members = {(query.account_id, query.member_id) for query in queries}
+    found = await StandingRepository(work.connection).find_of_members(members)
+    return [
+        GoogleObjects(objects=found.get((query.account_id, query.member_id), []))
+        for query in queries
+    ]
 
 
 async def read_google_states(
@@ -151,6 +165,12 @@ async def read_google_status(
             )
         )
     return shown
+
+
+def _has(kept: Kept, version: int) -> bool:
+    """Whether Google has a pass at this version at least; one that looked alike was not sent."""
+    is_alike = kept.state == "there" and kept.wanted_version >= version
+    return kept.is_there and (kept.sent_version >= version or is_alike)
 
 
 @dataclass(frozen=True, slots=True)

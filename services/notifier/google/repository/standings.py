@@ -1,5 +1,6 @@
 """How passes and templates stand at Google, for those who ask."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +10,12 @@ from uuid import UUID
 from services.notifier.google.domain.limits import MAX_SPACING_SECONDS
 from services.notifier.google.domain.notices import NOTICES_A_DAY
 from shared.contracts.message import JsonObject
-from shared.contracts.notifier import GoogleOutlook, GoogleState, ReadGoogleOutlook
+from shared.contracts.notifier import GoogleObject, GoogleOutlook, GoogleState, ReadGoogleOutlook
 from shared.database import Connection
 
 MAX_REFUSALS: Final = 10
+MAX_LISTED: Final = 250
+"""Objects of one member."""
 
 DEVELOPMENT: Final = "A development issuer: nothing of it is sent to Google itself."
 
@@ -112,6 +115,36 @@ class StandingRepository:
             list(document_ids),
         )
         return {row["document_id"]: row["wanted"] for row in rows}
+
+    async def find_of_members(
+        self, members: Collection[tuple[UUID, str]]
+    ) -> dict[tuple[UUID, str], list[GoogleObject]]:
+        """Find the objects of members' living passes, at most 250 of each."""
+        rows = await self._connection.fetch(
+            """
+            SELECT
+                account_id, member_id, d.document_id AS object_id, d.handle,
+                d.type = 'loyalty' AS is_loyalty
+            FROM unnest($1::uuid[], $2::text[]) AS asked (account_id, member_id)
+            CROSS JOIN LATERAL (
+                SELECT document_id, handle, type
+                FROM google_documents d
+                WHERE d.account_id = asked.account_id
+                    AND d.member_id = asked.member_id
+                    AND d.deleted_at IS NULL
+                ORDER BY document_id
+                LIMIT $3
+            ) AS d
+            """,
+            [account_id for account_id, _ in members],
+            [member_id for _, member_id in members],
+            MAX_LISTED,
+        )
+        found: defaultdict[tuple[UUID, str], list[GoogleObject]] = defaultdict(list)
+        for row in map(dict, rows):
+            key = row.pop("account_id"), row.pop("member_id")
+            found[key].append(GoogleObject(**row))
+        return found
 
     async def find_ids(self, document_ids: Collection[str]) -> dict[str, Kept]:
         """Find objects by Google's ids."""
