@@ -35,6 +35,11 @@ ENVIRONMENT = "demo.env"
 ROWS = Path(__file__).parent / "demo_rows.csv"
 FAVOURITE = "structure_auxiliaryFields_favourite_value"
 LOOK_SECONDS = 0.1
+COLOURS = {
+    "Bronze": {"background_color": "rgb(205, 127, 50)"},
+    "Silver": {"background_color": "rgb(192, 192, 192)"},
+    "Spare": {"background_color": "rgb(1, 2, 3)"},
+}
 IMAGES = ("icon", "icon@2x", "icon@3x", "logo", "logo@2x", "strip", "strip@2x")
 
 TEMPLATE: dict[str, Any] = {
@@ -127,7 +132,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
     async with aiohttp.ClientSession(base_url, headers={"X-API-Key": key}) as session:
         images = {name: await _upload(session, name) for name in IMAGES}
         template = await _post(session, "/v1/templates", TEMPLATE | {"images": images})
-        await _put(session, "/v1/members/ada", {"name": "Ada Lovelace", "tier": "Bronze"})
+        await _send(session, "PUT", "/v1/members/ada", {"name": "Ada Lovelace", "tier": "Bronze"})
         issued = await _post(
             session,
             "/v1/passes",
@@ -137,6 +142,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
         things = await _make_things(session, template["template_id"])
         things |= await _make_link(session, template["template_id"])
         things |= await _make_model(session, context, account.account_id)
+        things |= await _make_styles(session)
         bearer = await _read_bearer(session, issued["handle"])
     demo = {
         "base_url": base_url,
@@ -299,6 +305,42 @@ async def _make_model(
     return {"pass2u_model_id": model_id, "pass2u_pass_id": issued["passId"]}
 
 
+async def _make_styles(session: aiohttp.ClientSession) -> dict[str, str]:
+    """Make styles and groups, as callers of WalletPass.ai's API have them; one of each is spare."""
+    styles = [
+        await _create(session, "pass-styles", {"name": name, "brand_colors": colours})
+        for name, colours in COLOURS.items()
+    ]
+    groups = [
+        await _create(session, "style-groups", {"name": name, "rules": rules})
+        for name, rules in (
+            ("Tier colours", _rules(styles[0], styles[1])),
+            ("Spare", _rules(styles[0])),
+        )
+    ]
+    # Of members of this account passes may be linked without a key, as WalletPass.ai's demo does.
+    await _send(session, "PATCH", "/v1/account", {"keyless_links": True})
+    names = (
+        "pass_style_id",
+        "silver_style_id",
+        "spare_style_id",
+        "tier_group_id",
+        "spare_group_id",
+    )
+    return dict(zip(names, (*styles, *groups), strict=True))
+
+
+def _rules(*styles: str) -> list[dict[str, Any]]:
+    return [
+        {"pass_style_id": style, "min_points": number * 101}
+        for number, style in reversed(list(enumerate(styles)))
+    ]
+
+
+async def _create(session: aiohttp.ClientSession, kind: str, body: dict[str, Any]) -> str:
+    return (await _post(session, f"/walletpass/v1/{kind}", body))["data"]["id"]
+
+
 def _make_certificate() -> dict[str, str]:
     """Make a .p12 file as Apple's certificates come in, for a pass type of nobody."""
     authority = DevelopmentAuthority.create(clock.now())
@@ -352,8 +394,10 @@ async def _post(
         return await _read(response)
 
 
-async def _put(session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    async with session.put(path, json=body) as response:
+async def _send(
+    session: aiohttp.ClientSession, method: str, path: str, body: dict[str, Any]
+) -> dict[str, Any]:
+    async with session.request(method, path, json=body) as response:
         return await _read(response)
 
 

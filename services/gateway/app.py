@@ -25,11 +25,13 @@ from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.link_clicks import FLUSH_SECONDS, LinkClicks
 from services.gateway.catalogue.links import LinkPrograms
 from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.member_passes import MemberPasses
 from services.gateway.catalogue.models import Models
 from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.passcodes import Passcodes
 from services.gateway.catalogue.passwords import Passwords
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.ready_templates import ReadyTemplates
 from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.shares import BEAT_SECONDS, SharedLimit
 from services.gateway.catalogue.short_links import ShortLinks
@@ -81,6 +83,14 @@ from services.gateway.routes.v1 import (
     webhooks,
 )
 from services.gateway.routes.v1.asyncapi import asyncapi_document
+from services.gateway.routes.walletpass import assets as walletpass_assets
+from services.gateway.routes.walletpass import dialect as walletpass
+from services.gateway.routes.walletpass import linked as walletpass_linked
+from services.gateway.routes.walletpass import members as walletpass_members
+from services.gateway.routes.walletpass import passes as walletpass_passes
+from services.gateway.routes.walletpass import styles as walletpass_styles
+from services.gateway.routes.walletpass.hosts import HostedDialect, beginnings
+from services.gateway.routes.walletpass.words import write_failure
 from services.gateway.settings import Settings
 from shared.contracts.member import MembersErased
 from shared.database import Database
@@ -124,6 +134,7 @@ TAGS = {
     "Pages": "What holders of passes open: the public page of a pass and its file.",
     "Apple Wallet": "Apple's web service for passes, which phones ask; no API key.",
     "PassSource": "PassSource's API and links, for shops that come from there.",
+    walletpass.TAG: "WalletPass.ai's API; also described alone at `/walletpass/openapi.json`.",
     pass2u.TAG: "Pass2U's Pass API 2.0; also described alone at `/v2/openapi.json`.",
 }
 ROUTE_MODULES = (
@@ -157,6 +168,11 @@ ROUTE_MODULES = (
     passsource_links,
     pass2u_passes,
     pass2u_images,
+    walletpass_passes,
+    walletpass_members,
+    walletpass_styles,
+    walletpass_assets,
+    walletpass_linked,
     clicks,
     short_links,
 )
@@ -228,6 +244,8 @@ def open_context(
         ),
         showcase=showcase,
         models=Models(database, templates, showcase),
+        member_passes=MemberPasses(database),
+        ready_templates=ReadyTemplates(database, templates),
         batches=Batches(database, master_keys),
         short_links=ShortLinks(database, master_keys),
         pass2u_limit=SharedLimit(database, pass2u_limit),
@@ -285,7 +303,14 @@ def build(settings: Settings, transport: Transport) -> Service:
         sealed=SEALED,
         migrations=MIGRATIONS,
         subscriptions=[
-            on(MembersErased, partial(handlers.erase_members, batches=context.batches)),
+            on(
+                MembersErased,
+                partial(
+                    handlers.erase_members,
+                    batches=context.batches,
+                    member_passes=context.member_passes,
+                ),
+            ),
         ],
         jobs=[
             Job("forget expired claims", context.claims.forget_expired, every=600),
@@ -332,7 +357,11 @@ def _application(context: Context, settings: Settings) -> web.Application:
     endpoints = list_endpoints(context)
     app = web.Application()
     app[TRUSTED_PROXIES] = settings.trusted_proxies
-    app[DIALECTS] = {pass2u.ROOT: write_message}
+    hosts = settings.walletpass_hosts
+    app[DIALECTS] = {
+        pass2u.ROOT: write_message,
+        **dict.fromkeys(beginnings(hosts), write_failure),
+    }
     app[PAGES] = error_pages()
     install_middleware(app)
     limits = Limits(
@@ -355,7 +384,9 @@ def _application(context: Context, settings: Settings) -> web.Application:
         ]
     )
     scopes = {str(scope): sentence for scope, sentence in SCOPES.items()}
-    app.add_routes([pass2u.document_route(endpoints, _version(), scopes)])
+    documents = (pass2u.document_route, walletpass.document_route)
+    app.add_routes([route(endpoints, _version(), scopes) for route in documents])
+    app.router.register_resource(HostedDialect(app, hosts))
     app.add_routes(routes(endpoints, authenticate=authenticator(context.keyring)))
     return app
 

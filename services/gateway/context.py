@@ -16,10 +16,12 @@ from services.gateway.catalogue.keys import Keys
 from services.gateway.catalogue.link_clicks import LinkClicks
 from services.gateway.catalogue.links import LinkPrograms
 from services.gateway.catalogue.logins import Logins
+from services.gateway.catalogue.member_passes import MemberPasses
 from services.gateway.catalogue.models import Models
 from services.gateway.catalogue.notes import Notes
 from services.gateway.catalogue.passcodes import Passcodes
 from services.gateway.catalogue.pictures import Pictures
+from services.gateway.catalogue.ready_templates import ReadyTemplates
 from services.gateway.catalogue.served import ServedContents
 from services.gateway.catalogue.shares import SharedLimit
 from services.gateway.catalogue.short_links import ShortLinks
@@ -60,6 +62,8 @@ class Context:
     pictures: Pictures
     showcase: Showcase
     models: Models
+    member_passes: MemberPasses
+    ready_templates: ReadyTemplates
     batches: Batches
     short_links: ShortLinks
     pass2u_limit: SharedLimit

@@ -4,16 +4,22 @@ from collections import defaultdict
 from uuid import UUID
 
 from services.gateway.catalogue.batches import Batches
+from services.gateway.catalogue.member_passes import MemberPasses
 from shared.contracts.member import MembersErased
 from shared.database import UnitOfWork
 
 
 async def erase_members(
-    messages: list[MembersErased], work: UnitOfWork, *, batches: Batches
+    messages: list[MembersErased],
+    work: UnitOfWork,
+    *,
+    batches: Batches,
+    member_passes: MemberPasses,
 ) -> None:
-    """Take members who are gone out of the files and results of batches."""
+    """Take members who are gone out of batches, their files and results; forget their passes."""
     erased: defaultdict[UUID, set[str]] = defaultdict(set)
     for message in messages:
         for member in message.members:
             erased[member.account_id].add(member.member_id)
     await batches.erase(work, erased)
+    await member_passes.forget_members(work, erased)

@@ -38,5 +38,7 @@ class Settings(GoogleSettings):
     """How long the file of a batch may be, in MiB."""
     batch_days: int = Field(7, ge=0, le=3650)
     """Days after which the file and the results of a batch that has ended are deleted."""
+    walletpass_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Host names of which /v1 and /demo are those of the WalletPass.ai API."""
     short_url: PublicUrl | None = None
     """Another address of the gateway, for short links; the public one if unset."""

@@ -94,6 +94,8 @@ class SaveMember(Command):
     fields: JsonObject
     """Any of name, email, phone, external_id, tier, style_id, style_group_id (text or null) and
     points (integer)."""
+    reason: str | None = None
+    """What the ledger says where points are set."""
 
 
 class StyleUse(BaseModel):

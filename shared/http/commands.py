@@ -79,7 +79,7 @@ class CommandWriter:
             return value
         return {
             name: f"${name.upper()}"
-            if name in self._ids and isinstance(item, str)
+            if name in self._ids and _is_plain(item)
             else self._with_variables(item)
             for name, item in cast("dict[str, Any]", value).items()
         }
@@ -90,6 +90,11 @@ def _place(parameters: Sequence[Document], found: re.Match[str]) -> str:
     name = found[1]
     given = (each.get("example") for each in parameters if each["name"] == name)
     return next(given, None) or f"${name.upper()}"
+
+
+def _is_plain(value: object) -> bool:
+    """Whether this is a text that is no variable yet."""
+    return isinstance(value, str) and not value.startswith("$")
 
 
 def _answers_bytes(operation: Document) -> bool:

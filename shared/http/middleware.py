@@ -34,7 +34,7 @@ UNMATCHED = "(unmatched)"
 CLIENT_LEFT = 499
 
 DIALECTS: web.AppKey[Mapping[str, ErrorWriter]] = web.AppKey("dialects")
-"""Beginning of a path → how errors are written of addresses below it that there are not."""
+"""Beginning of a path, or of host and path, → how errors are written of addresses there are not."""
 
 PAGES: web.AppKey[Callable[[web.Request, ApplicationError], web.Response | None]] = web.AppKey(
     "pages"
@@ -112,7 +112,9 @@ def _render(request: web.Request, error: ApplicationError) -> web.StreamResponse
 
 def _dialect_of(request: web.Request) -> ErrorWriter:
     dialects = request.app.get(DIALECTS, _NO_DIALECTS)
-    found = (write for start, write in dialects.items() if request.path.startswith(start))
+    host = request.host.partition(":")[0].lower()
+    places = request.path, f"{host}{request.path}"
+    found = (write for start, write in dialects.items() if any(p.startswith(start) for p in places))
     return next(found, write_problem)
 
 

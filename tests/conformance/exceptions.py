@@ -70,6 +70,34 @@ REFUSED: Final[Mapping[str, str]] = {
     "pass2u The form has no file.": "An empty form is one, too.",
     "pass2u Only PNG images are supported.": "These bytes are no PNG.",
     "pass2u The image is not a complete PNG file.": "These bytes are no PNG.",
+    # The WalletPass.ai API.
+    **dict.fromkeys(
+        (f"walletpass brand_colors.{one}_color" for one in ("background", "foreground", "label")),
+        "Which texts are colours is not said by a pattern.",
+    ),
+    **dict.fromkeys(
+        (
+            f"walletpass {group}_fields.{part}"
+            for group in ("header", "primary", "secondary", "auxiliary", "back")
+            for part in ("key", "label", "value")
+        ),
+        "Wallet's own demands of fields, such as that no two have one key.",
+    ),
+    **dict.fromkeys(
+        (
+            f"walletpass assets.{slot}"
+            for slot in ("apple.logo", "apple.icon", "apple.strip", "google.logo", "google.hero")
+        ),
+        "Only what was uploaded is there.",
+    ),
+    "walletpass barcode.format": "Which words are formats is not said by a schema.",
+    "walletpass expiration_date": "A moment that has passed, or is in no calendar.",
+    "walletpass points": "The balance would fall below zero, or rise too high.",
+    "walletpass rules.max_points": "Of two bounds the upper one may not be the lower.",
+    "walletpass tenant_id": "A style is named with its tenant.",
+    "walletpass image_broken": "These bytes are no image.",
+    "walletpass image_too_large": "These bytes are too large an image.",
+    "walletpass too_many_keyless_links": "Without a key one waits.",
     # PassSource's dialect.
     "parameter_invalid": "Of two query parameters one is needed, which OpenAPI cannot say.",
 }

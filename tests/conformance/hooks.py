@@ -67,6 +67,10 @@ def kinds_of(case: Case[Any], response: Response) -> Iterator[str]:
         yield f"{name_of(case)} {response.status_code}"
         return
     problem = response.json()
+    if problem.get("status") == "error":  # the WalletPass.ai API
+        for place in [fault["path"] for fault in problem["errors"]] or [problem["code"]]:
+            yield re.sub(r"\[\d+\]", "", f"walletpass {place}")
+        return
     if "message" in problem:  # the Pass2U API says no more than this
         for fault in problem["message"].split("; "):
             yield re.sub(r"\[\d+\]", "", f"pass2u {fault.partition(':')[0]}")

@@ -19,7 +19,9 @@ PROBABILITY = 0.8
 
 BODY_ONLY = {"pem"}
 QUERY = ("templateHash", "clientHash", "hashedSerialNumber")
-BODY = ("template_id", "member_id", "identity_id", "pem")
+BODY = (
+    "template_id", "member_id", "identity_id", "pem", "style_id", "pass_style_id", "style_group_id",
+)  # fmt: skip
 
 
 @dataclass

@@ -105,10 +105,11 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
         "key_id": await make_key(session),
         "request_id": await make_request(session),
         "webhook_id": await make_webhook(session),
-        "style_id": await make_style(session),
-        "style_group_id": await make_style_group(session),
         **await make_link(session, template),
         "sha256": await upload(session, "logo"),
+        **await make_styles(session),
+        "pass_id": issued["handle"],
+        "name": "logo.png",
         "device": secrets.token_hex(16),
         "pem": make_certificate(),
     }
@@ -129,6 +130,7 @@ async def fill_spare(session: aiohttp.ClientSession, template: str) -> dict[str,
         "webhook_id": [await make_webhook(session) for _ in range(SPARE)],
         "program_id": [await make_program(session, template) for _ in range(SPARE)],
         "style_id": [await make_style(session) for _ in range(SPARE)],
+        "pass_style_id": [await make_style(session) for _ in range(SPARE)],
         "style_group_id": [await make_style_group(session) for _ in range(SPARE)],
     }
 
@@ -171,6 +173,16 @@ async def make_model(session: aiohttp.ClientSession) -> tuple[str, str]:
     model_id = str(model["model_id"])
     issued = await post(session, f"/v2/models/{model_id}/passes", {})
     return model_id, issued["passId"]
+
+
+async def make_styles(session: aiohttp.ClientSession) -> dict[str, str]:
+    """Make a style and a group, as both of our APIs name them."""
+    style = await make_style(session)
+    return {
+        "style_id": style,
+        "pass_style_id": style,
+        "style_group_id": await make_style_group(session),
+    }
 
 
 def make_certificate() -> str:

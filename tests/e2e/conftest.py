@@ -16,14 +16,17 @@ from deploy.local.rabbitmq import PrivateRabbitMQ
 from tests import servers
 from tests.apple import PushServer
 from tests.e2e.pass2u import Model, Pass2U, open_shop
+from tests.e2e.walletpass import HOSTS
 from tests.google.server import FakeGoogle
 from tests.partner import Partner
 from tests.sockets import free_port
 from tests.system import System, start_distributed, start_embedded
 from tests.wallet.fleet import Fleet, open_fleet
 
-TALKATIVE: Final = {"PASSWRIGHT_LOG_LEVEL": "DEBUG"}
-"""So that a secret which is logged is found."""
+SETTINGS: Final = {
+    "PASSWRIGHT_LOG_LEVEL": "DEBUG",  # so that a secret which is logged is found
+    "PASSWRIGHT_WALLETPASS_HOSTS": ",".join(HOSTS),
+}
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +57,7 @@ async def distributed(
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     url = servers.with_database(database_url, name)
-    settings = TALKATIVE | google.settings(folder / "google_root.pem")
+    settings = SETTINGS | google.settings(folder / "google_root.pem")
     running = await start_distributed(folder, url, amqp_url, PushServer(""), **settings)
     yield running
     await stop(running)
@@ -69,7 +72,7 @@ async def embedded(system_folder: Path, google: FakeGoogle) -> AsyncIterator[Sys
         folder,
         PushServer(""),
         PASSWRIGHT_HEALTH_PORT=str(port),
-        **TALKATIVE,
+        **SETTINGS,
         **google.settings(folder / "google_root.pem"),
     )
     running.extra["health_port"] = port

@@ -82,6 +82,11 @@ class Accounts:
         async with self._database.connection() as connection:
             return await AccountRepository(connection).list_managed(account_id, after, limit)
 
+    async def list_keyless(self, account_id: UUID | None) -> list[UUID]:
+        """List up to two accounts with `keyless_links`; or the one that is named, if it has."""
+        async with self._database.connection() as connection:
+            return await AccountRepository(connection).list_keyless(account_id, 2)
+
     async def root_pem(self) -> bytes:
         """Give the root certificate of all development identities."""
         return await self._authority.root_pem()

@@ -63,6 +63,10 @@ class Images:
         """Let an account know an image of its own by a name, as the Pass2U API does."""
         await ImageRepository(work.connection).name(account_id, name, sha256)
 
+    async def rename(self, work: UnitOfWork, account_id: UUID, name: str, sha256: str) -> bool:
+        """Do as `name`, for a name that may come to mean another image; whether it is new."""
+        return await ImageRepository(work.connection).rename(account_id, name, sha256)
+
     async def find_named(self, account_id: UUID, names: Iterable[str]) -> dict[str, str]:
         """Find which images, by SHA-256, an account knows by these names; unknown ones lack."""
         async with self._database.connection() as connection:

@@ -70,6 +70,7 @@ class LoginChange:
     whitelabel: bool | Unset = UNSET
     background_color: str | Unset | None = UNSET
     utc_offset: str | Unset = UNSET
+    keyless_links: bool | Unset = UNSET
 
 
 class Logins:
@@ -198,6 +199,7 @@ def _changed(account: Account, change: LoginChange) -> Account:
         whitelabel=_or(change.whitelabel, account.whitelabel),
         background_color=_or(change.background_color, account.background_color),
         utc_offset=_or(change.utc_offset, account.utc_offset),
+        keyless_links=_or(change.keyless_links, account.keyless_links),
     )
 
 

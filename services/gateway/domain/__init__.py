@@ -78,7 +78,8 @@ SCOPES: Final[Mapping[Scope, str]] = MappingProxyType(
     }
 )
 
-_KEY_TEXT: Final = re.compile(r"pw_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
+_KEY_TEXT: Final = re.compile(r"(?:[A-Za-z0-9_]{1,32}_)?(([a-z0-9]{12})_[A-Za-z0-9_-]{43})")
+_PREFIX: Final = "pw_"
 _KEY_ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -135,13 +136,13 @@ class ApiKeyText:
     def make(cls, key_id: str | None = None) -> "ApiKeyText":
         """Make a new key, or a new secret for the key of that id."""
         key_id = key_id or "".join(secrets.choice(_KEY_ID_LETTERS) for _ in range(12))
-        return cls(key_id, f"pw_{key_id}_{secrets.token_urlsafe(32)}")
+        return cls(key_id, f"{_PREFIX}{key_id}_{secrets.token_urlsafe(32)}")
 
     @classmethod
     def parse(cls, text: str) -> "ApiKeyText | None":
-        """Read what a request carries; None if it cannot be a key."""
+        """Read what a request carries, with any prefix; None if it cannot be a key."""
         match = _KEY_TEXT.fullmatch(text)
-        return cls(match[1], text) if match else None
+        return cls(match[2], f"{_PREFIX}{match[1]}") if match else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +163,8 @@ class Account:
     """Rises with e-mail, password and subscription; a client hash holds for one of them."""
     utc_offset: str = "+00:00"
     """In which times are written that the Pass2U API answers."""
+    keyless_links: bool = False
+    """Whether passes may be linked to passes of its members without an API key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from shared.database import Connection
 
 _ACCOUNT = (
     "account_id, name, organization_name, managed_by, created_at, email, subscription_expires_at,"
-    " additional, whitelabel, background_color, credential_epoch, utc_offset"
+    " additional, whitelabel, background_color, credential_epoch, utc_offset, keyless_links"
 )
 
 
@@ -64,6 +64,22 @@ class AccountRepository:
             limit,
         )
         return [Account(**row) for row in rows]
+
+    async def list_keyless(self, account_id: UUID | None, limit: int) -> list[UUID]:
+        """List accounts whose members' passes may be linked to without a key."""
+        rows = await self._connection.fetch(
+            """
+            SELECT account_id
+            FROM accounts
+            WHERE keyless_links
+                AND ($1::uuid IS NULL OR account_id = $1)
+            ORDER BY account_id
+            LIMIT $2
+            """,
+            account_id,
+            limit,
+        )
+        return [row["account_id"] for row in rows]
 
     async def list_epochs(self, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
         """List accounts whose credentials ever changed, and at which they are."""

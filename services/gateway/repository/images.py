@@ -75,6 +75,20 @@ class ImageRepository:
             sha256,
         )
 
+    async def rename(self, account_id: UUID, name: str, sha256: str) -> bool:
+        """Let an account know an image by a name, whatever had it before; whether it is new."""
+        return await self._connection.fetchval(
+            """
+            INSERT INTO image_names AS old (account_id, name, sha256)
+            VALUES ($1, $2, $3)
+            ON CONFLICT (account_id, name) DO UPDATE SET sha256 = excluded.sha256
+            RETURNING xmax = 0
+            """,
+            account_id,
+            name,
+            sha256,
+        )
+
     async def find_named(self, account_id: UUID, names: Sequence[str]) -> dict[str, str]:
         """Find which images, by SHA-256, an account knows by these names."""
         rows = await self._connection.fetch(

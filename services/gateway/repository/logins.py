@@ -46,7 +46,8 @@ class LoginRepository:
             UPDATE accounts
             SET
                 email = $2, subscription_expires_at = $3, additional = $4, whitelabel = $5,
-                background_color = $6, credential_epoch = $7, utc_offset = $8
+                background_color = $6, credential_epoch = $7, utc_offset = $8,
+                keyless_links = $9
             WHERE account_id = $1
             """,
             account.account_id,
@@ -57,6 +58,7 @@ class LoginRepository:
             account.background_color,
             account.credential_epoch,
             account.utc_offset,
+            account.keyless_links,
         )
 
     async def save_password(self, account_id: UUID, secret: str | None) -> None:

@@ -6,7 +6,7 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from services.gateway.catalogue.keyring import Keyring
-from services.gateway.domain import Caller
+from services.gateway.domain import ApiKeyText, Caller
 from shared.errors import ForbiddenError, UnauthorizedError
 from shared.http.endpoint import Authenticate
 from shared.http.limiting import disprove, prove
@@ -20,6 +20,13 @@ class MissingScopeError(ForbiddenError):
     code = "scope_missing"
 
 
+def read_key(request: web.Request) -> str | None:
+    """Read the API key of a request; one with another prefix is the same key."""
+    given = request.headers.get(HEADER)
+    key = ApiKeyText.parse(given) if given is not None else None
+    return key.text if key is not None else given
+
+
 def authenticator(keyring: Keyring) -> Authenticate:
     """Make what `routes` calls for every address that is not public."""
     return partial(authenticate, keyring)
@@ -27,7 +34,7 @@ def authenticator(keyring: Keyring) -> Authenticate:
 
 async def authenticate(keyring: Keyring, request: web.Request, scope: str) -> Caller:
     """Let the request in, or say why not."""
-    given = request.headers.get(HEADER)
+    given = read_key(request)
     if given is None:
         raise UnauthorizedError(f"Send an API key in the header {HEADER}.")
     caller = await keyring.find(given)

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from services.gateway.routes.apple.web_service import ROOT as WALLET
-from services.gateway.routes.authentication import HEADER
+from services.gateway.routes.authentication import read_key
 from shared.errors import UnauthorizedError
 from shared.http.limiting import Limits
 
@@ -50,7 +50,7 @@ def limiter(limits: Limits) -> Middleware:
 
 def _credential(request: web.Request) -> str | None:
     """Read what may prove who is asking: an API key, else the last client hash of the query."""
-    key = request.headers.get(HEADER)
+    key = read_key(request)
     if key is not None or CLIENT_HASH not in request.query_string:
         return key
     return next(reversed(request.query.getall(CLIENT_HASH, [])), None)

@@ -19,6 +19,8 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "no_right": (403, "With that clientHash nobody has a right to this template."),
     "scope_missing": (403, "The API key lacks the scope that the operation needs."),
     "text_not_allowed": (403, "Texts would show what this API key may not see."),
+    "loyalty_pass_not_found": (404, "The member has no Google Wallet loyalty pass that is valid."),
+    "tenant_not_found": (404, "There is no such tenant that may be asked so."),
     "attribute_not_found": (404, "A pass has no such attribute."),
     "delivery_not_found": (404, "There is no such delivery in this account."),
     "endpoint_not_found": (404, "There is no such webhook endpoint in this account."),
@@ -52,6 +54,11 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "barcode_message_taken": (409, "Another pass of the template has this barcode message."),
     "endpoint_disabled": (409, "The webhook endpoint is disabled; enable it first."),
     "endpoint_exists": (409, "A webhook endpoint with this id is already there."),
+    "google_issuer_differs": (
+        409,
+        "Google links only objects of one issuer: the template of linked passes has another one.",
+    ),
+    "pass_deleted_meanwhile": (409, "The pass was deleted while it was asked for: ask again."),
     "external_id_taken": (409, "Another member of this account has this external id."),
     "member_exists": (409, "There is a member with this id already."),
     "push_job_ended": (409, "The push job has ended."),
@@ -65,6 +72,12 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "pass_deleted": (410, "The pass was deleted."),
     "pass_gone": (410, "The pass has been deleted."),
     "expectation_failed": (417, "The request expects something that is not done here."),
+    "asset_name_invalid": (
+        422,
+        "A name has 1 to 100 of A-Z a-z 0-9 . _ and -, and begins with a letter or digit.",
+    ),
+    "asset_unknown": (422, "An image cannot be had."),
+    "tenant_needed": (422, "`tenant_id` must say whose member is meant."),
     "barcode_message_needed": (
         422,
         "Each pass of this template needs a barcode message of its own: `barcode_message`.",
@@ -89,12 +102,17 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
         "Of two bounds the upper one lies below the lower one: nobody is between them.",
     ),
     "template_deleted": (422, "The template was deleted."),
+    "too_many_linked": (422, "At most 50 objects are linked to the object of a pass at Google."),
     "too_many_images": (422, "One request names at most 20 addresses of images."),
     "too_many_replayed": (
         422,
         "More than 10,000 events would be sent again; part them with `since` and `until`.",
     ),
     "trigger_error": (422, "A rule of the template stopped it."),
+    "too_many_keyless_links": (
+        429,
+        "Too many requests without an API key: wait as long as Retry-After says.",
+    ),
     "too_many_requests": (429, "Too many of these at a time: wait, then try again."),
     "too_many_rule_runs": (
         429,

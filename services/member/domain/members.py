@@ -25,6 +25,8 @@ from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoun
 from shared.identifiers import new_id
 
 MAX_ROWS = 250
+SET: Final = "set"
+"""The reason of an entry that sets the balance, unless another is given."""
 
 Key = tuple[UUID, str]
 """What names a member: account, then member id."""
@@ -133,6 +135,7 @@ def draft(command: SaveMember) -> Draft:
         for name, value in command.fields.items()
         if (detail := _complaint(name, value)) is not None
     ]
+    faults += _complaint_of_reason(command.reason)
     if not is_member_id(command.member_id):
         faults.insert(0, fault("/member_id", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -"))
     if faults:
@@ -147,8 +150,7 @@ def checked_adjustment(command: AdjustPoints) -> AdjustPoints:
     faults: list[Fault] = []
     if command.delta == 0 or abs(command.delta) > MAX_POINTS:
         faults.append(fault("/delta", "must be other than 0, within ±1,000,000,000,000"))
-    if command.reason is not None and not REASON.fits(command.reason):
-        faults.append(fault("/reason", "must be at most 200 characters, none a control one"))
+    faults += _complaint_of_reason(command.reason)
     if faults:
         raise PointsRefusedError(errors=faults)
     return command
@@ -203,10 +205,10 @@ class Roster:
             raise MemberExistsError
         if wanted.external_id is not None:
             self._refuse_taken(before, wanted.external_id)
-        changes = wanted.changes
+        changes, reason = wanted.changes, wanted.command.reason or SET
         if before.deleted:
             changes = {**changes, "deleted": False, "created_at": self.moment}
-        return MemberSaved(member=self._change(before, changes, "set"), created=before.deleted)
+        return MemberSaved(member=self._change(before, changes, reason), created=before.deleted)
 
     def delete(self, command: DeleteMember) -> Member:
         changes = {**_ERASED, "points": 0, "deleted": True}
@@ -305,6 +307,12 @@ def _is_id(value: object) -> bool:
         return isinstance(value, str) and str(UUID(value)) == value
     except ValueError:
         return False
+
+
+def _complaint_of_reason(reason: str | None) -> list[Fault]:
+    if reason is None or REASON.fits(reason):
+        return []
+    return [fault("/reason", "must be at most 200 characters, none a control one")]
 
 
 def fault(pointer: str, detail: str) -> Fault:

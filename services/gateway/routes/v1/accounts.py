@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import orjson
@@ -34,6 +34,12 @@ TAG = "Accounts"
 PEM_MEDIA = "application/x-pem-file"
 MAX_ADDITIONAL_BYTES = 64 * 1024
 _EMAIL = re.compile(r"\s*[^@\s\x00]+@[^@\s\x00]+\s*")
+
+
+_KEYLESS: Final = (
+    "Whether anybody may link a pass to a member's loyalty pass at Google without an API key "
+    "(`POST /walletpass/demo/google/linked-pass`)."
+)
 
 
 def _check_email(text: str) -> str:
@@ -81,6 +87,7 @@ class AccountView(BaseModel):
     utc_offset: str = Field(
         "+00:00", description="In which times are written that the Pass2U API answers."
     )
+    keyless_links: bool = Field(default=False, description=_KEYLESS)
 
 
 class ChangedAccount(BaseModel):
@@ -115,6 +122,7 @@ class ChangedAccount(BaseModel):
         pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$",
         description="In which times are written that the Pass2U API answers.",
     )
+    keyless_links: bool = Field(default=False, description=_KEYLESS)
 
     @field_validator("additional")
     @classmethod

@@ -1,0 +1,59 @@
+"""The dialect as a whole: its name, how its endpoints are described, and the document of them."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from services.gateway.routes.walletpass.words import Failure, write_failure
+from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Endpoint
+from shared.http.openapi import openapi_document
+
+TAG: Final = "WalletPass.ai"
+NAME: Final = "walletpass"
+ROOT: Final = "/walletpass/"
+DESCRIPTION: Final = """Passes of members for Apple Wallet and Google Wallet, with styles that \
+follow their points.
+
+Success is `{"status": "success", "data": …}`, with `warnings` where something was ignored or is \
+odd; an error is `{"status": "error", "message", "code", "errors": [{"path", "message"}]}`. \
+API keys work with any prefix, as `wp_…`.
+
+**APPLE_PASS_EXPIRATION.** A pass expires only if somebody says when. `expiration_date` of the \
+request goes before that of the style; without either the pass has no `expirationDate`, and its \
+object at Google no interval. A date is written as it was given, with its offset, as \
+`2038-01-31T23:59:59+01:00`. One that has passed is refused. A repeat of the request without a \
+date takes the pass's own away. Once the date has passed Apple Wallet shows the pass as expired, \
+its object at Google is `EXPIRED`, and scans are refused."""
+
+endpoint: Final[partial[AnyEndpoint]] = partial(
+    Endpoint,
+    tag=TAG,
+    dialect=NAME,
+    write_error=write_failure,
+    other_errors={JSON_MEDIA: Failure},
+    writes_no_problems=True,
+)
+"""Makes an endpoint of this dialect."""
+
+
+def document_route(
+    endpoints: Sequence[AnyEndpoint], version: str, scopes: dict[str, str]
+) -> web.RouteDef:
+    """Serve the description of this dialect alone, for its callers' generators of clients."""
+    document: dict[str, Any] = openapi_document(
+        [one for one in endpoints if one.dialect == NAME],
+        title="WalletPass.ai's API on Passwright",
+        version=version,
+        description=DESCRIPTION,
+        scopes=scopes,
+        tags={TAG: DESCRIPTION},
+    )
+    body = orjson.dumps(document)
+
+    async def show(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=JSON_MEDIA)
+
+    return web.get(f"{ROOT}openapi.json", show)
