@@ -58,6 +58,7 @@ from services.gateway.routes.pass2u import passes as pass2u_passes
 from services.gateway.routes.pass2u.words import write_message
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
+from services.gateway.routes.passsource import register as passsource_register
 from services.gateway.routes.problems import UNLISTED
 from services.gateway.routes.smartpass import clicks, short_links
 from services.gateway.routes.v1 import (
@@ -166,6 +167,7 @@ ROUTE_MODULES = (
     wallet,
     passsource_api,
     passsource_links,
+    passsource_register,
     pass2u_passes,
     pass2u_images,
     walletpass_passes,

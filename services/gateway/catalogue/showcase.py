@@ -16,6 +16,7 @@ from shared import clock
 from shared.contracts.triggers import Pass
 from shared.errors import GoneError, NotFoundError
 from shared.hashes import environment_of
+from shared.passes.language.state import PassState
 from shared.passes.schema.localization import FOLDER_SUFFIX, choose_language, split_language
 from shared.passes.schema.slots import lay_over, own_images, shows_own_images_only
 from shared.passes.styles.choice import named_by
@@ -63,6 +64,24 @@ class ShownTemplate:
         """The languages of which the template has texts or images."""
         return {*self.localizations, *(split_language(name)[0] for name in self.images)} - {""}
 
+    def strings(self, accepted: Sequence[str]) -> Mapping[str, str]:
+        """Give the template's texts in the best of these languages; none if it has no others."""
+        return self.localizations.get(choose_language(accepted, self.languages), {})
+
+    def show(self, state: PassState, accepted: Sequence[str]) -> "Shown":
+        """Lay the values of a pass over the template, in the best of these languages."""
+        language = choose_language(accepted, self.languages)
+        own, own_only = own_images(state.values), shows_own_images_only(state.values)
+        images = _localized(lay_over(self.images, own, own_only=own_only), language)
+        expiry = expiry_of(self.compiled, state)
+        return Shown(
+            self.compiled.display(state, self.localizations.get(language)),
+            _sharpest(images),
+            self.is_development,
+            language,
+            expiry is not None and expiry <= clock.now(),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -104,19 +123,15 @@ class Showcase:
 
         `accepted` are the languages of the reader, the best first.
         """
-        model = await self._model_of(issued)
-        language = choose_language(accepted, model.languages)
-        state = issued.state()
-        own, own_only = own_images(issued.values), shows_own_images_only(issued.values)
-        images = _localized(lay_over(model.images, own, own_only=own_only), language)
-        expiry = expiry_of(model.compiled, state)
-        return Shown(
-            model.compiled.display(state, model.localizations.get(language)),
-            _sharpest(images),
-            model.is_development,
-            language,
-            expiry is not None and expiry <= clock.now(),
-        )
+        return (await self.model(issued)).show(issued.state(), accepted)
+
+    async def model(self, issued: Pass) -> ShownTemplate:
+        """Give what a pass is shown by: the newest revision of its template, in its style."""
+        return await self._model_of(issued)
+
+    async def template(self, account_id: UUID, template_id: UUID) -> ShownTemplate:
+        """Give the newest revision of a template, ready to show passes that are not there yet."""
+        return await self._model(account_id, template_id)
 
     async def has_expired(self, issued: Pass) -> bool:
         """Whether the date of a pass, its own or its template's, has passed."""

@@ -4,6 +4,7 @@ import structlog
 
 from services.gateway.catalogue.links import LinkEndedError
 from services.gateway.catalogue.short_links import ShortLink
+from services.gateway.catalogue.showcase import PassWithoutTemplateError, ShownTemplate
 from services.gateway.context import Context
 from services.gateway.usecases import passes
 from services.gateway.usecases.passes import Order, UnknownTemplateError
@@ -16,6 +17,28 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 def address_of(context: Context, short_key: str) -> str:
     """Give the address of a short link."""
     return f"{context.short_url}/l/{short_key}"
+
+
+async def asks(context: Context, link: ShortLink) -> bool:
+    """Whether a link leaves open what users may edit, and its pass is not there yet."""
+    model = await _model(context, link)
+    known = {leaf.path for path in link.values if (leaf := model.compiled.find(path)) is not None}
+    if known.issuperset(model.compiled.editable_paths):
+        return False
+    try:
+        await passes.read(context, link.account_id, link.handle)
+    except NotFoundError:
+        return True
+    except GoneError:
+        return False
+    return False
+
+
+async def _model(context: Context, link: ShortLink) -> ShownTemplate:
+    try:
+        return await context.showcase.template(link.account_id, link.template_id)
+    except PassWithoutTemplateError as error:
+        raise LinkEndedError from error
 
 
 async def follow(context: Context, link: ShortLink) -> str:

@@ -220,10 +220,14 @@ class Expansion:
         is_markup = bool(leaf.location) and leaf.location[-1] == _HTML_KEY
         return self._expand_json(value, leaf.path, is_markup=is_markup)
 
-    def expand_own_text(self, path: str, value: str, owner: str) -> str | None:
+    def expand_own_text(
+        self, path: str, value: str, owner: str, *, is_markup: bool = False
+    ) -> str | None:
         """Return the text at a path, from the own value of `owner`; None: it has no brackets."""
         parts = self._cut(value)
-        return None if parts is None else self._expand_written(owner, parts, (path,))
+        if parts is None:
+            return None
+        return self._expand_written(owner, parts, (path,), escape_html if is_markup else None)
 
     def _cut(self, value: str) -> Parts | None:
         """Do what `parse` does for an own value, once for each text."""

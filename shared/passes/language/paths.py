@@ -48,7 +48,15 @@ EXPORT_PATHS: Final = "psExportPaths"
 HANDLE_COLUMN: Final = "hashedSerialNumber"
 """What an export names besides paths."""
 
-PATH_LISTS: Final = ("psEditorPaths", "psPortalUpdatePaths", EXPORT_PATHS)
+REGISTRATION_PATHS_PATH: Final = "psRegistrationPaths"
+REGISTRATION_MESSAGE_PATH: Final = "psRegistrationMessage"
+REGISTERED_MESSAGE_PATH: Final = "psRegisteredMessage"
+PATH_LISTS: Final = (
+    REGISTRATION_PATHS_PATH,
+    "psEditorPaths",
+    "psPortalUpdatePaths",
+    EXPORT_PATHS,
+)
 """Properties that hold paths, parted by commas."""
 
 SPECIAL_PROPERTIES: Final = (
@@ -63,8 +71,8 @@ SPECIAL_PROPERTIES: Final = (
     "psInformationURL",
     "psInformationLabel",
     "psDisplayURL",
-    "psRegistrationMessage",
-    "psRegisteredMessage",
+    REGISTRATION_MESSAGE_PATH,
+    REGISTERED_MESSAGE_PATH,
     "psEditorHeader",
     OWN_IMAGES_ONLY_PATH,
     "associatedPlayIdentifiers",

@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.passes.schema.colours import has_alpha
 from shared.passes.schema.findings import Findings
 from shared.passes.schema.registry import IDENTITY_KEYS, KeyRule, free_rule, keys_of, lookup
+from shared.passes.schema.validators import unknown_validators
 from shared.passes.schema.values import MISSING, Json, UnfitError, accept, is_list, is_object, shown
 
 ATTRIBUTE_KEYS: Final = frozenset(
@@ -106,6 +107,8 @@ def read_attribute(data: dict[str, Any], json_path: str, findings: Findings) -> 
     for key in ("label", "type"):
         if not isinstance(data.get(key, ""), str):
             findings.error("attribute", f"{json_path}.{key}", "a text is needed")
+    for name in unknown_validators(data.get("validation")):
+        findings.error("validation", f"{json_path}.validation", f"there is no validator {name}")
     for key in data.keys() - ATTRIBUTE_KEYS:
         findings.warn("unknown-key", json_path + json_step(key), "no such key of an attribute")
     return attribute_of(data)

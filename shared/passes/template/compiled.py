@@ -207,6 +207,24 @@ class CompiledTemplate:
             return ""
         return self.expand(state, f"{{{path}}}")
 
+    def html_of(self, state: PassState, path: str) -> str:
+        """Return a text that holds markup, as an author or a rule wrote it, for a page to clean.
+
+        What comes in the place of brackets is escaped.
+        """
+        state = self.migrate(state)
+        leaf = self.path_index.known[path]
+        value, owner = own_value(self.path_index, state.values, leaf)
+        expansion = self.expansion(state)
+        if value is MISSING:
+            parts = self._texts.get(path)
+            default = "" if leaf.default is MISSING else to_text(leaf.default)
+            return expansion.expand_html(parts, path) if parts else default
+        if isinstance(value, str) and state.may_expand(owner):
+            expanded = expansion.expand_own_text(path, value, owner, is_markup=True)
+            return value if expanded is None else expanded
+        return to_text(value)
+
     def find_loops(self, state: PassState) -> tuple[str, ...]:
         """Return the paths whose text leads back to itself on this pass, where it stays text."""
         state = self.migrate(state)

@@ -37,7 +37,7 @@ def draw_barcode(display: Display, title: str) -> Markup | None:
     The code holds the message's bytes in the encoding that the pass names.
     """
     message, kind = display.barcode_message, display.barcode_format
-    if not message or kind not in FORMATS:
+    if not message or kind is None or kind not in FORMATS:
         return None
     return draw(encoded(message, display.barcode_encoding or LATIN), kind, title)
 
@@ -54,7 +54,9 @@ def draw(content: bytes, kind: str, title: str) -> Markup | None:
     # Of a text the library would choose the bytes by itself.
     options = {"ec_level": "M"} if kind == "PKBarcodeFormatQR" else {}
     try:
-        made = zxingcpp.create_barcode(content, FORMATS[kind], **options)
+        made: zxingcpp.Barcode = zxingcpp.create_barcode(  # pyright: ignore[reportUnknownMemberType]
+            content, FORMATS[kind], **options
+        )
     except ValueError:
         return None
     # Some kinds are drawn with other letters, a nought before or a digit behind.

@@ -20,6 +20,9 @@ from shared.passes.template.display import DisplayField
 
 BACK_GROUPS: Final = ("additionalInfoFields", "backFields")
 
+SHORT_CHARACTERS: Final = 14
+LONG_CHARACTERS: Final = 28
+
 _ALIGNMENTS: Final = {
     "PKTextAlignmentLeft": "to-left",
     "PKTextAlignmentCenter": "to-center",
@@ -37,6 +40,14 @@ class WrittenField:
     spans: Sequence[Span]
     alignment: str = ""
     """The CSS class of its `textAlignment`, if it has one."""
+
+    @property
+    def size(self) -> str:
+        """The CSS class of a text that is long for its place; Wallet writes it smaller."""
+        length = sum(len(span.text) for span in self.spans)
+        if length <= SHORT_CHARACTERS:
+            return ""
+        return "long" if length <= LONG_CHARACTERS else "longest"
 
 
 def write_fields(

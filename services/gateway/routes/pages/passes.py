@@ -12,6 +12,7 @@ from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.catalogue.served import ServedContent
 from services.gateway.context import Context
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
+from services.gateway.routes.pages.faces import Face
 from services.gateway.routes.pages.languages import accepted_languages
 from services.gateway.routes.pages.rendering import (
     PRIVATE,
@@ -52,15 +53,14 @@ async def show_pass(
     issued = await passes.read(context, None, call.path["handle"])
     context.passcodes.guard(issued, call.request.cookies)
     shown = await context.showcase.show(issued, accepted)
-    has_google = await context.google_issuers.is_offered(issued.account_id, issued.template_id)
-    return pages.render_pass(
-        issued,
+    face = Face.of(
         shown,
         accepted,
-        passes.page_url(context, issued.handle),
         device=device_of(call.request),
-        has_google=has_google,
+        issued=issued,
+        has_google=await context.google_issuers.is_offered(issued.account_id, issued.template_id),
     )
+    return pages.render_pass(face, accepted, passes.page_url(context, issued.handle))
 
 
 async def show_download_page(
@@ -190,7 +190,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         ),
         Endpoint(
             "GET",
-            r"/pass/{page:(?:register|editor|portal|scan)(?:\.php)?}",
+            r"/pass/{page:(?:editor|portal|scan|batch|configure)(?:\.php)?}",
             refuse_page,
             summary="A page that is not available yet",
             tag=TAG,

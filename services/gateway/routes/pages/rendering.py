@@ -7,20 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import hdrs, web
-from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.gateway.catalogue.links import LinkEndedError, LinkNotFoundError
 from services.gateway.catalogue.passcodes import MAX_PASSCODE_CHARACTERS, PasscodeNeededError
-from services.gateway.catalogue.showcase import Shown
-from services.gateway.routes.pages.codes import draw_barcode, draw_qr
+from services.gateway.routes.pages.author_html import author_html
+from services.gateway.routes.pages.codes import draw_qr
+from services.gateway.routes.pages.faces import Face
 from services.gateway.routes.pages.languages import wording_language
-from services.gateway.routes.pages.pass_fields import BACK_GROUPS, write_fields
-from services.gateway.routes.pages.visitors import HTML_MEDIA, Device
+from services.gateway.routes.pages.visitors import HTML_MEDIA
 from services.gateway.routes.pages.wording import WORDINGS
-from services.gateway.usecases import passes
-from shared import clock
-from shared.contracts.triggers import Pass
 from shared.errors import (
     ApplicationError,
     ForbiddenError,
@@ -32,9 +28,7 @@ from shared.errors import (
 )
 from shared.http.problems import AddressNotFoundError
 from shared.http.static import StaticFiles
-from shared.passes.schema.colours import normalise_colour
-from shared.passes.schema.formats import direction_of, find_locale
-from shared.passes.schema.localization import primary_language
+from shared.passes.schema.formats import direction_of
 
 FOLDER: Final = Path(__file__).parent
 STATIC: Final = FOLDER / "static"
@@ -78,7 +72,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.globals["static"] = StaticFiles(STATIC).path
+        self._static = StaticFiles(STATIC)
         self._environment = environment
 
     def render(
@@ -89,17 +83,20 @@ class Pages:
         status: int = HTTPStatus.OK,
         language: str = "",
         forms: str = "'none'",
+        has_author_html: bool = False,
         **facts: Any,  # noqa: ANN401 - whatever the template shows
     ) -> web.Response:
         """Fill a template: `words` is the language of our own texts, `language` that of the rest.
 
-        `forms` says where forms may lead, in the words of the Content-Security-Policy.
+        `forms` says where forms may lead, in the words of the Content-Security-Policy, which lets
+        HTML of authors have styles and images of its own.
         """
         nonce = secrets.token_urlsafe(16)
         language = (language or words).replace("_", "-")
         return web.Response(
             text=self._environment.get_template(name).render(
                 nonce=nonce,
+                static=self._static.path,
                 words=WORDINGS[words],
                 words_language=words,
                 language=language,
@@ -111,51 +108,65 @@ class Pages:
             charset="utf-8",
             headers={
                 **PRIVATE,
-                "Content-Security-Policy": _policy(nonce, forms),
+                "Content-Security-Policy": _policy(nonce, forms, has_author_html=has_author_html),
                 hdrs.CONTENT_LANGUAGE: language,
                 hdrs.VARY: hdrs.ACCEPT_LANGUAGE,
             },
         )
 
-    def render_pass(
-        self,
-        issued: Pass,
-        shown: Shown,
-        accepted: Sequence[str],
-        page_url: str,
-        *,
-        device: Device = "other",
-        has_google: bool = False,
-    ) -> web.Response:
+    def render_pass(self, face: Face, accepted: Sequence[str], page_url: str) -> web.Response:
         """Show a pass in the language that was chosen for it, with the device's wallet first."""
-        display = shown.display
-        own = [shown.language] if shown.language else []
-        words = wording_language(*(own or accepted))
-        groups = write_fields(display.groups, _locale(shown.language, accepted), clock.now())
-        colours = {
-            "background": normalise_colour(display.background_color) or "rgb(255, 255, 255)",
-            "foreground": normalise_colour(display.foreground_color) or "rgb(0, 0, 0)",
-            "label": normalise_colour(display.label_color) or "rgb(0, 0, 0)",
-        }
-        is_over = issued.voided or shown.is_expired
+        return self._render_with("pass.html", face, accepted, page_code=page_url)
+
+    def render_registered(
+        self, face: Face, accepted: Sequence[str], page_url: str, message: str, register_url: str
+    ) -> web.Response:
+        """Thank somebody who has registered, with what the template's author says to it."""
+        return self._render_with(
+            "registered.html",
+            face,
+            accepted,
+            page_code=page_url,
+            message=author_html(message),
+            register_url=register_url,
+        )
+
+    def render_register(
+        self,
+        face: Face,
+        accepted: Sequence[str],
+        message: str,
+        *,
+        status: int = HTTPStatus.OK,
+        **facts: Any,  # noqa: ANN401 - the form
+    ) -> web.Response:
+        """Show the form by which somebody registers."""
+        return self._render_with(
+            "register.html", face, accepted, status=status, message=author_html(message), **facts
+        )
+
+    def _render_with(
+        self,
+        name: str,
+        face: Face,
+        accepted: Sequence[str],
+        *,
+        status: int = HTTPStatus.OK,
+        page_code: str = "",
+        **facts: Any,  # noqa: ANN401 - whatever the template shows
+    ) -> web.Response:
+        words = face.words(accepted)
+        title = WORDINGS[words]["page_code"]
         response = self.render(
-            "pass.html",
+            name,
             words,
-            language=shown.language,
-            forms=f"'self' {GOOGLE_SAVES}" if has_google else "'none'",
-            device=device,
-            google_url=f"/p/{issued.handle}/google" if has_google and not is_over else "",
-            display=display,
-            groups=groups,
-            back=[entry for group in BACK_GROUPS for entry in groups.get(group, [])],
-            code=draw_barcode(display, WORDINGS[words]["pass_code"]),
-            page_code=draw_qr(page_url.encode(), WORDINGS[words]["page_code"]),
-            colours=colours,
-            images=shown.images,
-            file_url=f"/p/{issued.handle}{passes.FILE_SUFFIX}",
-            is_voided=issued.voided,
-            is_expired=shown.is_expired,
-            is_development=shown.is_development,
+            status=status,
+            language=face.language,
+            forms=f"'self' {GOOGLE_SAVES}" if face.google_url else "'self'",
+            has_author_html=bool(facts.get("message")),
+            face=face,
+            page_code=draw_qr(page_code.encode(), title) if page_code else None,
+            **facts,
         )
         response.headers[hdrs.VARY] += f", {hdrs.USER_AGENT}"
         return response
@@ -199,10 +210,13 @@ class Pages:
         _tell_more(response, error)
         return response
 
-    def render_offer(self, accepted: Sequence[str]) -> web.Response:
-        """Ask to press a button, which posts to the address of the page, before a pass is made."""
+    def render_offer(self, accepted: Sequence[str], leads_to: str = "") -> web.Response:
+        """Ask to press a button, which posts to the address of the page, before a pass is made.
+
+        `leads_to` is where the answer leads, if that is another host.
+        """
         words = wording_language(*accepted)
-        return self.render("offer.html", words, forms="'self'")
+        return self.render("offer.html", words, forms=f"'self' {leads_to}".strip())
 
 
 def passcode_path(handle: str) -> str:
@@ -214,14 +228,6 @@ def _tell_more(response: web.Response, error: ApplicationError) -> None:
     """Say of a page in place of a problem what the problem would say in headers."""
     response.headers.update(getattr(error, "headers", {}))
     response.headers[hdrs.VARY] += f", {hdrs.ACCEPT}"
-
-
-def _locale(language: str, accepted: Sequence[str]) -> Locale:
-    """Return how the reader writes numbers: de-AT where German is shown to an Austrian."""
-    if not language:
-        return find_locale(*accepted)
-    primary = primary_language(language)
-    return find_locale(*(tag for tag in accepted if primary_language(tag) == primary), language)
 
 
 def _notice_kind(error: ApplicationError) -> str:
@@ -236,9 +242,11 @@ def _faults(error: ApplicationError) -> str:
     return " ".join([error.detail, "; ".join(details)]).strip()
 
 
-def _policy(nonce: str, forms: str) -> str:
+def _policy(nonce: str, forms: str, *, has_author_html: bool) -> str:
     """Say what a page may load: nothing of others, and no style in it but the pass's colours."""
+    images = "'self' https:" if has_author_html else "'self'"
+    attributes = "style-src-attr 'unsafe-inline'; " if has_author_html else ""
     return (
-        f"default-src 'none'; img-src 'self'; style-src 'self' 'nonce-{nonce}'; "
+        f"default-src 'none'; img-src {images}; style-src 'self' 'nonce-{nonce}'; {attributes}"
         f"base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
     )

@@ -9,9 +9,10 @@ from aiohttp import hdrs, web
 from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.context import Context
 from services.gateway.routes.files import CSV_MEDIA, WALLET_MEDIA, send_csv
+from services.gateway.routes.pages.languages import accepted_languages
 from services.gateway.routes.pages.passes import ERROR_PAGES, GUARDED, download_pass
-from services.gateway.routes.pages.rendering import PRIVATE
-from services.gateway.routes.pages.visitors import HTML_MEDIA, is_phone
+from services.gateway.routes.pages.rendering import PRIVATE, Pages
+from services.gateway.routes.pages.visitors import HTML_MEDIA, is_person, is_phone
 from services.gateway.routes.passsource import exports, passes
 from services.gateway.routes.passsource.access import (
     ClientHashError,
@@ -49,12 +50,18 @@ PARAMETERS: Final = (
 )
 
 
-async def open_link(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
-    """Create a pass from a link, or show the pass that the link names."""
+async def open_link(call: Call[Any, Any], *, context: Context, pages: Pages) -> web.StreamResponse:
+    """Create a pass from a link, or show the pass that the link names.
+
+    Who only looks, as a previewer does, gets a page with a button instead where there would be an
+    effect.
+    """
     request = call.request
     if request.method == hdrs.METH_HEAD:  # whoever only looks at a link creates nothing
         return web.Response(content_type=HTML_MEDIA, headers=PRIVATE)
     visit = await begin_visit(context, request)
+    if request.method == hdrs.METH_GET and not is_person(request) and _has_effect(visit):
+        return pages.render_offer(accepted_languages(request))
     handle = await _handle(visit)
     if visit.words.flag("generate"):
         return web.Response(text=handle, headers=PRIVATE)
@@ -67,9 +74,14 @@ async def open_link(call: Call[Any, Any], *, context: Context) -> web.StreamResp
     return web.Response(status=303, headers=headers)
 
 
-async def post_link(call: Call[Any, Any], *, context: Context) -> web.StreamResponse:
+async def post_link(call: Call[Any, Any], *, context: Context, pages: Pages) -> web.StreamResponse:
     """Create a pass from a form."""
-    return await open_link(call, context=context)
+    return await open_link(call, context=context, pages=pages)
+
+
+def _has_effect(visit: Visit) -> bool:
+    is_there = bool(visit.words.credentials.get("hashedSerialNumber"))
+    return not is_there or bool(visit.words.paths(but=("generate", "download")))
 
 
 async def _handle(visit: Visit) -> str:
@@ -102,6 +114,7 @@ async def export_passes(call: Call[Any, Any], *, context: Context) -> web.Stream
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of this module."""
+    pages = Pages()
     errors = (InvalidError, ForbiddenError, NotFoundError, GoneError)
     guarded = (PasscodeNeededError, *errors)
     endpoint: partial[AnyEndpoint] = partial(
@@ -125,7 +138,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     return [
         create(
             "GET",
-            handler=partial(open_link, context=context),
+            handler=partial(open_link, context=context, pages=pages),
             summary="Create a pass from a link, or show one",
             errors=guarded,
             description="With `templateHash` and values by API path a pass is created, of which "
@@ -135,7 +148,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         ),
         create(
             "POST",
-            handler=partial(post_link, context=context),
+            handler=partial(post_link, context=context, pages=pages),
             summary="Create a pass from a form",
             errors=(*guarded, SlowRequestError, TooLargeError),
             body=Form,

@@ -21,7 +21,7 @@ from shared.http.endpoint import JSON_MEDIA, MEBIBYTE
 from shared.http.limiting import RateLimitedError
 from shared.http.parsing import BODY_SECONDS, FORM_MEDIA, NO_NUL, read_within
 from shared.passes.schema.encodings import encoding_name
-from shared.passes.schema.slots import IMAGE_SLOTS
+from shared.passes.schema.slots import IMAGE_PATHS, IMAGE_SLOTS
 from shared.passes.schema.values import holds_nul, json_pointer, texts_within
 
 MAX_FORM_BYTES: Final = 4 * MEBIBYTE
@@ -175,10 +175,14 @@ async def read_words(request: web.Request) -> Words:
             body, files = await _read_multipart(request)
         else:
             body, files = await _read_form(request)
-    packed = body.pop(JSON_FIELD, None)
-    if isinstance(packed, str):
-        body |= _object(load_json(packed.encode("utf-8", "surrogatepass"), JSON_FIELD))
-    credentials = {name: query[name] for name in CREDENTIALS & query.keys()}
+    for place in (query, body):
+        packed = place.pop(JSON_FIELD, None)
+        if isinstance(packed, str):
+            raw = packed.encode("utf-8", "surrogatepass")
+            place.update(_object(load_json(raw, JSON_FIELD)))
+    credentials = {
+        name: query[name] for name in CREDENTIALS & query.keys() if isinstance(query[name], str)
+    }
     values = {**query, **body}
     return Words(
         credentials,
@@ -296,7 +300,7 @@ def _sorted(
     files: dict[str, bytes] = {}
     for raw_name, content in pairs:
         name = _text(raw_name, charset)
-        if name in IMAGE_SLOTS and not _is_text(content):
+        if (name in IMAGE_SLOTS or name in IMAGE_PATHS) and not _is_text(content):
             files[name] = content
         else:
             texts.append((name, _text(content, charset)))
