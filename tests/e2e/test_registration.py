@@ -208,7 +208,9 @@ async def test_a_faulty_form_comes_back_with_what_was_typed(api: PassSource):
     template = await api.template(CLUB)
     form = await opened(api, "register", templateHash=template)
 
-    page = await send_form(api.http, form, {"mail": "ann", "size": "XL", "news": "true", "cups": "9"})
+    page = await send_form(
+        api.http, form, {"mail": "ann", "size": "XL", "news": "true", "cups": "9"}
+    )
 
     faulty = [c for c in page.form.controls if c.get("aria-invalid") == "true"]
     summary = [link.partition("#")[2] for link in page.links() if "#input-" in link]

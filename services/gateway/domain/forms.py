@@ -11,12 +11,13 @@ from typing import Any, Final, Literal
 
 from PIL import ImageColor
 
+from services.gateway.domain.validators import failed_validator
 from shared.passes.language.own import own_value
 from shared.passes.language.paths import MESSAGE_PATH, REGISTRATION_PATHS_PATH, Leaf
 from shared.passes.language.state import PassState
 from shared.passes.schema.colours import normalise_colour
 from shared.passes.schema.slots import IMAGE_PATHS
-from shared.passes.schema.validators import REQUIRED, failed_validator, read_validators
+from shared.passes.schema.validators import REQUIRED, read_validators
 from shared.passes.schema.values import (
     MISSING,
     Json,

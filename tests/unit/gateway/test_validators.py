@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.passes.schema.validators import VALIDATORS, failed_validator, read_validators
+from services.gateway.domain.validators import VALIDATORS, failed_validator
+from shared.passes.schema.validators import VALIDATOR_NAMES, read_validators
 from shared.passes.template.document import TemplateDocument, check_template
 
 FIT = {
@@ -47,6 +48,10 @@ def test_each_validator_takes_what_it_names_and_nothing_else(name: str):
 @pytest.mark.parametrize("name", [name for name in VALIDATORS if name != "VRequired"])
 def test_all_but_vrequired_let_the_empty_text_pass(name: str):
     assert failed_validator(name, "") is None
+
+
+def test_every_validator_that_a_template_may_name_is_there():
+    assert tuple(VALIDATORS) == VALIDATOR_NAMES
 
 
 def test_validators_are_parted_by_commas_and_blanks_do_no_harm():
