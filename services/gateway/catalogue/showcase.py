@@ -125,17 +125,13 @@ class Showcase:
         """
         return (await self.model(issued)).show(issued.state(), accepted)
 
-    async def model(self, issued: Pass) -> ShownTemplate:
-        """Give what a pass is shown by: the newest revision of its template, in its style."""
-        return await self._model_of(issued)
-
     async def template(self, account_id: UUID, template_id: UUID) -> ShownTemplate:
         """Give the newest revision of a template, ready to show passes that are not there yet."""
         return await self._model(account_id, template_id)
 
     async def has_expired(self, issued: Pass) -> bool:
         """Whether the date of a pass, its own or its template's, has passed."""
-        model = await self._model_of(issued)
+        model = await self.model(issued)
         expiry = expiry_of(model.compiled, issued.state())
         return expiry is not None and expiry <= clock.now()
 
@@ -166,7 +162,7 @@ class Showcase:
         """
         return (await self._model(account_id, template_id, revision)).compiled
 
-    async def _model_of(self, issued: Pass) -> ShownTemplate:
+    async def model(self, issued: Pass) -> ShownTemplate:
         """Give the newest revision of a pass's template, with the style that the pass has."""
         model = await self._model(issued.account_id, issued.template_id)
         named = named_by(

@@ -149,7 +149,8 @@ async def _images(
     for entry in wanted:
         if entry.path in files:
             slot = IMAGE_PATHS[entry.path]
-            pngs[entry.path] = (await context.pictures.fit(files[entry.path], [slot]))[slot]
+            fitted = await context.pictures.fit(account_id, files[entry.path], [slot])
+            pngs[entry.path] = fitted[slot]
     if pngs:
         async with context.database.work() as work:
             for png in sorted(pngs.values(), key=lambda png: png.sha256):  # in one order for all

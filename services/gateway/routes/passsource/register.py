@@ -87,7 +87,7 @@ async def show_registered(
     accepted = accepted_languages(request)
     visit = await begin_visit(context, request)
     issued = await visit.find_pass()
-    model = await context.showcase.template(issued.account_id, issued.template_id)
+    model = await context.showcase.model(issued)
     face = Face.of(
         model.show(issued.state(), accepted),
         accepted,
@@ -112,19 +112,19 @@ async def _find(visit: Visit) -> Registration:
     context = visit.context
     if visit.words.credentials.get("hashedSerialNumber"):
         issued = await visit.find_pass()
-        model = await context.showcase.template(issued.account_id, issued.template_id)
+        model = await context.showcase.model(issued)
         return registering.of_pass(model, issued)
     if key := visit.words.text(LINK):
         link = await context.short_links.open(key)
-        model = await context.showcase.template(link.account_id, link.template_id)
         try:
             issued = await passes.read(context, link.account_id, link.handle)
         except NotFoundError:
+            model = await context.showcase.template(link.account_id, link.template_id)
             return registering.of_template(model, link.account_id, link.template_id, link)
         except GoneError as error:
             raise LinkEndedError from error
         context.passcodes.guard(issued, visit.cookies)
-        return registering.of_pass(model, issued)
+        return registering.of_pass(await context.showcase.model(issued), issued)
     template = await visit.find_template(visit.template_name())
     model = await context.showcase.template(template.account_id, template.template_id)
     return registering.of_template(model, template.account_id, template.template_id)
