@@ -105,7 +105,12 @@ async def test_erased_member_is_taken_out_of_rows_and_results(
     assert member_id is not None
 
     async with gateway.context.database.work() as work:
-        await erase_members([gone(an_account, member_id)], work, batches=gateway.context.batches)
+        await erase_members(
+            [gone(an_account, member_id)],
+            work,
+            batches=gateway.context.batches,
+            member_passes=gateway.context.member_passes,
+        )
     erased, left = await result(an_account, batch_id)
 
     assert erased == {
@@ -135,7 +140,12 @@ async def test_member_who_is_erased_before_a_row_is_recorded_is_taken_out_of_it(
 
     async with gateway.context.database.work() as work:
         message = gone(an_account, enrolment.member_id)
-        await erase_members([message], work, batches=gateway.context.batches)
+        await erase_members(
+            [message],
+            work,
+            batches=gateway.context.batches,
+            member_passes=gateway.context.member_passes,
+        )
     gate.is_open = True
     await ended(an_account, batch_id)
     (row,) = await result(an_account, batch_id)
