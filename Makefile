@@ -9,7 +9,7 @@ PASSES ?= 1000000
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check lint types layers format bench bench-growth soak promises ledger message-map openapi clean rabbitmq
+.PHONY: help setup run test test-unit check lint types layers format bench bench-growth soak promises ledger message-map openapi clean rabbitmq chromium
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ setup: .venv/.ready ## Make .venv with what uv.lock says (instant when it is the
 run: setup ## Run all five services with an own PostgreSQL; PASSWRIGHT_PORT and PASSWRIGHT_DATA say where
 	@exec $(BIN)/python -m services run
 
-test: setup rabbitmq ## Run all tests in two workers, each with own servers; TESTS=path runs some
+test: setup rabbitmq chromium ## Run all tests in two workers, each with own servers; TESTS=path runs some
 	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-unit: setup ## Run the tests that need no server
@@ -72,3 +72,6 @@ clean: ## Remove .venv and caches; data in .data stay
 
 rabbitmq:
 	@deploy/local/ensure_rabbitmq.sh
+
+chromium:
+	@deploy/local/ensure_chromium.sh

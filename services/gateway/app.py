@@ -17,6 +17,7 @@ from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.google_issuers import GoogleIssuers
 from services.gateway.catalogue.google_roots import GoogleRoots
+from services.gateway.catalogue.grants import Grants
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -59,6 +60,7 @@ from services.gateway.routes.pass2u.words import write_message
 from services.gateway.routes.passsource import api as passsource_api
 from services.gateway.routes.passsource import links as passsource_links
 from services.gateway.routes.passsource import register as passsource_register
+from services.gateway.routes.passsource import sign_in as passsource_sign_in
 from services.gateway.routes.problems import UNLISTED
 from services.gateway.routes.smartpass import clicks, short_links
 from services.gateway.routes.v1 import (
@@ -168,6 +170,7 @@ ROUTE_MODULES = (
     passsource_api,
     passsource_links,
     passsource_register,
+    passsource_sign_in,
     pass2u_passes,
     pass2u_images,
     walletpass_passes,
@@ -237,6 +240,7 @@ def open_context(
         google_issuers=GoogleIssuers(database, master_keys, google_api),
         google_roots=GoogleRoots(google_api),
         identity_requests=IdentityRequests(database, master_keys),
+        grants=Grants(database, showcase, master_keys),
         links=LinkPrograms(database, master_keys),
         link_clicks=LinkClicks(database),
         logins=Logins(database, passwords, master_keys),

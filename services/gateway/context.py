@@ -8,6 +8,7 @@ from services.gateway.catalogue.claims import Claims
 from services.gateway.catalogue.constructors import Constructors
 from services.gateway.catalogue.google_issuers import GoogleIssuers
 from services.gateway.catalogue.google_roots import GoogleRoots
+from services.gateway.catalogue.grants import Grants
 from services.gateway.catalogue.identities import Identities
 from services.gateway.catalogue.identity_requests import IdentityRequests
 from services.gateway.catalogue.images import Images
@@ -54,6 +55,7 @@ class Context:
     google_issuers: GoogleIssuers
     google_roots: GoogleRoots
     identity_requests: IdentityRequests
+    grants: Grants
     constructors: Constructors
     links: LinkPrograms
     link_clicks: LinkClicks

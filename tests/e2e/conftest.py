@@ -10,6 +10,7 @@ from typing import Final
 
 import asyncpg
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.rabbitmq import PrivateRabbitMQ
@@ -22,6 +23,15 @@ from tests.partner import Partner
 from tests.sockets import free_port
 from tests.system import System, start_distributed, start_embedded
 from tests.wallet.fleet import Fleet, open_fleet
+
+BROWSER_OPTIONS: Final = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""A browser that talks with nobody but the pages it opens, also for root in a container."""
 
 SETTINGS: Final = {
     "PASSWRIGHT_LOG_LEVEL": "DEBUG",  # so that a secret which is logged is found
@@ -44,6 +54,17 @@ async def google() -> AsyncIterator[FakeGoogle]:
         running.requests_a_second = None
         running.switches.limits_notices = False
         yield running
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, one for all tests of a worker: it takes a second and a half to start."""
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=list(BROWSER_OPTIONS)
+        )
+        yield running
+        await running.close()
 
 
 @pytest.fixture(scope="session")

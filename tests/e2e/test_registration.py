@@ -11,8 +11,8 @@ import pytest
 
 from shared.passes.schema.images import plain_icon
 from tests.e2e.html import Page, open_page, send_form
-from tests.e2e.passsource import POINTS, PassSource, log_in
-from tests.e2e.test_journeys import download
+from tests.e2e.passsource import POINTS, PassSource, log_in, log_in_as
+from tests.e2e.test_journeys import download, send
 from tests.system import System
 
 NAME = "structure_primaryFields_member_value"
@@ -473,3 +473,97 @@ async def test_forms_and_thanks_of_nothing_are_one_page(api: PassSource):
     assert {page.status for page in unknown} == {404}
     assert len({page.source for page in unknown}) == 1
     assert gone.status == 410
+
+
+# The way into pages of issuers and tills
+
+
+@pytest.mark.parametrize("name", ["editor", "portal.php", "scan", "batch", "configure.php"])
+async def test_a_page_of_staff_without_credentials_shows_a_sign_in_form(api: PassSource, name: str):
+    """G2b."""
+    page = await opened(api, name, hashedSerialNumber="x")
+    wrong = await send_form(api.http, page, {"email": api.email, "password": "wrong one"})
+    async with api.http.post(
+        page.form.action,
+        data={"email": api.email, "password": api.password},
+        allow_redirects=False,
+    ) as right:
+        address = right.headers["Location"]
+    entered = await open_page(api.http, "GET", address)
+    async with api.http.get(f"/pass/{name}") as machine:
+        assert machine.content_type == "application/problem+json"
+
+    assert (page.status, wrong.status, right.status) == (200, 401, 303)
+    assert {control["type"] for control in page.form.controls} == {"email", "password"}
+    assert "password is wrong" in wrong.text
+    assert "grant=" in address
+    assert "hashedSerialNumber=x" in address
+    assert "Set-Cookie" not in right.headers
+    assert "not available yet" in entered.text
+
+
+async def test_a_client_hash_in_an_address_gives_way_to_a_grant(api: PassSource):
+    """G2, G11."""
+    query = urlencode({"clientHash": api.client_hash, "hashedSerialNumber": "x"})
+    async with api.http.get(f"/pass/editor.php?{query}", allow_redirects=False) as answer:
+        address = answer.headers["Location"]
+
+    entered = await open_page(api.http, "GET", address)
+    elsewhere = await open_page(api.http, "GET", address.replace("editor", "portal"))
+    forged = await open_page(api.http, "GET", address + "x")
+    ended = await opened(api, "editor", clientHash="nothing")
+
+    assert answer.status == 303
+    assert api.client_hash not in address
+    assert "hashedSerialNumber=x" in address
+    assert "not available yet" in entered.text
+    assert all("Sign in" in page.text for page in (elsewhere, forged, ended))
+    assert "no longer works" in ended.text
+
+
+async def test_a_grant_ends_with_the_password_it_came_from(embedded: System, api: PassSource):
+    """G2."""
+    body = {"name": "Shop", "organization_name": "Shop"}
+    admin = {"X-API-Key": embedded.api_key}
+    key = (await send(api.http, "POST", "/v1/accounts", body, 201, admin))["key"]
+    shop = await log_in_as(api.http, key)
+    async with api.http.get(
+        f"/pass/scan?{urlencode({'clientHash': shop.client_hash})}", allow_redirects=False
+    ) as answer:
+        address = answer.headers["Location"]
+    change = {"password": "another one", "current_password": shop.password}
+    await send(api.http, "PATCH", "/v1/account", change, 200, {"X-API-Key": key})
+
+    page = await open_page(api.http, "GET", address)
+
+    assert "Sign in" in page.text
+
+
+async def test_an_edit_code_opens_pages_of_its_template_and_cannot_be_guessed(api: PassSource):
+    """G2, U1."""
+    template = await api.template({**CLUB, "psEditCode": "4711"})
+    other = await api.template({**CLUB, "psEditCode": "4711"})
+    ids = {t["templateHash"]: t["templateId"] for t in (await api.do("templates"))["templates"]}
+    link = {"templateId": ids[template], "psEditCode": "4711"}
+
+    async with api.http.get(f"/pass/editor?{urlencode(link)}", allow_redirects=False) as answer:
+        address = answer.headers["Location"]
+    entered = await open_page(api.http, "GET", address)
+    portal = await opened(api, "portal", **link)
+    wrong = [
+        await opened(api, "scan", templateId=ids[other], psEditCode=str(guess))
+        for guess in range(6)
+    ]
+    form = {
+        "templateName": "Club",
+        "templateId": ids[template],
+        "passConstructor": json.dumps({**CLUB, "psEditCode": "0815"}),
+    }
+    await api.do("insertUpdateTemplate", templateHash=template, data=form)
+    changed = await open_page(api.http, "GET", address)
+
+    assert "4711" not in address
+    assert "not available yet" in entered.text
+    assert "Sign in" in portal.text
+    assert [page.status for page in wrong] == [403] * 5 + [429]
+    assert "not available yet" not in changed.text

@@ -199,6 +199,12 @@ class TemplateRepository:
             for row in rows
         }
 
+    async def find_owner(self, template_id: UUID) -> UUID | None:
+        """Find whose a template is, for who knows nothing of it but its id and its psEditCode."""
+        return await self._connection.fetchval(
+            "SELECT account_id FROM templates WHERE template_id = $1", template_id
+        )
+
     async def find_google_issuer(self, template_id: UUID) -> str | None:
         """Find by which issuer a template has its passes at Google, if it has any there."""
         return await self._connection.fetchval(

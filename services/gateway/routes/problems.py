@@ -17,6 +17,7 @@ UNLISTED: Final[Mapping[str, tuple[int, str]]] = {
     "subscription_ended": (401, "The subscription of this account has ended."),
     "token_refused": (401, "The authentication token is not that of a pass of ours."),
     "no_right": (403, "With that clientHash nobody has a right to this template."),
+    "edit_code_refused": (403, "That is not the psEditCode of this template."),
     "scope_missing": (403, "The API key lacks the scope that the operation needs."),
     "text_not_allowed": (403, "Texts would show what this API key may not see."),
     "loyalty_pass_not_found": (404, "The member has no Google Wallet loyalty pass that is valid."),

@@ -254,22 +254,6 @@ async def test_unknown_foreign_and_malformed_are_one_page_and_every_error_has_on
         assert "script-src" not in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("name", ["editor", "scan", "portal", "batch", "configure"])
-async def test_pages_that_texts_name_already_say_that_they_are_not_there_yet(
-    gateway: Gateway, name: str
-):
-    for address in (f"/pass/{name}", f"/pass/{name}.php?hashedSerialNumber=x&clientHash=y"):
-        english = await gateway.call("GET", address, headers=BROWSER)
-        german = await gateway.call("GET", address, headers={**BROWSER, "Accept-Language": "de"})
-        problem = await gateway.call("GET", address)
-
-        assert (english.status, german.status, problem.status) == (404, 404, 404)
-        assert b"This page is not available yet" in english.content
-        assert "Diese Seite ist noch nicht verfügbar" in german.content.decode()
-        assert '<html lang="de"' in german.content.decode()
-        assert problem.json["code"] == "not_available_yet"
-
-
 LOCALIZED = {
     "changes": {
         "description": "Flight",

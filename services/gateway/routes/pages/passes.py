@@ -14,12 +14,7 @@ from services.gateway.context import Context
 from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
 from services.gateway.routes.pages.faces import Face
 from services.gateway.routes.pages.languages import accepted_languages
-from services.gateway.routes.pages.rendering import (
-    PRIVATE,
-    NotAvailableYetError,
-    Pages,
-    passcode_path,
-)
+from services.gateway.routes.pages.rendering import PRIVATE, Pages, passcode_path
 from services.gateway.routes.pages.visitors import HTML_MEDIA, device_of
 from services.gateway.usecases import passes
 from shared.contracts.generator import Content
@@ -121,11 +116,6 @@ async def _send_download(
     return response
 
 
-async def refuse_page(_call: Call[None, None]) -> web.StreamResponse:
-    """Say that a page which texts of passes name is not there yet."""
-    raise NotAvailableYetError
-
-
 def _label(response: web.StreamResponse, content: Content, tag: ETag) -> None:
     response.etag = tag
     response.last_modified = content.last_modified
@@ -187,19 +177,5 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             status=302,
             errors=(NotFoundError,),
             hidden=True,
-        ),
-        Endpoint(
-            "GET",
-            r"/pass/{page:(?:editor|portal|scan|batch|configure)(?:\.php)?}",
-            refuse_page,
-            summary="A page that is not available yet",
-            tag=TAG,
-            scope=None,
-            raw=True,
-            media=HTML_MEDIA,
-            errors=(NotAvailableYetError,),
-            hidden=True,
-            description="Addresses that magic strings such as `{psRegisterURL}` stand for. They "
-            "answer 404: browsers see a page that says so.",
         ),
     ]

@@ -210,6 +210,23 @@ class Pages:
         _tell_more(response, error)
         return response
 
+    def render_sign_in(
+        self, address: str, error: ApplicationError | None, accepted: Sequence[str]
+    ) -> web.Response:
+        """Ask who somebody is; the form posts to the address. To be asked is no fault of theirs."""
+        words = wording_language(*accepted)
+        response = self.render(
+            "sign_in.html",
+            words,
+            status=HTTPStatus.OK if error is None else error.status,
+            forms="'self'",
+            address=address,
+            fault="" if error is None else WORDINGS[words][error.code],
+        )
+        if error is not None:
+            _tell_more(response, error)
+        return response
+
     def render_offer(self, accepted: Sequence[str], leads_to: str = "") -> web.Response:
         """Ask to press a button, which posts to the address of the page, before a pass is made.
 

@@ -76,6 +76,14 @@ ENGLISH: Final[Mapping[str, str]] = {
     "VTrue": "Please tick this.",
     "VFalse": "This may not be ticked.",
     "refused": "This cannot be taken.",
+    "sign_in": "Sign in",
+    "sign_in_why": "This page is for the staff of whoever issues the pass.",
+    "email": "E-mail",
+    "password": "Password",
+    "login_refused": "The e-mail address or the password is wrong.",
+    "subscription_ended": "The subscription of this account has ended.",
+    "client_hash_invalid": "This link no longer works. Sign in instead.",
+    "edit_code_refused": "The code in this link is wrong or was changed.",
 }
 GERMAN: Final[Mapping[str, str]] = {
     "pass": "Karte",
@@ -153,5 +161,13 @@ GERMAN: Final[Mapping[str, str]] = {
     "VTrue": "Bitte kreuzen Sie das an.",
     "VFalse": "Das darf nicht angekreuzt sein.",
     "refused": "Das wird nicht angenommen.",
+    "sign_in": "Anmelden",
+    "sign_in_why": "Diese Seite ist für die Mitarbeiter des Herausgebers.",
+    "email": "E-Mail",
+    "password": "Passwort",
+    "login_refused": "Die E-Mail-Adresse oder das Passwort stimmt nicht.",
+    "subscription_ended": "Das Abonnement dieses Kontos ist abgelaufen.",
+    "client_hash_invalid": "Dieser Link funktioniert nicht mehr. Melden Sie sich stattdessen an.",
+    "edit_code_refused": "Der Code in diesem Link ist falsch oder wurde geändert.",
 }
 WORDINGS: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH, "de": GERMAN}
