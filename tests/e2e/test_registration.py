@@ -549,7 +549,7 @@ async def test_an_edit_code_opens_pages_of_its_template_and_cannot_be_guessed(ap
     async with api.http.get(f"/pass/editor?{urlencode(link)}", allow_redirects=False) as answer:
         address = answer.headers["Location"]
     entered = await open_page(api.http, "GET", address)
-    portal = await opened(api, "portal", **link)
+    portal = await opened(api, "portal", templateId=ids[template], psEditCode="4711")
     wrong = [
         await opened(api, "scan", templateId=ids[other], psEditCode=str(guess))
         for guess in range(6)
