@@ -15,7 +15,7 @@ from shared.errors import ApplicationError
 from shared.identifiers import HANDLE_PATTERN
 
 _MACHINES: Final = re.compile(
-    r"/(?:v1|v2|api|problems|metrics|openapi\.json|asyncapi\.json)(?:[/.].*)?"
+    r"/(?:api|google|problems|v1|v2|wallet|walletpass)(?:/.*)?", re.DOTALL
 )
 """Where nobody but programs asks: also with a browser an error is a problem there."""
 
