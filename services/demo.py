@@ -162,6 +162,7 @@ async def welcome(data: Path, base_url: str, context: Context, say: Callable[[st
         ),
         "handle": issued["handle"],
         "member_id": "ada",
+        "wallet": "apple",
         "revision": "1",
         "sha256": images["logo"],
         "file": str(files("services") / "demo_images" / "logo.png"),

@@ -60,6 +60,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "pass2u labelColor": "Which texts are colours is not said by a pattern.",
     "pass2u expirationDate": "A moment that is in no calendar, or without its zone.",
     "pass2u relevantDate": "A moment that is in no calendar, or without its zone.",
+    "pass2u beacons.proximityUUID": "Which texts are UUIDs is not said by a pattern.",
     "pass2u groupingIdentifier": "Only passes of some styles have one.",
     "pass2u images.hex": "Only uploaded images have a hash.",
     "pass2u images.type": "Each style has images of its own.",
@@ -77,9 +78,9 @@ REFUSED: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(
         (
-            f"walletpass {group}_fields.{part}"
+            f"walletpass {group}_fields{part}"
             for group in ("header", "primary", "secondary", "auxiliary", "back")
-            for part in ("key", "label", "value")
+            for part in ("", ".key", ".label", ".value")
         ),
         "Wallet's own demands of fields, such as that no two have one key.",
     ),

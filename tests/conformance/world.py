@@ -109,7 +109,7 @@ async def fill(session: aiohttp.ClientSession, owner: dict[str, Any]) -> dict[st
         "sha256": await upload(session, "logo"),
         **await make_styles(session),
         "pass_id": issued["handle"],
-        "name": "logo.png",
+        "asset_name": "logo.png",
         "device": secrets.token_hex(16),
         "pem": make_certificate(),
     }

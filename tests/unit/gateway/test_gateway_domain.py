@@ -45,6 +45,13 @@ def test_what_cannot_be_a_key_is_none(text: str):
     assert ApiKeyText.parse(text) is None
 
 
+@pytest.mark.parametrize("prefix", ["pw_", "wp_", "PW_", "wp_live_", ""])
+def test_a_key_is_the_same_with_any_prefix(prefix: str):
+    key = ApiKeyText.make()
+
+    assert ApiKeyText.parse(prefix + key.text.removeprefix("pw_")) == key
+
+
 def test_star_holds_every_scope():
     caller = Caller(ACCOUNT, "k", frozenset({"*"}))
 

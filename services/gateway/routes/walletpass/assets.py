@@ -18,7 +18,7 @@ from shared.passes.schema.images import MAX_FILE_BYTES, BrokenImageError, ImageT
 
 MEDIAS: Final = ("image/png", "image/jpeg")
 _NAME: Final[dict[str, Any]] = {
-    "name": "name",
+    "name": "asset_name",
     "in": "path",
     "required": True,
     "description": "By which styles name the image; what had the name before is replaced.",
@@ -47,7 +47,7 @@ class AssetData(BaseModel):
 
 async def upload_asset(call: Call[None, None], *, context: Context) -> Reply:
     """Keep an image under a name."""
-    name = call.path["name"]
+    name = call.path["asset_name"]
     if not ASSET_NAME.fullmatch(name):
         raise AssetNameError(errors=[{"pointer": "/name", "detail": "This is no name"}])
     png = await context.images.convert(call.caller.account_id, await call.read())
@@ -71,7 +71,7 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
     return [
         endpoint(
             "PUT",
-            f"{ROOT}v1/assets/{{name}}",
+            f"{ROOT}v1/assets/{{asset_name}}",
             partial(upload_asset, context=context),
             summary="Upload an image for styles",
             scope="images:write",

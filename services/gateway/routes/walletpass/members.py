@@ -57,6 +57,9 @@ _FIELDS: Final = {
 }
 """Names of this API → those of members."""
 
+_KNOWN: Final = "member_id:(?!register$)[^/]+"
+"""Nobody may be asked for under the address at which members are registered."""
+
 _IN_PATH: Final[dict[str, Any]] = {
     "name": "member_id",
     "in": "path",
@@ -329,7 +332,7 @@ def _wallets(
 
 def endpoints(context: Context) -> list[AnyEndpoint]:
     """List the endpoints of members."""
-    one = f"{ROOT}v1/members/{{member_id}}"
+    one, known = f"{ROOT}v1/members/{{member_id}}", f"{ROOT}v1/members/{{{_KNOWN}}}"
     answer: partial[AnyEndpoint] = partial(endpoint, returns=Success[MemberView])
     return [
         answer(
@@ -346,8 +349,9 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         ),
         answer(
             "GET",
-            one,
+            known,
             partial(read_member, context=context),
+            shown=(one,),
             summary="Read a member with its passes",
             scope="members:read",
             parameters=(_IN_PATH,),
@@ -355,8 +359,9 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         ),
         answer(
             "PUT",
-            one,
+            known,
             partial(change_member, context=context),
+            shown=(one,),
             summary="Change a member",
             scope="members:write",
             body=MemberChange,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from services.gateway.catalogue.google_issuers import GoogleNotConfiguredError
 from services.gateway.catalogue.passcodes import PasscodeNeededError
@@ -49,6 +50,14 @@ _PASS_ID: Final[dict[str, Any]] = {
 }
 
 
+_ORDERED: Final[JsonDict] = {
+    "member_id": "$MEMBER_ID",
+    "pass_type": "$WALLET",
+    "company_name": "My Company",
+}
+"""What commands of documents send: `pass_type` by itself is Apple's, in addresses of phones."""
+
+
 class OrderFields(Words):
     """What is said of a pass that a member is to have."""
 
@@ -75,7 +84,8 @@ class PassOrder(OrderFields):
         json_schema_extra={
             "examples": [
                 {"member_id": "MEMBER-001", "pass_type": "apple", "company_name": "My Company"}
-            ]
+            ],
+            IN_COMMANDS: _ORDERED,
         },
     )
 
@@ -96,12 +106,7 @@ class GroupedPassOrder(OrderFields):
                     "style_group_id": "0197c1f0-7a52-7a4e-9d0e-2f1f6c1f4a10",
                 }
             ],
-            IN_COMMANDS: {
-                "member_id": "$MEMBER_ID",
-                "pass_type": "apple",
-                "company_name": "My Company",
-                "style_group_id": "$TIER_GROUP_ID",
-            },
+            IN_COMMANDS: {**_ORDERED, "style_group_id": "$TIER_GROUP_ID"},
         },
     )
 
