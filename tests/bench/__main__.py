@@ -17,7 +17,11 @@ from tests.bench.kernel import (
 )
 from tests.bench.report import load_before, percentile, percentiles, say, table, write_json
 from tests.bench.rows import measure_rows
-from tests.bench.scanning import measure_steady_scans, measure_steady_scans_beside_bulk
+from tests.bench.scanning import (
+    measure_steady_scans,
+    measure_steady_scans_beside_batch,
+    measure_steady_scans_beside_bulk,
+)
 from tests.system import a_distributed_system
 
 SECONDS = 7.0
@@ -47,6 +51,9 @@ async def measure(seconds: float) -> dict[str, float]:
         say("scans at a steady rate while bulk runs …")
         beside = await measure_steady_scans_beside_bulk(stock, seconds)
         result["scan_bulk_p99_ms"] = percentile(beside, 0.99)
+        say("scans at a steady rate while a list is worked on …")
+        beside = await measure_steady_scans_beside_batch(stock, seconds)
+        result["scan_batch_p99_ms"] = percentile(beside, 0.99)
         say("changes on their way to phones …")
         result["change_per_s"], latencies = await measure_changes(
             system, await create_template(system)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Final
 
+from tests.bench.batches import a_long_batch
 from tests.bench.client import Measured, Wire, measure
 from tests.bench.issuing import Stock, issue_in_bulk, until_quiet
 from tests.bench.report import STEADY_PER_SECOND
@@ -45,6 +46,14 @@ async def measure_steady_scans_beside_bulk(stock: Stock, seconds: float) -> list
     """Do the same while passes are issued in bulk."""
     handles = await stock.take(STEADY_PASSES)
     async with issue_in_bulk(stock):
+        await _scan_steadily(stock, handles, 1.0)
+        return await _scan_steadily(stock, handles, seconds * STEADY_TIMES)
+
+
+async def measure_steady_scans_beside_batch(stock: Stock, seconds: float) -> list[float]:
+    """Do the same while a list of passes is worked on."""
+    handles = await stock.take(STEADY_PASSES)
+    async with a_long_batch(stock):
         await _scan_steadily(stock, handles, 1.0)
         return await _scan_steadily(stock, handles, seconds * STEADY_TIMES)
 
