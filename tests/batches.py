@@ -10,6 +10,7 @@ import aiohttp
 from tests.system import poll
 
 PIECE = 256 * 1024
+LONG = aiohttp.ClientTimeout(total=1800)
 
 
 async def send(
@@ -20,7 +21,9 @@ async def send(
 ) -> dict[str, Any]:
     data = io.BytesIO(content) if isinstance(content, bytes) else content
     headers = {"Content-Type": "text/csv"}
-    async with session.post("/v1/batches", params=query, data=data, headers=headers) as response:
+    async with session.post(
+        "/v1/batches", params=query, data=data, headers=headers, timeout=LONG
+    ) as response:
         answer = await response.json(content_type=None)
         assert response.status == expect, answer
         return answer
@@ -54,7 +57,7 @@ async def result(
 async def pieces_of_result(
     session: aiohttp.ClientSession, batch_id: str, name: str = "result"
 ) -> AsyncGenerator[bytes]:
-    async with session.get(f"/v1/batches/{batch_id}/{name}.csv") as response:
+    async with session.get(f"/v1/batches/{batch_id}/{name}.csv", timeout=LONG) as response:
         assert response.status == 200, await response.text()
         async for piece in response.content.iter_chunked(PIECE):
             yield piece

@@ -16,6 +16,7 @@ import pytest
 
 from tests.promises.conftest import Figure
 from tests.promises.fuzzing import TARGETS, images
+from tests.promises.memory import Memory
 from tests.system import ROOT, System
 
 MAX_GROWTH_KIB: Final = 64 * 1024
@@ -58,28 +59,6 @@ BODIES: Final[dict[str, tuple[Callable[[], bytes], dict[str, str]]]] = {
 }
 
 
-class Gateway:
-    """The process, seen from the system."""
-
-    def __init__(self, system: System) -> None:
-        running = system.processes["gateway"].running
-        assert running is not None
-        self._folder = f"/proc/{running.pid}"
-        self._before = self._now("VmRSS")
-        with open(f"{self._folder}/clear_refs", "w") as file:  # noqa: PTH123 - of the kernel
-            file.write("5")  # the peak counts from here on
-
-    @property
-    def growth(self) -> int:
-        """KiB, at most, above what it was at the beginning."""
-        return self._now("VmHWM") - self._before
-
-    def _now(self, name: str) -> int:
-        with open(f"{self._folder}/status") as file:  # noqa: PTH123 - of the kernel
-            (line,) = [line for line in file if line.startswith(name)]
-        return int(line.split()[1])
-
-
 async def test_bombs_are_refused_and_cost_the_gateway_no_memory(system: System, figure: Figure):
     took: dict[str, float] = {}
     statuses: dict[str, int] = {}
@@ -93,7 +72,7 @@ async def test_bombs_are_refused_and_cost_the_gateway_no_memory(system: System, 
     async with system.session() as session:
         for picture in images("PNG"):
             await send(session, "warm", "/v1/images", picture, {"Content-Type": "image/png"})
-        gateway = Gateway(system)
+        gateway = Memory(system.processes["gateway"])
         for name, make in IMAGES.items():
             await send(session, name, "/v1/images", make(), {"Content-Type": "image/png"})
         for name, (make, more) in BODIES.items():
