@@ -305,4 +305,10 @@ PROMISES: Final = (
         "10,000 members at once, in the bulk lane: all composed; scans amid it p99 under 1 s",
         "absent",
     ),
+    Promise(
+        41,
+        "Long lists cost no memory",
+        "1 GiB sent, done and read: no process grows by 64 MiB; a full disk leaves nothing",
+        "absent",
+    ),
 )
