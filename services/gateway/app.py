@@ -47,6 +47,7 @@ from services.gateway.repository.sealed import SEALED
 from services.gateway.routes.apple import web_service as wallet
 from services.gateway.routes.authentication import authenticator
 from services.gateway.routes.depth import read_depth
+from services.gateway.routes.documents import document_route
 from services.gateway.routes.google import callbacks as google_callbacks
 from services.gateway.routes.limits import limiter
 from services.gateway.routes.pages import bundles, index, passcodes, rendering
@@ -390,8 +391,8 @@ def _application(context: Context, settings: Settings) -> web.Application:
         ]
     )
     scopes = {str(scope): sentence for scope, sentence in SCOPES.items()}
-    documents = (pass2u.document_route, walletpass.document_route)
-    app.add_routes([route(endpoints, _version(), scopes) for route in documents])
+    dialects = (pass2u.DIALECT, walletpass.DIALECT)
+    app.add_routes([document_route(one, endpoints, _version(), scopes) for one in dialects])
     app.router.register_resource(HostedDialect(app, hosts))
     app.add_routes(routes(endpoints, authenticate=authenticator(context.keyring)))
     return app

@@ -1,15 +1,11 @@
-"""The dialect as a whole: its name, how its endpoints are described, and the document of them."""
+"""The dialect as a whole: its name, and how its endpoints and its document are described."""
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-import orjson
-from aiohttp import web
-
+from services.gateway.routes.documents import Dialect
 from services.gateway.routes.pass2u.words import Message, write_message
 from shared.http.endpoint import JSON_MEDIA, AnyEndpoint, Endpoint
-from shared.http.openapi import openapi_document
 
 TAG: Final = "Pass2U"
 NAME: Final = "pass2u"
@@ -31,22 +27,11 @@ endpoint: Final[partial[AnyEndpoint]] = partial(
 )
 """Makes an endpoint of this dialect."""
 
-
-def document_route(
-    endpoints: Sequence[AnyEndpoint], version: str, scopes: dict[str, str]
-) -> web.RouteDef:
-    """Serve the description of this dialect alone, for its callers' generators of clients."""
-    document: dict[str, Any] = openapi_document(
-        [one for one in endpoints if one.dialect == NAME],
-        title="Pass2U's Pass API 2.0 on Passwright",
-        version=version,
-        description=DESCRIPTION,
-        scopes=scopes,
-        tags={TAG: DESCRIPTION},
-    )
-    body = orjson.dumps(document)
-
-    async def show(_request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type=JSON_MEDIA)
-
-    return web.get(f"{ROOT}openapi.json", show)
+DIALECT: Final = Dialect(
+    name=NAME,
+    tag=TAG,
+    root=ROOT,
+    title="Pass2U's Pass API 2.0 on Passwright",
+    description=DESCRIPTION,
+)
+"""As its own document describes it."""
