@@ -1,12 +1,8 @@
 """Promise 39: each row of a batch has one effect, whatever is killed meanwhile."""
 
-import asyncio
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,12 +17,13 @@ from tests.e2e.test_exports import an_account
 from tests.e2e.test_journeys import a_template, get, post
 from tests.promises.conftest import Figure
 from tests.promises.faults import kill
-from tests.system import SERVICES, System, a_distributed_system, poll, start_embedded
+from tests.system import SERVICES, System, a_distributed_system, poll
 
 ROWS: Final = int(os.environ.get("PASSWRIGHT_BATCH_ROWS", "100000"))  # noqa: TID251
 PATIENCE_SECONDS: Final = 900.0
 BROWSER: Final = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0"}
 CLICKED: Final = 5
+KILLS: Final = len(SERVICES)
 
 FOUND: Final = {
     "members": "SELECT count(*) FROM member.members WHERE account_id = $1 AND NOT deleted",
@@ -47,20 +44,10 @@ FOUND: Final = {
 """What there is of an account's rows, at each service that has something of them."""
 
 
-@pytest.fixture(scope="module", params=["five processes", "one process"])
-async def system(request: pytest.FixtureRequest) -> AsyncGenerator[System]:
-    if request.param == "five processes":
-        async with a_distributed_system() as system:
-            yield system
-        return
-    folder = Path(tempfile.mkdtemp(prefix="passwright-one-"))
-    folder.chmod(0o755)
-    try:
-        system = await start_embedded(folder, PASSWRIGHT_LOG_LEVEL="WARNING")
+@pytest.fixture(scope="module")
+async def system() -> AsyncGenerator[System]:
+    async with a_distributed_system() as system:
         yield system
-        await asyncio.to_thread(system.stop)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def test_each_row_becomes_one_pass_of_one_member(system: System, figure: Figure):
@@ -85,7 +72,7 @@ async def test_each_row_becomes_one_pass_of_one_member(system: System, figure: F
     assert [(row["handle"], row["external_id"], row["number"]) for row in found] == passes
     assert {row["error"] for row in found} == {""}
     assert counts["totals"]["create"] == ROWS
-    figure(f"{ROWS:,} rows → passes in {told(system)}: 0 lost, 0 twice, {ROWS / seconds:,.0f}/s")
+    figure(f"{ROWS:,} rows → passes, {KILLS} kills: 0 lost, 0 twice, {ROWS / seconds:,.0f}/s")
 
 
 async def test_each_row_becomes_one_link_that_says_what_the_row_says(
@@ -119,7 +106,7 @@ async def test_each_row_becomes_one_link_that_says_what_the_row_says(
     assert len({said.link_id for said in claims}) == ROWS
     assert {len(each) for each in handles} == {1}
     assert (after["members"], after["passes"]) == (CLICKED, CLICKED)
-    figure(f"{ROWS:,} rows → links in {told(system)}: 0 lost, 0 wrong, {ROWS / seconds:,.0f}/s")
+    figure(f"{ROWS:,} rows → links, {KILLS} kills: 0 lost, 0 wrong, {ROWS / seconds:,.0f}/s")
 
 
 async def test_each_row_becomes_one_short_link(system: System, figure: Figure):
@@ -148,20 +135,14 @@ async def test_each_row_becomes_one_short_link(system: System, figure: Figure):
     assert [row[path] for row in found] == [f"s{number}" for number in range(ROWS)]
     assert len({row["link"] for row in found}) == ROWS == kept[0]["links"]
     assert {row["error"] for row in found} == {""}
-    figure(
-        f"{ROWS:,} rows → short links in {told(system)}: 0 lost, 0 twice, {ROWS / seconds:,.0f}/s"
-    )
+    figure(f"{ROWS:,} rows → short links, {KILLS} kills: 0 lost, 0 twice, {ROWS / seconds:,.0f}/s")
 
 
 async def kill_amid(system: System, session: aiohttp.ClientSession, batch_id: str) -> float:
-    """Kill each process in turn, the only one five times, and wait for the end.
-
-    Gives the seconds that it took.
-    """
+    """Kill each process in turn, and wait for the end; the seconds that it took."""
     started = time.monotonic()
-    victims = SERVICES if len(system.processes) > 1 else ["run"] * len(SERVICES)
-    for number, name in enumerate(victims, 1):
-        share = ROWS * number // (len(victims) + 1)
+    for number, name in enumerate(SERVICES, 1):
+        share = ROWS * number // (len(SERVICES) + 1)
 
         async def is_there(share: int = share) -> bool:
             batch = await read(session, batch_id)
@@ -174,10 +155,6 @@ async def kill_amid(system: System, session: aiohttp.ClientSession, batch_id: st
     batch = await ended(session, batch_id, PATIENCE_SECONDS)
     assert (batch["state"], batch["done"], batch["failed"]) == ("finished", ROWS, 0)
     return time.monotonic() - started
-
-
-def told(system: System) -> str:
-    return f"{'five' if len(system.processes) > 1 else 'one'}, {len(SERVICES)} kills"
 
 
 async def count(system: System, account: UUID) -> dict[str, int]:
