@@ -69,6 +69,7 @@ async def test_issued_pass_has_an_address(an_account: AnAccount, template_id: st
         "version": 1,
         "url": url,
         "download_url": f"{url}.pkpass",
+        "google": None,
     }
     assert command.account_id == an_account.account_id
     assert (command.template_revision, command.values) == (1, {POINTS: 3})

@@ -72,7 +72,7 @@ def test_setting_that_is_not_given_has_the_default_of_the_service(
         if variable in own:
             continue
         text = str(default).lower() if isinstance(default, bool) else str(default)
-        expected = None if default is None else f"${{{variable}:-{text}}}"
+        expected = None if default in (None, ()) else f"${{{variable}:-{text}}}"
         assert environment[variable] == expected
     assert environment.items() >= OF_THE_CONTAINER.items()
 

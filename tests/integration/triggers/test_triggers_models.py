@@ -166,7 +166,7 @@ async def test_a_pass_keeps_its_message(life: Life, policy: str):
     changes: list[dict[str, Any]] = [
         {MESSAGE: "other", "note": "new"},
         {MESSAGE: None},
-        {"barcode": {"message": "other"}},
+        {"barcode": {"message": "other", "format": "PKBarcodeFormatQR"}},
         {MESSAGE: message, "barcode_altText": "same", "note": "kept"},
     ]
 
