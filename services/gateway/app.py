@@ -393,7 +393,8 @@ def _application(context: Context, settings: Settings) -> web.Application:
     scopes = {str(scope): sentence for scope, sentence in SCOPES.items()}
     dialects = (pass2u.DIALECT, walletpass.DIALECT)
     app.add_routes([document_route(one, endpoints, _version(), scopes) for one in dialects])
-    app.router.register_resource(HostedDialect(app, hosts))
+    if hosts:
+        app.router.register_resource(HostedDialect(app, hosts))  # looks at every request
     app.add_routes(routes(endpoints, authenticate=authenticator(context.keyring)))
     return app
 

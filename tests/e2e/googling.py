@@ -67,19 +67,25 @@ class Shop:
         return await get(self.http, f"/v1/passes/{handle}/google")
 
 
-@asynccontextmanager
-async def a_google_shop(system: System, google: FakeGoogle) -> AsyncGenerator[Shop]:
-    """Open an account with an issuer that Google knows, a template and a member."""
+async def add_issuer(session: aiohttp.ClientSession, google: FakeGoogle) -> str:
+    """Give an account an issuer that Google knows; its id."""
     issuer_id = str(3388000000000000000 + secrets.randbelow(10**15))
     google.issuer(issuer_id)
     key = google.invite(f"shop-{secrets.token_hex(4)}", issuer=issuer_id)
-    body = {"name": f"Shop {issuer_id}", "organization_name": "Beans"}
+    issuer = {"issuer_id": issuer_id, "name": "Beans", "service_account": key}
+    added = await post(session, "/v1/google/issuers", issuer, expect=201)
+    assert added["access"] == "granted"
+    return issuer_id
+
+
+@asynccontextmanager
+async def a_google_shop(system: System, google: FakeGoogle) -> AsyncGenerator[Shop]:
+    """Open an account with an issuer that Google knows, a template and a member."""
+    body = {"name": "Shop", "organization_name": "Beans"}
     async with system.session() as session:
         api_key = (await post(session, "/v1/accounts", body, expect=201))["key"]
     async with system.session(api_key) as session:
-        issuer = {"issuer_id": issuer_id, "name": "Beans", "service_account": key}
-        added = await post(session, "/v1/google/issuers", issuer, expect=201)
-        assert added["access"] == "granted"
+        issuer_id = await add_issuer(session, google)
         template = await post(session, "/v1/templates", TEMPLATE, expect=201)
         await post(session, "/v1/members", {"member_id": "ada", "name": "Ada"}, expect=201)
         yield Shop(session, google, issuer_id, template["template_id"])

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.e2e.googling import add_issuer
 from tests.e2e.phones import Held, link
 from tests.e2e.test_journeys import download, events, get, patch, post, put
 from tests.google.resources import Resource
@@ -80,15 +81,11 @@ async def a_style(http: aiohttp.ClientSession, colour: str) -> str:
 
 @pytest.fixture
 async def shop(system: System, google: FakeGoogle):
-    issuer_id = str(3388000000000000000 + secrets.randbelow(10**15))
-    google.issuer(issuer_id)
-    key = google.invite(f"shop-{secrets.token_hex(4)}", issuer=issuer_id)
-    body = {"name": f"Shop {issuer_id}", "organization_name": "Beans"}
+    body = {"name": "Shop", "organization_name": "Beans"}
     async with system.session() as session:
         api_key = (await post(session, "/v1/accounts", body, expect=201))["key"]
     async with system.session(api_key) as session:
-        issuer = {"issuer_id": issuer_id, "name": "Beans", "service_account": key}
-        await post(session, "/v1/google/issuers", issuer, expect=201)
+        await add_issuer(session, google)
         styles = {colour: await a_style(session, colour) for colour in (BRONZE, SILVER, GOLD)}
         rules = [
             {"style_id": styles[BRONZE], "min_points": 0, "max_points": 100},

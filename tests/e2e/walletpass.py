@@ -1,12 +1,12 @@
 """A caller of WalletPass.ai's API as its users write one, with what stands for Google."""
 
 import json
-import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
 
+from tests.e2e.googling import add_issuer
 from tests.e2e.test_journeys import patch, post
 from tests.google.resources import Resource
 from tests.google.server import FakeGoogle
@@ -176,13 +176,8 @@ def values_of(content: dict[str, Any]) -> dict[str, Any]:
 
 async def open_walletpass(system: System, google: FakeGoogle) -> WalletPass:
     """Make a fresh account with an issuer at Google; its session is to be closed."""
-    issuer_id = str(3388000000000000000 + secrets.randbelow(10**15))
-    google.issuer(issuer_id)
-    key = google.invite(f"wp-{secrets.token_hex(4)}", issuer=issuer_id)
     api = await open_without_google(system, google)
-    issuer = {"issuer_id": issuer_id, "name": "Beans", "service_account": key}
-    await post(api.http, "/v1/google/issuers", issuer, expect=201)
-    api.issuer_id = issuer_id
+    api.issuer_id = await add_issuer(api.http, google)
     return api
 
 

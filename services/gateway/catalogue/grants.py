@@ -20,8 +20,6 @@ from shared import clock
 from shared.database import Database
 from shared.errors import ForbiddenError, GoneError
 from shared.http.forwarding import network_of
-from shared.passes.language.paths import EDIT_CODE_PATH
-from shared.passes.schema.values import MISSING, to_text
 from shared.sealing import MasterKeys
 
 LIFE: Final = timedelta(hours=12)
@@ -113,8 +111,7 @@ class Grants:
             compiled = await self._showcase.compiled(account_id, template_id)
         except GoneError:
             return ""
-        default = compiled.path_index.known[EDIT_CODE_PATH].default
-        return "" if default is MISSING else to_text(default)
+        return compiled.edit_code
 
 
 def _digest(code: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from services.gateway.catalogue.templates import Templates
-from services.gateway.repository.member_passes import ReadyTemplateRepository
+from services.gateway.repository.ready_templates import ReadyTemplateRepository
 from shared.database import Database
 from shared.identifiers import new_id
 from shared.passes.template.document import TemplateDocument

@@ -28,7 +28,7 @@ from shared.passes.links.names import (
     NAME_PARTS,
     LinkNames,
 )
-from shared.passes.schema.values import Json, is_list, json_pointer, to_text
+from shared.passes.schema.values import Json, is_list, json_pointer, to_text, unescape_pointer
 from shared.sealing import SealBrokenError
 
 BatchKind = Literal["passes", "links", "members", "changes"]
@@ -373,7 +373,7 @@ def explain(error: ApplicationError) -> str:
 
 
 def _fault(fault: Mapping[str, Any]) -> str:
-    place = str(fault.get("pointer", "")).rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+    place = unescape_pointer(str(fault.get("pointer", "")).rpartition("/")[2])
     return ": ".join(filter(None, (place, str(fault.get("detail", "")))))
 
 

@@ -20,6 +20,7 @@ from shared.passes.schema.slots import IMAGE_PATHS
 from shared.passes.schema.validators import REQUIRED, read_validators
 from shared.passes.schema.values import (
     MISSING,
+    TRUE_WORDS,
     Json,
     force_number,
     is_list,
@@ -56,7 +57,6 @@ _KEYBOARDS: Final = {
     "VInteger": "numeric",
     "VDate": "date",
 }
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _BLACK: Final = "#000000"
 
 
@@ -102,7 +102,7 @@ class Input:
 
     @property
     def is_checked(self) -> bool:
-        return self.text.strip().lower() in _TRUE
+        return self.text.strip().lower() in TRUE_WORDS
 
     @property
     def is_required(self) -> bool:
@@ -187,7 +187,7 @@ class Input:
         match self.kind:
             case "checkbox":
                 return self.present is MISSING or self.is_checked != (
-                    to_text(self.present).lower() in _TRUE
+                    to_text(self.present).lower() in TRUE_WORDS
                 )
             case "multiselect":
                 return self.typed != self.before

@@ -13,7 +13,7 @@ from dateparser.date import DateDataParser
 from email_validator import EmailNotValidError, validate_email
 
 from shared.passes.schema.validators import REQUIRED, read_validators
-from shared.passes.schema.values import Json, parse_number
+from shared.passes.schema.values import TRUE_WORDS, Json, parse_number
 
 MAX_DATE_CHARACTERS: Final = 100
 """Nobody writes a date with more; reading one takes time by its length."""
@@ -29,7 +29,6 @@ _STATES: Final = frozenset(
         "SD", "TN", "TX", "UT", "VA", "VI", "VT", "WA", "WI", "WV", "WY",
     }
 )  # fmt: skip
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 _PHONE: Final = re.compile(r"(?=.*\d)[\d+,x() -]+", re.ASCII)
 _ALPHA: Final = re.compile(r"[A-Za-z]+")
@@ -80,7 +79,7 @@ VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = MappingProxyType(
         "VInteger": lambda text: _INTEGER.fullmatch(text) is not None,
         "VStateCode": lambda text: text.upper() in _STATES,
         "VZip": _is_zip,
-        "VTrue": lambda text: text.lower() in _TRUE,
+        "VTrue": lambda text: text.lower() in TRUE_WORDS,
         "VFalse": lambda text: text.lower() in _FALSE,
     }
 )

@@ -42,7 +42,7 @@ class LookRepository(Generic[Look]):
             INSERT INTO {self._kind.table} ({self._kind.id}, account_id, revision, name, document)
             VALUES ($1, $2, 1, $3, $4)
             RETURNING {self._columns}
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             look_id,
             account_id,
             document.name,
@@ -58,7 +58,7 @@ class LookRepository(Generic[Look]):
             SET revision = revision + 1, name = $2, document = $3, updated_at = now()
             WHERE {self._kind.id} = $1
             RETURNING {self._columns}
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             present.id,
             document.name,
             plain(document),
@@ -73,7 +73,7 @@ class LookRepository(Generic[Look]):
             SET deleted_at = now(), updated_at = now(), revision = revision + 1
             WHERE {self._kind.id} = $1
             RETURNING revision
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             present.id,
         )
 
@@ -89,7 +89,7 @@ class LookRepository(Generic[Look]):
                 AND {self._kind.id} = $2
                 AND deleted_at IS NULL
             {"FOR UPDATE" if locked else ""}
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             account_id,
             look_id,
         )
@@ -108,7 +108,7 @@ class LookRepository(Generic[Look]):
                 AND deleted_at IS NULL
             ORDER BY {self._kind.id}
             {"FOR SHARE" if kept else ""}
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             account_id,
             list(ids),
         )
@@ -127,7 +127,7 @@ class LookRepository(Generic[Look]):
                 AND ($2::uuid IS NULL OR {self._kind.id} < $2)
             ORDER BY {self._kind.id} DESC
             LIMIT $3
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             account_id,
             before,
             limit,
@@ -144,7 +144,7 @@ class LookRepository(Generic[Look]):
                 AND ($1::uuid IS NULL OR {self._kind.id} > $1)
             ORDER BY {self._kind.id}
             LIMIT $2
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             after,
             limit,
         )
@@ -162,7 +162,7 @@ class LookRepository(Generic[Look]):
                     AND deleted_at IS NULL
                     AND document ->> '{self._kind.id}' = $2::uuid::text
             )
-            """,  # noqa: S608  our own names
+            """,  # noqa: S608 - our own names
             account_id,
             look_id,
         )

@@ -8,7 +8,8 @@ from aiohttp import hdrs, web
 
 from services.gateway.catalogue.served import ServedContent
 from services.gateway.context import Context
-from services.gateway.usecases.passes import PassFile, note_fetch
+from services.gateway.usecases import passes
+from services.gateway.usecases.passes import PassFile
 from shared.contracts.generator import Content
 from shared.contracts.triggers import Pass
 
@@ -52,6 +53,18 @@ async def send_file(
     await response.write_eof()
 
 
+async def send_pass_file(
+    request: web.Request, context: Context, issued: Pass
+) -> web.StreamResponse:
+    """Send the newest file of a pass, which nobody is to keep, and note that somebody has it."""
+    content = await passes.content(context, issued)
+    response = web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})
+    file = passes.pass_file(context, content)
+    await send_file(request, response, file, f"pass{passes.FILE_SUFFIX}")
+    note_download(request, context, issued, content, 200)
+    return response
+
+
 async def send_csv(
     request: web.Request, pieces: AsyncGenerator[bytes], name: str = "passes.csv"
 ) -> web.StreamResponse:
@@ -78,4 +91,4 @@ def note_download(
 ) -> None:
     """Note that the public has a file now; whoever asked for its head only has not."""
     if request.method != hdrs.METH_HEAD:
-        note_fetch(context, issued, content, status=status, source="public")
+        passes.note_fetch(context, issued, content, status=status, source="public")

@@ -1,4 +1,4 @@
-"""Bodies of dialects that ignore what they do not know, and name it; how they name a place."""
+"""Bodies of dialects: they ignore what they do not know, and name it; how they name a place."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.message import JsonObject
-from shared.passes.schema.values import is_list
+from shared.passes.schema.values import is_list, unescape_pointer
 
 
 class Words(BaseModel):
@@ -36,6 +36,11 @@ class Words(BaseModel):
         return cls.model_fields[name].alias or name
 
 
+def is_none(value: object) -> bool:
+    """Whether something is left out of an answer."""
+    return value is None
+
+
 def place_of(fault: dict[str, Any]) -> str:
     """Write a JSON pointer or path as people write places: `fields[0].value`."""
     pointer = str(fault.get("pointer", ""))
@@ -43,4 +48,4 @@ def place_of(fault: dict[str, Any]) -> str:
         return pointer.removeprefix("$").removeprefix(".")
     steps = pointer.strip("/").split("/")
     text = "".join(f"[{step}]" if step.isdigit() else f".{step}" for step in steps if step)
-    return text.removeprefix(".").replace("~1", "/").replace("~0", "~")
+    return unescape_pointer(text.removeprefix("."))

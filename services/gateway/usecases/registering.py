@@ -20,6 +20,7 @@ from shared.errors import InvalidError
 from shared.passes.language.state import PassState
 from shared.passes.schema.images import Png
 from shared.passes.schema.slots import IMAGE_PATHS
+from shared.passes.schema.values import unescape_pointer
 
 _MARK: Final = "registration form"
 _CREATE: Final = "create"
@@ -109,10 +110,9 @@ async def register(
 def refused(inputs: Sequence[Input], error: InvalidError) -> list[Input]:
     """Put what was refused to the inputs of the paths that the error names."""
     told = {
-        str(fault.get("pointer", ""))
-        .removeprefix("/values/")
-        .replace("~1", "/")
-        .replace("~0", "~"): str(fault.get("detail", ""))
+        unescape_pointer(str(fault.get("pointer", "")).removeprefix("/values/")): str(
+            fault.get("detail", "")
+        )
         for fault in error.errors
     }
     return [

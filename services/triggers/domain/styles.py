@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.triggers.domain.log import advance, write_line
 from services.triggers.domain.records import PassRecord
-from shared.passes.styles.choice import named_by
+from shared.passes.styles.choice import named_by, points_of
 from shared.passes.styles.groups import StyleRule, choose
 
 
@@ -27,8 +27,7 @@ def shows(
     first = named[0].id
     if first == changed_id:
         return True
-    points = (record.member or {}).get("points") or 0
-    return first in groups and choose(groups[first], points) == changed_id
+    return first in groups and choose(groups[first], points_of(record.member)) == changed_id
 
 
 def restyle(record: PassRecord, needed: Mapping[UUID, int], at: datetime) -> None:

@@ -5,7 +5,8 @@ import asyncio
 import orjson
 
 from services.triggers.domain import PassDeletedError, PassNotFoundError, PassRecord
-from services.triggers.repository.passes import CounterRepository, PassRepository
+from services.triggers.repository.counters import CounterRepository
+from services.triggers.repository.passes import PassRepository
 from shared import clock
 from shared.contracts.member import StyleUse
 from shared.contracts.triggers import (

@@ -8,7 +8,8 @@ from services.triggers.domain import (
     expire,
     settle_expiry,
 )
-from services.triggers.repository.passes import CounterRepository, PassRepository
+from services.triggers.repository.counters import CounterRepository
+from services.triggers.repository.passes import PassRepository
 from services.triggers.repository.purging import PurgeRepository
 from services.triggers.repository.runs import RunRepository
 from services.triggers.repository.template_pushes import TemplatePushRepository

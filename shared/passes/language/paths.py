@@ -38,6 +38,7 @@ SERIAL_PATH: Final = "serialNumber"
 STYLE_PATH: Final = "passType"
 STRUCTURE_PATH: Final = "structure"
 MESSAGE_PATH: Final = "barcode_message"
+ALT_TEXT_PATH: Final = "barcode_altText"
 DESCRIPTION_PATH: Final = "description"
 PASS_DESCRIPTION_PATH: Final = "psPassDescription"  # noqa: S105  a pass, no password
 TRIGGER_ERROR_PATH: Final = "psTriggerError"

@@ -25,6 +25,9 @@ MAX_INTEGER: Final = 2**63 - 1
 
 _NUMBER = re.compile(r"[+-]?\d{1,16}(\.\d{1,12})?", re.ASCII)
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d{1,16}(?:\.\d{1,12})?)", re.ASCII)
+TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
+"""What people write for true, in small letters."""
+
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 # An even number of backslashes before it, or it is a backslash followed by plain text.
@@ -74,6 +77,11 @@ def _entries(steps: Steps, holder: dict[str, Any] | list[Any]) -> Iterator[tuple
 def json_pointer(steps: Iterable[str | int]) -> str:
     """Write steps as a JSON pointer (RFC 6901)."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def unescape_pointer(text: str) -> str:
+    """Read `/` and `~` in what a JSON pointer says (RFC 6901)."""
+    return text.replace("~1", "/").replace("~0", "~")
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

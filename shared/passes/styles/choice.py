@@ -46,7 +46,7 @@ def chosen_style(
 
     `groups` and `styles` are those that there are.
     """
-    points = (member or {}).get("points") or 0
+    points = points_of(member)
     for one in named:
         style_id = one.id
         if one.is_group:
@@ -57,6 +57,11 @@ def chosen_style(
         if style_id in styles:
             return style_id
     return None
+
+
+def points_of(member: Mapping[str, Any] | None) -> int:
+    """Return by how many points rules choose: without a member, or without points, none."""
+    return (member or {}).get("points") or 0
 
 
 def _id(text: str | None) -> UUID | None:

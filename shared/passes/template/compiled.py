@@ -106,8 +106,10 @@ class CompiledTemplate:
         """The paths of the template's own texts that lead back to themselves."""
         self._hidings = compile_hidings(conditionals, path_index)
         self._moves = _moves(path_index)
+        self.edit_code: str = _edit_code(path_index)
+        """What opens pages of the template, empty if nothing does."""
         self._lexicon = Lexicon(
-            path_index, self._texts, self.barcode_policy, _edit_code(path_index), environment
+            path_index, self._texts, self.barcode_policy, self.edit_code, environment
         )
         self.rules: Mapping[str, list[Action]] = compile_triggers(triggers, path_index)
         self._touched = {

@@ -29,7 +29,7 @@ from shared.passes.schema.skeleton import (
     is_attribute_object,
     json_step,
 )
-from shared.passes.schema.values import Json, is_list, is_object
+from shared.passes.schema.values import TRUE_WORDS, Json, is_list, is_object
 from shared.passes.template.document import TemplateDocument
 
 CONDITIONS: Final = "PSConditions"
@@ -48,7 +48,6 @@ _WORDS: Final = {
 }
 _PS_WORDS: Final = {ours: theirs for theirs, ours in _WORDS.items()}
 _FLAGS: Final = frozenset({"editable", "dynamic"})
-_TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 _ROOTS: Final = (
     ("$.pass", "passConstructor"),
     ("$.properties", "passConstructor"),
@@ -234,7 +233,7 @@ def _read_attribute(data: dict[str, Any], rule: KeyRule | None) -> dict[str, Any
 
 def _read_flag(value: Json) -> bool:
     if isinstance(value, str):
-        return value.strip().lower() in _TRUE_WORDS
+        return value.strip().lower() in TRUE_WORDS
     return bool(value)
 
 

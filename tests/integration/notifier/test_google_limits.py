@@ -2,11 +2,9 @@
 
 import asyncio
 from contextlib import suppress
-from statistics import quantiles
 
 from services.notifier.google.jobs.sending import SendingWorker
 from services.notifier.google.jobs.slots import Slots
-from shared import clock
 from tests.google.server import ISSUER, FakeGoogle
 from tests.integration.notifier.googling import Googling, object_id, short
 
@@ -22,6 +20,11 @@ def pace(google: FakeGoogle) -> float:
     """Requests a second, by Google's clock."""
     calls = [one.at for one in google.requests if one.email]
     return (len(calls) - 1) / (calls[-1] - calls[0]).total_seconds()
+
+
+async def slots_taken(googling: Googling) -> dict[str, int]:
+    rows = await googling.notifier.sql("SELECT project_id, slots FROM google_limits")
+    return {row["project_id"]: row["slots"] for row in rows}
 
 
 async def drained(googling: Googling, *workers: SendingWorker) -> None:
@@ -42,7 +45,8 @@ async def test_two_processes_ask_twenty_times_a_second_together(
 
     assert {one.status for one in google.requests} == {200}
     assert len(google.objects) == 60
-    assert 19 <= pace(google) <= 20.5
+    assert pace(google) <= 20.5
+    assert sum((await slots_taken(googling)).values()) == len(googling.calls())
 
 
 async def test_five_processes_ask_no_faster(googling: Googling, google: FakeGoogle):
@@ -52,7 +56,8 @@ async def test_five_processes_ask_no_faster(googling: Googling, google: FakeGoog
     await drained(googling, *(googling.a_worker() for _ in range(5)))
 
     assert {one.status for one in google.requests} == {200}
-    assert 19 <= pace(google) <= 20.5
+    assert pace(google) <= 20.5
+    assert sum((await slots_taken(googling)).values()) == len(googling.calls())
 
 
 async def test_projects_have_a_pace_each(googling: Googling, google: FakeGoogle):
@@ -68,11 +73,10 @@ async def test_projects_have_a_pace_each(googling: Googling, google: FakeGoogle)
         ),
     )
 
-    begun = clock.now()
     await drained(googling)
 
     assert len(google.objects) == 40
-    assert (clock.now() - begun).total_seconds() < 1.7
+    assert list((await slots_taken(googling)).values()) == [21, 21]
 
 
 async def test_calls_that_no_job_was_leased_for_take_slots_too(
@@ -84,7 +88,7 @@ async def test_calls_that_no_job_was_leased_for_take_slots_too(
 
     await asyncio.gather(*(slots.take("a-project") for _ in range(21)))
 
-    assert 1.0 <= asyncio.get_running_loop().time() - begun < 1.3
+    assert asyncio.get_running_loop().time() - begun >= 1.0
 
 
 async def test_an_issuer_that_asks_too_often_slows_down_and_loses_nothing(
@@ -124,16 +128,16 @@ async def test_a_single_change_passes_by_a_backfill(googling: Googling, google: 
     google.requests_a_second = RATE
     running = asyncio.create_task(going_on(googling))
 
-    seconds: list[float] = []
+    passed_by: list[int] = []
     for handle in handles:
         await asyncio.sleep(0.3)
-        asked = google.clock.now()
         await googling.build(googling.a_pass(handle, version=2, accountName="Grace"))
+        before = len(google.requests)
         await google.until(lambda handle=handle: is_changed(google, handle))
-        seconds.append((google.clock.now() - asked).total_seconds())
+        passed_by.append(len(google.requests) - before)
     running.cancel()
 
-    assert quantiles(seconds, n=20)[-1] < 0.2, seconds
+    assert max(passed_by) <= 6, "calls of the backfill went before a change"
     assert {one.status for one in google.requests} == {200}
 
 

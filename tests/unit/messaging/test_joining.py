@@ -129,7 +129,7 @@ async def test_an_answer_of_the_wrong_length_fails_its_items():
 
     joiner = Joiner[int, int](forget_one)
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         answers = await asyncio.gather(*join_all(joiner, [1, 2]), return_exceptions=True)
 
     assert [type(answer) for answer in answers] == [ValueError, ValueError]

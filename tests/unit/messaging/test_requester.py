@@ -113,18 +113,17 @@ async def test_requests_that_arrive_together_are_joined_in_order_and_at_most_a_h
 
 async def test_different_names_and_lanes_do_not_wait_for_each_other():
     owner = Owner()
-    owner.holding = lambda: asyncio.sleep(0.05)
+    all_three = asyncio.Barrier(3)
+    owner.holding = all_three.wait
     requester = a_requester(owner)
-    loop = asyncio.get_running_loop()
-    started = loop.time()
 
-    await asyncio.gather(
-        requester.ask(an_echo("a"), Echoed),
-        requester.ask(an_echo("b"), Echoed, lane="bulk"),
-        requester.ask(Whisper(text="c"), Echoed),
-    )
+    async with asyncio.timeout(10):
+        await asyncio.gather(
+            requester.ask(an_echo("a"), Echoed),
+            requester.ask(an_echo("b"), Echoed, lane="bulk"),
+            requester.ask(Whisper(text="c"), Echoed),
+        )
 
-    assert loop.time() - started < 0.1
     assert owner.lengths == [1, 1, 1]
 
 
@@ -229,7 +228,7 @@ async def test_with_the_transport_away_nothing_waits():
 async def test_a_lost_reply_is_told_at_the_deadline(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(requests.PATIENCE, "interactive", 0.2)
     owner = Owner()
-    owner.holding = lambda: asyncio.sleep(5)
+    owner.holding = asyncio.Event().wait
     requester = a_requester(owner)
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -239,7 +238,7 @@ async def test_a_lost_reply_is_told_at_the_deadline(monkeypatch: pytest.MonkeyPa
     )
 
     assert [type(error) for error in found] == [NoAnswerError, NoAnswerError]
-    assert 0.15 < loop.time() - started < 0.6
+    assert loop.time() - started > 0.15
 
 
 async def test_bytes_of_a_reply_cross_whole():

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue.models import COUNTED, Model, ModelField, ModelNotFoundError
 from services.gateway.context import Context
-from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
+from services.gateway.routes.files import WALLET_MEDIA, send_pass_file
 from services.gateway.routes.once import answered, begin
 from services.gateway.routes.pass2u.calls import ALWAYS, find_model, serve
 from services.gateway.routes.pass2u.dialect import ROOT, endpoint
@@ -193,12 +193,7 @@ async def fetch_pass(call: Call[None, None], *, context: Context) -> web.StreamR
     issued = await passes.read(context, call.caller.account_id, call.path["passId"])
     if issued.template_id != model.template_id:
         raise PassNotFoundError
-    content = await passes.content(context, issued)
-    response = web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})
-    file = passes.pass_file(context, content)
-    await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")
-    note_download(call.request, context, issued, content, 200)
-    return response
+    return await send_pass_file(call.request, context, issued)
 
 
 async def _images(call: Call[PassData, Any], context: Context) -> dict[str, str]:

@@ -8,12 +8,10 @@ from services.gateway.catalogue.models import COUNTED, Model, ModelField
 from services.gateway.routes.pass2u.words import Barcode, FieldValue, PassData
 from shared.contracts.message import JsonObject
 from shared.errors import ApplicationError, InvalidError
-from shared.passes.language.paths import MESSAGE_PATH
+from shared.passes.language.paths import ALT_TEXT_PATH, MESSAGE_PATH
 from shared.passes.schema.barcodes import ONE_PER_PASS
 from shared.passes.schema.companions import BESIDE_NO_STRIP
 from shared.passes.schema.slots import IMAGE_PATHS, OWN_IMAGES_ONLY_PATH
-
-ALT_TEXT_PATH: Final = "barcode_altText"
 
 PLAIN: Final = (
     "description",

@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.alias_generators import to_camel
 
-from services.gateway.routes.words import Words, place_of
+from services.gateway.routes.words import Words, is_none, place_of
 from shared.errors import ApplicationError, UnavailableError
 from shared.http.parsing import JSON_MEDIA, WHOLE
 from shared.http.problems import with_headers
@@ -69,10 +69,6 @@ CompleteDate = Annotated[
 ]
 RelevantText = Annotated[str, Field(max_length=255, description="Shown on the lock screen.")]
 Unsigned16 = Annotated[int, Field(ge=0, le=65535), WHOLE]
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class _Words(Words):
@@ -235,7 +231,7 @@ class Issued(BaseModel):
     createdTime: str = Field(description="With the account's offset.")  # noqa: N815
     expirationDate: str | None  # noqa: N815
     warnings: list[str] | None = Field(
-        None, exclude_if=_is_none, description="What was ignored, if anything was."
+        None, exclude_if=is_none, description="What was ignored, if anything was."
     )
 
 
@@ -250,7 +246,7 @@ class Updated(BaseModel):
     updatedTime: str  # noqa: N815
     expirationDate: str | None  # noqa: N815
     warnings: list[str] | None = Field(
-        None, exclude_if=_is_none, description="What was ignored, if anything was."
+        None, exclude_if=is_none, description="What was ignored, if anything was."
     )
 
 

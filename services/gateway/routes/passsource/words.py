@@ -22,7 +22,7 @@ from shared.http.limiting import RateLimitedError
 from shared.http.parsing import BODY_SECONDS, FORM_MEDIA, NO_NUL, read_within
 from shared.passes.schema.encodings import encoding_name
 from shared.passes.schema.slots import IMAGE_PATHS, IMAGE_SLOTS
-from shared.passes.schema.values import holds_nul, json_pointer, texts_within
+from shared.passes.schema.values import TRUE_WORDS, holds_nul, json_pointer, texts_within
 
 MAX_FORM_BYTES: Final = 4 * MEBIBYTE
 MAX_UPLOAD_BYTES: Final = 32 * MEBIBYTE
@@ -42,7 +42,6 @@ TRIGGER_NAMES: Final = (
     "onScan", "onEdit",
 )  # fmt: skip
 
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 _MULTIPART: Final = "multipart/form-data"
 _PIECE: Final = 64 * 1024
@@ -123,9 +122,9 @@ class Words:
         value = self.text(name)
         if value is None:
             return None
-        if value.lower() not in _TRUE | _FALSE:
+        if value.lower() not in TRUE_WORDS | _FALSE:
             raise ParameterError(f"{name} must be true or false.")
-        return value.lower() in _TRUE
+        return value.lower() in TRUE_WORDS
 
     def number(self, name: str, usual: int, least: int) -> int:
         """Read a whole number."""

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import ClassVar, Final, Literal
 from uuid import UUID
 
+from aiohttp import hdrs
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.catalogue import attempts
@@ -23,11 +24,10 @@ from services.gateway.routes.walletpass.words import (
     MemberId,
     MemberName,
     Success,
-    is_none,
     naming,
     warnings_of,
 )
-from services.gateway.routes.words import Words
+from services.gateway.routes.words import Words, is_none
 from services.gateway.usecases.linked_passes import (
     NoLoyaltyPassError,
     OtherIssuerError,
@@ -43,7 +43,7 @@ from shared.errors import (
 )
 from shared.http.endpoint import AnyEndpoint, Call, Reply
 from shared.http.forwarding import client_address, network_of
-from shared.passes.language.paths import MESSAGE_PATH
+from shared.passes.language.paths import ALT_TEXT_PATH, MESSAGE_PATH
 
 MEMBER: Final = "Member"
 PRIMARY: Final = "Linked pass created and attached to primary loyalty pass."
@@ -75,6 +75,10 @@ class TooManyLinksError(TooManyRequestsError):
     """Too many requests without an API key: wait as long as Retry-After says."""
 
     code = "too_many_keyless_links"
+
+    def __init__(self, retry_after: str = "1") -> None:
+        super().__init__()
+        self.headers = {hdrs.RETRY_AFTER: retry_after}
 
 
 class LinkedOrder(Words):
@@ -232,9 +236,7 @@ async def _count(call: Call[LinkedOrder, None], context: Context) -> None:
         async with context.database.work() as work:
             await attempts.begin(work, places)
     except TooManyAttemptsError as error:
-        refused = TooManyLinksError()
-        refused.headers = error.headers  # type: ignore[attr-defined]  # as `with_headers` reads it
-        raise refused from None
+        raise TooManyLinksError(error.headers[hdrs.RETRY_AFTER]) from None
 
 
 def _unknown_tenant() -> TenantNotFoundError:
@@ -250,7 +252,7 @@ def _values(body: LinkedOrder) -> JsonObject:
         "structure_secondaryFields_holder_value": body.member_name or MEMBER,
         "account_email": body.member_email,
         MESSAGE_PATH: message,
-        "barcode_altText": message,
+        ALT_TEXT_PATH: message,
     }
 
 

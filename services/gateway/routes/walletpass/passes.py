@@ -5,14 +5,14 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.gateway.catalogue.google_issuers import GoogleNotConfiguredError
 from services.gateway.catalogue.passcodes import PasscodeNeededError
 from services.gateway.context import Context
-from services.gateway.routes.files import WALLET_MEDIA, note_download, send_file
+from services.gateway.routes.files import WALLET_MEDIA, send_pass_file
 from services.gateway.routes.once import REPEAT_ERRORS, answered, begin
 from services.gateway.routes.walletpass.dialect import ROOT, endpoint
 from services.gateway.routes.walletpass.members import check_styles, find_member
@@ -22,11 +22,10 @@ from services.gateway.routes.walletpass.words import (
     ExpirationDate,
     MemberId,
     Success,
-    is_none,
     naming,
     warnings_of,
 )
-from services.gateway.routes.words import Words
+from services.gateway.routes.words import Words, is_none
 from services.gateway.usecases import google, member_passes, passes
 from services.gateway.usecases.member_passes import MemberPassOrder
 from shared.contracts.message import JsonObject
@@ -34,10 +33,9 @@ from shared.errors import ConflictError, InvalidError, NotFoundError, Unavailabl
 from shared.http.endpoint import AnyEndpoint, Call, Reply
 from shared.http.schema_view import IN_COMMANDS
 from shared.identifiers import trim_handle
-from shared.passes.language.paths import MESSAGE_PATH
+from shared.passes.language.paths import ALT_TEXT_PATH, MESSAGE_PATH
 from shared.passes.template.expiry import EXPIRATION_PATH
 
-ALT_TEXT_PATH: Final = "barcode_altText"
 MEMBER_ID_PATH: Final = "structure_backFields_member_id_value"
 """Of the template that an account gets: what Google shows as the id of the account."""
 
@@ -182,12 +180,7 @@ async def download_pass(call: Call[None, Any], *, context: Context) -> web.Strea
     """Give out the file of a pass to whoever knows its id."""
     issued = await passes.read(context, None, trim_handle(call.path["pass_id"]))
     context.passcodes.guard(issued, call.request.cookies)
-    content = await passes.content(context, issued)
-    response = web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})
-    file = passes.pass_file(context, content)
-    await send_file(call.request, response, file, f"pass{passes.FILE_SUFFIX}")
-    note_download(call.request, context, issued, content, 200)
-    return response
+    return await send_pass_file(call.request, context, issued)
 
 
 def _values(body: OrderFields) -> JsonObject:

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import hdrs, web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.gateway.routes.words import Words, place_of
+from services.gateway.routes.words import Words, is_none, place_of
 from shared import clock
 from shared.contracts.member import MEMBER_ID, MEMBER_TEXTS, REASON, TextForm
 from shared.errors import ApplicationError, NotFoundError
@@ -77,11 +77,6 @@ ExpirationDate = Annotated[
     AfterValidator(_check_expiration),
 ]
 """Kept as it is written."""
-
-
-def is_none(value: object) -> bool:
-    """Whether something is left out of an answer."""
-    return value is None
 
 
 class Success(BaseModel, Generic[Data]):
