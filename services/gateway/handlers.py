@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.gateway.catalogue.batches import Batches
 from services.gateway.catalogue.member_passes import MemberPasses
-from shared.contracts.member import MembersErased
+from shared.contracts.member import ErasedMember, MembersErased
 from shared.database import UnitOfWork
 
 
@@ -17,9 +17,10 @@ async def erase_members(
     member_passes: MemberPasses,
 ) -> None:
     """Take members who are gone out of batches, their files and results; forget their passes."""
-    erased: defaultdict[UUID, set[str]] = defaultdict(set)
+    erased: defaultdict[UUID, list[ErasedMember]] = defaultdict(list)
     for message in messages:
         for member in message.members:
-            erased[member.account_id].add(member.member_id)
+            erased[member.account_id].append(member)
     await batches.erase(work, erased)
-    await member_passes.forget_members(work, erased)
+    ids = {account_id: {one.member_id for one in gone} for account_id, gone in erased.items()}
+    await member_passes.forget_members(work, ids)

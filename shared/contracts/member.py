@@ -1,5 +1,6 @@
 """The member service's public face."""
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -346,9 +347,16 @@ class MembersChanged(Event):
         return self.model_copy(update={"members": left})
 
 
+def digest_external_id(account_id: UUID, external_id: str) -> str:
+    """Name an external id in a way that does not tell it."""
+    return hashlib.sha256(account_id.bytes + external_id.encode()).hexdigest()
+
+
 class ErasedMember(BaseModel):
     account_id: UUID
     member_id: str
+    external_id_digest: str | None = None
+    """Of the external id it had, by `digest_external_id`; lists may name it by that alone."""
 
 
 class MembersErased(Event):

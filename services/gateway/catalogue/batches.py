@@ -28,6 +28,7 @@ from services.gateway.domain.batches import (
 )
 from services.gateway.repository.batches import BatchRepository, Chunk
 from shared.contracts.gateway import BatchEnded
+from shared.contracts.member import ErasedMember
 from shared.database import Database, UnitOfWork
 from shared.errors import NotFoundError
 from shared.identifiers import new_id
@@ -259,11 +260,12 @@ class Batches:
             batches = BatchRepository(work.connection)
             if not await batches.lock(batch_id):
                 return
-            if erased := await batches.list_erasures(batch_id):
-                rows, outcomes = _without(erased, key, rows, outcomes)
-                content = key.seal_rows(rows, number)
             if members:
                 await batches.mark(batch_id, [m for m, _ in members], [line for _, line in members])
+            if erased := await batches.list_erasures(batch_id):
+                lines = (await batches.find_marked(batch_id, erased)).get(number, set())
+                rows, outcomes = _without(lines, rows, outcomes)
+                content = key.seal_rows(rows, number)
             batch = await batches.record(
                 batch_id, number, content, key.seal_outcomes(outcomes, number), failed
             )
@@ -296,22 +298,26 @@ class Batches:
 
     # Erasing and forgetting
 
-    async def erase(self, work: UnitOfWork, erased: Mapping[UUID, Collection[str]]) -> None:
-        """Take members, by their accounts, out of the rows that made, found or changed them."""
+    async def erase(
+        self, work: UnitOfWork, erased: Mapping[UUID, Collection[ErasedMember]]
+    ) -> None:
+        """Take members, by their accounts, out of the rows that tell of them.
+
+        Those are the rows that made, found or changed them, or that name their external id.
+        """
         batches = BatchRepository(work.connection)
         for batch_id, account_id, sealed in await batches.list_with_contents(list(erased)):
             key = self._key(sealed, account_id)
-            digests = {key.mark_of_member(member_id) for member_id in erased[account_id]}
+            digests = {mark for one in erased[account_id] for mark in key.marks_of_erased(one)}
             if not await batches.lock(batch_id):
                 continue
             await batches.note_erasures(batch_id, digests)
-            for number in await batches.find_marked(batch_id, digests):
+            for number, lines in (await batches.find_marked(batch_id, digests)).items():
                 chunk = await batches.read_chunk(batch_id, number)
                 if chunk is None or chunk.outcomes is None:
                     continue
                 rows, outcomes = _without(
-                    digests,
-                    key,
+                    lines,
                     key.open_rows(chunk.content, number),
                     key.open_outcomes(chunk.outcomes, number),
                 )
@@ -335,14 +341,13 @@ class Batches:
 
 
 def _without(
-    erased: Collection[bytes], key: BatchKey, rows: Sequence[KeptRow], outcomes: Sequence[Outcome]
+    lines: Collection[int], rows: Sequence[KeptRow], outcomes: Sequence[Outcome]
 ) -> tuple[list[KeptRow], list[Outcome]]:
     """Leave of the rows of erased members only their lines, and the handles of their passes."""
     left: list[KeptRow] = []
     said: list[Outcome] = []
     for row, outcome in zip(rows, outcomes, strict=True):
-        member_id = outcome.member_id
-        if member_id is not None and key.mark_of_member(member_id) in erased:
+        if row.line in lines:
             left.append(KeptRow(row.line, []))
             said.append(Outcome(outcome.handle, None, ERASED))
         else:

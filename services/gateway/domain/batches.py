@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.gateway.domain.links import OWN_COLUMNS
 from services.gateway.domain.tables import Row
+from shared.contracts.member import ErasedMember, digest_external_id
 from shared.contracts.message import JsonObject
 from shared.errors import ApplicationError, ConflictError, InvalidError, TooManyRequestsError
 from shared.identifiers import handle_at
@@ -343,15 +344,29 @@ class BatchKey:
     def mark_of_member(self, member_id: str) -> bytes:
         return self.digest("member", member_id)
 
+    def marks_of_erased(self, member: ErasedMember) -> list[bytes]:
+        """List the marks of the rows that tell of a member, or name its external id."""
+        marks = [self.mark_of_member(member.member_id)]
+        if member.external_id_digest is not None:
+            marks.append(self.digest("external_id", "", member.external_id_digest))
+        return marks
 
-def ids_of(kind: RowKind, content: Content) -> list[tuple[str, ...]]:
+
+def ids_of(kind: RowKind, content: Content, account_id: UUID) -> list[tuple[str, ...]]:
     """List what no other row may have: ids, of passes those within a template."""
     template = str(content.facts.get("template_id", ""))
+    texts = {name: to_text(content.facts[name]) for name in _KEYS[kind] if name in content.facts}
     return [
-        (name, template, to_text(content.facts[name]))
-        for name in _KEYS[kind]
-        if name in content.facts
+        id_of_person(account_id, text, template)
+        if name == "external_id"
+        else (name, template, text)
+        for name, text in texts.items()
     ]
+
+
+def id_of_person(account_id: UUID, external_id: str, template: str = "") -> tuple[str, ...]:
+    """Name an external id as what erases a member knows it."""
+    return ("external_id", template, digest_external_id(account_id, external_id))
 
 
 def with_twin(row: KeptRow, lines: Iterable[int]) -> KeptRow:

@@ -354,25 +354,27 @@ class BatchRepository:
         )
         return [(row["batch_id"], row["account_id"], row["sealed"]) for row in rows]
 
-    async def find_marked(self, batch_id: UUID, digests: Collection[bytes]) -> list[int]:
-        """Find the chunks in which marked lines are, in their order."""
+    async def find_marked(self, batch_id: UUID, digests: Collection[bytes]) -> dict[int, set[int]]:
+        """Find marked lines, by the chunks in which they are, in their order."""
         rows = await self._connection.fetch(
             """
-            SELECT DISTINCT (
+            SELECT number, array_agg(line) AS lines
+            FROM batch_marks AS m
+            CROSS JOIN LATERAL (
                 SELECT number
                 FROM batch_chunks AS c
                 WHERE c.batch_id = $1 AND c.first_line <= m.line
                 ORDER BY number DESC
                 LIMIT 1
-            ) AS number
-            FROM batch_marks AS m
+            ) AS chunk
             WHERE m.batch_id = $1 AND m.digest = ANY($2::bytea[])
+            GROUP BY number
             ORDER BY number
             """,
             batch_id,
             list(digests),
         )
-        return [row["number"] for row in rows]
+        return {row["number"]: set(row["lines"]) for row in rows}
 
     async def note_erasures(self, batch_id: UUID, digests: Collection[bytes]) -> None:
         """Note whom rows to come may not tell of any more."""

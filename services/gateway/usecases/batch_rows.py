@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
+
+import structlog
 
 from services.gateway.catalogue.batches import OpenChunk
 from services.gateway.context import Context
@@ -50,6 +52,7 @@ from shared.errors import (
     UnavailableError,
 )
 from shared.identifiers import derived_id, id_of_handle, trim_handle
+from shared.logs import trace_of
 from shared.passes.links.names import NAME_PARTS
 from shared.passes.links.tokens import MAX_CHANNEL_CHARACTERS
 from shared.passes.schema.values import is_number, parse_number, to_text
@@ -65,6 +68,9 @@ _FIELDS: Final = ("name", "email", "phone", "external_id", "tier", "points")
 
 
 ENROLLED_BEFORE: Final = "Who has this external_id has a pass of this template already: this one."
+
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class InDoubtError(RetryableError):
@@ -121,7 +127,34 @@ class _Row:
 
 
 async def do_rows(context: Context, opened: OpenChunk) -> list[Outcome]:
-    """Do rows all at once; each has its own outcome. InDoubtError: they are to be done again."""
+    """Do rows all at once; each has its own outcome. InDoubtError: they are to be done again.
+
+    Where that fails again and again in a way nobody foresaw, they are done one by one, so that
+    it is the outcome of the row that causes it.
+    """
+    try:
+        return await _do_rows(context, opened)
+    except RetryableError:
+        raise
+    except Exception:
+        if opened.attempts < MAX_ATTEMPTS:
+            raise
+    return [await _do_alone(context, replace(opened, rows=[row])) for row in opened.rows]
+
+
+async def _do_alone(context: Context, opened: OpenChunk) -> Outcome:
+    try:
+        [outcome] = await _do_rows(context, opened)
+    except RetryableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's
+        kind = type(error).__name__
+        log.error("batch_row_failed", kind=kind, trace=trace_of(error))  # noqa: TRY400
+        return Outcome(error=explain(InternalError()))
+    return outcome
+
+
+async def _do_rows(context: Context, opened: OpenChunk) -> list[Outcome]:
     batch = opened.batch
     contents = [_read(row, batch) async for row in yielding(opened.rows)]
     found: Sequence[Outcome | BaseException]

@@ -27,6 +27,7 @@ from services.gateway.domain.batches import (
     check_mapping,
     check_paths,
     explain,
+    id_of_person,
     ids_of,
     kept_rows,
     place,
@@ -218,8 +219,8 @@ class _Reading:
         """List what no other row may have."""
         if self._maker is not None:
             external_id = self._maker.external_id(content.facts, content.values)
-            return [("external_id", external_id)] if external_id else []
-        return ids_of(self._wish.row_kind, content)
+            return [id_of_person(self._account_id, external_id)] if external_id else []
+        return ids_of(self._wish.row_kind, content, self._account_id)
 
     async def show(self, row: KeptRow, content: Content) -> ShownRow:
         """Tell what a row would be."""

@@ -40,6 +40,7 @@ from shared.contracts.member import (
     ReadMemberStyleUse,
     SaveMember,
     StyleUse,
+    digest_external_id,
 )
 from shared.contracts.triggers import PointsAdjusted
 from shared.database import UnitOfWork
@@ -81,7 +82,7 @@ async def delete_members(
         await members.erase_reasons(keys)
         await EnrolmentRepository(work.connection).delete_of(keys)
         work.erase(m.person for m in erased)
-        gone = [ErasedMember(account_id=m.account_id, member_id=m.member_id) for m in erased]
+        gone = [_erased(roster.stored[key]) for key in keys]
         work.publish(MembersErased(members=gone))
     return outcomes
 
@@ -95,6 +96,15 @@ async def adjust_points(
     outcomes = each(roster.adjust, each(checked_adjustment, commands))
     await store_roster(roster, members, work)
     return outcomes
+
+
+def _erased(member: Member) -> ErasedMember:
+    """Say who is gone, by what was stored."""
+    account_id, external_id = member.account_id, member.external_id
+    digest = external_id and digest_external_id(account_id, external_id)
+    return ErasedMember(
+        account_id=account_id, member_id=member.member_id, external_id_digest=digest
+    )
 
 
 def reduce_saved(saved: MemberSaved) -> MemberSaved:

@@ -2,7 +2,8 @@ import asyncio
 from typing import Any
 
 from services.member.domain.members import ExternalIdTakenError
-from shared.contracts.member import Member
+from services.member.handlers import members as handlers
+from shared.contracts.member import Member, MembersErased, digest_external_id
 from shared.database import Database
 from shared.errors import ApplicationError, InvalidError
 from tests.integration.member.people import (
@@ -242,6 +243,19 @@ async def test_deleted_member_is_erased_and_announced(database: Database):
         )
     stored = " ".join(row[0] for row in rows)
     assert not any(word in stored for word in ("Ada", "a@b.org", "crm-1", "gold", "birthday"))
+
+
+async def test_erased_members_are_named_by_what_does_not_tell_who_they_were(database: Database):
+    await saved(database, a_save(external_id="crm-1"), a_save("bob"))
+
+    async with database.work() as work:
+        await handlers.delete_members([a_deletion(), a_deletion("bob")], work)
+        [erased] = [event for event in work.announced if isinstance(event, MembersErased)]
+
+    ada, bob = erased.members
+    assert ada.external_id_digest == digest_external_id(ACCOUNT, "crm-1")
+    assert bob.external_id_digest is None
+    assert "crm-1" not in erased.model_dump_json()
 
 
 async def test_deleting_twice_is_not_found(database: Database):

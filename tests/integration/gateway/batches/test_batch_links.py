@@ -1,12 +1,19 @@
 """Lists of links, sealed and short ones."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from services.gateway.domain.links import LinkMaker, LinkOrder
+from services.gateway.usecases import batch_rows
 from shared.contracts.triggers import (
     CreatePass,
 )
+from shared.errors import InternalError
+from shared.passes.language.rights import Withheld
 from shared.passes.links.tokens import LinkClaims
 from tests.integration.gateway.batches.batching import (
     POINTS,
@@ -54,6 +61,30 @@ async def test_links_are_sealed_for_a_list_made_for_passkit(
     assert nobody["error"].startswith("A link cannot say this. (email: an e-mail address")
     assert list(percy)[-2:] == ["link", "error"]
     assert not owners.asked_for(CreatePass)
+
+
+async def test_a_row_that_fails_in_a_way_nobody_foresaw_fails_alone(
+    an_account: AnAccount, template_id: str, monkeypatch: pytest.MonkeyPatch
+):
+    program_id = await a_program(an_account, template_id)
+    claims = LinkMaker.claims
+
+    def breaking(maker: LinkMaker, order: LinkOrder, withheld: Sequence[Withheld]) -> LinkClaims:
+        if order.member.get("name") == "Breaker":
+            raise ValueError("secret")
+        return claims(maker, order, withheld)
+
+    monkeypatch.setattr(LinkMaker, "claims", breaking)
+    monkeypatch.setattr(batch_rows, "MAX_ATTEMPTS", 2)
+    rows = "name\nAda\nBreaker\nBob\n"
+    batch_id = await begun(an_account, rows, kind="links", program_id=program_id)
+    batch = await ended(an_account, batch_id)
+    ada, breaker, bob = await result(an_account, batch_id)
+
+    assert (batch["state"], batch["failed"]) == ("finished", 1)
+    assert (breaker["link"], breaker["error"]) == ("", InternalError().detail)
+    assert ada["link"]
+    assert bob["link"]
 
 
 async def test_columns_of_links_are_judged_first(an_account: AnAccount, template_id: str):

@@ -7,6 +7,7 @@ from services.gateway.handlers import erase_members
 from shared.contracts.member import (
     ErasedMember,
     MembersErased,
+    digest_external_id,
 )
 from shared.contracts.triggers import (
     ChangePass,
@@ -23,6 +24,7 @@ from tests.integration.gateway.batches.batching import (
     result,
 )
 from tests.integration.gateway.conftest import (
+    PUBLIC_URL,
     AnAccount,
     Gateway,
 )
@@ -89,9 +91,18 @@ async def test_json_lines_say_null_and_nothing(
     assert list(found[0]) == ["handle", "logoText", POINTS, "link", "error"]
 
 
-def gone(account: AnAccount, member_id: str) -> MembersErased:
-    member = ErasedMember(account_id=account.account_id, member_id=member_id)
+def gone(account: AnAccount, member_id: str, external_id: str | None = None) -> MembersErased:
+    digest = external_id and digest_external_id(account.account_id, external_id)
+    member = ErasedMember(
+        account_id=account.account_id, member_id=member_id, external_id_digest=digest
+    )
     return MembersErased(members=[member])
+
+
+async def erase(gateway: Gateway, message: MembersErased) -> None:
+    batches, member_passes = gateway.context.batches, gateway.context.member_passes
+    async with gateway.context.database.work() as work:
+        await erase_members([message], work, batches=batches, member_passes=member_passes)
 
 
 async def test_erased_member_is_taken_out_of_rows_and_results(
@@ -104,13 +115,7 @@ async def test_erased_member_is_taken_out_of_rows_and_results(
     member_id = owners.passes[first["handle"]].member_id
     assert member_id is not None
 
-    async with gateway.context.database.work() as work:
-        await erase_members(
-            [gone(an_account, member_id)],
-            work,
-            batches=gateway.context.batches,
-            member_passes=gateway.context.member_passes,
-        )
+    await erase(gateway, gone(an_account, member_id))
     erased, left = await result(an_account, batch_id)
 
     assert erased == {
@@ -121,6 +126,30 @@ async def test_erased_member_is_taken_out_of_rows_and_results(
         "error": "The member was erased.",
     }
     assert (left["external_id"], left["error"]) == ("e2", "")
+
+
+async def test_links_for_an_external_id_of_an_erased_member_are_taken_out_of_results(
+    gateway: Gateway, an_account: AnAccount, another_account: AnAccount, template_id: str
+):
+    body = {"name": "Autumn", "template_id": template_id, "auto_fill_external_id": "email"}
+    program_id = (await an_account.call("POST", "/v1/link-programs", body)).json["program_id"]
+    rows = (
+        "externalId,name,email\n,Ada,Ada@Beans.example\n,Ada again,ada@beans.example\n"
+        "ada@beans.example,Ada,\n,Bob,bob@beans.example\n"
+    )
+    batch_id = await begun(an_account, rows, kind="links", program_id=program_id)
+    await ended(an_account, batch_id)
+    said = "ada@beans.example"
+
+    await erase(gateway, gone(another_account, "ada", said))
+    untouched = await result(an_account, batch_id)
+    await erase(gateway, gone(an_account, "ada", said))
+    *erased, left = await result(an_account, batch_id)
+
+    assert [row["name"] for row in untouched] == ["Ada", "Ada again", "Ada", "Bob"]
+    nobody = {"externalId": "", "name": "", "email": "", "link": ""}
+    assert erased == [{**nobody, "error": "The member was erased."}] * 3
+    assert left["link"].startswith(f"{PUBLIC_URL}/c/{program_id}?data=")
 
 
 async def test_member_who_is_erased_before_a_row_is_recorded_is_taken_out_of_it(
@@ -138,14 +167,7 @@ async def test_member_who_is_erased_before_a_row_is_recorded_is_taken_out_of_it(
             await asyncio.sleep(0.01)
     (enrolment,) = people.enrolments.values()
 
-    async with gateway.context.database.work() as work:
-        message = gone(an_account, enrolment.member_id)
-        await erase_members(
-            [message],
-            work,
-            batches=gateway.context.batches,
-            member_passes=gateway.context.member_passes,
-        )
+    await erase(gateway, gone(an_account, enrolment.member_id))
     gate.is_open = True
     await ended(an_account, batch_id)
     (row,) = await result(an_account, batch_id)
