@@ -29,7 +29,7 @@ def main() -> int:
     key.add_argument("account_id", metavar="ACCOUNT", help="the id that `account` printed")
     key.add_argument("--name", default="made by the operator", help="what the list of keys says")
     links = commands.add_parser("links", help="make links of a table, without the server")
-    links.add_argument("file", type=Path, help="CSV in UTF-8, its head row names what is where")
+    links.add_argument("file", type=Path, help="CSV, its head row names what is where")
     links.add_argument("--key", type=Path, required=True, help="the key file of a link program")
     links.add_argument(
         "--output", type=Path, help="where the result goes (default: standard output)"

@@ -138,7 +138,7 @@ def _rule(row: list[str], enumerations: Mapping[str, frozenset[str]]) -> KeyRule
         maximum_items=int(limit.removeprefix("items<=")) if limit.startswith("items<=") else None,
         maximum_bytes=int(limit.removeprefix("bytes<=")) if limit.startswith("bytes<=") else None,
         minimum=int(low) if ranged else None,
-        maximum=int(high) if ranged else None,
+        maximum=int(high) if high else None,
         minimum_ios=int(minimum_ios) if minimum_ios else None,
     )
 

@@ -182,8 +182,11 @@ def _accept_string(rule: KeyRule, value: Json) -> str:
 def _accept_number(rule: KeyRule, value: Json) -> int | float:
     if not is_number(value) or not math.isfinite(value):
         raise UnfitError("a number is needed")
-    if rule.minimum is not None and not rule.minimum <= value <= (rule.maximum or 0):
-        raise UnfitError(f"a number from {rule.minimum} to {rule.maximum} is needed")
+    low, high = rule.minimum, rule.maximum
+    if low is not None and high is None and value < low:
+        raise UnfitError(f"a number of at least {low} is needed")
+    if low is not None and high is not None and not low <= value <= high:
+        raise UnfitError(f"a number from {low} to {high} is needed")
     return value
 
 

@@ -151,6 +151,9 @@ async def test_faults_are_named_where_they_are(an_account: AnAccount):
     rows = await an_account.call(
         "POST", f"{path}/links", {"links": [{}, {"values": {"nothing": 1}}, {"external_id": "1"}]}
     )
+    twice = await an_account.call(
+        "POST", f"{path}/links", {"links": [{}], "member": {"name": "Ada"}, "campaign": "autumn"}
+    )
     neither = await an_account.call("POST", f"{path}/revocations", {})
     both = await an_account.call("POST", f"{path}/revocations", {"campaign": "a", "key_id": "b"})
     key = await an_account.call("POST", f"{path}/revocations", {"key_id": "unknown"})
@@ -162,6 +165,8 @@ async def test_faults_are_named_where_they_are(an_account: AnAccount):
     assert ["url" in row for row in rows.json["links"]] == [True, False, True]
     faults = rows.json["links"][1]["error"]["errors"]
     assert [fault["pointer"] for fault in faults] == ["/links/1/values/nothing"]
+    assert (twice.status, len(twice.faults)) == (422, 1)
+    assert "each says its own campaign and member" in "".join(twice.faults.values())
     assert [answer.status for answer in (neither, both, key, legacy)] == [422] * 4
 
 

@@ -141,6 +141,9 @@ def test_an_event_ticket_with_a_strip_shows_no_other_large_image():
          "beacons[0].proximityUUID: proximityUUID is needed by Wallet"),
         ({"beacons": [{"proximityUUID": "x"}]}, "beacons[0].proximityUUID: a UUID is needed"),
         ({"locations": [{"latitude": 1}]}, "locations[0]: longitude is needed by Wallet"),
+        ({"locations": [{"latitude": 1, "longitude": 2, "maxDistance": -5}]},
+         "locations[0].maxDistance: a number of at least 0 is needed"),
+        ({"maxDistance": -0.5}, "a number of at least 0 is needed"),
         ({"structure_headerFields_points": "null"}, "FieldContent is needed"),
     ],
 )  # fmt: skip

@@ -131,10 +131,27 @@ class NewLinks(NewLink):
                     "campaign": "autumn",
                 }
             ],
+            "anyOf": [
+                {
+                    "required": ["links"],
+                    "properties": {"links": {"type": "array", "items": {}}},
+                    "maxProperties": 1,
+                },
+                {"properties": {"links": {"type": "null"}}},
+            ],
         },
     )
 
-    links: Annotated[list[NewLink], Field(min_length=1, max_length=MAX_ROWS)] | None = None
+    links: Annotated[list[NewLink], Field(min_length=1, max_length=MAX_ROWS)] | None = Field(
+        None, description="Each says all of itself; beside them nothing is said."
+    )
+
+    @model_validator(mode="after")
+    def _says_each_once(self) -> Self:
+        others = sorted(self.model_fields_set - {"links"})
+        if self.links is not None and others:
+            raise ValueError(f"With links, each says its own {' and '.join(others)}")
+        return self
 
 
 class LinkRow(BaseModel):
