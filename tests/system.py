@@ -7,7 +7,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -22,10 +21,11 @@ import aiohttp
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.rabbitmq import PrivateRabbitMQ
 from shared.sealing import MasterKeys
+from tests import forking
 from tests.apple import PushServer
+from tests.forking import Running
 from tests.sockets import free_port
 
-ROOT = Path(__file__).parent.parent
 SERVICES = ("gateway", "member", "triggers", "generator", "notifier")
 START_SECONDS = 120
 """Far more than it takes, for a busy machine."""
@@ -42,16 +42,17 @@ class Process:
     """One of our processes, with its log."""
 
     name: str
-    command: list[str]
+    program: tuple[str, ...]
+    """Its module and arguments, as after `python -m`."""
     environment: dict[str, str]
     log: Path
-    running: subprocess.Popen[bytes] | None = None
+    running: Running | None = None
 
     def start(self, **settings: str) -> None:
         """Start it, with these settings besides its own until it is started again."""
         with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environment | settings, stdout=log, stderr=log
+            self.running = forking.start(
+                *self.program, environment=self.environment | settings, output=log, errors=log
             )
 
     def kill(self) -> None:
@@ -160,8 +161,7 @@ async def start_embedded(folder: Path, apple: PushServer | None = None, **settin
         PASSWRIGHT_DATA=str(folder / "data"),
         **NO_LIMITS | _push_settings(folder, apple) | settings,
     )
-    command = [sys.executable, "-m", "services", "run"]
-    process = Process("run", command, environment, folder / "run.log")
+    process = Process("run", ("services", "run"), environment, folder / "run.log")
     process.start()
     system = System(f"http://localhost:{port}", {"run": process})
     with _killed_on_failure(system):
@@ -202,12 +202,7 @@ async def start_distributed(
     await run_command(environment, "migrate")
     account = json.loads(await run_command(environment, "account", "Tests"))
     processes = {
-        name: Process(
-            name,
-            [sys.executable, "-m", f"services.{name}"],
-            environment,
-            folder / f"{name}.log",
-        )
+        name: Process(name, (f"services.{name}",), environment, folder / f"{name}.log")
         for name in SERVICES
     }
     for process in processes.values():
@@ -290,13 +285,9 @@ async def _open_apple(system: System, apple: PushServer | None) -> None:
 
 async def run_command(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
     """Run one of `python -m services`' commands to its end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", *arguments,
-        cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await process.communicate()
-    assert process.returncode == code, output.decode()
-    return output.decode()
+    ended, output, errors = await forking.run("services", *arguments, environment=environment)
+    assert ended == code, output + errors
+    return output + errors
 
 
 def _read_demo(path: Path) -> dict[str, Any] | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.world import World
-from tests.system import ROOT, clean_environment
+from tests.forking import ROOT
+from tests.system import clean_environment
 
 SEED = 1
 METHOD_NOT_ALLOWED = 405

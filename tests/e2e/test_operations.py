@@ -19,7 +19,8 @@ from shared.identifiers import new_id
 from shared.messaging.envelope import Envelope
 from shared.messaging.rabbitmq import RabbitMQTransport
 from tests.e2e.test_journeys import a_pass, a_template, download, get, post
-from tests.system import ROOT, Process, System, poll, run_command, start_embedded
+from tests.forking import ROOT
+from tests.system import Process, System, poll, run_command, start_embedded
 
 
 async def test_what_was_acknowledged_is_there_after_kill_9_and_a_restart(tmp_path: Path):
@@ -197,7 +198,7 @@ async def test_bulk_work_may_have_a_process_of_its_own(distributed: System):
     lanes = [
         Process(
             lane,
-            [*triggers.command, "--lane", lane],
+            (*triggers.program, "--lane", lane),
             triggers.environment,
             triggers.log.with_name(f"{lane}.log"),
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -54,7 +53,7 @@ def a_gateway(system: System, folder: Path, number: int) -> System:
     }
     process = Process(
         "gateway",
-        [sys.executable, "-m", "services.gateway"],
+        ("services.gateway",),
         system.extra["environment"] | settings,
         folder / f"pass2u_gateway{number}.log",
     )

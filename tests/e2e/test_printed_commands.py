@@ -14,7 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.system import ROOT, System, clean_environment, poll, start_embedded
+from tests.forking import ROOT
+from tests.system import System, clean_environment, poll, start_embedded
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="There is no curl here.")
 

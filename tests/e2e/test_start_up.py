@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from deploy.local.rabbitmq import PrivateRabbitMQ
 from shared.identifiers import new_id
 from shared.sealing import MasterKeys
 from shared.service import NOT_MIGRATED
+from tests import forking
 from tests.servers import with_database
-from tests.system import ROOT, clean_environment, poll, run_command
+from tests.system import clean_environment, poll, run_command
 
 KEYS = MasterKeys.generate_text()
 SECRET = "hunter2-canary"
@@ -25,18 +25,12 @@ NOWHERE = f"postgresql://ann:{SECRET}@127.0.0.1:1/none"
 
 async def said(*arguments: str, **settings: str) -> str:
     """Run a command that must fail at once, and give the one sentence that it says."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments,
-        cwd=ROOT, env=clean_environment(**settings),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode in {1, 2}
-    both = (output + errors).decode()
-    assert "Traceback" not in both
-    assert SECRET not in both
-    assert KEYS[-20:] not in both
-    sentence, *others = errors.decode().splitlines()
+    code, output, errors = await forking.run(*arguments, environment=clean_environment(**settings))
+    assert code in {1, 2}
+    assert "Traceback" not in output + errors
+    assert SECRET not in output + errors
+    assert KEYS[-20:] not in output + errors
+    sentence, *others = errors.splitlines()
     assert others == []
     return sentence
 

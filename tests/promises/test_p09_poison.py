@@ -10,10 +10,11 @@ import asyncpg
 from shared.messaging.consumer import MAX_STARTS
 from shared.messaging.rabbitmq import RabbitMQTransport
 from tests import servers
+from tests.forking import ROOT
 from tests.integration.messaging.toys import an_event, effects, toy_database
 from tests.promises.conftest import Figure
 from tests.promises.killer import POISON
-from tests.system import ROOT, System, poll
+from tests.system import System, poll
 
 MESSAGES = 1000
 SECONDS = 120

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import pytest
 
+from tests.forking import ROOT
 from tests.promises.conftest import Figure
 from tests.promises.fuzzing import TARGETS, images
 from tests.promises.memory import Memory
-from tests.system import ROOT, System
+from tests.system import System
 
 MAX_GROWTH_KIB: Final = 64 * 1024
 """KiB."""

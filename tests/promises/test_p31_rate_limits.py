@@ -13,9 +13,10 @@ import pytest
 
 from tests.e2e.test_exports import an_account
 from tests.e2e.test_journeys import a_template
+from tests.forking import ROOT
 from tests.promises.conftest import Figure
 from tests.promises.flood import Answered, Flood
-from tests.system import ROOT, System, a_distributed_system
+from tests.system import System, a_distributed_system
 
 RATE, BURST = 20, 40
 TIMES: Final = 10

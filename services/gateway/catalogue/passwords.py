@@ -9,7 +9,10 @@ from typing import Final
 
 MAX_PASSWORD_CHARACTERS: Final = 256
 
-_COST, _BLOCK, _LANES = 2**15, 8, 1
+COST: Final = 2**15
+"""How much memory and time a password takes, for us and for who guesses; tests take less."""
+
+_BLOCK, _LANES = 8, 1
 _MEMORY = 64 * 1024 * 1024
 _SALT_LENGTH = 16
 _AT_ONCE = 2
@@ -40,7 +43,7 @@ class Passwords:
                 hashlib.scrypt,
                 password.encode("utf-8", "surrogatepass"),
                 salt=salt,
-                n=_COST,
+                n=COST,
                 r=_BLOCK,
                 p=_LANES,
                 maxmem=_MEMORY,

@@ -1,6 +1,6 @@
 """A gateway on a port, alone with its database and its transport; accounts to call it with."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -9,10 +9,12 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
 from services.gateway.app import build, open_context
+from services.gateway.catalogue import passwords
 from services.gateway.context import Context
 from services.gateway.settings import Settings
 from shared.database import Database
@@ -25,6 +27,14 @@ from shared.service import RunningServices
 from tests.servers import new_database
 
 PUBLIC_URL = "https://passes.example"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passwords_are_cheap() -> Iterator[None]:
+    """The whole system takes what they really cost."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "COST", 2**4)
+        yield
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests import forking
+from tests.forking import ROOT
 from tests.google.accounts import new_key
 from tests.google.links import GOOGLES_SAVE_URL
 from tests.google.server import FakeGoogle
 from tests.integration.google.documents import CLASS, OBJECT, class_of, object_of
 from tests.integration.google.issuer import IssuerServer, an_issuer_server
 from tests.sockets import Identity, free_port
-from tests.system import ROOT
+from tests.system import clean_environment
 
 
 @dataclass
@@ -31,16 +33,21 @@ class CommandLine:
     folder: Path
     port: int
 
+    @property
+    def where(self) -> tuple[str, ...]:
+        return ("--port", str(self.port), "--folder", str(self.folder))
+
     async def start(self, *words: str) -> Process:
-        where = ("--port", str(self.port), "--folder", str(self.folder))
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.google", *words, *where,
+            sys.executable, "-m", "tests.google", *words, *self.where,
             cwd=ROOT, stdout=PIPE, stderr=STDOUT,
         )  # fmt: skip
 
     async def run(self, *words: str) -> str:
-        output, _ = await (await self.start(*words)).communicate()
-        return output.decode()
+        _, output, errors = await forking.run(
+            "tests.google", *words, *self.where, environment=clean_environment()
+        )
+        return output + errors
 
     @asynccontextmanager
     async def running(self, *words: str, until: str) -> AsyncGenerator[Process]:

@@ -23,8 +23,9 @@ from services.notifier.settings import Settings as NotifierSettings
 from services.triggers.settings import Settings as TriggersSettings
 from shared.sealing import MasterKeys
 from shared.settings import CommonSettings
+from tests.forking import ROOT
 from tests.sockets import free_port
-from tests.system import ROOT, SERVICES, Process, clean_environment, poll, run_command
+from tests.system import SERVICES, Process, clean_environment, poll, run_command
 
 DEPLOY = ROOT / "deploy"
 OF_THE_CONTAINER = {
@@ -162,9 +163,7 @@ async def test_health_check_of_services_tells_one_that_is_ready(
         PASSWRIGHT_HEALTH_PORT=port,
     )
     await run_command(environment, "migrate")
-    member = Process(
-        "member", [sys.executable, "-m", "services.member"], environment, tmp_path / "log"
-    )
+    member = Process("member", ("services.member",), environment, tmp_path / "log")
 
     before = await is_healthy([sys.executable, *command])
     member.start()

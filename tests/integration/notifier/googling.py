@@ -1,7 +1,6 @@
 """Passes of a notifier under trial that are to be at Google, and the worker that sends them."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -53,11 +52,13 @@ from shared.errors import ApplicationError, NotReadyError
 from shared.google.accounts import TOKEN_URL
 from shared.google.api import GoogleAddresses, GoogleApi
 from shared.identifiers import new_id
+from tests import forking
 from tests.google.routes import BASE
 from tests.google.server import ISSUER, FakeGoogle
 from tests.google.world import Request
 from tests.integration.google.documents import class_of, object_of
 from tests.integration.notifier.partner import Notifier
+from tests.system import clean_environment
 
 CLASS = f"{ISSUER}.t_card"
 
@@ -320,19 +321,13 @@ class Googling:
     async def run_process(self, rate: float = 500, crash_at: str = "") -> int:
         """Send in a process of its own until nothing waits; the code it ended with."""
         addresses = self.api.addresses
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        code, _, _ = await forking.run(
             "tests.integration.notifier.sending_process",
-            self.notifier.database.url,
-            addresses.api,
-            addresses.token_url,
-            str(addresses.root),
-            str(rate),
-            crash_at,
-        )
-        async with asyncio.timeout(120):
-            return await process.wait()
+            self.notifier.database.url, addresses.api, addresses.token_url, str(addresses.root),
+            str(rate), crash_at,
+            environment=clean_environment(),
+        )  # fmt: skip
+        return code
 
     async def stop(self) -> None:
         for worker in self.workers:

@@ -1,24 +1,21 @@
 """The phone on the command line: what it took in one command is there in the next."""
 
-import asyncio
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import forking
 from tests.integration.wallet.server import a_toy_server, authority
-from tests.system import ROOT
+from tests.system import clean_environment
 
 
 async def run(folder: Path, *words: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.wallet", *words,
-        "--wallet", str(folder / "wallet.json"), "--root", str(folder / "root.pem"),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await process.communicate()
-    return output.decode()
+    where = ("--wallet", str(folder / "wallet.json"), "--root", str(folder / "root.pem"))
+    _, output, errors = await forking.run(
+        "tests.wallet", *words, *where, environment=clean_environment()
+    )
+    return output + errors
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ async def test_file_that_is_too_long_leaves_nothing(database_url: str):
     ):
         account = await make_account(gateway)
         template_id = await make_template(account)
-        rows = f"{POINTS}\n" + "1\n" * 600_000
+        rows = "psScanText\n" + f"{'x' * 999}\n" * 1100
 
         async def pieces() -> AsyncIterator[bytes]:
             yield rows.encode()
