@@ -152,7 +152,9 @@ async def test_faults_are_named_where_they_are(an_account: AnAccount):
         "POST", f"{path}/links", {"links": [{}, {"values": {"nothing": 1}}, {"external_id": "1"}]}
     )
     twice = await an_account.call(
-        "POST", f"{path}/links", {"links": [{}], "member": {"name": "Ada"}, "campaign": "autumn"}
+        "POST",
+        f"{path}/links",
+        {"links": [{"external_id": "1"}], "member": {"name": "Ada"}, "campaign": "autumn"},
     )
     neither = await an_account.call("POST", f"{path}/revocations", {})
     both = await an_account.call("POST", f"{path}/revocations", {"campaign": "a", "key_id": "b"})
