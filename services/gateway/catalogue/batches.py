@@ -11,6 +11,7 @@ from services.gateway.domain.batches import (
     CHUNK_BYTES,
     CHUNK_ROWS,
     ENDED,
+    ERASED,
     MAX_OPEN,
     MAX_ROWS,
     Action,
@@ -41,7 +42,6 @@ ABANDONED_SECONDS: Final = 3600.0
 CHUNKS_A_TURN: Final = 20
 MARKS_A_TURN: Final = 20_000
 
-ERASED: Final = "The member was erased."
 _NEXT: Final[Mapping[Action, BatchState]] = {
     "pause": "paused",
     "resume": "queued",
@@ -92,15 +92,26 @@ class Receiving:
         self.rows = 0
         self._database = database
         self._waiting: list[tuple[KeptRow, list[bytes]]] = []
+        self._mentions: list[tuple[bytes, int]] = []
         self._size = 0
         self._number = 0
 
-    async def add(self, row: KeptRow, ids: Sequence[tuple[str, ...]], size: int) -> None:
-        """Keep a row; `ids` are what no other row may have, `size` is about how long it is."""
+    async def add(
+        self,
+        row: KeptRow,
+        ids: Sequence[tuple[str, ...]],
+        mentions: Sequence[tuple[str, ...]],
+        size: int,
+    ) -> None:
+        """Keep a row, which is about `size` long.
+
+        `ids` are what no other row may have, `mentions` what else an erasure finds it by.
+        """
         self.rows += 1
         if self.rows > MAX_ROWS:
             raise BatchTooLongError
         self._waiting.append((row, [self.key.digest(*words) for words in ids]))
+        self._mentions += [(self.key.digest(*words), row.line) for words in mentions]
         self._size += size
         if len(self._waiting) >= CHUNK_ROWS or self._size >= CHUNK_BYTES:
             await self.flush()
@@ -108,9 +119,10 @@ class Receiving:
     async def flush(self) -> None:
         """Seal the rows that came last."""
         waiting, self._waiting, self._size = self._waiting, [], 0
+        mentions, self._mentions = self._mentions, []
         if not waiting:
             return
-        pairs = [(mark, row.line) for row, marks in waiting for mark in marks]
+        pairs = [(mark, row.line) for row, marks in waiting for mark in marks] + mentions
         async with self._database.work() as work:
             batches = BatchRepository(work.connection)
             first: Mapping[bytes, int] = {}
@@ -314,18 +326,17 @@ class Batches:
             await batches.note_erasures(batch_id, digests)
             for number, lines in (await batches.find_marked(batch_id, digests)).items():
                 chunk = await batches.read_chunk(batch_id, number)
-                if chunk is None or chunk.outcomes is None:
+                if chunk is None:
                     continue
-                rows, outcomes = _without(
-                    lines,
-                    key.open_rows(chunk.content, number),
-                    key.open_outcomes(chunk.outcomes, number),
-                )
+                rows, sealed_outcomes = key.open_rows(chunk.content, number), None
+                if chunk.outcomes is None:  # what is not done yet will not be
+                    rows = [KeptRow(r.line, None) if r.line in lines else r for r in rows]
+                else:
+                    outcomes = key.open_outcomes(chunk.outcomes, number)
+                    rows, outcomes = _without(lines, rows, outcomes)
+                    sealed_outcomes = key.seal_outcomes(outcomes, number)
                 await batches.rewrite(
-                    batch_id,
-                    number,
-                    key.seal_rows(rows, number),
-                    key.seal_outcomes(outcomes, number),
+                    batch_id, number, key.seal_rows(rows, number), sealed_outcomes
                 )
 
     async def forget_over(self, days: int) -> None:
@@ -348,7 +359,7 @@ def _without(
     said: list[Outcome] = []
     for row, outcome in zip(rows, outcomes, strict=True):
         if row.line in lines:
-            left.append(KeptRow(row.line, []))
+            left.append(KeptRow(row.line, None))
             said.append(Outcome(outcome.handle, None, ERASED))
         else:
             left.append(row)

@@ -56,6 +56,7 @@ MAX_NAMED: Final = 20
 
 ENDED: Final = frozenset({"finished", "cancelled", "failed"})
 
+_MENTION: Final = "mention"
 _NONCE: Final = 12
 _DIGEST: Final = 12
 
@@ -95,6 +96,8 @@ class BatchGoesOnError(ConflictError):
 
     code = "batch_goes_on"
 
+
+ERASED: Final = "The member was erased."
 
 RESULTS: Final = ("link", "error")
 """Columns of a result besides that of the handle; in a file that is sent again they are ignored."""
@@ -245,6 +248,8 @@ class KeptRow:
 
     line: int
     cells: Any
+    """Texts, or of a JSON line its object; None once the member that it is about was erased."""
+
     twin: int = 0
     """The line of an earlier row that has the same id; 0: there is none."""
 
@@ -254,6 +259,8 @@ class KeptRow:
         An empty cell says nothing; in JSON lines an empty text and null are said.
         """
         content = Content({}, {})
+        if self.cells is None:
+            raise InvalidError(ERASED)
         if is_list(self.cells):
             given: Iterable[tuple[Column, Json]] = zip(columns, self.cells, strict=False)
             said = [(column, text) for column, text in given if text]
@@ -270,6 +277,8 @@ class KeptRow:
 
     def texts(self, columns: Sequence[Column]) -> list[Json]:
         """Give its cells in the order of the columns."""
+        if self.cells is None:
+            return [""] * len(columns)
         if is_list(self.cells):
             cells: list[Json] = self.cells[: len(columns)]
             return [*cells, *[""] * (len(columns) - len(cells))]
@@ -349,6 +358,7 @@ class BatchKey:
         marks = [self.mark_of_member(member.member_id)]
         if member.external_id_digest is not None:
             marks.append(self.digest("external_id", "", member.external_id_digest))
+            marks.append(self.digest(_MENTION, member.external_id_digest))
         return marks
 
 
@@ -367,6 +377,16 @@ def ids_of(kind: RowKind, content: Content, account_id: UUID) -> list[tuple[str,
 def id_of_person(account_id: UUID, external_id: str, template: str = "") -> tuple[str, ...]:
     """Name an external id as what erases a member knows it."""
     return ("external_id", template, digest_external_id(account_id, external_id))
+
+
+def mention_of_person(account_id: UUID, external_id: str) -> tuple[str, ...]:
+    """Name an external id where other rows may have it, too."""
+    return (_MENTION, digest_external_id(account_id, external_id))
+
+
+def mentions_of(ids: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Name the external ids that are told within a template: members have them everywhere."""
+    return [(_MENTION, word) for name, template, word in ids if name == "external_id" and template]
 
 
 def with_twin(row: KeptRow, lines: Iterable[int]) -> KeptRow:

@@ -1,10 +1,10 @@
 """Links: what a program says of them, and how what somebody orders becomes what a link says."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 import orjson
@@ -178,10 +178,29 @@ class LinkMaker:
 
     def external_id(self, facts: Mapping[str, Json], values: Mapping[str, Json]) -> str:
         """Tell the external id that a link would have at this moment, if any."""
+        return self._external_id(self._program, facts, values)
+
+    def other_external_ids(
+        self, facts: Mapping[str, Json], values: Mapping[str, Json]
+    ) -> list[str]:
+        """List what it would be if the program filled it from something else, as it may later."""
+        now = self._program.auto_fill_external_id
+        programs = [
+            replace(self._program, auto_fill_external_id=fill)
+            for fill in get_args(AutoFill)
+            if fill != now
+        ]
+        known = self.external_id(facts, values)
+        others = {self._external_id(program, facts, values) for program in programs}
+        return sorted(others - {known, ""})
+
+    def _external_id(
+        self, program: LinkProgram, facts: Mapping[str, Json], values: Mapping[str, Json]
+    ) -> str:
         given = {**self._names.sort(values).member, **facts}
-        wanted = {"external_id", self._program.auto_fill_external_id}
+        wanted = {"external_id", program.auto_fill_external_id}
         member = {name: value for name, value in given.items() if name in wanted}
-        return to_text(_with_external_id(self._program, member).get("external_id", ""))
+        return to_text(_with_external_id(program, member).get("external_id", ""))
 
     def foreign_claims(self, link_id: UUID, given: Mapping[str, Json]) -> LinkClaims:
         """Make of a link that another system sealed what is possible, and leave out the rest."""

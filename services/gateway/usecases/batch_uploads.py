@@ -30,6 +30,8 @@ from services.gateway.domain.batches import (
     id_of_person,
     ids_of,
     kept_rows,
+    mention_of_person,
+    mentions_of,
     place,
     refuse_doubles,
     row_kind,
@@ -123,7 +125,9 @@ async def receive(
         async for row, content in reading.rows(pieces):
             if receiving is None:  # the columns are in order, as far as they are known
                 receiving = await context.batches.receive(account_id, wish.kind)
-            await receiving.add(row, reading.ids(content), len(orjson.dumps(row.cells)))
+            ids = reading.ids(content)
+            size = len(orjson.dumps(row.cells))
+            await receiving.add(row, ids, reading.mentions(content, ids), size)
         if receiving is not None:
             await receiving.flush()
     except BaseException:
@@ -221,6 +225,13 @@ class _Reading:
             external_id = self._maker.external_id(content.facts, content.values)
             return [id_of_person(self._account_id, external_id)] if external_id else []
         return ids_of(self._wish.row_kind, content, self._account_id)
+
+    def mentions(self, content: Content, ids: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """List by what else an erasure of its member finds the row."""
+        if self._maker is None:
+            return mentions_of(ids)
+        others = self._maker.other_external_ids(content.facts, content.values)
+        return [mention_of_person(self._account_id, one) for one in others]
 
     async def show(self, row: KeptRow, content: Content) -> ShownRow:
         """Tell what a row would be."""

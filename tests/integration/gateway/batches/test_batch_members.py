@@ -1,8 +1,10 @@
 """Lists of members, and of changes: made, changed, erased again."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
+from services.gateway.domain.batches import CHUNK_ROWS
 from services.gateway.handlers import erase_members
 from shared.contracts.member import (
     ErasedMember,
@@ -150,6 +152,82 @@ async def test_links_for_an_external_id_of_an_erased_member_are_taken_out_of_res
     nobody = {"externalId": "", "name": "", "email": "", "link": ""}
     assert erased == [{**nobody, "error": "The member was erased."}] * 3
     assert left["link"].startswith(f"{PUBLIC_URL}/c/{program_id}?data=")
+
+
+async def test_links_are_found_by_what_their_program_fills_external_ids_from_later(
+    gateway: Gateway, an_account: AnAccount, template_id: str
+):
+    body = {"name": "Autumn", "template_id": template_id}
+    program_id = (await an_account.call("POST", "/v1/link-programs", body)).json["program_id"]
+    rows = "email,phone\nAda@Beans.example,+491712345678\nbob@beans.example,\n"
+    batch_id = await begun(an_account, rows, kind="links", program_id=program_id)
+    await ended(an_account, batch_id)
+
+    await erase(gateway, gone(an_account, "ada", "ada@beans.example"))
+    erased, left = await result(an_account, batch_id)
+
+    assert erased == {"email": "", "phone": "", "link": "", "error": "The member was erased."}
+    assert left["email"] == "bob@beans.example"
+
+
+async def test_rows_that_name_an_erased_member_are_taken_out_whether_they_were_done_or_not(
+    gateway: Gateway, an_account: AnAccount, template_id: str, owners: Owners, people: People
+):
+    gate = Gate(owners)
+    rows = f"templateId,external_id,name\nnone,e1,Ada\n{template_id},e1,Ada\n"
+    many = rows + f"{template_id},,Bob\n" * CHUNK_ROWS + f"{template_id},e2,Ada\n"
+    failed = await begun(an_account, "templateId,external_id\nnone,e1\n", kind="passes")
+    await ended(an_account, failed)
+    batch_id = await begun(an_account, many, kind="passes")
+
+    await an_account.call("POST", f"/v1/batches/{batch_id}/pause")
+    for external_id in ("e1", "e2"):
+        await erase(gateway, gone(an_account, "ada", external_id))
+    await an_account.call("POST", f"/v1/batches/{batch_id}/cancel")
+    gate.is_open = True
+    found = await result(an_account, batch_id)
+    (row,) = await result(an_account, failed)
+
+    assert (row["external_id"], row["error"]) == ("", "The member was erased.")
+    assert Counter((one["external_id"], one["name"]) for one in found) == {
+        ("", ""): 3,
+        ("", "Bob"): CHUNK_ROWS,
+    }
+
+
+async def test_row_that_names_an_erased_member_is_not_done(
+    gateway: Gateway, an_account: AnAccount, template_id: str, owners: Owners, people: People
+):
+    gate = Gate(owners)
+    rows = "external_id,name\n,Bob\ne1,Ada\n"
+    batch_id = await begun(an_account, rows, kind="passes", template_id=template_id)
+    await an_account.call("POST", f"/v1/batches/{batch_id}/pause")
+    async with asyncio.timeout(PATIENCE):
+        while await is_in_hand(gateway, batch_id):
+            await asyncio.sleep(0.02)
+
+    await erase(gateway, gone(an_account, "ada", "e1"))
+    gate.is_open = True
+    await an_account.call("POST", f"/v1/batches/{batch_id}/resume")
+    batch = await ended(an_account, batch_id)
+    bob, erased = await result(an_account, batch_id)
+
+    assert batch["failed"] == 1
+    assert (erased["link"], erased["error"]) == ("", "The member was erased.")
+    assert (bob["name"], bob["error"]) == ("Bob", "")
+
+
+async def is_in_hand(gateway: Gateway, batch_id: str) -> bool:
+    """Whether rows of a batch are being done."""
+    async with gateway.context.database.connection() as connection:
+        return await connection.fetchval(
+            """
+            SELECT count(*) > 0
+            FROM batch_chunks
+            WHERE batch_id = $1 AND leased_until > now()
+            """,
+            batch_id,
+        )
 
 
 async def test_member_who_is_erased_before_a_row_is_recorded_is_taken_out_of_it(
