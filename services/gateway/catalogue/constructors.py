@@ -15,7 +15,9 @@ from services.gateway.repository.constructors import ConstructorRepository, Publ
 from shared.database import Database
 from shared.errors import InvalidError
 from shared.passes.schema.findings import Finding
+from shared.passes.template.compiled import compile_template
 from shared.passes.template.constructor import read_constructor, write_constructor
+from shared.passes.template.defaults import with_defaults
 from shared.passes.template.document import TemplateDocument
 
 MAX_NAME_CHARACTERS: Final = 200
@@ -127,6 +129,15 @@ class Constructors:
             update={"images": {slot: sha256 for slot, sha256 in slots.items() if sha256}}
         )
         order = TemplateOrder(name=template.name, is_public=is_public, constructor=constructor)
+        return await self._replace(template, document, order)
+
+    async def change_defaults(self, template: Template, values: Mapping[str, Any]) -> SavedTemplate:
+        """Save a template with other values at its paths; its constructor is written anew."""
+        present = TemplateDocument.model_validate(template.document)
+        compiled = compile_template(present, name=template.name, organization="")
+        document = with_defaults(present, compiled.path_index, values)
+        published = await self.find(template.account_id, template.template_id)
+        order = TemplateOrder(name=template.name, is_public=published.is_public)
         return await self._replace(template, document, order)
 
     async def _replace(

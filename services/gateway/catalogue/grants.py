@@ -41,7 +41,10 @@ class Grant:
     """What a page may do: all of an account, or the passes of one template."""
 
     account: Account
+    until: int
+    """When it is over, in seconds since 1970."""
     template_id: UUID | None = None
+    """The one whose psEditCode opened the page."""
 
 
 class Grants:
@@ -54,7 +57,14 @@ class Grants:
 
     def of_account(self, account: Account, page: str) -> str:
         """Write a grant for a page of an account, for twelve hours or until its hash ends."""
-        return self._write(account, page, None, "")
+        return self._write(account, page, None, "", self._end())
+
+    async def for_page(self, grant: Grant, page: str) -> str:
+        """Write one for another page with the same right, over at the same moment."""
+        code = ""
+        if grant.template_id is not None:
+            code = await self._code(grant.account.account_id, grant.template_id)
+        return self._write(grant.account, page, grant.template_id, code, grant.until)
 
     async def of_code(self, template_id: UUID, code: str, page: str, address: str) -> str:
         """Write a grant for a page of one template, for who knows its psEditCode.
@@ -71,7 +81,7 @@ class Grants:
             raise EditCodeRefusedError
         async with self._database.work() as work:
             await attempts.forget(work, attempt)
-        return self._write(account, page, template_id, code)
+        return self._write(account, page, template_id, code, self._end())
 
     async def read(self, text: str, page: str) -> Grant | None:
         """Read a grant for a page; None if it is none, is over, or was given for something else."""
@@ -85,19 +95,24 @@ class Grants:
         if account is None or account.credential_epoch != epoch:
             return None
         if not template:
-            return Grant(account)
+            return Grant(account, until)
         template_id = UUID(template)
         code = await self._code(account.account_id, template_id)
-        return Grant(account, template_id) if code and _digest(code) == digest else None
+        return Grant(account, until, template_id) if code and _digest(code) == digest else None
 
-    def _write(self, account: Account, page: str, template_id: UUID | None, code: str) -> str:
+    def _end(self) -> int:
+        return int((clock.now() + LIFE).timestamp())
+
+    def _write(
+        self, account: Account, page: str, template_id: UUID | None, code: str, until: int
+    ) -> str:
         content = [
             account.account_id.hex,
             account.credential_epoch,
             page,
             template_id.hex if template_id else "",
             _digest(code) if code else "",
-            int((clock.now() + LIFE).timestamp()),
+            until,
         ]
         return self._master_keys.mint(orjson.dumps(content), purpose=_PURPOSE)
 

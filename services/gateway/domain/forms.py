@@ -13,7 +13,13 @@ from PIL import ImageColor
 
 from services.gateway.domain.validators import failed_validator
 from shared.passes.language.own import own_value
-from shared.passes.language.paths import MESSAGE_PATH, REGISTRATION_PATHS_PATH, Leaf
+from shared.passes.language.paths import (
+    EDITOR_PATHS_PATH,
+    MESSAGE_PATH,
+    PORTAL_PATHS_PATH,
+    REGISTRATION_PATHS_PATH,
+    Leaf,
+)
 from shared.passes.language.state import PassState
 from shared.passes.schema.colours import normalise_colour
 from shared.passes.schema.slots import IMAGE_PATHS
@@ -168,6 +174,12 @@ class Input:
         number = force_number(self.text.strip()) + direction * Decimal(self.step)
         return replace(self, typed=(to_text(plain_number(number)),))
 
+    def pressed(self, step: str) -> "Input":
+        """Give the same after a button beside a stepper: + or -, and its path."""
+        direction = {"+": 1, "-": -1}.get(step[:1], 0)
+        is_meant = self.kind == "stepper" and self.path == step[1:]
+        return self.stepped(direction) if is_meant and direction else self
+
     def value(self) -> Json:
         """Give what is to be stored of what was typed."""
         match self.kind:
@@ -201,12 +213,32 @@ class Input:
 
 def form_inputs(compiled: CompiledTemplate, state: PassState) -> list[Input]:
     """Give an input for each path that users may edit, those of psRegistrationPaths first."""
-    listed = to_text(compiled.read(state, REGISTRATION_PATHS_PATH)).split(",")
-    wanted = [leaf.path for path in listed if (leaf := compiled.find(path.strip())) is not None]
     editable = set(compiled.editable_paths)
+    wanted = _listed(compiled, state, REGISTRATION_PATHS_PATH)
     paths = dict.fromkeys([path for path in wanted if path in editable])
     paths |= dict.fromkeys(compiled.editable_paths)
     return [_input(compiled, state, path) for path in paths]
+
+
+def editor_inputs(compiled: CompiledTemplate, state: PassState) -> list[Input]:
+    """Give an input for each of psEditorPaths, editable or not; unset, for the editable paths."""
+    listed = _listed(compiled, state, EDITOR_PATHS_PATH)
+    return [_input(compiled, state, path) for path in dict.fromkeys(listed)] or form_inputs(
+        compiled, state
+    )
+
+
+def portal_inputs(compiled: CompiledTemplate, blank: PassState) -> list[Input]:
+    """Give an input for each of psPortalUpdatePaths, with what the template itself says there.
+
+    Brackets stand as their author wrote them. Images are changed where templates are.
+    """
+    listed = dict.fromkeys(_listed(compiled, blank, PORTAL_PATHS_PATH))
+    inputs = [_input(compiled, blank, path) for path in listed if path not in IMAGE_PATHS]
+    return [
+        replace(entry, present=entry.leaf.default, typed=_texts_for(entry.kind, entry.leaf.default))
+        for entry in inputs
+    ]
 
 
 def prefill(inputs: Sequence[Input], values: Mapping[str, Any]) -> list[Input]:
@@ -264,6 +296,14 @@ def read_colour(text: str) -> str | None:
     except ValueError:
         return None
     return f"rgb({red}, {green}, {blue})"
+
+
+def _listed(compiled: CompiledTemplate, state: PassState, property_: str) -> list[str]:
+    """Read the paths that a property names, but for those that nobody fills here."""
+    listed = to_text(compiled.read(state, property_)).split(",")
+    found = [compiled.find(path.strip()) for path in listed]
+    given = compiled.path_index.given
+    return [leaf.path for leaf in found if leaf and leaf.path in given and not leaf.is_read_only]
 
 
 def _input(compiled: CompiledTemplate, state: PassState, path: str) -> Input:

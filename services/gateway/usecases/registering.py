@@ -16,7 +16,7 @@ from services.gateway.usecases import passes, short_links
 from services.gateway.usecases.passes import Order
 from shared import clock
 from shared.contracts.triggers import Pass
-from shared.errors import InvalidError
+from shared.errors import ApplicationError
 from shared.passes.language.state import PassState
 from shared.passes.schema.images import Png
 from shared.passes.schema.slots import IMAGE_PATHS
@@ -88,9 +88,8 @@ async def register(
     """
     compiled, state = registration.model.compiled, registration.state
     values = changes(compiled, state, inputs)
-    values |= await _images(context, registration.account_id, inputs, files)
+    values |= await kept_images(context, registration.account_id, inputs, files)
     handle = await _handle(context, registration, form_id, values)
-    written = hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
     # To take away what was set whole is more than a user may; what is typed stays plain text.
     takes_away = None in values.values()
     await passes.change(
@@ -98,7 +97,7 @@ async def register(
         registration.account_id,
         handle,
         "register",
-        command_id=uuid5(form_id, written),
+        command_id=id_of_effect(form_id, inputs, files),
         values=values,
         trusted=takes_away,
         literal=takes_away,
@@ -107,7 +106,18 @@ async def register(
     return handle
 
 
-def refused(inputs: Sequence[Input], error: InvalidError) -> list[Input]:
+def id_of_effect(form_id: UUID, inputs: Sequence[Input], files: Mapping[str, bytes]) -> UUID:
+    """Name what a form does, so that the same form with the same content does it once.
+
+    What of it is new is no part of that: sent again, nothing is.
+    """
+    sent = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    typed = {entry.path: entry.typed for entry in inputs}
+    written = orjson.dumps([typed, sent], option=orjson.OPT_SORT_KEYS)
+    return uuid5(form_id, hashlib.sha256(written).hexdigest())
+
+
+def refused(inputs: Sequence[Input], error: ApplicationError) -> list[Input]:
     """Put what was refused to the inputs of the paths that the error names."""
     told = {
         unescape_pointer(str(fault.get("pointer", "")).removeprefix("/values/")): str(
@@ -139,7 +149,7 @@ async def _handle(
     return created.handle
 
 
-async def _images(
+async def kept_images(
     context: Context, account_id: UUID, inputs: Sequence[Input], files: Mapping[str, bytes]
 ) -> dict[str, str]:
     """Keep the images that were sent as files; those of addresses are fetched with the values."""

@@ -45,7 +45,11 @@ TRIGGER_ERROR_PATH: Final = "psTriggerError"
 EDIT_CODE_PATH: Final = "psEditCode"
 MIGRATIONS_PATH: Final = "psPathMigrations"
 PORTAL_HEADER_PATH: Final = "psPortalHeader"
+EDITOR_PATHS_PATH: Final = "psEditorPaths"
+EDITOR_HEADER_PATH: Final = "psEditorHeader"
+PORTAL_PATHS_PATH: Final = "psPortalUpdatePaths"
 EXPORT_PATHS: Final = "psExportPaths"
+SCAN_TEXT_PATH: Final = "psScanText"
 HANDLE_COLUMN: Final = "hashedSerialNumber"
 """What an export names besides paths."""
 
@@ -54,8 +58,8 @@ REGISTRATION_MESSAGE_PATH: Final = "psRegistrationMessage"
 REGISTERED_MESSAGE_PATH: Final = "psRegisteredMessage"
 PATH_LISTS: Final = (
     REGISTRATION_PATHS_PATH,
-    "psEditorPaths",
-    "psPortalUpdatePaths",
+    EDITOR_PATHS_PATH,
+    PORTAL_PATHS_PATH,
     EXPORT_PATHS,
 )
 """Properties that hold paths, parted by commas."""
@@ -67,14 +71,14 @@ SPECIAL_PROPERTIES: Final = (
     MIGRATIONS_PATH,
     PORTAL_HEADER_PATH,
     *PATH_LISTS,
-    "psScanText",
+    SCAN_TEXT_PATH,
     "psScanColor",
     "psInformationURL",
     "psInformationLabel",
     "psDisplayURL",
     REGISTRATION_MESSAGE_PATH,
     REGISTERED_MESSAGE_PATH,
-    "psEditorHeader",
+    EDITOR_HEADER_PATH,
     OWN_IMAGES_ONLY_PATH,
     "associatedPlayIdentifiers",
     "androidAppLaunchURL",

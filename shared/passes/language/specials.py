@@ -29,7 +29,7 @@ SPECIAL_WORDS: Final = frozenset(
         SCANNER_CONFIG_URL,
     }
 )
-PAGES_TO_COME: Final = frozenset({"psEditorURL", "psScanURL", SCANNER_CONFIG_URL})
+PAGES_TO_COME: Final = frozenset({"psScanURL", SCANNER_CONFIG_URL})
 """Words whose addresses answer that their page is not available yet."""
 
 PAGE_WORDS: Final = frozenset({"psButtons"})

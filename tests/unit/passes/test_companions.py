@@ -69,7 +69,7 @@ def a_field(value: Any, **keys: Any) -> dict[str, Any]:
         ({"labelColor": "rgba(255, 255, 255, 0.75)"}, "$.pass.labelColor", "alpha"),
         ({"generic": {"headerFields": [{"key": str(n), "value": n} for n in range(4)]}},
          "$.pass.generic.headerFields", "at most 3"),
-        ({"generic": a_field("{psEditorURL}")},
+        ({"generic": a_field("{psScanURL}")},
          "$.pass.generic.secondaryFields[0].value", "not available yet"),
     ],
 )  # fmt: skip

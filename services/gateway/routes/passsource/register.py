@@ -58,7 +58,7 @@ async def show_form(call: Call[Any, Any], *, context: Context, pages: Pages) -> 
         return show(new_id(), filled)
     typed = take(inputs, visit.words.paths(but=WORDS))
     if step := visit.words.text(STEP):
-        return show(form_id, [_stepped(entry, step) for entry in typed])
+        return show(form_id, [entry.pressed(step) for entry in typed])
     typed = [check(entry) for entry in typed]
     if any(entry.fault for entry in typed) or visit.words.text(TRAP):
         return show(form_id, typed, status=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -168,13 +168,6 @@ def _show(
         trap=TRAP,
         trouble=trouble,
     )
-
-
-def _stepped(entry: Input, step: str) -> Input:
-    """Press a button beside a stepper: + or -, and its path."""
-    direction = {"+": 1, "-": -1}.get(step[:1], 0)
-    is_meant = entry.kind == "stepper" and entry.path == step[1:]
-    return entry.stepped(direction) if is_meant and direction else entry
 
 
 def endpoints(context: Context) -> list[AnyEndpoint]:

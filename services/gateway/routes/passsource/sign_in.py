@@ -1,5 +1,7 @@
 """The way into pages of issuers and tills: by client hash, edit code or sign-in, for a grant."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -7,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import hdrs, web
+from structlog.contextvars import bind_contextvars
 
 from services.gateway.catalogue.attempts import TooManyAttemptsError
 from services.gateway.catalogue.grants import EditCodeRefusedError
@@ -16,21 +19,33 @@ from services.gateway.routes.pages.languages import accepted_languages
 from services.gateway.routes.pages.passes import ERROR_PAGES
 from services.gateway.routes.pages.rendering import PRIVATE, NotAvailableYetError, Pages
 from services.gateway.routes.pages.visitors import HTML_MEDIA, wants_page
-from services.gateway.routes.passsource.access import ClientHashError
+from services.gateway.routes.passsource.access import ClientHashError, begin_visit
 from services.gateway.routes.passsource.api import CLIENT_HASH, TAG, query_parameter
-from services.gateway.routes.passsource.words import Form, read_words
-from shared.errors import ApplicationError, InvalidError
+from services.gateway.routes.passsource.editor import show_editor
+from services.gateway.routes.passsource.portal import show_portal
+from services.gateway.routes.passsource.staff import GRANT, Staff
+from services.gateway.routes.passsource.words import (
+    FORM_MEDIAS,
+    MAX_UPLOAD_BYTES,
+    Form,
+    read_words,
+)
+from shared.errors import ApplicationError, GoneError, InvalidError, NotFoundError, TooLargeError
 from shared.http.endpoint import AnyEndpoint, Call, Endpoint
 from shared.http.forwarding import client_address
 from shared.http.limiting import disprove, prove
-from shared.http.parsing import FORM_MEDIA, uuid_in_path
+from shared.http.parsing import uuid_in_path
 
-GRANT: Final = "grant"
+OPENED: Final[Mapping[str, Callable[[Staff], Awaitable[web.StreamResponse]]]] = {
+    "editor": show_editor,
+    "portal": show_portal,
+}
+"""What each page shows to whoever may see it."""
+
 PAGES_OF_STAFF: Final = ("editor", "portal", "scan", "batch", "configure")
 PAGES_BY_CODE: Final = frozenset({"editor", "scan", "configure"})
 """What whoever knows a template's psEditCode may open."""
 
-MAX_FORM_BYTES: Final = 16 * 1024
 _CREDENTIALS: Final = frozenset({"clientHash", "psEditCode", GRANT})
 
 
@@ -52,13 +67,28 @@ async def enter(call: Call[Any, Any], *, context: Context, pages: Pages) -> web.
         except (EditCodeRefusedError, TooManyAttemptsError) as error:
             return _ask(request, pages, error)
         return _go_on(request, grant)
-    if await context.grants.read(query.get(GRANT, ""), page) is None:
-        return _ask(request, pages, None)
-    raise NotAvailableYetError
+    return await _open(call, context, pages) or _ask(request, pages, None)
+
+
+async def _open(call: Call[Any, Any], context: Context, pages: Pages) -> web.StreamResponse | None:
+    """Show the page to whoever has a grant for it; None for anybody else."""
+    request, page = call.request, _page(call)
+    text = request.query.get(GRANT, "")
+    grant = await context.grants.read(text, page)
+    if grant is None:
+        return None
+    if page not in OPENED:
+        raise NotAvailableYetError
+    visit = replace(await begin_visit(context, request), client=grant.account)
+    bind_contextvars(account_id=str(grant.account.account_id))
+    return await OPENED[page](Staff(request, context, pages, visit, grant, text))
 
 
 async def sign_in(call: Call[Any, Any], *, context: Context, pages: Pages) -> web.StreamResponse:
-    """Let somebody into a page by e-mail and password."""
+    """Let somebody into a page by e-mail and password; a form of the page itself is its own."""
+    opened = await _open(call, context, pages)
+    if opened is not None:
+        return opened
     request, words = call.request, await read_words(call.request)
     email, password = words.text("email") or "", words.text("password") or ""
     try:
@@ -107,7 +137,15 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
         also=(HTTPStatus.SEE_OTHER,),
         parameters=(CLIENT_HASH, query_parameter(GRANT, "What the page itself puts there.")),
     )
-    errors = (ClientHashError, NotAvailableYetError, EditCodeRefusedError, TooManyAttemptsError)
+    errors = (
+        ClientHashError,
+        NotAvailableYetError,
+        EditCodeRefusedError,
+        TooManyAttemptsError,
+        NotFoundError,
+        GoneError,
+        InvalidError,
+    )
     return [
         endpoint(
             "GET",
@@ -121,10 +159,10 @@ def endpoints(context: Context) -> list[AnyEndpoint]:
             "POST",
             handler=partial(sign_in, context=context, pages=pages),
             summary="Sign in to a page of issuers or tills",
-            errors=(*errors, LoginRefusedError, SubscriptionEndedError, InvalidError),
+            errors=(*errors, LoginRefusedError, SubscriptionEndedError, TooLargeError),
             body=Form,
-            described=(FORM_MEDIA,),
-            body_limit=MAX_FORM_BYTES,
-            description="303 to the page, with a grant.",
+            described=FORM_MEDIAS,
+            body_limit=MAX_UPLOAD_BYTES,
+            description="303 to the page, with a grant. With one, a form of the page itself.",
         ),
     ]
