@@ -563,7 +563,7 @@ async def test_an_edit_code_opens_pages_of_its_template_and_cannot_be_guessed(ap
     changed = await open_page(api.http, "GET", address)
 
     assert "4711" not in address
-    assert "not available yet" in entered.text
+    assert "Which pass?" in entered.text
     assert "Sign in" in portal.text
     assert [page.status for page in wrong] == [403] * 5 + [429]
     assert "not available yet" not in changed.text
