@@ -117,6 +117,7 @@ def common_settings(premises: Premises) -> dict[str, Any]:
         "master_keys": settings.master_keys,
         "master_key_file": premises.master_key_file,
         "token_secrets": settings.token_secrets,
+        "demo": settings.data / "demo.json",
     }
 
 

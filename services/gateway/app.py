@@ -50,7 +50,7 @@ from services.gateway.routes.depth import read_depth
 from services.gateway.routes.documents import document_route
 from services.gateway.routes.google import callbacks as google_callbacks
 from services.gateway.routes.limits import limiter
-from services.gateway.routes.pages import bundles, index, passcodes, rendering
+from services.gateway.routes.pages import bundles, home, passcodes, rendering
 from services.gateway.routes.pages import google as google_pages
 from services.gateway.routes.pages import passes as pages
 from services.gateway.routes.pages.errors import error_pages
@@ -380,7 +380,7 @@ def _application(context: Context, settings: Settings) -> web.Application:
     app.on_cleanup.append(partial(_close_notes, context))  # while there is a transport to tell by
     app.add_routes(
         [
-            web.get("/", index.show),
+            home.route(context, settings.operator, settings.demo),
             *StaticFiles(rendering.STATIC).routes(),
             *docs_routes(
                 describe(endpoints),

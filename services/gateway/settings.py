@@ -1,6 +1,7 @@
 """What can be set for the gateway."""
 
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
@@ -40,5 +41,9 @@ class Settings(GoogleSettings):
     """Days after which the file and the results of a batch that has ended are deleted."""
     walletpass_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Host names of which /v1 and /demo are those of the WalletPass.ai API."""
+    operator: str = Field("", max_length=200)
+    """Who runs this installation, as its home page says."""
+    demo: Path | None = None
+    """The file that names the pass which the home page shows; `run` sets it."""
     short_url: PublicUrl | None = None
     """Another address of the gateway, for short links; the public one if unset."""

@@ -475,6 +475,20 @@ async def test_forms_and_thanks_of_nothing_are_one_page(api: PassSource):
     assert gone.status == 410
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_the_page_at_the_address_shows_the_demo_and_leads_to_pages_that_are_there(
+    api: PassSource, embedded: System, language: str
+):
+    """G6: what this installation is, and no link to nowhere."""
+    page = await open_page(api.http, "GET", "/", headers={"Accept-Language": language})
+    led = [await open_page(api.http, "GET", link) for link in page.links()]
+
+    assert ("Wallet" in page.text, "Passwright Coffee" in page.text) == (True, True)
+    assert f"/p/{embedded.extra['pass_handle']}" in page.links()
+    assert "/pass/portal" in page.links()
+    assert {one.status for one in led} == {200}
+
+
 # The way into pages of issuers and tills
 
 
