@@ -45,6 +45,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "invalid ?x-schemathesis-additional": "That there are no others OpenAPI cannot say of a query.",
     "invalid ?mapping": "Which texts are JSON objects is not said by a pattern.",
     "invalid ?program_id": "Only links are of a program, which is there.",
+    "invalid ?template_id": "Members are of no template.",
     "invalid ?count": "Only passes are counted, and only without a file.",
     "image_broken": "These bytes are no PNG.",
     "google_key_invalid": "Which issuers and key files there are is not said by a schema.",

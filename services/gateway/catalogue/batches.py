@@ -315,7 +315,7 @@ class Batches:
     ) -> None:
         """Take members, by their accounts, out of the rows that tell of them.
 
-        Those are the rows that made, found or changed them, or that name their external id.
+        Those are the rows that made, found or changed them, or that name one of their ids.
         """
         batches = BatchRepository(work.connection)
         for batch_id, account_id, sealed in await batches.list_with_contents(list(erased)):

@@ -56,6 +56,7 @@ MAX_NAMED: Final = 20
 
 ENDED: Final = frozenset({"finished", "cancelled", "failed"})
 
+_MEMBER_MARK: Final = "member"
 _MENTION: Final = "mention"
 _NONCE: Final = 12
 _DIGEST: Final = 12
@@ -127,6 +128,8 @@ VALUES: Final = "values."
 
 CHANNEL_FACTS: Final = {f"utm_{part}": part for part in CHANNEL_NAMES.values()}
 """Where a pass comes from, by the columns that say so in a list made for PassKit."""
+
+CAMPAIGN_FACT: Final = "utm_campaign"
 
 _PASSKIT: Final[Mapping[str, str]] = {
     **{name.lower(): fact for name, fact in MEMBER_NAMES.items()},
@@ -351,11 +354,12 @@ class BatchKey:
         return base64.b32hexencode(secret).decode().lower()
 
     def mark_of_member(self, member_id: str) -> bytes:
-        return self.digest("member", member_id)
+        return self.digest(_MEMBER_MARK, member_id)
 
     def marks_of_erased(self, member: ErasedMember) -> list[bytes]:
-        """List the marks of the rows that tell of a member, or name its external id."""
-        marks = [self.mark_of_member(member.member_id)]
+        """List the marks of the rows that tell of a member, or name it by one of its ids."""
+        member_id = member.member_id
+        marks = [self.mark_of_member(member_id), self.digest("member_id", "", member_id)]
         if member.external_id_digest is not None:
             marks.append(self.digest("external_id", "", member.external_id_digest))
             marks.append(self.digest(_MENTION, member.external_id_digest))
@@ -384,9 +388,16 @@ def mention_of_person(account_id: UUID, external_id: str) -> tuple[str, ...]:
     return (_MENTION, digest_external_id(account_id, external_id))
 
 
-def mentions_of(ids: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Name the external ids that are told within a template: members have them everywhere."""
-    return [(_MENTION, word) for name, template, word in ids if name == "external_id" and template]
+def mentions_of(
+    kind: RowKind, content: Content, ids: Iterable[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """Name who a row is about where its ids do not: members are the same in every template."""
+    mentions: list[tuple[str, ...]] = [
+        (_MENTION, word) for name, template, word in ids if name == "external_id" and template
+    ]
+    if kind == "passes" and "member_id" in content.facts:
+        mentions.append((_MEMBER_MARK, to_text(content.facts["member_id"])))
+    return mentions
 
 
 def with_twin(row: KeptRow, lines: Iterable[int]) -> KeptRow:
@@ -435,6 +446,12 @@ def refuse_doubles(columns: Sequence[Column]) -> None:
             faults.append((column.name, f"means the same as the column {before}"))
     if faults:
         raise refused_columns(faults)
+
+
+def as_links_understand(columns: Iterable[Column]) -> list[Column]:
+    """Tell what PassKit's names mean in links, which sort values by these names themselves."""
+    known = {**_PASSKIT, "campaign": CAMPAIGN_FACT}
+    return [replace(c, target=known.get(c.target.lower(), c.target)) for c in columns]
 
 
 def place(column: Column, templates: Iterable[LinkNames], paths: Mapping[str, str]) -> Column:

@@ -114,6 +114,8 @@ class LinkOrder:
     expires_at: datetime | None = None
     not_before: datetime | None = None
     max_uses: int | None = None
+    campaign: str | None = None
+    """The same as that of the channel."""
 
 
 class LinkMaker:
@@ -134,7 +136,17 @@ class LinkMaker:
         region = self._program.default_region
         member, wrong = clean_member({**data.member, **order.member}, region)
         faults += [_fault(_PLACES.get(name, f"/member/{name}"), _REFUSED[name]) for name in wrong]
-        channel, wrong = _clean_channel({**data.channel, **order.channel})
+        campaign = {"campaign": order.campaign} if order.campaign else {}
+        faults += [
+            _fault(f"/{name}", "is said twice, each time in another way")
+            for one, other in (
+                (_without_name(data.member), order.member),
+                (data.channel, order.channel),
+                ({**data.channel, **order.channel}, campaign),
+            )
+            for name in _differing(one, other)
+        ]
+        channel, wrong = _clean_channel({**data.channel, **order.channel, **campaign})
         detail = f"at most {MAX_CHANNEL_CHARACTERS} characters are needed, none of them NUL"
         faults += [_fault(f"/utm/{name}", detail) for name in wrong]
         now = clock.now()
@@ -283,6 +295,16 @@ def _with_external_id(program: LinkProgram, given: Mapping[str, Json]) -> dict[s
     return fields
 
 
+def _without_name(member: Mapping[str, Json]) -> dict[str, Json]:
+    """Leave out what forename and surname make only where no name is given."""
+    return {field: value for field, value in member.items() if field != "name"}
+
+
+def _differing(one: Mapping[str, Json], other: Mapping[str, Json]) -> list[str]:
+    """List what both say, but not alike."""
+    return [name for name in one if name in other and to_text(one[name]) != to_text(other[name])]
+
+
 OWN_COLUMNS: Final = (*MEMBER_TEXTS, "points", "campaign", "expires_at", "not_before", "max_uses")
 """Columns of a table of links besides names of values."""
 
@@ -309,9 +331,10 @@ def order_of_row(row: Mapping[str, str]) -> LinkOrder:
     return LinkOrder(
         member,
         given,
-        {} if campaign is None else {"campaign": campaign},
+        expires_at=moments["expires_at"],
+        not_before=moments["not_before"],
         max_uses=max_uses,
-        **moments,
+        campaign=campaign,
     )
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import string
 from codecs import (
     BOM_UTF8,
     BOM_UTF16_BE,
@@ -35,6 +36,9 @@ _BEGINNING: Final = 64
 
 _SAMPLE_BYTES: Final = 4096
 _SEPARATORS: Final = ",;\t|"
+_BLANK: Final = f"{string.whitespace}\u00a0\u200b\ufeff"
+"""What stands around names where nobody sees it, as in files that were joined."""
+
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)(?:\r\n|\r|\n)", re.IGNORECASE)
 _JSON_LIST: Final = re.compile(r"\s*\[\s*\{")
 _WORKBOOK: Final = "it is a workbook or an archive: save its table as CSV"
@@ -269,7 +273,7 @@ def _end_of_rows(text: str) -> int:
 
 
 def _checked_head(head: Row) -> list[str]:
-    names = [name.strip() for name in head.cells]
+    names = [name.strip(_BLANK) for name in head.cells]
     while names and not names[-1]:  # as Excel writes columns that were emptied
         names.pop()
     _check_names(names, head.line)

@@ -24,6 +24,7 @@ from services.gateway.domain.batches import (
     KeptRow,
     RowKind,
     Terms,
+    as_links_understand,
     check_mapping,
     check_paths,
     explain,
@@ -229,7 +230,7 @@ class _Reading:
     def mentions(self, content: Content, ids: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         """List by what else an erasure of its member finds the row."""
         if self._maker is None:
-            return mentions_of(ids)
+            return mentions_of(self._wish.row_kind, content, ids)
         others = self._maker.other_external_ids(content.facts, content.values)
         return [mention_of_person(self._account_id, one) for one in others]
 
@@ -276,6 +277,8 @@ class _Reading:
             if self._wish.row_kind == "passes":
                 self.columns = tuple(place(c, self._passkit, self._paths) for c in self.columns)
                 refuse_doubles(self.columns)
+            if self._wish.row_kind == "links":
+                refuse_doubles(as_links_understand(self.columns))
             check_paths(self._wish.row_kind, self.columns, self._paths | self._link_names())
 
     @property

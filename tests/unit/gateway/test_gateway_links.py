@@ -102,6 +102,16 @@ def test_all_that_is_wrong_is_told_at_once_and_where():
     }
 
 
+def test_what_is_said_twice_in_two_ways_is_refused():
+    names = {"members.externalId": "1", "utm_campaign": "a", "person.forename": "Percy"}
+    alike = LinkOrder({"external_id": "1", "name": "Mr Owl"}, names, campaign="a")
+    other = LinkOrder({"external_id": "2"}, names, campaign="b")
+
+    assert maker().claims(alike).member == {"external_id": "1", "name": "Mr Owl"}
+    assert faults(other) == {"/external_id", "/campaign"}
+    assert faults(LinkOrder(channel={"campaign": "a"}, campaign="b")) == {"/campaign"}
+
+
 def test_values_with_which_wallet_would_refuse_the_pass_are_refused():
     assert faults(LinkOrder(values={POINTS: "many"})) == {f"/values/{POINTS}"}
 
@@ -180,7 +190,7 @@ def test_a_row_of_a_table_is_an_order():
 
     assert order.member == {"name": "Percy", "external_id": "4711"}
     assert order.values == {"meta.seat": "12A", POINTS: "5"}
-    assert order.channel == {"campaign": "autumn"}
+    assert order.campaign == "autumn"
     assert order.max_uses == 2
     assert order.expires_at is not None
 

@@ -197,6 +197,12 @@ def test_columns_that_a_spreadsheet_has_emptied_are_none():
     assert list(read(b"a;b;;;\n1;2;;;\n").columns) == ["a", "b"]
 
 
+def test_what_nobody_sees_is_no_part_of_a_name():
+    content = "\ufeff\ufeffexternal_id,\u00a0name\u200b , Prénom \n1,2,3\n"
+
+    assert list(read(content.encode()).columns) == ["external_id", "name", "Prénom"]
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"a,b", b"a,b\r\n", b"a,b\n,\n\n", BOM_UTF8])
 def test_file_without_rows_has_none(content: bytes):
     assert rows_of(content) == []

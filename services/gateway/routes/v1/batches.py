@@ -178,6 +178,8 @@ async def create_batch(call: Call[None, BatchQuery], *, context: Context) -> Rep
         raise ForbiddenError(f"kind={query.kind} needs the scope {NEEDED[query.kind]} as well.")
     if query.count is not None and (query.kind != "passes" or query.dry_run):
         raise InvalidError(errors=[{"pointer": "?count", "detail": "Only to issue passes"}])
+    if query.template_id is not None and query.kind == "members":
+        raise InvalidError(errors=[{"pointer": "?template_id", "detail": "Members have none"}])
     at_google = query.wallets != "apple"
     if at_google and query.kind != "passes":
         raise InvalidError(errors=[{"pointer": "?wallets", "detail": "Only to issue passes"}])

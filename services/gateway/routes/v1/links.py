@@ -111,10 +111,14 @@ class NewLink(BaseModel):
         if self.external_id is not None:
             member["external_id"] = self.external_id
         channel = {name: text for name, text in self.utm.model_dump().items() if text}
-        if self.campaign:
-            channel["campaign"] = self.campaign
         return LinkOrder(
-            member, self.values, channel, self.expires_at, self.not_before, self.max_uses
+            member,
+            self.values,
+            channel,
+            self.expires_at,
+            self.not_before,
+            self.max_uses,
+            self.campaign,
         )
 
 

@@ -94,10 +94,17 @@ async def test_columns_of_links_are_judged_first(an_account: AnAccount, template
         await send(an_account, "person.nam,logoTxt\n1,2\n", kind="links", program_id=program_id),
         await send(an_account, "name\nx\n", kind="links", program_id=str(UUID(int=0))),
         await send(an_account, "name\nx\n", kind="passes", program_id=program_id),
+        await send(
+            an_account,
+            "externalId,MEMBERS.externalId,campaign,utm_campaign\n1,2,3,4\n",
+            kind="links",
+            program_id=program_id,
+        ),
     ]
 
     assert [list(answer.faults) for answer in answers] == [
         ["/1/logoTxt"], ["?program_id"], ["?program_id"],
+        ["/1/MEMBERS.externalId", "/1/utm_campaign"],
     ]  # fmt: skip
     assert answers[0].faults["/1/logoTxt"] == "is unknown; did you mean logoText?"
 

@@ -195,6 +195,26 @@ async def test_rows_that_name_an_erased_member_are_taken_out_whether_they_were_d
     }
 
 
+async def test_failed_rows_that_name_an_erased_member_by_its_id_are_taken_out(
+    gateway: Gateway, an_account: AnAccount, template_id: str
+):
+    queries: list[dict[str, str]] = [
+        {"kind": "passes", "template_id": template_id},
+        {"kind": "members"},
+    ]
+    for query in queries:
+        batch_id = await begun(an_account, "member_id,name\nada,Ada,more\n", **query)
+        await ended(an_account, batch_id)
+        (failed,) = await result(an_account, batch_id)
+
+        await erase(gateway, gone(an_account, "ada"))
+        (erased,) = await result(an_account, batch_id)
+
+        assert failed["member_id"] == "ada"
+        assert failed["error"]
+        assert (erased["member_id"], erased["error"]) == ("", "The member was erased.")
+
+
 async def test_row_that_names_an_erased_member_is_not_done(
     gateway: Gateway, an_account: AnAccount, template_id: str, owners: Owners, people: People
 ):

@@ -202,6 +202,32 @@ async def test_file_that_cannot_be_read_to_its_end_leaves_nothing(
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("", "batch_columns"),
+        ("\n\n", "batch_columns"),
+        ("name", "batch_empty"),
+        ("name\r\n", "batch_empty"),
+        ("name,email\n\n,\n", "batch_empty"),
+    ],
+)
+async def test_file_without_rows_is_refused(an_account: AnAccount, content: str, code: str):
+    answers = [
+        await send(an_account, content, kind="members", dry_run=dry_run)
+        for dry_run in ("false", "true")
+    ]
+
+    assert [(answer.status, answer.code) for answer in answers] == [(422, code)] * 2
+    assert (await an_account.call("GET", "/v1/batches")).json["data"] == []
+
+
+async def test_members_have_no_template(an_account: AnAccount, template_id: str):
+    answer = await send(an_account, "name\nAda\n", kind="members", template_id=template_id)
+
+    assert (answer.status, list(answer.faults)) == (422, ["?template_id"])
+
+
 async def test_kind_needs_the_right_to_do_each_row(
     an_account: AnAccount, template_id: str, owners: Owners
 ):
