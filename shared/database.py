@@ -39,7 +39,11 @@ SILENT_SECONDS = 0.6
 """How often the server is asked for a sign of life, and how long it may say nothing at all."""
 
 GRACE_SECONDS = 0.05
-"""For an answer that is there, but was not read because this process itself stood still."""
+GRACE_TURNS = 10
+"""For an answer that is there, but was not read because this process itself stood still.
+
+A busy loop takes some turns to bring it where it is awaited, however long each of them is.
+"""
 
 REFUSALS = (
     asyncpg.InsufficientResourcesError,
@@ -231,12 +235,14 @@ class Database:
             while True:
                 since = loop.time()
                 await asyncio.wait({asked}, timeout=SILENT_SECONDS)
-                if not asked.done():
-                    await asyncio.sleep(GRACE_SECONDS)
+                stood_still = loop.time() - since > SILENT_SECONDS + GRACE_SECONDS
+                for _ in range(GRACE_TURNS):
+                    if not asked.done():
+                        await asyncio.sleep(GRACE_SECONDS / GRACE_TURNS)
                 if asked.done():
                     asked.result()
                     return True
-                if self._heard_at < since:
+                if self._heard_at < since and not stood_still:
                     return False
         finally:
             asked.cancel()

@@ -294,8 +294,11 @@ def _read_demo(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-async def poll(look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    """Look until there is something; `look` may be a coroutine function."""
+async def poll(look: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+    """Look until there is something, for longer than a busy machine takes.
+
+    `look` may be a coroutine function.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = look()

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from typing import cast
 
 import asyncpg
 import pytest
 
+from shared import database
 from shared.contracts.triggers import EventsLogged
 from shared.database import Database, DatabaseAwayError, role_of
 from shared.migrations import MESSAGING, migrate
@@ -23,6 +25,38 @@ async def test_an_exhausted_pool_is_told_within_about_a_second(toys: Database, f
         await small.check()
 
     assert seconds < 20  # a statement may take thirty, and none is sent
+
+
+class AnsweringSlowly:
+    """A connection of a process that is so busy that each turn of its loop takes long."""
+
+    async def execute(self, statement: str) -> None:
+        assert statement == "SELECT 1"
+        for _ in range(6):
+            time.sleep(0.02)
+            await asyncio.sleep(0)
+
+
+class AnsweringNothing:
+    """A connection to a server that stands still."""
+
+    async def execute(self, _statement: str) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_busy_process_does_not_take_its_own_slowness_for_the_server_s(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(database, "SILENT_SECONDS", 0.01)
+    monkeypatch.setattr(database, "GRACE_SECONDS", 0.002)
+    watched = Database("postgresql://127.0.0.1:1/none", schema="notifier")
+
+    pulses = [
+        await watched._has_pulse(cast("asyncpg.Connection", connection))
+        for connection in (AnsweringSlowly(), AnsweringNothing())
+    ]
+
+    assert pulses == [True, False]
 
 
 async def test_a_database_nobody_serves_is_told_at_once():
