@@ -52,7 +52,7 @@ async def test_a_busy_process_does_not_take_its_own_slowness_for_the_server_s(
     watched = Database("postgresql://127.0.0.1:1/none", schema="notifier")
 
     pulses = [
-        await watched._has_pulse(cast("asyncpg.Connection", connection))
+        await watched._has_pulse(cast("asyncpg.Connection", connection))  # pyright: ignore[reportPrivateUsage]
         for connection in (AnsweringSlowly(), AnsweringNothing())
     ]
 
