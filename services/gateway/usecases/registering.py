@@ -12,7 +12,7 @@ from services.gateway.catalogue.short_links import ShortLink
 from services.gateway.catalogue.showcase import ShownTemplate
 from services.gateway.context import Context
 from services.gateway.domain.forms import Input, changes
-from services.gateway.usecases import passes, short_links
+from services.gateway.usecases import form_marks, passes, short_links
 from services.gateway.usecases.passes import Order
 from shared import clock
 from shared.contracts.triggers import Pass
@@ -24,7 +24,6 @@ from shared.passes.schema.values import unescape_pointer
 
 _MARK: Final = "registration form"
 _CREATE: Final = "create"
-_ID_LENGTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +55,22 @@ def of_template(
     model: ShownTemplate, account_id: UUID, template_id: UUID, link: ShortLink | None = None
 ) -> Registration:
     """Register a pass that is made when the form is sent, by a short link the one of the link."""
-    blank = PassState("", "", {}, None, voided=False, changed_at=clock.now(), literal=frozenset())
-    return Registration(account_id, template_id, model, blank, link=link)
+    return Registration(account_id, template_id, model, blank_pass(), link=link)
+
+
+def blank_pass() -> PassState:
+    """Give a pass that has nothing of its own yet."""
+    return PassState("", "", {}, None, voided=False, changed_at=clock.now(), literal=frozenset())
 
 
 def mark(context: Context, registration: Registration, form_id: UUID) -> str:
     """Write what a form carries, so that it is known as ours, and sent twice has one effect."""
-    owner = registration.subject
-    return context.master_keys.mint(form_id.bytes, purpose=_MARK, owner=owner)
+    return form_marks.write_mark(context, _MARK, registration.subject, form_id)
 
 
 def read_mark(context: Context, registration: Registration, text: str) -> UUID | None:
     """Read the id of a form; None if it is none of ours, or was made for something else."""
-    owner = registration.subject
-    content = context.master_keys.read_token(text, purpose=_MARK, owner=owner)
-    return UUID(bytes=content) if content is not None and len(content) == _ID_LENGTH else None
+    return form_marks.read_mark(context, _MARK, registration.subject, text)
 
 
 async def register(

@@ -8,7 +8,6 @@ from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-import orjson
 from aiohttp import web
 from babel.dates import format_datetime
 from markupsafe import Markup
@@ -22,8 +21,8 @@ from services.gateway.routes.pages.plots import Plot, plot_days
 from services.gateway.routes.pages.wording import WORDINGS
 from services.gateway.routes.passsource.exports import NothingToExportError, export_paths
 from services.gateway.routes.passsource.staff import GRANT, Staff
+from services.gateway.usecases import form_marks, registering
 from services.gateway.usecases.pushes import push_all
-from services.gateway.usecases.registering import refused
 from services.gateway.usecases.template_defaults import change_and_push
 from shared import clock
 from shared.contracts.triggers import (
@@ -41,7 +40,6 @@ from shared.errors import ApplicationError, ConflictError, InvalidError, NotFoun
 from shared.http.parsing import uuid_in_path
 from shared.identifiers import new_id
 from shared.passes.language.paths import PASS_DESCRIPTION_PATH, PORTAL_HEADER_PATH
-from shared.passes.language.state import PassState
 from shared.passes.schema.formats import find_locale
 from shared.passes.template.compiled import CompiledTemplate
 
@@ -96,12 +94,12 @@ async def show_portal(staff: Staff) -> web.StreamResponse:
         return await _take(staff, template, compiled)
     if staff.visit.words.text(LIST) in LISTS:
         return await _show_list(staff, template, compiled)
-    return await _show(staff, template, compiled, portal_inputs(compiled, _blank()))
+    return await _show(staff, template, compiled, portal_inputs(compiled, registering.blank_pass()))
 
 
 async def _take(staff: Staff, template: Template, compiled: CompiledTemplate) -> web.StreamResponse:
     """Push all passes, with what was typed or as they are; lead on to the progress."""
-    words, inputs = staff.visit.words, portal_inputs(compiled, _blank())
+    words, inputs = staff.visit.words, portal_inputs(compiled, registering.blank_pass())
     form_id = _read_mark(staff, template, words.text(MARK) or "")
     if form_id is None:
         return await _show(staff, template, compiled, inputs)
@@ -120,12 +118,14 @@ async def _take(staff: Staff, template: Template, compiled: CompiledTemplate) ->
         error = InvalidError()
     else:
         try:
-            values = compiled.check_values(changes(compiled, _blank(), typed), may_expand=True)
+            values = compiled.check_values(
+                changes(compiled, registering.blank_pass(), typed), may_expand=True
+            )
             pushed = await change_and_push(staff.context, template, values, form_id)
             return _lead(staff, template, pushed)
         except (InvalidError, ConflictError) as caught:
             error = caught
-            typed = refused(typed, caught)
+            typed = registering.refused(typed, caught)
     return await _show(staff, template, compiled, typed, form_id=form_id, error=error)
 
 
@@ -249,7 +249,7 @@ async def _job(staff: Staff, account_id: UUID) -> TemplatePush | None:
 
 async def _header(staff: Staff, compiled: CompiledTemplate, words: Mapping[str, str]) -> Markup:
     """Write psPortalHeader; the editor's address in it names no pass, and carries a grant."""
-    written = compiled.html_of(_blank(), PORTAL_HEADER_PATH)
+    written = compiled.html_of(registering.blank_pass(), PORTAL_HEADER_PATH)
     if EDITOR_URL in written:
         address = f"{staff.context.base_url}{await staff.there('editor')}"
         written = written.replace(EDITOR_URL, str(Markup.escape(address)))
@@ -305,17 +305,9 @@ def _hash(staff: Staff, template: Template) -> str:
     return staff.template_hash(template.account_id, template.template_id)
 
 
-def _blank() -> PassState:
-    """Give a pass that has nothing of its own."""
-    return PassState("", "", {}, None, voided=False, changed_at=clock.now(), literal=frozenset())
-
-
 def _mark(staff: Staff, template: Template, form_id: UUID) -> str:
-    content = orjson.dumps(form_id.hex)
-    return staff.context.master_keys.mint(content, purpose=_FORM, owner=str(template.template_id))
+    return form_marks.write_mark(staff.context, _FORM, str(template.template_id), form_id)
 
 
 def _read_mark(staff: Staff, template: Template, text: str) -> UUID | None:
-    owner = str(template.template_id)
-    content = staff.context.master_keys.read_token(text, purpose=_FORM, owner=owner)
-    return None if content is None else UUID(hex=orjson.loads(content))
+    return form_marks.read_mark(staff.context, _FORM, str(template.template_id), text)

@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import pytest
 
 from shared.passes.schema.images import plain_icon
 from tests.e2e.html import Page, open_page, send_form
-from tests.e2e.passsource import POINTS, PassSource, log_in, log_in_as
+from tests.e2e.passsource import POINTS, PassSource, log_in_as
 from tests.e2e.test_journeys import download, send
 from tests.system import System
 
@@ -75,18 +73,6 @@ CLUB: dict[str, Any] = {
         ]
     },
 }
-
-
-@pytest.fixture
-async def http(embedded: System) -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=40)
-    async with aiohttp.ClientSession(embedded.base_url, timeout=timeout) as session:
-        yield session
-
-
-@pytest.fixture
-async def api(embedded: System, http: aiohttp.ClientSession) -> PassSource:
-    return await log_in(embedded, http)
 
 
 async def opened(

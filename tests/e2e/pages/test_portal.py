@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
-import aiohttp
 import pytest
 
 from services.gateway.routes.passsource import portal
 from tests.e2e.html import Page, open_page, read_page, send_form
-from tests.e2e.passsource import POINTS, PassSource, log_in
+from tests.e2e.pages.test_registration import CLUB, NAME
+from tests.e2e.passsource import POINTS, PassSource
 from tests.e2e.test_journeys import download
-from tests.e2e.test_registration import CLUB, NAME
 from tests.system import System, poll
 from tests.wallet.fleet import Fleet, open_fleet
 
@@ -33,18 +32,6 @@ SHOP: dict[str, Any] = CLUB | {
     "psExportPaths": f"hashedSerialNumber, {NAME}",
     "psPortalHeader": "<h2>Our shop {organizationName}</h2><script>x</script>{psEditorURL}",
 }
-
-
-@pytest.fixture
-async def http(embedded: System) -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=40)
-    async with aiohttp.ClientSession(embedded.base_url, timeout=timeout) as session:
-        yield session
-
-
-@pytest.fixture
-async def api(embedded: System, http: aiohttp.ClientSession) -> PassSource:
-    return await log_in(embedded, http)
 
 
 @pytest.fixture

@@ -1,16 +1,12 @@
 """The editor: staff change one pass in a browser, without JavaScript."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import aiohttp
-import pytest
-
 from tests.e2e.html import Page, open_page, send_form
+from tests.e2e.pages.test_registration import CLUB, NAME
 from tests.e2e.passsource import POINTS, PassSource, log_in
 from tests.e2e.test_journeys import download
-from tests.e2e.test_registration import CLUB, NAME
 from tests.system import System
 
 CODE = "s3cret code"
@@ -33,18 +29,6 @@ SHOP: dict[str, Any] = CLUB | {
     },
 }
 CODED: dict[str, Any] = SHOP | {"psEditCode": CODE}
-
-
-@pytest.fixture
-async def http(embedded: System) -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=40)
-    async with aiohttp.ClientSession(embedded.base_url, timeout=timeout) as session:
-        yield session
-
-
-@pytest.fixture
-async def api(embedded: System, http: aiohttp.ClientSession) -> PassSource:
-    return await log_in(embedded, http)
 
 
 async def editor(api: PassSource, handle: str, **query: str) -> Page:

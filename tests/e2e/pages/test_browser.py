@@ -6,22 +6,14 @@ import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, expect
 
-from tests.e2e.passsource import PassSource, log_in
-from tests.e2e.test_registration import CLUB, NAME
+from tests.e2e.pages.test_registration import CLUB, NAME
+from tests.e2e.passsource import PassSource
 from tests.system import System
 
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
-
-
-@pytest.fixture
-async def api(embedded: System) -> AsyncIterator[PassSource]:
-    timeout = aiohttp.ClientTimeout(total=40)
-    async with aiohttp.ClientSession(embedded.base_url, timeout=timeout) as http:
-        yield await log_in(embedded, http)
 
 
 @pytest.fixture(params=list(SIZES))
