@@ -190,6 +190,17 @@ async def test_an_external_id_is_what_the_card_shows(api: WalletPass):
     assert document["accountId"] == "EXT-9"
 
 
+async def test_a_style_with_a_back_of_its_own_leaves_the_id_on_the_card(api: WalletPass):
+    """W22."""
+    member_id = await api.member()
+    back = [{"key": "terms", "label": "Terms", "value": "None"}]
+    style = await api.style("Backs", back_fields=back)
+    made = await api.create(member_id, "google", external_id="EXT-7", pass_style_id=style)
+    document = (await api.object_of(made["pass_id"])).document
+
+    assert document["accountId"] == "EXT-7"
+
+
 async def test_without_an_external_id_it_is_the_member_id(api: WalletPass):
     member_id = await api.member()
     document = (await api.object_of((await api.create(member_id, "google"))["pass_id"])).document

@@ -48,6 +48,8 @@ _DOCUMENTS: Final[Mapping[TemplateKind, dict[str, Any]]] = {
                 "altText": _MEMBER_ID,
             },
         },
+        # Of the code, as a style may have other fields on the back.
+        "google": {"object": {"accountId": "{barcode_message}"}},
         "barcode_policy": "template",
     },
     "linked": {
