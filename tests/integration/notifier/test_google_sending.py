@@ -252,6 +252,23 @@ async def test_what_google_has_linked_is_looked_at_and_compared(googling: Googli
     assert (await googling.state("a")).state == "there"
 
 
+async def test_an_object_that_is_heard_of_after_the_one_it_is_linked_to_is_linked(
+    googling: Googling,
+):
+    await googling.want("a")
+
+    await googling.build(googling.a_pass("a", version=2, linkedObjectIds=[object_id("b")]))
+    await googling.run()
+    before = googling.at_google("a").get("linkedObjectIds", [])
+    await googling.want("b")
+    await googling.notifier.sql("UPDATE google_jobs SET due_at = now()")
+    await googling.run()
+
+    assert before == []
+    assert googling.at_google("a")["linkedObjectIds"] == [object_id("b")]
+    assert (await googling.state("a")).state == "there"
+
+
 async def test_what_google_does_not_link_without_a_word_is_told(googling: Googling):
     handles = [f"h{number:02}" for number in range(52)]
     await googling.want(*handles)

@@ -28,11 +28,15 @@ from shared.contracts.message import JsonObject
 from shared.crashing import crash_point
 from shared.google.accounts import ServiceAccount
 from shared.google.api import GoogleAnswer, GoogleApi, GoogleAwayError
+from shared.passes.google.linked import MAX_LINKED
 
 TakeSlot = Callable[[str], Awaitable[None]]
 """Waits for a slot of a project."""
 
 LINKED: Final = "linkedObjectIds"
+LINK_TRIES: Final = 6
+"""So often an object is linked, within a minute, that may have been heard of before the other."""
+
 
 PAGE: Final = 100
 """Objects in one answer of a list."""
@@ -175,6 +179,7 @@ class _Writing:
         self._body = self._whole if self._is_new else talk.document.patch
         if not self._is_new and due.notice.by == "update":
             self._body["notifyPreference"] = NOTIFY_ON_UPDATE
+        self._was_missing = False
         self._refuses_locations = False
         self._notices_spent = False
 
@@ -188,6 +193,8 @@ class _Writing:
                 break
             answer = await self._ask()
         outcome = await self._talk.outcome(answer)
+        if self._was_missing and read(answer) == "exists" and LINKED in self._whole:
+            return self._lacking(outcome, "An object that is linked to it is not at Google.")
         if outcome.verdict == "gone":
             return replace(outcome, verdict="class_missing")
         if outcome.verdict == "done":
@@ -205,13 +212,13 @@ class _Writing:
 
     def _gives_way(self, meaning: Meaning) -> bool:
         """Change what is asked, if that may help."""
-        if meaning == "exists" and self._is_new:
+        if meaning == "exists" and self._is_new and not self._was_missing:
             self._is_new, self._is_known = False, False
             self._body = dict(self._whole)
             if self._document.clears_messages:
                 self._body["messages"] = []
         elif meaning == "missing" and not self._is_new:
-            self._is_new, self._body = True, self._whole
+            self._is_new, self._body, self._was_missing = True, self._whole, True
         elif meaning == "no_locations" and LOCATIONS in self._body:
             self._refuses_locations = True
             self._whole.pop(LOCATIONS, None)
@@ -247,8 +254,14 @@ class _Writing:
         wanted: set[str] = set(self._whole.get(LINKED, ()))
         if lacking := wanted - set(answer.body.get(LINKED, ())):
             detail = f"Google did not link {len(lacking)} of {len(wanted)} objects."
-            return replace(seen, verdict="refused", detail=detail)
+            return self._lacking(seen, detail)
         return outcome
+
+    def _lacking(self, outcome: Outcome, detail: str) -> Outcome:
+        """Try again what links objects that are not there yet, for a while."""
+        is_sound = len(self._whole.get(LINKED, ())) <= MAX_LINKED
+        may_come = is_sound and self._document.tries < LINK_TRIES
+        return replace(outcome, verdict="later" if may_come else "refused", detail=detail)
 
 
 async def _tell(talk: _Talk, due: Due) -> Outcome:
