@@ -1,5 +1,6 @@
 """The portal: numbers, lists and quick updates of a template in a browser."""
 
+import html
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
@@ -205,6 +206,18 @@ async def test_what_goes_onto_a_site_is_there_to_copy(api: PassSource):
     assert f"{page.url.partition('/pass')[0]}/pass/register?templateHash={template}" in values
     assert (form.form.method, form.form.fields["templateHash"]) == ("get", template)
     assert NAME in form.form.fields
+
+
+async def test_a_label_is_a_text_in_the_form_for_one_s_own_site(api: PassSource):
+    """P9, G9."""
+    mail = {"PSValue": "", "PSEditable": True, "PSLabel": "<script>alert(1)</script>"}
+    template = await api.template(SHOP | {"mail": mail})
+
+    page = await opened(api, templateHash=template)
+
+    code = html.unescape(page.source.partition('id="widget"')[2].partition("</textarea>")[0])
+    assert "<script" not in code
+    assert "&lt;script&gt;alert(1)" in code
 
 
 async def test_without_a_template_the_portal_lists_them(api: PassSource):

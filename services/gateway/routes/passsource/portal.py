@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiohttp import web
 from babel.dates import format_datetime
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from services.gateway.domain import Template
 from services.gateway.domain.forms import Input, changes, check, portal_inputs, take
@@ -171,6 +171,7 @@ async def _show(
         mark_name=MARK,
         action_name=ACTION,
         job=job,
+        reload_url=staff.request.path_qs,
         is_pushed=JOB in staff.request.query,
         template_hash=text,
         register_url=register_url,
@@ -279,9 +280,9 @@ def _plots(counts: Counts, words: Mapping[str, str]) -> list[Plot]:
 def _widget(
     create_url: str, text: str, compiled: CompiledTemplate, words: Mapping[str, str]
 ) -> str:
-    """Write the form that makes a pass from any page on the web."""
+    """Write the form that makes a pass from any page on the web; labels are texts in it."""
     fields = "\n".join(
-        f'  <label>{leaf.label} <input name="{leaf.path}"></label>'
+        f'  <label>{escape(leaf.label)} <input name="{escape(leaf.path)}"></label>'
         for path in compiled.editable_paths
         if (leaf := compiled.path_index.given[path]).source != "image"
     )
