@@ -18,7 +18,7 @@ from tests.e2e.test_journeys import POINTS, a_template, download, get, post
 from tests.partner import Partner
 from tests.system import System, poll, run_command
 
-ROWS = 4_000
+ROWS = 10_000
 SOME_ROWS = 2_000
 
 
@@ -40,14 +40,14 @@ def table(rows: int) -> bytes:
     return "".join(["number\n", *(f"n{number}\n" for number in range(rows))]).encode()
 
 
-async def test_four_thousand_rows_with_one_faulty_become_passes_and_partners_hear_of_the_end(
+async def test_ten_thousand_rows_with_one_faulty_become_passes_and_partners_hear_of_the_end(
     system: System, partner: Partner
 ):
     async with system.session(await an_account(system)) as session:
         template = await a_template(session)
         body = {"url": partner.url, "types": ["batch.*"]}
         partner.secret = (await post(session, "/v1/webhooks", body, expect=201))["secret"]
-        lines = [f"{'red' if n != 2711 else 'no colour'};n{n}\r\n" for n in range(ROWS)]
+        lines = [f"{'red' if n != 4711 else 'no colour'};n{n}\r\n" for n in range(ROWS)]
         content = f"backgroundColor;number\r\n{''.join(lines)}".encode("cp1252")
 
         begun = await send(session, content, kind="passes", template_id=template)
@@ -64,12 +64,12 @@ async def test_four_thousand_rows_with_one_faulty_become_passes_and_partners_hea
     assert (batch["state"], batch["done"], batch["failed"]) == ("finished", ROWS, 1)
     assert [row["number"] for row in found] == [f"n{n}" for n in range(ROWS)]
     assert [passes.get(row["handle"]) for row in found] == [
-        f"n{n}" if n != 2711 else None for n in range(ROWS)
+        f"n{n}" if n != 4711 else None for n in range(ROWS)
     ]
     assert len(passes) == ROWS - 1
-    assert [row["number"] for row in failed] == ["n2711"]
+    assert [row["number"] for row in failed] == ["n4711"]
     assert "backgroundColor: a colour" in failed[0]["error"]
-    assert b"n3999" in archive["pass.json"]
+    assert b"n9999" in archive["pass.json"]
     assert (told["type"], told["data"]["batch_id"]) == ("batch.finished", begun["batch_id"])
     assert (told["data"]["done"], told["data"]["failed"]) == (ROWS, 1)
 

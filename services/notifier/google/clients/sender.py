@@ -193,7 +193,7 @@ class _Writing:
                 break
             answer = await self._ask()
         outcome = await self._talk.outcome(answer)
-        if self._was_missing and read(answer) == "exists" and LINKED in self._whole:
+        if self._lacks_linked and read(answer) == "exists":
             return self._lacking(outcome, "An object that is linked to it is not at Google.")
         if outcome.verdict == "gone":
             return replace(outcome, verdict="class_missing")
@@ -205,6 +205,11 @@ class _Writing:
             notices_spent=self._notices_spent,
         )
 
+    @property
+    def _lacks_linked(self) -> bool:
+        """Whether "missing" may have been said of what is linked: Google's answer is the same."""
+        return self._was_missing and LINKED in self._whole
+
     async def _ask(self) -> GoogleAnswer:
         if self._is_new:
             return await self._talk.ask("POST", self._document.kind, self._body)
@@ -212,7 +217,7 @@ class _Writing:
 
     def _gives_way(self, meaning: Meaning) -> bool:
         """Change what is asked, if that may help."""
-        if meaning == "exists" and self._is_new and not self._was_missing:
+        if meaning == "exists" and self._is_new and not self._lacks_linked:
             self._is_new, self._is_known = False, False
             self._body = dict(self._whole)
             if self._document.clears_messages:
