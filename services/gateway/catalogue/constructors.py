@@ -1,5 +1,6 @@
 """PassSource's constructors: read as template documents, kept as they came, and given back."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -134,7 +135,9 @@ class Constructors:
     async def change_defaults(self, template: Template, values: Mapping[str, Any]) -> SavedTemplate:
         """Save a template with other values at its paths; its constructor is written anew."""
         present = TemplateDocument.model_validate(template.document)
-        compiled = compile_template(present, name=template.name, organization="")
+        compiled = await asyncio.to_thread(
+            compile_template, present, name=template.name, organization=""
+        )
         document = with_defaults(present, compiled.path_index, values)
         published = await self.find(template.account_id, template.template_id)
         order = TemplateOrder(name=template.name, is_public=published.is_public)

@@ -122,7 +122,6 @@ ENGLISH: Final[Mapping[str, str]] = {
     "registered_passes": "Registered",
     "last_days": "The last 30 days",
     "day": "Day",
-    "count": "Number",
     "as_table": "As a table",
     "quick_update": "Update all passes",
     "quick_update_why": "What you change here is written into the template and pushed to every "
@@ -275,7 +274,6 @@ GERMAN: Final[Mapping[str, str]] = {
     "registered_passes": "Registriert",
     "last_days": "Die letzten 30 Tage",
     "day": "Tag",
-    "count": "Anzahl",
     "as_table": "Als Tabelle",
     "quick_update": "Alle Karten aktualisieren",
     "quick_update_why": "Was Sie hier ändern, steht dann in der Vorlage und geht an jede Karte auf "

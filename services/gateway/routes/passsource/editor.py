@@ -15,6 +15,7 @@ from services.gateway.routes.pages.faces import Face
 from services.gateway.routes.pages.languages import wording_language
 from services.gateway.routes.pages.wording import WORDINGS
 from services.gateway.routes.passsource.staff import GRANT, Staff
+from services.gateway.routes.passsource.words import FORM_ACTION, FORM_MARK, FORM_STEP
 from services.gateway.usecases import editing
 from services.gateway.usecases.editing import CHANGED_MEANWHILE, Button, Edited, EditForm
 from services.gateway.usecases.registering import id_of_effect, refused
@@ -25,11 +26,8 @@ from shared.passes.language.paths import (
     SCAN_TEXT_PATH,
 )
 
-MARK: Final = "psForm"
-ACTION: Final = "psAction"
 DONE: Final = "psDone"
-STEP: Final = "psStep"
-WORDS: Final = (MARK, ACTION, DONE, STEP, GRANT)
+WORDS: Final = (FORM_MARK, FORM_ACTION, DONE, FORM_STEP, GRANT)
 BUTTONS: Final = frozenset({"void", "unvoid", "scan"})
 OUTCOMES: Final = frozenset({"saved", *BUTTONS})
 BUTTONS_WORD: Final = "{psButtons}"
@@ -43,7 +41,7 @@ async def show_editor(staff: Staff) -> web.StreamResponse:
     model = await staff.context.showcase.model(issued)
     edited = Edited(issued, model, by_code=staff.grant.template_id is not None)
     inputs = editor_inputs(model.compiled, edited.state)
-    form = EditForm.read(staff.context, issued.handle, staff.visit.words.text(MARK) or "")
+    form = EditForm.read(staff.context, issued.handle, staff.visit.words.text(FORM_MARK) or "")
     if staff.is_post and form is not None:
         return await _take(staff, edited, form, inputs)
     done = staff.visit.words.text(DONE) or ""
@@ -57,9 +55,9 @@ async def _take(
     words = staff.visit.words
     show = partial(_show, staff, edited, EditForm.of(inputs, form.form_id))
     typed = take(inputs, words.paths(but=WORDS))
-    if step := words.text(STEP):
+    if step := words.text(FORM_STEP):
         return show([entry.pressed(step) for entry in typed])
-    action = words.text(ACTION)
+    action = words.text(FORM_ACTION)
     try:
         if action in BUTTONS:
             await editing.press(staff.context, edited, form, cast("Button", action))
@@ -115,13 +113,12 @@ def _show(
         has_author_html=True,
         face=face,
         header=_header(edited, words),
-        description=model.compiled.text_of(state, PASS_DESCRIPTION_PATH),
         inputs=[_told(entry, words) for entry in inputs],
         labels=model.strings(accepted),
         address=staff.here(hashedSerialNumber=issued.handle),
         mark=form.write(staff.context, issued.handle),
-        mark_name=MARK,
-        action_name=ACTION,
+        mark_name=FORM_MARK,
+        action_name=FORM_ACTION,
         done=done,
         scan_text=model.compiled.text_of(state, SCAN_TEXT_PATH) if done == "scan" else "",
         trouble=trouble,
@@ -143,11 +140,11 @@ def _buttons(edited: Edited, words: Mapping[str, str]) -> Markup:
     void = "unvoid" if edited.issued.voided else "void"
     button = Markup('<button form="editor" type="submit" name="{}" value="{}">{}</button>')
     return Markup('<span class="buttons">{}<a href="/p/{}">{}</a>{}{}</span>').format(
-        button.format(ACTION, "save", words["save"]),
+        button.format(FORM_ACTION, "save", words["save"]),
         edited.issued.handle,
         words["show"],
-        button.format(ACTION, void, words[void]),
-        button.format(ACTION, "scan", words["scan"]),
+        button.format(FORM_ACTION, void, words[void]),
+        button.format(FORM_ACTION, "scan", words["scan"]),
     )
 
 

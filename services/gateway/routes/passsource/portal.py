@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import web
+from babel import Locale
 from babel.dates import format_datetime
 from markupsafe import Markup, escape
 
@@ -21,6 +23,7 @@ from services.gateway.routes.pages.plots import Plot, plot_days
 from services.gateway.routes.pages.wording import WORDINGS
 from services.gateway.routes.passsource.exports import NothingToExportError, export_paths
 from services.gateway.routes.passsource.staff import GRANT, Staff
+from services.gateway.routes.passsource.words import FORM_ACTION, FORM_MARK, FORM_STEP
 from services.gateway.usecases import form_marks, registering
 from services.gateway.usecases.pushes import push_all
 from services.gateway.usecases.template_defaults import change_and_push
@@ -43,14 +46,11 @@ from shared.passes.language.paths import PASS_DESCRIPTION_PATH, PORTAL_HEADER_PA
 from shared.passes.schema.formats import find_locale
 from shared.passes.template.compiled import CompiledTemplate
 
-MARK: Final = "psForm"
-STEP: Final = "psStep"
-ACTION: Final = "psAction"
 JOB: Final = "psJob"
 LIST: Final = "list"
 AFTER: Final = "after"
 PUSH: Final = "push"
-WORDS: Final = (MARK, STEP, ACTION, JOB, LIST, AFTER, GRANT)
+WORDS: Final = (FORM_MARK, FORM_STEP, FORM_ACTION, JOB, LIST, AFTER, GRANT)
 
 PAGE: Final = 50
 TEMPLATES: Final = 100
@@ -88,7 +88,7 @@ async def show_portal(staff: Staff) -> web.StreamResponse:
     """Show a template's numbers or passes, or update it; without a template, the templates."""
     if not staff.visit.words.credentials.get("templateHash"):
         return await _show_templates(staff)
-    _, template = await staff.find_template()
+    template = await staff.find_template()
     compiled = await staff.context.showcase.compiled(template.account_id, template.template_id)
     if staff.is_post:
         return await _take(staff, template, compiled)
@@ -100,33 +100,27 @@ async def show_portal(staff: Staff) -> web.StreamResponse:
 async def _take(staff: Staff, template: Template, compiled: CompiledTemplate) -> web.StreamResponse:
     """Push all passes, with what was typed or as they are; lead on to the progress."""
     words, inputs = staff.visit.words, portal_inputs(compiled, registering.blank_pass())
-    form_id = _read_mark(staff, template, words.text(MARK) or "")
+    form_id = _read_mark(staff, template, words.text(FORM_MARK) or "")
     if form_id is None:
         return await _show(staff, template, compiled, inputs)
+    show = partial(_show, staff, template, compiled, form_id=form_id)
     typed = take(inputs, words.paths(but=WORDS))
-    if step := words.text(STEP):
-        return await _show(
-            staff, template, compiled, [one.pressed(step) for one in typed], form_id=form_id
-        )
-    if words.text(ACTION) == PUSH:
+    if step := words.text(FORM_STEP):
+        return await show([entry.pressed(step) for entry in typed])
+    if words.text(FORM_ACTION) == PUSH:
         owner = template.account_id
         pushed = await push_all(staff.context, owner, template.template_id, command_id=form_id)
         return _lead(staff, template, pushed)
     typed = [check(entry) for entry in typed]
-    error: ApplicationError | None = None
     if any(entry.fault for entry in typed):
-        error = InvalidError()
-    else:
-        try:
-            values = compiled.check_values(
-                changes(compiled, registering.blank_pass(), typed), may_expand=True
-            )
-            pushed = await change_and_push(staff.context, template, values, form_id)
-            return _lead(staff, template, pushed)
-        except (InvalidError, ConflictError) as caught:
-            error = caught
-            typed = registering.refused(typed, caught)
-    return await _show(staff, template, compiled, typed, form_id=form_id, error=error)
+        return await show(typed, error=InvalidError())
+    changed = changes(compiled, registering.blank_pass(), typed)
+    try:
+        values = compiled.check_values(changed, may_expand=True)
+        pushed = await change_and_push(staff.context, template, values, form_id)
+    except (InvalidError, ConflictError) as error:
+        return await show(registering.refused(typed, error), error=error)
+    return _lead(staff, template, pushed)
 
 
 def _lead(staff: Staff, template: Template, pushed: PassesPushed) -> web.Response:
@@ -168,8 +162,8 @@ async def _show(
         labels={},
         address=staff.here(templateHash=text),
         mark=_mark(staff, template, form_id or new_id()),
-        mark_name=MARK,
-        action_name=ACTION,
+        mark_name=FORM_MARK,
+        action_name=FORM_ACTION,
         job=job,
         reload_url=staff.request.path_qs,
         is_pushed=JOB in staff.request.query,
@@ -189,7 +183,7 @@ async def _show_templates(staff: Staff) -> web.Response:
     language = wording_language(*staff.accepted)
     owner = account.account_id
     links = [
-        (one.name, staff.here(templateHash=staff.template_hash(owner, one.template_id)))
+        (one.name, staff.here(templateHash=staff.visit.template_hash(owner, one.template_id)))
         for one in found
     ]
     return staff.pages.render("templates.html", language, account=account.name, links=links)
@@ -209,24 +203,24 @@ async def _show_list(staff: Staff, template: Template, compiled: CompiledTemplat
         PassPage,
     )
     language = wording_language(*staff.accepted)
+    editor, locale = await staff.there("editor"), find_locale(*staff.accepted)
     more = {"templateHash": text, LIST: kind, AFTER: str(page.last)}
     return staff.pages.render(
         "pass_list.html",
         language,
         template_name=template.name,
         title=WORDINGS[language][f"{kind}_passes"],
-        passes=[await _listed(staff, compiled, one) for one in page.passes],
+        passes=[_listed(compiled, one, editor, locale) for one in page.passes],
         next_url=staff.here(**more) if page.more else "",
         portal_url=staff.here(templateHash=text),
     )
 
 
-async def _listed(staff: Staff, compiled: CompiledTemplate, found: Pass) -> ListedPass:
+def _listed(compiled: CompiledTemplate, found: Pass, editor: str, locale: Locale) -> ListedPass:
     state = compiled.migrate(found.state())
-    locale = find_locale(*staff.accepted)
     return ListedPass(
         description=compiled.text_of(state, PASS_DESCRIPTION_PATH) or found.serial_number,
-        editor_url=await staff.there("editor", hashedSerialNumber=found.handle),
+        editor_url=f"{editor}&{urlencode({'hashedSerialNumber': found.handle})}",
         created_at=found.created_at,
         created=format_datetime(found.created_at, "short", tzinfo=UTC, locale=locale),
         devices=found.devices,
@@ -303,7 +297,7 @@ async def _export_url(staff: Staff, compiled: CompiledTemplate, text: str) -> st
 
 
 def _hash(staff: Staff, template: Template) -> str:
-    return staff.template_hash(template.account_id, template.template_id)
+    return staff.visit.template_hash(template.account_id, template.template_id)
 
 
 def _mark(staff: Staff, template: Template, form_id: UUID) -> str:

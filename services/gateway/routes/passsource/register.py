@@ -20,7 +20,13 @@ from services.gateway.routes.pages.rendering import PRIVATE, Pages
 from services.gateway.routes.pages.visitors import HTML_MEDIA, device_of
 from services.gateway.routes.passsource.access import Visit, begin_visit
 from services.gateway.routes.passsource.api import PASS_HASH, TAG, TEMPLATE_HASH
-from services.gateway.routes.passsource.words import FORM_MEDIAS, MAX_UPLOAD_BYTES, Form
+from services.gateway.routes.passsource.words import (
+    FORM_MARK,
+    FORM_MEDIAS,
+    FORM_STEP,
+    MAX_UPLOAD_BYTES,
+    Form,
+)
 from services.gateway.usecases import passes, registering
 from services.gateway.usecases.registering import Registration
 from shared.errors import ConflictError, GoneError, InvalidError, NotFoundError, TooLargeError
@@ -29,13 +35,11 @@ from shared.http.problems import SlowRequestError
 from shared.identifiers import new_id
 from shared.passes.language.paths import REGISTERED_MESSAGE_PATH, REGISTRATION_MESSAGE_PATH
 
-MARK: Final = "psForm"
-STEP: Final = "psStep"
 TRAP: Final = "psWebsite"
 """A field that people do not see; what fills it is a program that fills all."""
 
 LINK: Final = "psLink"
-WORDS: Final = (MARK, STEP, TRAP, LINK)
+WORDS: Final = (FORM_MARK, FORM_STEP, TRAP, LINK)
 CREATE: Final = "/pass/create"
 REGISTERED: Final = "/pass/registered"
 
@@ -53,11 +57,11 @@ async def show_form(call: Call[Any, Any], *, context: Context, pages: Pages) -> 
         inputs = prefill(inputs, registration.link.values)
     filled = prefill(inputs, visit.words.paths(but=WORDS))
     show = partial(_show, pages, request=request, visit=visit, registration=registration)
-    form_id = registering.read_mark(context, registration, visit.words.text(MARK) or "")
+    form_id = registering.read_mark(context, registration, visit.words.text(FORM_MARK) or "")
     if request.method != hdrs.METH_POST or form_id is None:
         return show(new_id(), filled)
     typed = take(inputs, visit.words.paths(but=WORDS))
-    if step := visit.words.text(STEP):
+    if step := visit.words.text(FORM_STEP):
         return show(form_id, [entry.pressed(step) for entry in typed])
     typed = [check(entry) for entry in typed]
     if any(entry.fault for entry in typed) or visit.words.text(TRAP):
@@ -164,7 +168,7 @@ def _show(
         # Without what the link filled in: values of persons stand in no address of ours.
         address=f"{request.path}?{urlencode(names)}",
         mark=registering.mark(visit.context, registration, form_id),
-        mark_name=MARK,
+        mark_name=FORM_MARK,
         trap=TRAP,
         trouble=trouble,
     )

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlencode
-from uuid import UUID
 
 from aiohttp import hdrs, web
 
 from services.gateway.catalogue.grants import Grant
 from services.gateway.context import Context
-from services.gateway.domain import Account, Template
+from services.gateway.domain import Template
 from services.gateway.routes.pages.languages import accepted_languages
 from services.gateway.routes.pages.rendering import PRIVATE, Pages
 from services.gateway.routes.passsource.access import (
@@ -21,7 +21,7 @@ from services.gateway.routes.passsource.access import (
 )
 from shared.contracts.triggers import Pass
 
-GRANT = "grant"
+GRANT: Final = "grant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,13 @@ class Staff:
             raise UnknownPassError
         return found
 
-    async def find_template(self) -> tuple[Account, Template]:
+    async def find_template(self) -> Template:
         """Read the template that the address names; of another account there is none."""
         try:
-            return await self.visit.template()
+            _, template = await self.visit.template()
         except NoRightError as error:
             raise UnknownTemplateHashError from error
-
-    def template_hash(self, account_id: UUID, template_id: UUID) -> str:
-        return self.visit.template_hash(account_id, template_id)
+        return template
 
     def here(self, **said: str) -> str:
         """Give the address of this page with the grant that opened it."""

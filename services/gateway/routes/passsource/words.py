@@ -29,6 +29,11 @@ MAX_UPLOAD_BYTES: Final = 32 * MEBIBYTE
 MAX_PARAMETERS: Final = 500
 MAX_PLACE_CHARACTERS: Final = 200
 JSON_FIELD: Final = "JSON"
+FORM_MARK: Final = "psForm"
+FORM_STEP: Final = "psStep"
+FORM_ACTION: Final = "psAction"
+"""What forms of ours carry besides values: their mark, and which button was pressed."""
+
 CREDENTIALS: Final = frozenset({"clientHash", "templateHash", "hashedSerialNumber"})
 """They count in the query only."""
 
